@@ -1,0 +1,85 @@
+//! What is wrong with the settings, told so that an operator can mend it: which setting,
+//! where it was set, what it says and what it may say.
+//!
+//! Values that may hold a secret are left out here, by whoever makes a `Problem`.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("cannot read the settings in {}: {source}", .path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{}:{line} is not TOML: {reason}", .path.display())]
+    Syntax {
+        path: PathBuf,
+        line: usize,
+        reason: String,
+    },
+    /// Everything that was found wrong, not only the first.
+    #[error("{}", list(.0))]
+    Wrong(Vec<Problem>),
+    #[error(
+        "keys-file is not set: give --keys-file, TIDEGATE_KEYS_FILE or keys-file in the file, \
+         and make a first key with `tidegate key create`"
+    )]
+    NoKeysFile,
+}
+
+/// Where a value was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    Flag(&'static str),
+    Environment(String),
+    File { path: PathBuf, line: usize },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::Flag(key) => write!(f, "flag --{key}"),
+            Origin::Environment(name) => write!(f, "environment variable {name}"),
+            Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("{key} ({origin}) is {value}; it must be {allowed}")]
+    Value {
+        key: String,
+        origin: Origin,
+        /// As written, in quotes; words where it is secret.
+        value: String,
+        allowed: String,
+    },
+    #[error("{origin}: there is no setting {key:?}; known are {known}")]
+    Unknown {
+        key: String,
+        origin: Origin,
+        known: String,
+    },
+    #[error("{origin}: {rule}")]
+    Table { origin: Origin, rule: String },
+    /// A rule between settings.
+    #[error("{0}")]
+    Rule(&'static str),
+}
+
+fn list(problems: &[Problem]) -> String {
+    match problems {
+        [one] => one.to_string(),
+        many => many.iter().fold(
+            format!("{} settings are wrong", many.len()),
+            |text, problem| format!("{text}\n  {problem}"),
+        ),
+    }
+}

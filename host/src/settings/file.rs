@@ -1,0 +1,117 @@
+//! The file of settings: TOML in, texts with their lines out.
+//!
+//! The parser's own messages about values are not passed on, as they can quote a secret;
+//! its messages about syntax do not quote. What a value means is for `layers` and
+//! `transforms`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::each;
+use super::error::{Origin, Problem, SettingsError};
+use super::layers::Given;
+use super::transforms::{self, TransformSettings};
+
+/// What a file says.
+pub(super) struct Read {
+    pub(super) values: BTreeMap<String, Given>,
+    pub(super) transforms: Vec<TransformSettings>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// The file's path and text, to tell where something is.
+pub(super) struct Source<'a> {
+    pub(super) path: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn line(&self, offset: usize) -> usize {
+        let before = self.text.as_bytes().iter().take(offset);
+        before.filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    pub(super) fn origin<T>(&self, at: &Spanned<T>) -> Origin {
+        Origin::File {
+            path: self.path.to_owned(),
+            line: self.line(at.span().start),
+        }
+    }
+
+    /// A value as the text that a flag would have.
+    pub(super) fn given(&self, value: &Spanned<DeValue<'_>>, list: bool) -> Given {
+        let origin = self.origin(value);
+        let text = match value.get_ref() {
+            DeValue::String(text) => {
+                return Given {
+                    text: text.to_string(),
+                    bare: false,
+                    origin,
+                };
+            }
+            DeValue::Array(items) if list && items.iter().all(|item| item.get_ref().is_str()) => {
+                let items: Vec<_> = items
+                    .iter()
+                    .filter_map(|item| item.get_ref().as_str())
+                    .collect();
+                return Given {
+                    text: items.join(","),
+                    bare: false,
+                    origin,
+                };
+            }
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or_else(|_| number.to_string(), |number| number.to_string()),
+            DeValue::Table(_) => "a table".to_owned(),
+            _ => self.text.get(value.span()).unwrap_or_default().to_owned(),
+        };
+        Given {
+            text,
+            bare: true,
+            origin,
+        }
+    }
+}
+
+/// Reads a file. What is wrong with single settings is in the answer.
+pub(super) fn read(path: &Path) -> Result<Read, SettingsError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let source = Source { path, text: &text };
+    let table = DeTable::parse(&text).map_err(|error| SettingsError::Syntax {
+        path: path.to_owned(),
+        line: source.line(error.span().map_or(0, |span| span.start)),
+        reason: error.message().to_owned(),
+    })?;
+    let mut read = Read {
+        values: BTreeMap::new(),
+        transforms: Vec::new(),
+        problems: Vec::new(),
+    };
+    let mut lists = BTreeMap::new();
+    each(|entry, traits| {
+        lists.insert(entry.key, traits.list);
+    });
+    for (key, value) in table.get_ref() {
+        let name = key.get_ref().as_ref();
+        if name == "transform" {
+            read.transforms = transforms::read(&source, value, &mut read.problems);
+        } else if let Some(list) = lists.get(name) {
+            read.values
+                .insert(name.to_owned(), source.given(value, *list));
+        } else {
+            let known: Vec<_> = lists.keys().copied().chain(["[[transform]]"]).collect();
+            read.problems.push(Problem::Unknown {
+                key: name.to_owned(),
+                origin: source.origin(key),
+                known: known.join(", "),
+            });
+        }
+    }
+    Ok(read)
+}

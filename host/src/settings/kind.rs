@@ -1,0 +1,245 @@
+//! The forms that a setting's value can have: how each is read, shown and measured.
+//!
+//! A kind is a type without values; the table in `mod.rs` names one for each setting. Where
+//! the text came from, and the error when it does not fit, is for `layers`.
+
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::secret::{RedisUrl, Secret};
+
+/// One form of value.
+pub(super) trait Kind {
+    type Value;
+    /// Stands for the value in the help of a flag.
+    const PLACEHOLDER: &'static str;
+    /// What a value must be, to complete "it must be …".
+    const FORM: &'static str;
+    /// Whether the file may give it as a bare number.
+    const BARE: bool = false;
+    /// Whether the value may hold a secret, so that errors leave it out.
+    const SECRET: bool = false;
+    /// Whether there is a flag. Other users of a machine can read a command line.
+    const FLAG: bool = true;
+    /// Whether it is a list: an array in the file, comma-separated elsewhere.
+    const LIST: bool = false;
+    /// Whether it is a path, which in the file is meant from the file's folder.
+    const PATH: bool = false;
+
+    fn parse(text: &str) -> Option<Self::Value>;
+
+    /// A number to hold against a range. Kinds without ranges leave it.
+    fn measure(_: &Self::Value) -> u128 {
+        0
+    }
+}
+
+/// The constants of a kind, for code that treats all settings alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Traits {
+    pub(super) placeholder: &'static str,
+    pub(super) form: &'static str,
+    pub(super) flag: bool,
+    pub(super) list: bool,
+}
+
+impl Traits {
+    pub(super) fn of<K: Kind>() -> Self {
+        Self {
+            placeholder: K::PLACEHOLDER,
+            form: K::FORM,
+            flag: K::FLAG,
+            list: K::LIST,
+        }
+    }
+
+    /// The form and the range in words.
+    pub(super) fn allowed(self, range: Option<(&str, &str)>) -> String {
+        match range {
+            Some((from, to)) => format!("{} from {from} to {to}", self.form),
+            None => self.form.to_owned(),
+        }
+    }
+}
+
+/// `30s`, `10ms`, `1h 30m`.
+pub(super) struct Time;
+
+impl Kind for Time {
+    type Value = Duration;
+    const PLACEHOLDER: &'static str = "TIME";
+    const FORM: &'static str = "a time with its unit (10ms, 30s, 5m)";
+
+    fn parse(text: &str) -> Option<Duration> {
+        humantime::parse_duration(text).ok()
+    }
+
+    fn measure(value: &Duration) -> u128 {
+        value.as_nanos()
+    }
+}
+
+/// `64KiB`, `1MB`, or a bare number of bytes.
+pub(super) struct Size<T>(PhantomData<T>);
+
+impl<T: Copy + TryFrom<u64> + TryInto<u128>> Kind for Size<T> {
+    type Value = T;
+    const PLACEHOLDER: &'static str = "SIZE";
+    const FORM: &'static str = "a size in bytes (65536, 64KiB, 1MiB)";
+    const BARE: bool = true;
+
+    fn parse(text: &str) -> Option<T> {
+        let size = bytesize::ByteSize::from_str(text).ok()?;
+        T::try_from(size.as_u64()).ok()
+    }
+
+    fn measure(value: &T) -> u128 {
+        (*value).try_into().unwrap_or(u128::MAX)
+    }
+}
+
+/// A whole number.
+pub(super) struct Count<T>(PhantomData<T>);
+
+impl<T: Copy + FromStr + TryInto<u128> + Display> Kind for Count<T> {
+    type Value = T;
+    const PLACEHOLDER: &'static str = "NUMBER";
+    const FORM: &'static str = "a whole number";
+    const BARE: bool = true;
+
+    fn parse(text: &str) -> Option<T> {
+        text.parse().ok()
+    }
+
+    fn measure(value: &T) -> u128 {
+        (*value).try_into().unwrap_or(u128::MAX)
+    }
+}
+
+/// Where to listen.
+pub(super) struct Address;
+
+impl Kind for Address {
+    type Value = SocketAddr;
+    const PLACEHOLDER: &'static str = "ADDRESS";
+    const FORM: &'static str = "an IP address and a port (127.0.0.1:8080, [::]:8080)";
+
+    fn parse(text: &str) -> Option<SocketAddr> {
+        text.parse().ok()
+    }
+}
+
+/// A Redis and how to enter it.
+pub(super) struct Redis;
+
+impl Kind for Redis {
+    type Value = RedisUrl;
+    const PLACEHOLDER: &'static str = "URL";
+    const FORM: &'static str = "redis://[user:password@]host[:port][/database], or rediss:// for \
+                                TLS, with special characters of the password %-encoded";
+    const SECRET: bool = true;
+
+    fn parse(text: &str) -> Option<RedisUrl> {
+        RedisUrl::parse(text)
+    }
+}
+
+/// A file that need not be given.
+pub(super) struct File;
+
+impl Kind for File {
+    type Value = Option<PathBuf>;
+    const PLACEHOLDER: &'static str = "FILE";
+    const FORM: &'static str = "a path";
+    const PATH: bool = true;
+
+    fn parse(text: &str) -> Option<Option<PathBuf>> {
+        Some((!text.is_empty()).then(|| PathBuf::from(text)))
+    }
+}
+
+/// What opens the admin API. It travels in a header, so only what fits one is allowed.
+pub(super) struct Token;
+
+impl Kind for Token {
+    type Value = Option<Secret>;
+    const PLACEHOLDER: &'static str = "TOKEN";
+    const FORM: &'static str = "visible ASCII without spaces, at most 512 characters";
+    const SECRET: bool = true;
+    const FLAG: bool = false;
+
+    fn parse(text: &str) -> Option<Option<Secret>> {
+        let fits = text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| (!text.is_empty()).then(|| Secret::from(text.to_owned())))
+    }
+}
+
+/// Origins as browsers send them, which they do in lower case and without a path.
+pub(super) struct Origins;
+
+impl Kind for Origins {
+    type Value = Vec<String>;
+    const PLACEHOLDER: &'static str = "ORIGIN";
+    const FORM: &'static str = "a list of origins (https://app.example, http://localhost:3000)";
+    const LIST: bool = true;
+
+    fn parse(text: &str) -> Option<Vec<String>> {
+        let origins = text
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty());
+        origins
+            .map(|origin| is_origin(origin).then(|| origin.to_ascii_lowercase()))
+            .collect()
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, host)| {
+        let named = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic());
+        named(scheme) && named(host) && !host.contains(['/', '*', '?', '#', '@', '\\'])
+    })
+}
+
+/// The name of a Redis channel.
+pub(super) struct Name;
+
+impl Kind for Name {
+    type Value = String;
+    const PLACEHOLDER: &'static str = "NAME";
+    const FORM: &'static str = "1 to 256 visible ASCII characters";
+
+    fn parse(text: &str) -> Option<String> {
+        let fits = (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        fits.then(|| text.to_owned())
+    }
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+pub(super) struct Format;
+
+impl Kind for Format {
+    type Value = LogFormat;
+    const PLACEHOLDER: &'static str = "FORMAT";
+    const FORM: &'static str = "text or json";
+
+    fn parse(text: &str) -> Option<LogFormat> {
+        match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The places that a setting can come from, and which of them wins.
+//!
+//! Everything arrives here as text with its origin; `take` finds the strongest, reads it as
+//! its kind and notes what is wrong with it. The file's own form is `file`'s business.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::error::{Origin, Problem, SettingsError};
+use super::kind::Kind;
+use super::transforms::TransformSettings;
+use super::{Entry, each, file};
+
+/// The file that is read when none is named.
+const USUAL_FILE: &str = "tidegate.toml";
+const CONFIG_VARIABLE: &str = "TIDEGATE_CONFIG";
+
+/// What the command line said. Flatten it into a command's arguments.
+#[derive(Clone, Default)]
+pub struct Flags {
+    config: Option<PathBuf>,
+    values: BTreeMap<&'static str, String>,
+}
+
+/// A flag may hold the password of a Redis, so only names are shown.
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given: Vec<_> = self.values.keys().collect();
+        f.debug_struct("Flags")
+            .field("config", &self.config)
+            .field("given", &given)
+            .finish()
+    }
+}
+
+// By hand, because the flags come from the table, and because `env` of clap would hide
+// whether a value was a flag or a variable.
+impl clap::Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let mut command = command.arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help(format!(
+                    "The file of settings [env: {CONFIG_VARIABLE}] [default: ./{USUAL_FILE} if it is there]"
+                )),
+        );
+        each(|entry, traits| {
+            if !traits.flag {
+                return;
+            }
+            let default = match entry.default {
+                "" => String::new(),
+                text => format!(" [default: {text}]"),
+            };
+            let action = if traits.list {
+                ArgAction::Append
+            } else {
+                ArgAction::Set
+            };
+            let arg = Arg::new(entry.key)
+                .long(entry.key)
+                .value_name(traits.placeholder)
+                .action(action)
+                .help(format!(
+                    "{} [env: {}]{default}",
+                    entry.help,
+                    variable(entry.key)
+                ));
+            command = std::mem::take(&mut command).arg(arg);
+        });
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.config = matches.get_one("config").cloned();
+        each(|entry, traits| {
+            if traits.flag
+                && let Some(texts) = matches.get_many::<String>(entry.key)
+            {
+                let texts: Vec<_> = texts.map(String::as_str).collect();
+                self.values.insert(entry.key, texts.join(","));
+            }
+        });
+        Ok(())
+    }
+}
+
+/// `TIDEGATE_X_Y` for `x-y`.
+pub(super) fn variable(key: &str) -> String {
+    format!("TIDEGATE_{}", key.replace('-', "_").to_ascii_uppercase())
+}
+
+/// A value before it is read.
+pub(super) struct Given {
+    pub(super) text: String,
+    /// Written without quotes, which only the file can tell.
+    pub(super) bare: bool,
+    pub(super) origin: Origin,
+}
+
+/// All that was given, and what was found wrong so far.
+pub(super) struct Layers<'a> {
+    flags: Flags,
+    environment: &'a dyn Fn(&str) -> Option<OsString>,
+    file: BTreeMap<String, Given>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> Layers<'a> {
+    pub(super) fn new(flags: Flags, environment: &'a dyn Fn(&str) -> Option<OsString>) -> Self {
+        Self {
+            flags,
+            environment,
+            file: BTreeMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The file to read: the one that is named, or the usual one if it is there.
+    pub(super) fn config_file(&self, folder: &Path) -> Option<PathBuf> {
+        let named = self.flags.config.clone();
+        let named = named.or_else(|| Some(self.variable(CONFIG_VARIABLE)?.into()));
+        let usual = folder.join(USUAL_FILE);
+        named.or_else(|| usual.exists().then_some(usual))
+    }
+
+    /// Reads the file into this layer and gives back its transforms.
+    pub(super) fn read_file(
+        &mut self,
+        path: &Path,
+    ) -> Result<Vec<TransformSettings>, SettingsError> {
+        let mut read = file::read(path)?;
+        self.file = read.values;
+        self.problems.append(&mut read.problems);
+        Ok(read.transforms)
+    }
+
+    /// An empty variable counts as none: that is how container tools write "not set".
+    fn variable(&self, name: &str) -> Option<OsString> {
+        (self.environment)(name).filter(|text| !text.is_empty())
+    }
+
+    /// The value of a setting from the strongest layer that has it; none if it is wrong.
+    pub(super) fn take<K: Kind>(&mut self, entry: &Entry) -> Option<K::Value> {
+        let of_file = self.file.remove(entry.key);
+        let given = if let Some(text) = self.flags.values.remove(entry.key) {
+            Given {
+                text,
+                bare: false,
+                origin: Origin::Flag(entry.key),
+            }
+        } else if let Some(text) = self.variable(&variable(entry.key)) {
+            let origin = Origin::Environment(variable(entry.key));
+            // What is not UTF-8 becomes a text that no kind but a path accepts.
+            Given {
+                text: text.to_string_lossy().into_owned(),
+                bare: false,
+                origin,
+            }
+        } else if let Some(given) = of_file {
+            given
+        } else {
+            let text = entry.default.to_owned();
+            Given {
+                text,
+                bare: false,
+                origin: Origin::Default,
+            }
+        };
+        read::<K>(entry.key, entry.range, given, &mut self.problems)
+    }
+}
+
+/// Reads one value as its kind, within its range.
+pub(super) fn read<K: Kind>(
+    key: &str,
+    range: Option<(&str, &str)>,
+    mut given: Given,
+    problems: &mut Vec<Problem>,
+) -> Option<K::Value> {
+    if K::PATH
+        && !given.text.is_empty()
+        && let Origin::File { path, .. } = &given.origin
+    {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        given.text = folder.join(&given.text).to_string_lossy().into_owned();
+    }
+    let within = |value: &K::Value| {
+        range.is_none_or(|(from, to)| {
+            let bound = |text| K::parse(text).map(|bound| K::measure(&bound));
+            bound(from) <= Some(K::measure(value)) && Some(K::measure(value)) <= bound(to)
+        })
+    };
+    let value = K::parse(&given.text)
+        .filter(within)
+        .filter(|_| K::BARE || !given.bare);
+    if value.is_none() {
+        problems.push(Problem::Value {
+            key: key.to_owned(),
+            origin: given.origin,
+            value: shown(&given.text, K::SECRET),
+            allowed: super::kind::Traits::of::<K>().allowed(range),
+        });
+    }
+    value
+}
+
+/// A value as an error may show it.
+fn shown(text: &str, secret: bool) -> String {
+    match text.char_indices().nth(80) {
+        _ if secret => "not usable (not shown, since it may hold a secret)".to_owned(),
+        Some((end, _)) => format!("{:?} and more", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

@@ -1,0 +1,195 @@
+//! What an operator can set, and the one table that it is declared in: flags, environment
+//! variables, the keys of the file, the defaults and the documentation all come from here.
+//!
+//! ```text
+//! flag --x-y  >  environment TIDEGATE_X_Y  >  x-y in the TOML file  >  default
+//! ```
+//! `load` reads and checks everything before a socket is bound. What a transform makes of
+//! its own settings is the transform's affair; which transforms there are by default, too.
+
+mod docs;
+mod error;
+mod file;
+mod kind;
+mod layers;
+mod secret;
+mod transforms;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use docs::{Row, markdown, table};
+pub use error::{Origin, Problem, SettingsError};
+pub use kind::LogFormat;
+pub use layers::Flags;
+pub use secret::{RedisUrl, Secret};
+pub use transforms::{ComponentSource, TransformSettings};
+
+use kind::{Address, Count, File, Format, Name, Origins, Redis, Size, Time, Token};
+use layers::Layers;
+
+/// One declared setting.
+#[derive(Debug)]
+struct Entry {
+    /// The name as the file and the flag spell it: `max-connections`.
+    key: &'static str,
+    default: &'static str,
+    /// The smallest and the largest value, as an operator would write them.
+    range: Option<(&'static str, &'static str)>,
+    help: &'static str,
+}
+
+macro_rules! settings {
+    ($($field:ident: $type:ty, $key:literal, $kind:ty, $default:literal
+        $(, $from:literal to $to:literal)?; $help:literal)*) => {
+        /// Everything that `serve` was told, checked and typed. `Default` gives the defaults.
+        #[derive(Debug, Clone)]
+        pub struct Settings {
+            $(#[doc = $help] pub $field: $type,)*
+            /// The transforms of the file, in its order. Empty: the caller's own choice.
+            pub transforms: Vec<TransformSettings>,
+        }
+
+        impl Settings {
+            fn from_layers(layers: &mut Layers<'_>, transforms: Vec<TransformSettings>) -> Option<Self> {
+                $(let $field = layers.take::<$kind>(&Entry {
+                    key: $key, default: $default, range: settings!(@range $($from $to)?), help: $help,
+                });)*
+                Some(Self { $($field: $field?,)* transforms })
+            }
+        }
+
+        /// Calls `visit` with every setting, in the order of the table.
+        fn each(mut visit: impl FnMut(&Entry, kind::Traits)) {
+            $(visit(
+                &Entry { key: $key, default: $default, range: settings!(@range $($from $to)?), help: $help },
+                kind::Traits::of::<$kind>(),
+            );)*
+        }
+    };
+    (@range) => { None };
+    (@range $from:literal $to:literal) => { Some(($from, $to)) };
+}
+
+settings! {
+    redis_url: RedisUrl, "redis-url", Redis, "redis://127.0.0.1:6379";
+        "The Redis to listen to: redis:// or rediss:// (TLS), with user:password@ and /database"
+    keys_file: Option<PathBuf>, "keys-file", File, "";
+        "The file of API keys, written by `tidegate key`; serve needs one"
+    listen: SocketAddr, "listen", Address, "127.0.0.1:8080";
+        "Where clients connect; port 0 takes a free one"
+    admin_listen: SocketAddr, "admin-listen", Address, "127.0.0.1:8081";
+        "Where health, metrics and the admin API answer; port 0 takes a free one"
+    admin_token: Option<Secret>, "admin-token", Token, "";
+        "What the admin API asks for as `Authorization: Bearer`; without it that API is off"
+    drain_time: Duration, "drain-time", Time, "5s", "0s" to "10m";
+        "How long a stopping host may take to say goodbye to its clients"
+    heartbeat_interval: Duration, "heartbeat-interval", Time, "30s", "10ms" to "1h";
+        "Time between pings; a client that did not answer the last one is cut"
+    max_connections: usize, "max-connections", Count<usize>, "10000", "1" to "1000000";
+        "Live sessions in all; over it the answer is 503 with Retry-After"
+    max_pending_upgrades: usize, "max-pending-upgrades", Count<usize>, "1000", "1" to "1000000";
+        "Connections not yet upgraded; over it the oldest of them is closed"
+    upgrade_timeout: Duration, "upgrade-timeout", Time, "10s", "10ms" to "5m";
+        "From the accepted connection to the finished upgrade"
+    allowed_origins: Vec<String>, "allowed-origins", Origins, "";
+        "Web pages that may connect; empty means any. Clients that send no Origin always may"
+    max_subscriptions: usize, "max-subscriptions", Count<usize>, "200", "1" to "100000";
+        "Subscriptions of one session"
+    max_channels_per_message: usize, "max-channels-per-message", Count<usize>, "20", "1" to "1000";
+        "Channels in one subscribe or unsubscribe"
+    client_message_rate: u32, "client-message-rate", Count<u32>, "20", "1" to "100000";
+        "Messages a second that a client may send, pings included"
+    client_message_burst: u32, "client-message-burst", Count<u32>, "100", "1" to "100000";
+        "Messages at once above that rate; a further burst while refused closes with 1008"
+    max_message_size: usize, "max-message-size", Size<usize>, "16KiB", "128B" to "16MiB";
+        "Largest message from a client; over it the close is 1009"
+    skip_above: usize, "skip-above", Size<usize>, "64KiB", "1KiB" to "1GiB";
+        "Bytes waiting for a client above which its messages are skipped"
+    cut_above: usize, "cut-above", Size<usize>, "256KiB", "1KiB" to "1GiB";
+        "Bytes waiting for a client above which it is cut"
+    cut_after: Duration, "cut-after", Time, "10s", "10ms" to "1h";
+        "Time above skip-above after which a client is cut"
+    kernel_unsent_limit: usize, "kernel-unsent-limit", Size<usize>, "16KiB", "1KiB" to "16MiB";
+        "Bytes that the kernel may hold unsent for a client; they count as waiting"
+    lane_queue_size: usize, "lane-queue-size", Size<usize>, "8MiB", "1KiB" to "4GiB";
+        "Bytes of events waiting for a lane; over it the oldest are dropped"
+    max_event_size: usize, "max-event-size", Size<usize>, "1MiB", "1KiB" to "512MiB";
+        "Largest upstream message; larger ones are dropped and counted"
+    probe_interval: Duration, "probe-interval", Time, "20s", "0s" to "1h";
+        "Time between probes of the Redis connection, found dead after two; 0s turns them off"
+    probe_channel: String, "probe-channel", Name, "tidegate:probe";
+        "The Redis channel of the probes; the Redis user needs publish and subscribe on it"
+    wasm_stack: usize, "wasm-stack", Size<usize>, "512KiB", "64KiB" to "1MiB";
+        "Stack of a transform's calls; over it the call is a fault"
+    log_format: LogFormat, "log-format", Format, "text";
+        "How the log is written to standard error; TIDEGATE_LOG says how much of it"
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let mut layers = Layers::new(Flags::default(), &|_| None);
+        Settings::from_layers(&mut layers, Vec::new())
+            .expect("the defaults of the table are allowed values, as a test shows")
+    }
+}
+
+impl Settings {
+    /// The key file, for commands that cannot work without one.
+    pub fn required_keys_file(&self) -> Result<&Path, SettingsError> {
+        self.keys_file.as_deref().ok_or(SettingsError::NoKeysFile)
+    }
+
+    /// What no setting shows alone.
+    fn problems(&self, problems: &mut Vec<Problem>) {
+        let mut must = |holds: bool, rule: &'static str| {
+            if !holds {
+                problems.push(Problem::Rule(rule));
+            }
+        };
+        must(
+            self.skip_above <= self.cut_above,
+            "skip-above must not be above cut-above, or clients are cut before anything is skipped",
+        );
+        must(
+            self.max_event_size <= self.lane_queue_size,
+            "max-event-size must not be above lane-queue-size, or the largest events never fit",
+        );
+        must(
+            self.listen != self.admin_listen || self.listen.port() == 0,
+            "listen and admin-listen must differ: what is for operators stays off the public address",
+        );
+    }
+}
+
+/// Reads flags, environment and file, and checks the whole.
+pub fn load(flags: Flags) -> Result<Settings, SettingsError> {
+    load_from(flags, &|name| std::env::var_os(name), Path::new(""))
+}
+
+/// As `load`, with the environment and the working folder as parameters.
+fn load_from(
+    flags: Flags,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    folder: &Path,
+) -> Result<Settings, SettingsError> {
+    let mut layers = Layers::new(flags, environment);
+    let transforms = match layers.config_file(folder) {
+        Some(path) => layers.read_file(&path)?,
+        None => Vec::new(),
+    };
+    let settings = Settings::from_layers(&mut layers, transforms);
+    let mut problems = layers.problems;
+    if let Some(settings) = &settings {
+        settings.problems(&mut problems);
+    }
+    match settings {
+        Some(settings) if problems.is_empty() => Ok(settings),
+        _ => Err(SettingsError::Wrong(problems)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
