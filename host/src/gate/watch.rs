@@ -1,0 +1,283 @@
+//! Notices that the key file changed, and hands over the whole new list.
+//!
+//! It asks three times a second instead of waiting for notifications: a path can become
+//! another file by a rename, through any link on the way, or by coming back after it was
+//! gone, and asking covers all of them. (notify's poller compares times by the second, so
+//! a key made and revoked within one would stay.) A file that cannot be used changes
+//! nothing: the keys in force stay, and the log says so once. Expiry is the gate's.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use super::keys::{self, KeyFileError, KeyRecord};
+
+/// How often the file is looked at. A revoked key has a second to lose its sessions.
+const EVERY: Duration = Duration::from_millis(300);
+
+/// How many looks after a change read the contents even if nothing seems to have changed:
+/// two writes within one tick of the file system's clock look like one.
+const SECOND_LOOKS: u8 = 2;
+
+/// The watch on one file. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    _stop: mpsc::Sender<()>,
+}
+
+/// Reads the file, calls `on_change` with what it says, and again after each change. The
+/// first call is made before this returns; an unusable file is an error only here.
+pub fn watch(
+    path: PathBuf,
+    on_change: impl Fn(Vec<KeyRecord>) + Send + 'static,
+) -> Result<Watch, KeyFileError> {
+    let stamp = Stamp::of(&path).ok();
+    let bytes = keys::read_bytes(&path)?;
+    on_change(keys::parse(&path, &bytes)?);
+    let mut seen = Seen {
+        stamp,
+        looks: SECOND_LOOKS,
+        last: Ok(keys::digest_of(&bytes)),
+        usable: true,
+    };
+    let (stop, stopped) = mpsc::channel();
+    thread::Builder::new()
+        .name("key-watch".to_owned())
+        .spawn(move || {
+            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                if let Some(keys) = seen.look(&path) {
+                    on_change(keys);
+                }
+            }
+        })
+        .map_err(|source| KeyFileError::Watch { source })?;
+    Ok(Watch { _stop: stop })
+}
+
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    changed: (i64, i64),
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::metadata(path)?;
+        Ok(Self {
+            file: (found.dev(), found.ino()),
+            size: found.size(),
+            changed: (found.ctime(), found.ctime_nsec()),
+            modified: (found.mtime(), found.mtime_nsec()),
+        })
+    }
+}
+
+/// What the last look found.
+#[derive(Debug)]
+struct Seen {
+    stamp: Option<Stamp>,
+    /// Looks that still have to read the contents.
+    looks: u8,
+    /// The digest of the contents, or why there were none.
+    last: Result<[u8; 32], String>,
+    /// Whether the last contents could be used.
+    usable: bool,
+}
+
+impl Seen {
+    /// The new list, if there is one.
+    fn look(&mut self, path: &Path) -> Option<Vec<KeyRecord>> {
+        let stamp = Stamp::of(path).ok();
+        if stamp != self.stamp {
+            self.stamp = stamp;
+            self.looks = SECOND_LOOKS + 1;
+        }
+        self.looks = self.looks.checked_sub(1)?;
+        let read = keys::read_bytes(path);
+        let found = match &read {
+            Ok(bytes) => Ok(keys::digest_of(bytes)),
+            Err(error) => Err(error.to_string()),
+        };
+        if found == self.last {
+            return None;
+        }
+        self.last = found;
+        match read.and_then(|bytes| keys::parse(path, &bytes)) {
+            Ok(list) => {
+                if !self.usable {
+                    tracing::info!(file = %path.display(), "the key file can be used again");
+                }
+                self.usable = true;
+                Some(list)
+            }
+            Err(error) => {
+                self.usable = false;
+                tracing::error!(%error, "the key file cannot be used, the keys in force stay");
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Longer than any look takes, so that a failure is a failure.
+    const LONG: Duration = Duration::from_secs(10);
+
+    fn file_of(names: &[&str]) -> String {
+        let keys = names.iter().map(|name| {
+            let sha256 = data_encoding::HEXLOWER.encode(&keys::digest(name));
+            serde_json::json!({
+                "id": name, "name": name, "sha256": sha256,
+                "max_connections": 1, "created": "2026-01-01T00:00:00Z",
+            })
+        });
+        serde_json::json!({"version": 1, "keys": keys.collect::<Vec<_>>()}).to_string()
+    }
+
+    fn put(path: &Path, text: &str) {
+        let copy = path.with_extension("new");
+        fs::write(&copy, text).unwrap();
+        fs::rename(copy, path).unwrap();
+    }
+
+    /// A watched file: its folder, its path, the lists that come, and the watch.
+    fn watched() -> (TempDir, PathBuf, Receiver<Vec<String>>, Watch) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        put(&path, &file_of(&["a"]));
+        let (lists, watch) = watching(&path);
+        assert_eq!(
+            lists.try_recv().unwrap(),
+            ["a"],
+            "the first list comes at once"
+        );
+        (folder, path, lists, watch)
+    }
+
+    fn watching(path: &Path) -> (Receiver<Vec<String>>, Watch) {
+        let (send, lists) = channel();
+        let watch = watch(path.to_owned(), move |keys: Vec<KeyRecord>| {
+            let _ = send.send(keys.into_iter().map(|key| key.name).collect());
+        });
+        (lists, watch.unwrap())
+    }
+
+    fn next(lists: &Receiver<Vec<String>>) -> Vec<String> {
+        lists.recv_timeout(LONG).unwrap()
+    }
+
+    #[test]
+    fn a_change_by_rename_or_in_place_arrives() {
+        let (_folder, path, lists, _watch) = watched();
+        put(&path, &file_of(&["a", "b"]));
+        assert_eq!(next(&lists), ["a", "b"]);
+        fs::write(&path, file_of(&["c", "d"])).unwrap();
+        // A look may fall between truncation and writing: what it then finds is not usable.
+        assert_eq!(next(&lists), ["c", "d"]);
+    }
+
+    #[test]
+    fn an_unusable_or_missing_file_changes_nothing_until_it_is_mended() {
+        let (_folder, path, lists, _watch) = watched();
+        put(&path, "{\"version\":1,");
+        assert!(lists.recv_timeout(4 * EVERY).is_err());
+        put(&path, &file_of(&["b"]));
+        assert_eq!(next(&lists), ["b"]);
+        fs::remove_file(&path).unwrap();
+        assert!(lists.recv_timeout(4 * EVERY).is_err());
+        put(&path, &file_of(&["c"]));
+        assert_eq!(next(&lists), ["c"]);
+    }
+
+    #[test]
+    fn a_swapped_folder_behind_links_arrives() {
+        let folder = tempfile::tempdir().unwrap();
+        for (version, name) in [("v1", "a"), ("v2", "b")] {
+            fs::create_dir(folder.path().join(version)).unwrap();
+            fs::write(
+                folder.path().join(version).join("keys.json"),
+                file_of(&[name]),
+            )
+            .unwrap();
+        }
+        symlink("v1", folder.path().join("..data")).unwrap();
+        symlink("..data/keys.json", folder.path().join("keys.json")).unwrap();
+        let (lists, _watch) = watching(&folder.path().join("keys.json"));
+        assert_eq!(next(&lists), ["a"]);
+        symlink("v2", folder.path().join("..new")).unwrap();
+        fs::rename(folder.path().join("..new"), folder.path().join("..data")).unwrap();
+        assert_eq!(next(&lists), ["b"]);
+    }
+
+    #[test]
+    fn contents_that_changed_unseen_within_a_tick_are_found_by_the_second_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        put(&path, &file_of(&["b"]));
+        let mut seen = Seen {
+            stamp: Stamp::of(&path).ok(),
+            looks: SECOND_LOOKS,
+            last: Ok(keys::digest_of(file_of(&["a"]).as_bytes())),
+            usable: true,
+        };
+        assert_eq!(seen.look(&path).unwrap()[0].name, "b");
+        assert!(seen.look(&path).is_none());
+        assert_eq!(seen.looks, 0, "then the file is left alone");
+    }
+
+    #[test]
+    fn an_unusable_state_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        put(&path, "broken");
+        let mut seen = Seen {
+            stamp: None,
+            looks: 0,
+            last: Ok([0; 32]),
+            usable: true,
+        };
+        assert!(seen.look(&path).is_none());
+        let told = seen.last.clone();
+        put(&path, "broken");
+        assert!(seen.look(&path).is_none());
+        assert_eq!(
+            seen.last, told,
+            "the same contents in another file are nothing new"
+        );
+        assert!(!seen.usable);
+        put(&path, &file_of(&["a"]));
+        assert!(seen.look(&path).is_some());
+        assert!(seen.usable);
+    }
+
+    #[test]
+    fn an_unusable_file_is_an_error_at_the_start_and_dropping_the_watch_ends_it() {
+        let (folder, path, lists, watch) = watched();
+        let missing = folder.path().join("none.json");
+        assert!(matches!(
+            super::watch(missing, |_| ()),
+            Err(KeyFileError::Read { .. })
+        ));
+        drop(watch);
+        put(&path, &file_of(&["b"]));
+        assert_eq!(
+            lists.recv_timeout(LONG),
+            Err(RecvTimeoutError::Disconnected)
+        );
+    }
+}
