@@ -1,0 +1,247 @@
+//! `tidegate key`: makes, lists and revokes API keys in a key file. A running host notices
+//! by itself. The form of the file, and the lock that keeps two writers apart, is
+//! `gate::keys`; this is what a person types and reads.
+
+mod list;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use jiff::{Timestamp, Unit};
+
+use crate::channel::Pattern;
+use crate::gate::keys::{self, KeyFileError, KeyRecord, KeyText};
+
+/// Makes, lists and revokes API keys.
+#[derive(Debug, clap::Args)]
+pub struct KeyArgs {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum KeyCommand {
+    /// Make a key and print it, this once, on the last line
+    Create(CreateArgs),
+    /// Show all keys, without the keys themselves
+    List(ListArgs),
+    /// End a key and the connections that use it
+    Revoke(RevokeArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct FileArg {
+    /// The key file
+    #[arg(long, env = "TIDEGATE_KEYS_FILE", value_name = "FILE")]
+    keys_file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct CreateArgs {
+    #[command(flatten)]
+    file: FileArg,
+    /// Whose key it is
+    #[arg(long, value_parser = parse_name)]
+    name: String,
+    /// Connections at a time
+    #[arg(long, value_name = "NUMBER", default_value_t = 5,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(keys::MAX_CONNECTIONS)))]
+    max_connections: u32,
+    /// Channels that it may subscribe to, such as prices:*:1h, comma-separated [default: all]
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    channels: Vec<Pattern>,
+    /// How long it lasts, such as 90d [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = parse_life)]
+    expires: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    #[command(flatten)]
+    file: FileArg,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct RevokeArgs {
+    #[command(flatten)]
+    file: FileArg,
+    /// The key's id, or its name
+    #[arg(value_name = "ID|NAME")]
+    which: String,
+}
+
+fn parse_name(text: &str) -> Result<String, &'static str> {
+    let rule = "a name has 1 to 64 characters, no control characters and no space at its ends";
+    keys::is_name(text).then(|| text.to_owned()).ok_or(rule)
+}
+
+fn parse_life(text: &str) -> Result<Duration, &'static str> {
+    let life = humantime::parse_duration(text)
+        .ok()
+        .filter(|life| life.as_secs() > 0);
+    life.ok_or("a time of at least a second with its unit, such as 90d or 12h")
+}
+
+/// Does what was asked and tells it on standard output.
+pub fn run(args: KeyArgs) -> anyhow::Result<()> {
+    answer(args, Timestamp::now(), &mut io::stdout().lock())
+}
+
+fn answer(args: KeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+    match args.command {
+        KeyCommand::Create(args) => create(args, now, out),
+        KeyCommand::List(args) => list::run(&args, now, out),
+        KeyCommand::Revoke(args) => revoke(&args, now, out),
+    }
+}
+
+fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+    // The file is read by people: nobody needs its nanoseconds.
+    let created = now.round(Unit::Second).unwrap_or(now);
+    let expires = args
+        .expires
+        .map(|life| created.checked_add(life))
+        .transpose();
+    let expires =
+        expires.context("--expires is too far away; leave it out for a key that lasts")?;
+    let (text, sha256) = keys::generate().context("the system gives no random numbers")?;
+    let id = format!(
+        "k_{}",
+        keys::random_base32(5).context("the system gives no random numbers")?
+    );
+    let record = KeyRecord {
+        id,
+        name: args.name,
+        sha256,
+        max_connections: args.max_connections,
+        channels: (!args.channels.is_empty()).then_some(args.channels),
+        created,
+        expires,
+        revoked: None,
+    };
+    let path = &args.file.keys_file;
+    keys::update(path, |all| {
+        if let Some(old) = all
+            .iter()
+            .find(|key| key.name == record.name && key.in_force(now))
+        {
+            bail!(
+                "the name {:?} is in use by key {}; choose another, or end that one with \
+                 `tidegate key revoke {}`",
+                old.name,
+                old.id,
+                old.id
+            );
+        }
+        all.push(record.clone());
+        Ok(())
+    })
+    .map_err(advise)?;
+    tell_created(&record, &text, path, out).with_context(|| {
+        format!(
+            "key {} was made but could not be shown; revoke it and make another",
+            record.id
+        )
+    })
+}
+
+fn tell_created(
+    record: &KeyRecord,
+    text: &KeyText,
+    path: &Path,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let until = record
+        .expires
+        .map_or("until it is revoked".to_owned(), |time| {
+            format!("until {time}")
+        });
+    writeln!(
+        out,
+        "made key {} for {:?} in {}",
+        record.id,
+        record.name,
+        path.display()
+    )?;
+    writeln!(
+        out,
+        "good for {} connections at a time to {}, {until}",
+        record.max_connections,
+        list::channels(record, "all channels"),
+    )?;
+    writeln!(
+        out,
+        "clients send it as `Authorization: Bearer KEY`, `X-API-Key: KEY` or ?apiKey=KEY"
+    )?;
+    writeln!(
+        out,
+        "it is shown only now, as the file keeps no more than its digest:\n"
+    )?;
+    writeln!(out, "{}", text.expose())?;
+    out.flush()
+}
+
+fn revoke(args: &RevokeArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+    let path = &args.file.keys_file;
+    // An update would take a missing file for an empty one and leave a lock beside it.
+    keys::read(path).map_err(|error| advise(error.into()))?;
+    let told = keys::update(path, |all| {
+        let found = all.iter().position(|key| key.id == args.which).or_else(|| {
+            // The one in force, which is one at most, or else the latest of that name.
+            let named = |key: &KeyRecord| key.name == args.which;
+            let live = all.iter().position(|key| named(key) && key.in_force(now));
+            live.or_else(|| all.iter().rposition(named))
+        });
+        let Some(key) = found.map(|index| &mut all[index]) else {
+            bail!(
+                "there is no key {:?}; `tidegate key list` shows those there are",
+                args.which
+            );
+        };
+        Ok(match key.revoked {
+            Some(time) => format!(
+                "key {} ({:?}) was revoked at {time} already",
+                key.id, key.name
+            ),
+            None => {
+                key.revoked = Some(now.round(Unit::Second).unwrap_or(now));
+                format!(
+                    "revoked key {} ({:?}); its connections end within a second",
+                    key.id, key.name
+                )
+            }
+        })
+    })
+    .map_err(advise)?;
+    writeln!(out, "{told}")?;
+    Ok(())
+}
+
+/// Says what to do about a key file that cannot be used.
+fn advise(error: anyhow::Error) -> anyhow::Error {
+    use io::ErrorKind::{NotFound, PermissionDenied};
+    let next = match error.downcast_ref::<KeyFileError>() {
+        Some(KeyFileError::Read { source, .. }) if source.kind() == NotFound => {
+            "make a first key with `tidegate key create`, or name another file with --keys-file"
+        }
+        Some(KeyFileError::Write { source, .. }) if source.kind() == NotFound => {
+            "make the file's folder first, or name another file with --keys-file"
+        }
+        Some(KeyFileError::Read { source, .. } | KeyFileError::Write { source, .. })
+            if source.kind() == PermissionDenied =>
+        {
+            "run this as the user who owns the file"
+        }
+        Some(KeyFileError::Form { .. }) => "mend that line, or bring back a copy of the file",
+        _ => return error,
+    };
+    anyhow::anyhow!("{error}; {next}")
+}
+
+#[cfg(test)]
+mod tests;
