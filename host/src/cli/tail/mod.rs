@@ -1,0 +1,225 @@
+//! `tidegate tail`: a client for the terminal. Each data message becomes one line of JSON
+//! on standard output; counts go to standard error, where a terminal shows them.
+//!
+//! The key travels in a header, not in the address, and in no error. What the server says
+//! against a request is passed on in its own words, with what to do about it.
+
+use std::convert::Infallible;
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use futures_util::{SinkExt, StreamExt};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::settings::Secret;
+
+/// How long the server may take to answer the upgrade.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// Channels in one request: what servers accept unless they are told otherwise.
+const CHANNELS_AT_ONCE: usize = 20;
+
+/// Subscribes and prints each message as a line of JSON.
+#[derive(Debug, clap::Args)]
+pub struct TailArgs {
+    /// The stream's address
+    // It may hold a key as ?apiKey=, so it is not to be printed either.
+    #[arg(long, default_value = "ws://127.0.0.1:8080/public/v1/stream", value_parser = secret)]
+    url: Secret,
+    /// The API key
+    #[arg(long, env = "TIDEGATE_KEY", default_value = "demo", value_parser = secret,
+          hide_env_values = true)]
+    key: Secret,
+    /// End after so many messages
+    #[arg(long, value_name = "N")]
+    count: Option<NonZeroU64>,
+    /// Channels to subscribe to; * stands for any value of a part
+    #[arg(required = true, value_name = "CHANNEL")]
+    channels: Vec<String>,
+}
+
+/// Never fails: clap would quote a refused value.
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::from(text.to_owned()))
+}
+
+/// Runs until `count`, Ctrl-C, a closed pipe, or something goes wrong.
+pub async fn run(args: TailArgs) -> anyhow::Result<()> {
+    let counts = ProgressBar::new_spinner();
+    counts.enable_steady_tick(Duration::from_millis(100));
+    let mut out = io::stdout();
+    let told = tokio::select! {
+        told = follow(&args, &mut out, &counts) => told,
+        // A terminal that cannot tell of Ctrl-C is no reason to stop.
+        Ok(()) = tokio::signal::ctrl_c() => Ok(()),
+    };
+    counts.finish_and_clear();
+    told
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> anyhow::Result<()> {
+    counts.set_message("connecting");
+    let mut socket = connect(args).await?;
+    for channels in args.channels.chunks(CHANNELS_AT_ONCE) {
+        let request = json!({"action": "subscribe", "channels": channels});
+        let sent = socket.send(Message::text(request.to_string())).await;
+        // A refusal closes the connection; the close that can be read below says why.
+        if sent.is_err() {
+            break;
+        }
+    }
+    let mut messages = 0;
+    loop {
+        let text = match socket.next().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Close(close))) => return Err(closed(close)),
+            Some(Ok(_)) => continue,
+            Some(Err(error)) => bail!(
+                "the connection broke: {}; try again",
+                words(&error.to_string())
+            ),
+            None => bail!("the server ended the connection without a word; try again"),
+        };
+        let Some(channel) = data_channel(&text)? else {
+            counts.set_message("subscribed, waiting for messages");
+            continue;
+        };
+        // Not split over lines, so that a reader by lines gets whole messages.
+        let line = text.replace(['\n', '\r'], " ");
+        let written = counts.suspend(|| writeln!(out, "{line}").and_then(|()| out.flush()));
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            other => other.context("cannot write to standard output")?,
+        }
+        messages += 1;
+        counts.set_message(format!("{messages} messages, the last on {channel}"));
+        if args.count.is_some_and(|count| messages >= count.get()) {
+            // The server may be gone by now, and all that was wanted is here.
+            let _ = socket.close(None).await;
+            return Ok(());
+        }
+    }
+}
+
+async fn connect(args: &TailArgs) -> anyhow::Result<Socket> {
+    let form = "--url must be like ws://127.0.0.1:8080/public/v1/stream";
+    let Ok(mut request) = args.url.expose().into_client_request() else {
+        bail!(form)
+    };
+    let (Some(host), Some("ws")) = (request.uri().host(), request.uri().scheme_str()) else {
+        bail!("{form}; for wss:// put a TLS proxy in between");
+    };
+    let port = request.uri().port_u16().unwrap_or(80);
+    let place = format!("{host}:{port}");
+    if !request
+        .uri()
+        .query()
+        .unwrap_or_default()
+        .contains("apiKey=")
+    {
+        let value = HeaderValue::try_from(format!("Bearer {}", args.key.expose()));
+        let Ok(mut value) = value else {
+            bail!("an API key is visible ASCII; this one is not")
+        };
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
+    match tokio::time::timeout(CONNECT_TIME, connect_async(request)).await {
+        Ok(Ok((socket, _))) => Ok(socket),
+        Ok(Err(Error::Http(answer))) => {
+            let body =
+                String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()).into_owned();
+            Err(anyhow!(
+                "{place} answered {} {}; is this the stream's address?",
+                answer.status(),
+                words(&body)
+            ))
+        }
+        Ok(Err(Error::Io(error))) => Err(anyhow!(
+            "cannot reach {place}: {error}; is a `tidegate serve` or `tidegate demo` running there?"
+        )),
+        Ok(Err(error)) => Err(anyhow!(
+            "{place} does not speak WebSocket: {}; is this the stream's address?",
+            words(&error.to_string())
+        )),
+        Err(_) => Err(anyhow!(
+            "{place} did not answer within {} s; try again",
+            CONNECT_TIME.as_secs()
+        )),
+    }
+}
+
+/// The channel of a data message; none for what only answers a request.
+fn data_channel(text: &str) -> anyhow::Result<Option<String>> {
+    let Ok(message) = serde_json::from_str::<Value>(text) else {
+        bail!("the server sent what is not JSON; is this the stream's address?");
+    };
+    let field = |name: &str| message.get(name).and_then(Value::as_str);
+    if field("type") == Some("error") {
+        let code = field("code").unwrap_or("an error");
+        let of =
+            field("channel").map_or(String::new(), |channel| format!(" for {}", words(channel)));
+        let said = words(field("message").unwrap_or_default());
+        bail!(
+            "the server answered {}{of}: {said}{}",
+            words(code),
+            next_for_code(code)
+        );
+    }
+    let channel = field("channel").filter(|_| message.get("data").is_some());
+    Ok(channel.map(words))
+}
+
+fn next_for_code(code: &str) -> &'static str {
+    match code {
+        "INVALID_CHANNEL" => {
+            "; the channels there are stand in /public/v1/asyncapi.yaml of the server"
+        }
+        "FORBIDDEN_CHANNEL" => "; use a key that may, or have one made with `tidegate key create`",
+        "SUBSCRIPTION_LIMIT" => "; ask for fewer channels, or for patterns with *",
+        "RATE_LIMITED" => "; ask for fewer channels at once",
+        _ => "",
+    }
+}
+
+/// What a close means to the person who reads it.
+fn closed(close: Option<CloseFrame>) -> anyhow::Error {
+    let Some(close) = close else {
+        return anyhow!("the server closed the connection without a reason; try again");
+    };
+    let code = u16::from(close.code);
+    let next = match code {
+        4001 => "; give a key that is in force with --key or TIDEGATE_KEY",
+        4008 => "; end another connection of this key, or use another key",
+        1001 => "; connect again in a moment",
+        1013 => "; what reads this output must keep up, or ask for fewer channels",
+        _ => "",
+    };
+    anyhow!(
+        "the server closed the connection: {} ({code}){next}",
+        words(&close.reason)
+    )
+}
+
+/// Words of the other side as a terminal may show them.
+fn words(text: &str) -> String {
+    text.trim()
+        .chars()
+        .take(200)
+        .flat_map(char::escape_debug)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
