@@ -103,7 +103,7 @@ async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> 
             other => other.context("cannot write to standard output")?,
         }
         messages += 1;
-        counts.set_message(format!("{messages} messages, the last on {channel}"));
+        counts.set_message(format!("messages: {messages}, the last on {channel}"));
         if args.count.is_some_and(|count| messages >= count.get()) {
             // The server may be gone by now, and all that was wanted is here.
             let _ = socket.close(None).await;
