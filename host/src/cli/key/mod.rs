@@ -109,11 +109,8 @@ fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Res
         .transpose();
     let expires =
         expires.context("--expires is too far away; leave it out for a key that lasts")?;
-    let (text, sha256) = keys::generate().context("the system gives no random numbers")?;
-    let id = format!(
-        "k_{}",
-        keys::random_base32(5).context("the system gives no random numbers")?
-    );
+    let (text, sha256) = keys::generate()?;
+    let id = format!("k_{}", keys::random_base32(5)?);
     let record = KeyRecord {
         id,
         name: args.name,

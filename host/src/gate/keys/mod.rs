@@ -93,17 +93,22 @@ impl fmt::Debug for KeyText {
     }
 }
 
-/// A new key and its digest. Fails where the system has no random numbers to give.
-pub fn generate() -> Result<(KeyText, [u8; 32]), getrandom::Error> {
+/// The system has no random numbers to give, so there can be no key.
+#[derive(Debug, thiserror::Error)]
+#[error("the system gives no random numbers: {0}")]
+pub struct NoRandomness(getrandom::Error);
+
+/// A new key and its digest.
+pub fn generate() -> Result<(KeyText, [u8; 32]), NoRandomness> {
     let text = format!("{PREFIX}{}", random_base32(KEY_BYTES)?);
     let digest = digest(&text);
     Ok((KeyText(text), digest))
 }
 
 /// So many random bytes in lower-case base32.
-pub(crate) fn random_base32(bytes: usize) -> Result<String, getrandom::Error> {
+pub(crate) fn random_base32(bytes: usize) -> Result<String, NoRandomness> {
     let mut random = vec![0; bytes];
-    getrandom::fill(&mut random)?;
+    getrandom::fill(&mut random).map_err(NoRandomness)?;
     Ok(data_encoding::BASE32_NOPAD
         .encode(&random)
         .to_ascii_lowercase())
