@@ -1,0 +1,22 @@
+//! The Rust face of `wit/transform.wit`, generated from it: its records, its `log`, and the
+//! macro behind [`export!`](crate::export). What they mean is documented in that file.
+#![allow(
+    unsafe_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::all,
+    clippy::restriction,
+    clippy::pedantic,
+    reason = "generated code, which crosses the component boundary with raw pointers"
+)]
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "transform",
+    pub_export_macro: true,
+    export_macro_name: "export_component",
+    default_bindings_module: "tidegate_sdk::contract",
+});
+
+pub use tidegate::transform::log;
+pub use tidegate::transform::types::{AllowedValues, Parameter, RejectionReason, Sample};

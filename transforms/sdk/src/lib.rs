@@ -1,0 +1,75 @@
+//! What a Tidegate transform in Rust is written with.
+//!
+//! Implement [`Transform`] for a type that holds the settings, and name that type in
+//! [`export!`]. The rest is for reading events strictly ([`payload`], [`number`],
+//! [`timestamp`]), for settings ([`settings`]) and for answers ([`reject`], [`publish`]).
+//! What may be published is each component's own affair, and stays out of here.
+
+pub mod contract;
+pub mod market;
+pub mod number;
+pub mod payload;
+pub mod reject;
+pub mod settings;
+pub mod timestamp;
+
+pub use contract::{
+    AllowedValues, Descriptor, Event, Parameter, Publication, Rejection, RejectionReason, Sample,
+};
+pub use payload::Payload;
+pub use settings::Settings;
+
+/// A transform: settings in, then one answer for each event.
+///
+/// Both functions are plain Rust, so tests and benchmarks call them without WebAssembly.
+pub trait Transform: Sized + 'static {
+    /// Reads the operator's settings (a JSON object) and gives the transform they make,
+    /// with what it says of itself. The error is shown to the operator.
+    fn configure(settings: &str) -> Result<(Self, Descriptor), String>;
+
+    /// Answers one event: what to publish, or why nothing is.
+    fn transform(&self, event: &Event) -> Result<Vec<Publication>, Rejection>;
+}
+
+/// One publication on `channel`, with `data` as JSON in the order of its fields.
+pub fn publish(channel: String, data: &impl serde::Serialize) -> Result<Publication, Rejection> {
+    match serde_json::to_string(data) {
+        Ok(data) => Ok(Publication { channel, data }),
+        Err(_) => Err(reject::invalid("data", "values that JSON can carry")),
+    }
+}
+
+/// Makes a type that implements [`Transform`] the crate's component.
+#[macro_export]
+macro_rules! export {
+    ($transform:ty) => {
+        const _: () = {
+            ::std::thread_local! {
+                static CONFIGURED: ::std::cell::RefCell<Option<$transform>> =
+                    const { ::std::cell::RefCell::new(None) };
+            }
+
+            struct Component;
+
+            impl $crate::contract::Guest for Component {
+                fn configure(settings: String) -> Result<$crate::Descriptor, String> {
+                    let (transform, descriptor) =
+                        <$transform as $crate::Transform>::configure(&settings)?;
+                    CONFIGURED.replace(Some(transform));
+                    Ok(descriptor)
+                }
+
+                fn transform(
+                    event: $crate::Event,
+                ) -> Result<Vec<$crate::Publication>, $crate::Rejection> {
+                    CONFIGURED.with_borrow(|configured| match configured {
+                        Some(transform) => $crate::Transform::transform(transform, &event),
+                        None => Err($crate::reject::unwanted("configure was not called")),
+                    })
+                }
+            }
+
+    $crate::contract::export_component!(Component with_types_in $crate::contract);
+        };
+    };
+}

@@ -1,0 +1,123 @@
+//! The guests as components: compiled to WebAssembly, wrapped, checked, and put in a folder.
+//!
+//! What the compiler needs for that is `toolchain`'s affair.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use wit_component::ComponentEncoder;
+
+use crate::sources;
+use crate::step::{self, heading};
+use crate::toolchain::{self, StandardLibrary, TARGET};
+
+/// The guests that come with Tidegate, by package name.
+pub(crate) const GUESTS: [&str; 2] = ["candle", "signal"];
+
+/// Where the components that the host is built with are kept.
+pub(crate) fn dist() -> PathBuf {
+    crate::root().join("transforms/dist")
+}
+
+/// Builds every guest into `out`.
+pub(crate) fn build(out: &Path) -> Result<()> {
+    heading("The Rust standard library for WebAssembly");
+    let library = toolchain::standard_library()?;
+
+    heading("Compiling the guests");
+    let transforms = crate::root().join("transforms");
+    let target = transforms.join("target");
+    let prefixes = Prefixes::of_this_machine()?;
+    let mut cargo = step::cargo(&transforms);
+    cargo
+        .args(["build", "--release", "--locked", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(&target)
+        .env("CARGO_ENCODED_RUSTFLAGS", prefixes.flags().join("\u{1f}"))
+        .env_remove("RUSTFLAGS");
+    for guest in GUESTS {
+        cargo.args(["--package", guest]);
+    }
+    if library == StandardLibrary::Source {
+        cargo
+            .arg("-Zbuild-std=std,panic_abort")
+            .env("RUSTC_BOOTSTRAP", "1");
+    }
+    step::run(&mut cargo)?;
+
+    heading("Wrapping them as components");
+    fs::create_dir_all(out).with_context(|| format!("could not make {}", out.display()))?;
+    for guest in GUESTS {
+        let module = target.join(TARGET).join("release").join(format!("{guest}.wasm"));
+        let component = wrap(&module).with_context(|| format!("guest `{guest}`"))?;
+        prefixes.check(&component).with_context(|| format!("guest `{guest}`"))?;
+        let path = out.join(format!("{guest}.wasm"));
+        fs::write(&path, &component)
+            .with_context(|| format!("could not write {}", path.display()))?;
+        eprintln!("    {}: {} bytes", path.display(), component.len());
+    }
+    sources::record(&crate::root(), out)
+}
+
+/// Makes a component of a core module that carries its WIT world in a custom section.
+fn wrap(module: &Path) -> Result<Vec<u8>> {
+    let module =
+        fs::read(module).with_context(|| format!("could not read {}", module.display()))?;
+    ComponentEncoder::default()
+        .module(&module)?
+        .validate(true)
+        .encode()
+}
+
+/// The paths of this machine, each with the name that stands for it in what is built, so that
+/// the same sources give the same bytes anywhere and tell nobody where they were compiled.
+struct Prefixes(Vec<(PathBuf, String)>);
+
+impl Prefixes {
+    fn of_this_machine() -> Result<Self> {
+        let version = step::output(Command::new("rustc").arg("-vV"))?;
+        let commit = version
+            .lines()
+            .find_map(|line| line.strip_prefix("commit-hash: "))
+            .unwrap_or("unknown");
+        let sysroot = toolchain::sysroot()?;
+        // Of several that fit, rustc takes the last, so the widest come first.
+        let mut prefixes = vec![
+            (crate::root(), "/tidegate".to_owned()),
+            // The name that the compiled standard library has for its own sources.
+            (toolchain::library_source(&sysroot), format!("/rustc/{commit}")),
+        ];
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let cargo_home = std::env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| Some(home.as_ref()?.join(".cargo")));
+        if let Some(folder) = cargo_home {
+            prefixes.push((folder, "/cargo".to_owned()));
+        }
+        if let Some(folder) = home {
+            prefixes.insert(0, (folder, "/home".to_owned()));
+        }
+        Ok(Self(prefixes))
+    }
+
+    fn flags(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display()))
+            .collect()
+    }
+
+    /// Fails if one of the paths is in `bytes` after all.
+    fn check(&self, bytes: &[u8]) -> Result<()> {
+        for (path, _) in &self.0 {
+            let text = path.as_os_str().as_encoded_bytes();
+            // A home such as `/` or `/x` is everywhere and says nothing.
+            if text.len() > 3 && bytes.windows(text.len()).any(|window| window == text) {
+                bail!("the component contains the path {}", path.display());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! The tasks that cargo has no word for: building the guests, and testing everything.
+//!
+//! Run as `cargo xtask TASK`. Each task says what it does while it does it, and leaves with a
+//! non-zero status at the first thing that fails.
+
+mod apt;
+mod components;
+mod sources;
+mod step;
+mod tests_task;
+mod toolchain;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Usage: cargo xtask TASK
+
+Tasks:
+  transforms [--out DIR]   Build the guests into components (default DIR: transforms/dist)
+  test [-- FILTER...]      Install what the tests need, then run every test there is;
+                           filters go to the tests of the whole system
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        [] | ["help" | "-h" | "--help", ..] | [_, "-h" | "--help"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        ["transforms"] => components::build(&components::dist()),
+        ["transforms", "--out", folder] => components::build(Path::new(folder)),
+        ["test"] => tests_task::run(&[]),
+        ["test", "--", filters @ ..] => tests_task::run(filters),
+        other => Err(anyhow::anyhow!(
+            "no such task: {}\n\n{HELP}",
+            other.join(" ")
+        )),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root: this package is one folder below it.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}

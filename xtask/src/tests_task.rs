@@ -1,0 +1,2 @@
+//! thin
+pub(crate) fn run(_filters: &[&str]) -> anyhow::Result<()> { Ok(()) }
