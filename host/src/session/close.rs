@@ -1,0 +1,82 @@
+//! Why sessions end, and what the client is told. The codes are part of the public contract.
+
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame as WireFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::gate::Refusal;
+use crate::hub::Frame;
+
+/// The end of a session. An expected end is a value, not an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The client closed, or its connection went away.
+    ClientLeft,
+    /// A ping went unanswered for a whole interval.
+    DeadPeer,
+    SlowConsumer,
+    Draining,
+    /// A frame against RFC 6455, such as an unmasked one.
+    ProtocolViolation,
+    NotUtf8,
+    MessageTooBig,
+    RateLimited,
+    Refused(Refusal),
+}
+
+impl CloseReason {
+    /// A fixed word for metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ClientLeft => "client_left",
+            Self::DeadPeer => "dead_peer",
+            Self::SlowConsumer => "slow_consumer",
+            Self::Draining => "draining",
+            Self::ProtocolViolation => "protocol_violation",
+            Self::NotUtf8 => "not_utf8",
+            Self::MessageTooBig => "message_too_big",
+            Self::RateLimited => "rate_limited",
+            Self::Refused(refusal) => refusal.label(),
+        }
+    }
+
+    /// The close code and text for the client; `None` where nobody is there to read it.
+    pub fn code(self) -> Option<(u16, &'static str)> {
+        Some(match self {
+            Self::ClientLeft | Self::DeadPeer => return None,
+            Self::SlowConsumer => (1013, "slow consumer"),
+            Self::Draining => (1001, "server shutting down"),
+            Self::ProtocolViolation => (1002, "protocol error"),
+            Self::NotUtf8 => (1007, "text is not UTF-8"),
+            Self::MessageTooBig => (1009, "message too big"),
+            Self::RateLimited => (1008, "rate limit exceeded"),
+            Self::Refused(refusal) => refusal.code(),
+        })
+    }
+
+    /// Whether what still waits for the client is dropped rather than sent before the close.
+    pub fn discards(self) -> bool {
+        matches!(self, Self::SlowConsumer | Self::DeadPeer)
+    }
+
+    pub(super) fn frame(self) -> Option<Frame> {
+        let (code, text) = self.code()?;
+        let close = CloseFrame { code: CloseCode::from(code), reason: text.into() };
+        let mut wire = Vec::new();
+        WireFrame::close(Some(close)).format(&mut wire).expect("writing to a Vec does not fail");
+        Some(Frame::from_wire(wire))
+    }
+
+    /// What an error while reading means.
+    pub(super) fn of(error: &Error) -> Self {
+        match error {
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::ClientLeft,
+            Error::Protocol(_) => Self::ProtocolViolation,
+            Error::Utf8(_) => Self::NotUtf8,
+            Error::Capacity(_) => Self::MessageTooBig,
+            _ => Self::ClientLeft,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The stream that tungstenite reads from and believes to write to.
+//!
+//! Reads come from the socket. What tungstenite writes of its own accord, answers to pings and
+//! closes, lands in the outbox as whole frames: the writer is the only one who touches the
+//! socket, and a pong can never cut a message in two.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::hub::{Frame, Outbox};
+
+#[derive(Debug)]
+pub(super) struct Inbound<R> {
+    socket: R,
+    outbox: Arc<Outbox>,
+    /// What was written since the last flush: tungstenite flushes at the end of each frame.
+    written: Vec<u8>,
+}
+
+impl<R> Inbound<R> {
+    pub(super) fn new(socket: R, outbox: Arc<Outbox>) -> Self {
+        Self { socket, outbox, written: Vec::new() }
+    }
+
+    pub(super) fn socket(&mut self) -> &mut R {
+        &mut self.socket
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Inbound<R> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
+}
+
+impl<R: Unpin> AsyncWrite for Inbound<R> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.written.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.written.is_empty() {
+            let frame = Frame::from_wire(std::mem::take(&mut self.written));
+            self.outbox.push_control(&frame);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The writer ends the connection.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
