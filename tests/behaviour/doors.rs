@@ -1,0 +1,153 @@
+//! Coming in: how the key may be shown, what is refused by HTTP, and how early a client
+//! may speak.
+
+use tidegate_tests::http::{UPGRADE, exchange, get};
+use tidegate_tests::raw::frame;
+use tidegate_tests::{Door, Raw, Redis, Tidegate};
+
+const STREAM: &str = "/public/v1/stream";
+
+#[tokio::test]
+async fn a_message_in_the_same_segment_as_the_upgrade_is_answered() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    for _ in 0..20 {
+        let mut raw = Raw::connect(&tidegate.connect()).await;
+        let mut bytes = Raw::upgrade_text(tidegate.key()).into_bytes();
+        bytes.extend(frame(
+            0x81,
+            br#"{"action":"subscribe","channels":["candles:*:*"]}"#,
+        ));
+        bytes.extend(frame(0x81, br#"{"action":"ping","id":1}"#));
+        raw.write(&bytes).await;
+        raw.expect_upgrade().await;
+        let subscribed = br#"{"type":"subscribed","channels":["candles:*:*"]}"#.to_vec();
+        assert_eq!(raw.frame().await, Some((1, subscribed)));
+        let pong = br#"{"type":"pong","id":1}"#.to_vec();
+        assert_eq!(raw.frame().await, Some((1, pong)));
+    }
+}
+
+#[tokio::test]
+async fn the_key_may_be_shown_in_four_ways() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    for door in [
+        Door::Query,
+        Door::ApiKeyHeader,
+        Door::Bearer,
+        Door::Subprotocol,
+    ] {
+        let mut client = tidegate.connect().by(door).open().await;
+        client.expect_nothing_before_pong().await;
+    }
+}
+
+#[tokio::test]
+async fn the_subprotocol_that_carries_the_key_is_never_sent_back() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    let how = tidegate.connect().by(Door::Subprotocol);
+    let (_client, response) = how.try_open().await.expect("an upgrade");
+    assert_eq!(response.headers()["sec-websocket-protocol"], "tidegate");
+    let how = tidegate.connect();
+    let (_client, response) = how.try_open().await.expect("an upgrade");
+    assert!(!response.headers().contains_key("sec-websocket-protocol"));
+}
+
+#[tokio::test]
+async fn compression_is_not_agreed_on() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    let how = tidegate
+        .connect()
+        .header("Sec-WebSocket-Extensions", "permessage-deflate");
+    let (_client, response) = how.try_open().await.expect("an upgrade");
+    assert!(!response.headers().contains_key("sec-websocket-extensions"));
+}
+
+#[tokio::test]
+async fn a_plain_request_on_the_stream_is_told_to_upgrade() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    assert_eq!(get(tidegate.public(), STREAM, &[]).await.status, 426);
+    let path = format!("{STREAM}?apiKey={}", tidegate.key());
+    assert_eq!(get(tidegate.public(), &path, &[]).await.status, 426);
+}
+
+#[tokio::test]
+async fn a_malformed_upgrade_is_a_bad_request() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    let good = format!("GET {STREAM} HTTP/1.1\r\n{UPGRADE}\r\n");
+    for (from, to) in [
+        ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""),
+        ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8"),
+        ("Sec-WebSocket-Version: 13\r\n", ""),
+    ] {
+        let text = good.replace(from, to);
+        assert_ne!(text, good);
+        let answer = exchange(tidegate.public(), text.as_bytes())
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status, 400, "{text}");
+    }
+    let answer = exchange(tidegate.public(), b"hello\r\n\r\n")
+        .await
+        .expect("an answer");
+    assert_eq!(answer.status, 400);
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_not_found_and_the_document_is() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    for path in [
+        "/",
+        "/public/v1",
+        "/public/v1/stream/x",
+        "/metrics",
+        "/readyz",
+        "/v1/sessions",
+    ] {
+        assert_eq!(
+            get(tidegate.public(), path, &[]).await.status,
+            404,
+            "{path}"
+        );
+    }
+    assert_eq!(
+        get(tidegate.public(), "/public/v1/asyncapi.yaml", &[])
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_is_forbidden_where_origins_are_named() {
+    let redis = Redis::start().await;
+    let tidegate = Tidegate::on(&redis)
+        .setting(
+            "allowed-origins",
+            "https://app.example,https://desk.example:8443",
+        )
+        .start()
+        .await;
+    let at = |origin: &str| tidegate.connect().header("Origin", origin);
+    for origin in ["https://app.example", "https://desk.example:8443"] {
+        at(origin).open().await.expect_nothing_before_pong().await;
+    }
+    for origin in [
+        "https://evil.example",
+        "http://app.example",
+        "https://app.example.evil.example",
+        "https://app.example:8443",
+        "null",
+    ] {
+        assert_eq!(at(origin).refused().await, 403, "{origin}");
+    }
+    tidegate.client().await.expect_nothing_before_pong().await;
+}
+
+#[tokio::test]
+async fn where_no_origins_are_named_any_may_come() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    let how = tidegate
+        .connect()
+        .header("Origin", "https://anything.example");
+    how.open().await.expect_nothing_before_pong().await;
+}

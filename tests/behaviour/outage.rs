@@ -1,0 +1,230 @@
+//! Redis goes away in every way it can, and comes back: clients stay, the subscription is
+//! there again, and ops can see it.
+
+use std::time::Instant;
+
+use tidegate_tests::payloads::{candle, candle_channel, number_of};
+use tidegate_tests::{Proxy, Redis, Setup, Tidegate, eventually, millis, secs, until};
+
+/// Publishes until somebody receives it: so the subscription is there again.
+async fn heard(redis: &Redis, number: usize) {
+    until("an event with a receiver", secs(10), async || {
+        redis
+            .publish(&candle_channel(1, "BTC-USD", "1h"), candle(number))
+            .await
+            > 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn twenty_seconds_without_redis_are_survived_by_everyone() {
+    let mut redis = Redis::start().await;
+    let tidegate = Tidegate::on(&redis).start().await;
+    let mut client = tidegate.subscriber(["candles:*:*"]).await;
+    heard(&redis, 1).await;
+    assert_eq!(number_of(&client.next_json().await), 1);
+    let lines = tidegate.stderr().text().lines().count();
+    redis.kill().await;
+    let killed = Instant::now();
+    tidegate.becomes_unready(secs(5)).await;
+    assert_eq!(
+        tidegate.metric("tidegate_upstream_connected", &[]).await,
+        0.0
+    );
+    assert_eq!(tidegate.admin_get("/healthz").await.status, 200);
+    client.expect_nothing_before_pong().await;
+    tokio::time::sleep(secs(20).saturating_sub(killed.elapsed())).await;
+    assert_eq!(tidegate.ready().await.0, 503);
+    redis.restart(&[]).await;
+    let back = Instant::now();
+    heard(&redis, 2).await;
+    assert_eq!(number_of(&client.next_json().await), 2);
+    assert!(back.elapsed() < secs(5), "back after {:?}", back.elapsed());
+    tidegate.becomes_ready(secs(2)).await;
+    assert_eq!(
+        tidegate
+            .metric("tidegate_upstream_outages_total", &[])
+            .await,
+        1.0
+    );
+    assert_eq!(
+        tidegate.metric("tidegate_upstream_connected", &[]).await,
+        1.0
+    );
+    let log = tidegate.stderr().text();
+    let fresh: Vec<_> = log.lines().skip(lines).collect();
+    assert_eq!(fresh.len(), 2, "a line at each edge: {fresh:#?}");
+}
+
+/// A host that looks after its upstream twice a second, behind a proxy.
+async fn behind_proxy() -> (Redis, Proxy, Tidegate) {
+    let redis = Redis::start().await;
+    let proxy = Proxy::to(redis.port()).await;
+    let tidegate = Setup::new(&format!("redis://127.0.0.1:{}", proxy.port()))
+        .setting("probe-interval", "500ms")
+        .start()
+        .await;
+    (redis, proxy, tidegate)
+}
+
+#[tokio::test]
+async fn a_path_that_went_silent_is_found_and_left() {
+    let (redis, proxy, tidegate) = behind_proxy().await;
+    let mut client = tidegate.subscriber(["candles:*:*"]).await;
+    proxy.go_silent();
+    tidegate.becomes_unready(secs(5)).await;
+    client.expect_nothing_before_pong().await;
+    proxy.speak();
+    tidegate.becomes_ready(secs(6)).await;
+    heard(&redis, 3).await;
+    assert_eq!(number_of(&client.next_json().await), 3);
+    assert_eq!(
+        tidegate
+            .metric("tidegate_upstream_outages_total", &[])
+            .await,
+        1.0
+    );
+}
+
+#[tokio::test]
+async fn a_slow_path_is_no_outage() {
+    let (redis, proxy, tidegate) = behind_proxy().await;
+    let mut client = tidegate.subscriber(["candles:*:*"]).await;
+    proxy.delay(millis(200));
+    for number in 0..10 {
+        redis
+            .publish(&candle_channel(1, "BTC-USD", "1h"), candle(number))
+            .await;
+        assert_eq!(number_of(&client.next_json().await), number);
+    }
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(
+        tidegate
+            .metric("tidegate_upstream_outages_total", &[])
+            .await,
+        0.0
+    );
+}
+
+#[tokio::test]
+async fn a_cut_path_is_taken_up_again_at_once() {
+    let (redis, proxy, tidegate) = behind_proxy().await;
+    let mut client = tidegate.subscriber(["candles:*:*"]).await;
+    for round in 0..3 {
+        let started = Instant::now();
+        proxy.cut();
+        heard(&redis, round).await;
+        assert_eq!(number_of(&client.next_json().await), round);
+        assert!(started.elapsed() < secs(5), "{:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_was_lost_without_a_word_is_found_and_renewed() {
+    let (redis, proxy, tidegate) = behind_proxy().await;
+    let mut client = tidegate.subscriber(["candles:*:*"]).await;
+    proxy.lose_far_side();
+    until("the subscription to be gone", secs(2), async || {
+        redis
+            .publish(&candle_channel(1, "BTC-USD", "1h"), candle(0))
+            .await
+            == 0
+    })
+    .await;
+    let lost = Instant::now();
+    heard(&redis, 7).await;
+    assert!(lost.elapsed() < secs(6), "found after {:?}", lost.elapsed());
+    let last = eventually("the event after it", secs(5), async || {
+        Some(number_of(&client.next_json().await)).filter(|&number| number == 7)
+    });
+    last.await;
+    tidegate.becomes_ready(secs(5)).await;
+    assert!(
+        tidegate
+            .metric("tidegate_upstream_outages_total", &[])
+            .await
+            >= 1.0
+    );
+}
+
+#[tokio::test]
+async fn a_redis_that_stands_still_is_noticed_and_taken_up_when_it_goes_on() {
+    let redis = Redis::start().await;
+    let tidegate = Tidegate::on(&redis)
+        .setting("probe-interval", "500ms")
+        .start()
+        .await;
+    let mut client = tidegate.subscriber(["candles:*:*"]).await;
+    redis.pause();
+    tidegate.becomes_unready(secs(5)).await;
+    redis.resume();
+    tidegate.becomes_ready(secs(10)).await;
+    heard(&redis, 5).await;
+    assert_eq!(number_of(&client.next_json().await), 5);
+    // Connections that were given up hold no second subscription.
+    until("one receiver", secs(5), async || {
+        redis
+            .publish(&candle_channel(1, "BTC-USD", "1h"), candle(6))
+            .await
+            == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_host_that_starts_before_its_redis_waits_for_it() {
+    let mut redis = Redis::start().await;
+    redis.kill().await;
+    let tidegate = Tidegate::on(&redis).not_ready().start().await;
+    assert_eq!(tidegate.ready().await.0, 503);
+    let mut client = tidegate.subscriber(["candles:*:*"]).await;
+    redis.restart(&[]).await;
+    tidegate.becomes_ready(secs(6)).await;
+    heard(&redis, 1).await;
+    assert_eq!(number_of(&client.next_json().await), 1);
+}
+
+#[tokio::test]
+async fn a_denied_subscription_is_not_ready_and_says_so_until_it_is_granted() {
+    let mut redis = Redis::start().await;
+    let allow = [
+        "ACL",
+        "SETUSER",
+        "gate",
+        "reset",
+        "on",
+        ">secret-word",
+        "+@all",
+        "~*",
+    ];
+    let user = async |redis: &Redis, channels: &str| {
+        let mut command = allow.to_vec();
+        command.push(channels);
+        redis.ask(&command).await;
+    };
+    user(&redis, "allchannels").await;
+    let url = format!("redis://gate:secret-word@127.0.0.1:{}", redis.port());
+    let tidegate = Setup::new(&url)
+        .setting("probe-interval", "500ms")
+        .start()
+        .await;
+    let mut client = tidegate.subscriber(["candles:*:*"]).await;
+    redis.restart(&[]).await;
+    user(&redis, "&somewhere:else").await;
+    let reasons = eventually("a reason that names the denial", secs(10), async || {
+        let reasons = tidegate.becomes_unready(secs(5)).await.to_lowercase();
+        let named = ["noperm", "denied", "permission"]
+            .iter()
+            .any(|word| reasons.contains(word));
+        named.then_some(reasons)
+    })
+    .await;
+    assert!(!reasons.contains("secret-word"));
+    client.expect_nothing_before_pong().await;
+    user(&redis, "allchannels").await;
+    tidegate.becomes_ready(secs(10)).await;
+    heard(&redis, 1).await;
+    assert_eq!(number_of(&client.next_json().await), 1);
+    assert_eq!(tidegate.stderr().lines_with("secret-word"), 0);
+}

@@ -1,0 +1,106 @@
+//! How much a client may say: the rate, the burst, the end of patience.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tidegate_tests::{Redis, Setup, Tidegate, millis, secs};
+use tokio::time::sleep;
+
+fn slow(redis: &Redis) -> Setup {
+    Tidegate::on(redis)
+        .setting("client-message-rate", "1")
+        .setting("client-message-burst", "10")
+}
+
+#[tokio::test]
+async fn within_the_burst_everything_is_answered() {
+    let redis = Redis::start().await;
+    let tidegate = slow(&redis).start().await;
+    let mut client = tidegate.client().await;
+    for _ in 0..10 {
+        client.send(json!({"action": "ping"})).await;
+    }
+    for _ in 0..10 {
+        assert_eq!(client.next_json().await["type"], "pong");
+    }
+}
+
+#[tokio::test]
+async fn above_the_burst_each_message_is_refused_and_the_session_goes_on() {
+    let redis = Redis::start().await;
+    let tidegate = slow(&redis).start().await;
+    let mut client = tidegate.client().await;
+    for _ in 0..16 {
+        client.send(json!({"action": "ping"})).await;
+    }
+    let (mut pongs, mut refused) = (0, 0);
+    for _ in 0..16 {
+        let answer = client.next_json().await;
+        match answer["type"].as_str() {
+            Some("pong") => pongs += 1,
+            _ => {
+                assert_eq!(answer["code"], "RATE_LIMITED");
+                refused += 1;
+            }
+        }
+    }
+    // A second or two may pass on a busy machine, and bring a message each.
+    assert!(
+        (10..=13).contains(&pongs),
+        "{pongs} pongs, {refused} refused"
+    );
+    assert!(
+        tidegate
+            .metric("tidegate_client_errors_total", &[("code", "RATE_LIMITED")])
+            .await
+            >= 3.0
+    );
+    sleep(Duration::from_millis(1500)).await;
+    client.expect_nothing_before_pong().await;
+}
+
+#[tokio::test]
+async fn a_client_at_the_allowed_rate_is_never_refused() {
+    let redis = Redis::start().await;
+    let tidegate = Tidegate::on(&redis)
+        .setting("client-message-rate", "50")
+        .setting("client-message-burst", "5")
+        .start()
+        .await;
+    let mut client = tidegate.client().await;
+    for _ in 0..40 {
+        client.expect_nothing_before_pong().await;
+        sleep(millis(25)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_flood_is_closed_with_1008() {
+    let redis = Redis::start().await;
+    let tidegate = slow(&redis).start().await;
+    let mut client = tidegate.client().await;
+    for _ in 0..60 {
+        if client.try_send_text(r#"{"action":"ping"}"#).await.is_err() {
+            break;
+        }
+    }
+    client.expect_close(1008, "rate limit exceeded").await;
+    tidegate
+        .metric_becomes("tidegate_connections", &[], 0.0)
+        .await;
+}
+
+#[tokio::test]
+async fn websocket_pings_count_against_the_rate_too() {
+    let redis = Redis::start().await;
+    let tidegate = slow(&redis).start().await;
+    let mut client = tidegate.client().await;
+    for _ in 0..60 {
+        let ping = tokio_tungstenite::tungstenite::Message::Ping(Vec::new().into());
+        if client.try_send(ping).await.is_err() {
+            break;
+        }
+    }
+    let (code, reason) = client.closed_within(secs(5)).await;
+    assert_eq!((code, reason.as_str()), (1008, "rate limit exceeded"));
+}

@@ -1,0 +1,86 @@
+//! Components written as text, for tests of the host: well-behaved ones of a family that
+//! no host has heard of (`ticks:{symbol}`), and hostile ones made from them by replacing a
+//! piece. `descriptor` lays out what it says of itself, `text` is the component.
+
+mod descriptor;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+pub use descriptor::{Allowed, Descriptor, Expected, Sample};
+
+/// The upstream channels that the ticks come from begin like this; the symbol follows.
+pub const FEED: &str = "feed:ticks:";
+
+/// A component to be. It publishes an event of `feed:ticks:ABC` on `ticks:ABC` as it is;
+/// where the symbol begins with `X`, `when_bad` runs first.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    pub descriptor: Descriptor,
+    configure: String,
+    when_bad: String,
+    fields: String,
+    component_fields: String,
+}
+
+impl Guest {
+    pub fn ticks() -> Self {
+        Self {
+            descriptor: Descriptor::ticks(),
+            configure: String::new(),
+            when_bad: String::new(),
+            fields: String::new(),
+            component_fields: String::new(),
+        }
+    }
+
+    /// Instructions that run before `configure` answers.
+    pub fn configure(mut self, wat: &str) -> Self {
+        wat.clone_into(&mut self.configure);
+        self
+    }
+
+    /// Instructions that run first where the symbol begins with `X`. In reach: the locals
+    /// `$ch $chl $pl $pll` (channel and payload), the functions `$write`, `$publish`,
+    /// `$many` and `$echo` of `text`.
+    pub fn when_bad(mut self, wat: &str) -> Self {
+        wat.clone_into(&mut self.when_bad);
+        self
+    }
+
+    /// Further fields of the core module: globals, tables, a start function.
+    pub fn fields(mut self, wat: &str) -> Self {
+        wat.clone_into(&mut self.fields);
+        self
+    }
+
+    /// Further fields of the component, before all others: imports.
+    pub fn component_fields(mut self, wat: &str) -> Self {
+        wat.clone_into(&mut self.component_fields);
+        self
+    }
+
+    /// Changes what it says of itself.
+    pub fn descriptor(mut self, change: impl FnOnce(&mut Descriptor)) -> Self {
+        change(&mut self.descriptor);
+        self
+    }
+
+    /// The component as text.
+    pub fn text(&self) -> String {
+        text::component(self)
+    }
+
+    /// The component in its binary form.
+    pub fn binary(&self) -> Vec<u8> {
+        let text = self.text();
+        wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    /// Writes it into a file of this folder.
+    pub fn write(&self, folder: &Path) -> PathBuf {
+        let path = folder.join(format!("{}.wasm", self.descriptor.name));
+        std::fs::write(&path, self.binary()).expect("a file in one's own folder");
+        path
+    }
+}

@@ -1,0 +1,139 @@
+//! The text of a component: the contract's types, a module for the memory, a module for
+//! the code, and the two exports. What varies comes from the `Guest`.
+
+use std::fmt::Write;
+
+use super::{FEED, Guest};
+
+/// Where the descriptor's bytes begin.
+const IMAGE: u32 = 4096;
+
+pub(super) fn component(guest: &Guest) -> String {
+    let (bytes, descriptor) = guest.descriptor.layout(IMAGE);
+    let mut image = String::with_capacity(bytes.len() * 3);
+    for byte in bytes {
+        write!(image, "\\{byte:02x}").expect("a String takes all");
+    }
+    let mut text = format!(
+        "(component\n{}\n{TYPES}\n{MEMORY}\n(core module $code\n",
+        guest.component_fields
+    );
+    text.push_str(CODE);
+    write!(
+        text,
+        r#"
+  (data (i32.const {IMAGE}) "{image}")
+  (data (i32.const 1024) "{family}:")
+  {fields}
+  (func (export "configure") (param i32 i32) (result i32)
+    {configure}
+    (global.set $bump (i32.const 0x20000))
+    (i32.const {descriptor}))
+  (func $echo (param $ch i32) (param $chl i32) (param $pl i32) (param $pll i32) (result i32)
+    (memory.copy (i32.add (i32.const 1024) (i32.const {own}))
+      (i32.add (local.get $ch) (i32.const {feed})) (i32.sub (local.get $chl) (i32.const {feed})))
+    (call $publish (i32.const 1024)
+      (i32.add (i32.const {own}) (i32.sub (local.get $chl) (i32.const {feed})))
+      (local.get $pl) (local.get $pll)))
+  (func $answer (param $ch i32) (param $chl i32) (param $pl i32) (param $pll i32) (result i32)
+    (if (i32.eq (i32.load8_u offset={feed} (local.get $ch)) (i32.const 0x58)) (then
+      {when_bad}
+    ))
+    (call $echo (local.get $ch) (local.get $chl) (local.get $pl) (local.get $pll)))
+  (func (export "transform") (param i32 i32 i32 i32) (result i32)
+    (call $answer (local.get 0) (local.get 1) (local.get 2) (local.get 3))
+    (global.set $bump (i32.const 0x20000)))
+)
+{EXPORTS})
+"#,
+        family = guest.descriptor.family,
+        own = guest.descriptor.family.len() + 1,
+        feed = FEED.len(),
+        fields = guest.fields,
+        configure = guest.configure,
+        when_bad = guest.when_bad,
+    )
+    .expect("a String takes all");
+    text
+}
+
+const TYPES: &str = r#"
+  (import "tidegate:transform/types@1.0.0" (instance $types
+    (type $event (record (field "channel" string) (field "payload" (list u8))))
+    (export "event" (type $event-out (eq $event)))
+    (type $publication (record (field "channel" string) (field "data" string)))
+    (export "publication" (type $publication-out (eq $publication)))
+    (type $reason (enum "malformed" "missing" "invalid" "unwanted"))
+    (export "rejection-reason" (type $reason-out (eq $reason)))
+    (type $rejection (record (field "reason" $reason-out) (field "detail" string)))
+    (export "rejection" (type $rejection-out (eq $rejection)))
+    (type $allowed (variant (case "one-of" (list string)) (case "pattern" string)))
+    (export "allowed-values" (type $allowed-out (eq $allowed)))
+    (type $parameter (record (field "name" string) (field "allowed" $allowed-out)))
+    (export "parameter" (type $parameter-out (eq $parameter)))
+    (type $expected (result (list $publication-out) (error $reason-out)))
+    (type $sample (record (field "event" $event-out) (field "expected" $expected)))
+    (export "sample" (type $sample-out (eq $sample)))
+    (type $descriptor (record (field "name" string) (field "version" string)
+      (field "summary" string) (field "upstream-patterns" (list string)) (field "family" string)
+      (field "parameters" (list $parameter-out)) (field "message-type" string)
+      (field "data-schema" string) (field "samples" (list $sample-out))))
+    (export "descriptor" (type $descriptor-out (eq $descriptor)))))
+  (import "tidegate:transform/log@1.0.0" (instance $log
+    (type $level (enum "debug" "info" "warn" "error"))
+    (export "level" (type $level-out (eq $level)))
+    (type $write (func (param "level" $level-out) (param "message" string)))
+    (export "write" (func (type $write)))))
+  (alias export $types "event" (type $event))
+  (alias export $types "publication" (type $publication))
+  (alias export $types "rejection" (type $rejection))
+  (alias export $types "descriptor" (type $descriptor))
+"#;
+
+/// The memory has a module of its own, because `write` needs it before the code is there.
+const MEMORY: &str = r#"
+  (core module $store (memory (export "memory") 40))
+  (core instance $store (instantiate $store))
+  (alias core export $store "memory" (core memory $memory))
+  (alias export $log "write" (func $write))
+  (core func $write (canon lower (func $write) (memory $memory)))
+"#;
+
+/// `$publish` answers with one publication, `$many` with `$count` of the same one.
+const CODE: &str = r#"
+  (import "host" "memory" (memory 40))
+  (import "host" "write" (func $write (param i32 i32 i32)))
+  (global $bump (mut i32) (i32.const 0x20000))
+  (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $bump) (i32.const 7)) (i32.const -8)))
+    (global.set $bump (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func $publish (param i32 i32 i32 i32) (result i32)
+    (call $many (local.get 0) (local.get 1) (local.get 2) (local.get 3) (i32.const 1)))
+  (func $many (param $c i32) (param $cl i32) (param $d i32) (param $dl i32) (param $count i32)
+    (result i32) (local $at i32) (local $left i32)
+    (local.set $at (i32.const 0x10000))
+    (local.set $left (local.get $count))
+    (loop $next
+      (i32.store (local.get $at) (local.get $c))
+      (i32.store offset=4 (local.get $at) (local.get $cl))
+      (i32.store offset=8 (local.get $at) (local.get $d))
+      (i32.store offset=12 (local.get $at) (local.get $dl))
+      (local.set $at (i32.add (local.get $at) (i32.const 16)))
+      (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (i32.store (i32.const 512) (i32.const 0))
+    (i32.store (i32.const 516) (i32.const 0x10000))
+    (i32.store (i32.const 520) (local.get $count))
+    (i32.const 512))
+"#;
+
+const EXPORTS: &str = r#"
+  (core instance $host (export "memory" (memory $memory)) (export "write" (func $write)))
+  (core instance $code (instantiate $code (with "host" (instance $host))))
+  (func (export "configure") (param "settings" string) (result (result $descriptor (error string)))
+    (canon lift (core func $code "configure") (memory $memory) (realloc (core func $code "realloc"))))
+  (func (export "transform") (param "event" $event)
+    (result (result (list $publication) (error $rejection)))
+    (canon lift (core func $code "transform") (memory $memory) (realloc (core func $code "realloc"))))
+"#;

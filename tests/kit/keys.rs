@@ -1,0 +1,59 @@
+//! Keys as a user makes them: by the real `tidegate key`.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::binary::{run, said};
+
+/// Makes a key and gives its text: the last line of standard output.
+pub fn create(file: &Path, name: &str, more: &[&str]) -> String {
+    let path = file.to_string_lossy();
+    let mut arguments = vec!["key", "create", "--keys-file", &path, "--name", name];
+    arguments.extend(more);
+    let output = run(folder(file), &arguments);
+    assert!(output.status.success(), "key create: {}", said(&output));
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines()
+        .last()
+        .expect("the key is the last line")
+        .trim()
+        .to_owned()
+}
+
+/// Revokes a key by name or id.
+pub fn revoke(file: &Path, which: &str) {
+    let path = file.to_string_lossy();
+    let output = run(
+        folder(file),
+        &["key", "revoke", "--keys-file", &path, which],
+    );
+    assert!(output.status.success(), "key revoke: {}", said(&output));
+}
+
+/// Changes the file by hand, as a tool other than ours would: a new file moved over it.
+pub fn edit(file: &Path, change: impl FnOnce(&mut Value)) {
+    let text = std::fs::read_to_string(file).expect("the key file is there");
+    let mut value: Value = serde_json::from_str(&text).expect("the key file is JSON");
+    change(&mut value);
+    replace(file, &value.to_string());
+}
+
+/// Puts this text in the file's place.
+pub fn replace(file: &Path, text: &str) {
+    let fresh = file.with_extension("fresh");
+    std::fs::write(&fresh, text).expect("a file in one's own folder");
+    std::fs::rename(&fresh, file).expect("the same folder");
+}
+
+/// The record of this name.
+pub fn record<'a>(keys: &'a mut Value, name: &str) -> &'a mut Value {
+    keys["keys"]
+        .as_array_mut()
+        .and_then(|all| all.iter_mut().find(|key| key["name"] == name))
+        .unwrap_or_else(|| panic!("no key of the name {name}"))
+}
+
+fn folder(file: &Path) -> &Path {
+    file.parent().expect("a file is in a folder")
+}

@@ -1,0 +1,168 @@
+//! A child process that dies with the test that started it: on drop, on panic, and (by
+//! `setpriv --pdeathsig`) when the test process itself is killed. Its output is collected
+//! for failure messages. What the process is, is for others to know.
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+
+use crate::wait::eventually;
+
+/// What a stream of the process has said so far.
+#[derive(Clone, Default)]
+pub struct Output(Arc<Mutex<String>>);
+
+impl Output {
+    /// All of it, as text.
+    pub fn text(&self) -> String {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// How many lines contain `needle`.
+    pub fn lines_with(&self, needle: &str) -> usize {
+        self.text().lines().filter(|l| l.contains(needle)).count()
+    }
+
+    fn collect(&self, from: impl Read + Send + 'static) {
+        let into = self.clone();
+        std::thread::spawn(move || {
+            let mut from = BufReader::new(from);
+            let mut line = Vec::new();
+            while matches!(from.read_until(b'\n', &mut line), Ok(n) if n > 0) {
+                into.0
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+/// A running child.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    pub stdout: Output,
+    pub stderr: Output,
+}
+
+impl Process {
+    /// Starts `program`; `prepare` adds arguments, environment and folder.
+    pub fn start(program: &Path, prepare: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]).arg(program);
+        prepare(&mut command);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("setpriv {}: {error}", program.display()));
+        let (stdout, stderr) = (Output::default(), Output::default());
+        stdout.collect(child.stdout.take().expect("stdout is piped"));
+        stderr.collect(child.stderr.take().expect("stderr is piped"));
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        Self {
+            name: name.into_owned(),
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal)
+            .unwrap_or_else(|error| panic!("signal to {}: {error}", self.name));
+    }
+
+    /// Kills it and waits until its sockets are gone.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// The exit status, where it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child
+            .try_wait()
+            .unwrap_or_else(|error| panic!("wait for {}: {error}", self.name))
+    }
+
+    /// Waits for it to end by itself.
+    pub async fn exit(&mut self, within: Duration) -> ExitStatus {
+        let what = format!("the end of {}", self.name);
+        let status = eventually(&what, within, async || self.ended()).await;
+        // The readers of its output may be a moment behind.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        status
+    }
+
+    /// Sets how many files it may have open from now on.
+    pub fn limit_open_files(&self, count: u64) {
+        let limit = Rlimit {
+            current: Some(count),
+            maximum: Some(20_000),
+        };
+        prlimit(Some(self.pid()), Resource::Nofile, limit).expect("prlimit of one's own child");
+    }
+
+    /// How many files it has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id()))
+            .expect("the process lives")
+            .count()
+    }
+
+    /// Processor time that it has used, in steps of ten milliseconds.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))
+            .expect("the process lives");
+        let (_, after_name) = stat.rsplit_once(')').expect("the name is in brackets");
+        let ticks: u64 = after_name
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().expect("user and system time"))
+            .sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))
+            .expect("the process lives");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.expect("VmRSS is a number of KiB") * 1024
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,147 @@
+//! What a Tidegate of a test shall be like: settings as flags, transforms as tables of a
+//! generated `tidegate.toml`. Starting it is `tidegate`'s.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+/// A `[[transform]]` table.
+#[derive(Debug, Clone)]
+pub struct Transform {
+    component: String,
+    lines: Vec<String>,
+    settings: Vec<String>,
+}
+
+impl Transform {
+    /// One that the binary brings along: `candle` or `signal`.
+    pub fn builtin(name: &str) -> Self {
+        Self::of(&format!("builtin:{name}"))
+    }
+
+    /// One from a file.
+    pub fn file(path: &Path) -> Self {
+        Self::of(&path.to_string_lossy())
+    }
+
+    fn of(component: &str) -> Self {
+        Self {
+            component: component.to_owned(),
+            lines: Vec::new(),
+            settings: Vec::new(),
+        }
+    }
+
+    /// A key of the table, its value as TOML writes it.
+    pub fn set(mut self, key: &str, toml: &str) -> Self {
+        self.lines.push(format!("{key} = {toml}"));
+        self
+    }
+
+    /// One of the component's own settings.
+    pub fn setting(mut self, key: &str, toml: &str) -> Self {
+        self.settings.push(format!("{key} = {toml}"));
+        self
+    }
+
+    fn toml(&self) -> String {
+        format!(
+            "[[transform]]\ncomponent = {:?}\n{}\nsettings = {{ {} }}\n",
+            self.component,
+            self.lines.join("\n"),
+            self.settings.join(", ")
+        )
+    }
+}
+
+/// Everything that a start needs.
+#[derive(Debug)]
+pub struct Setup {
+    pub(crate) folder: TempDir,
+    settings: Vec<(String, String)>,
+    transforms: Vec<Transform>,
+    toml: String,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) wait_ready: bool,
+}
+
+impl Setup {
+    pub fn new(redis_url: &str) -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            settings: Vec::new(),
+            transforms: Vec::new(),
+            toml: String::new(),
+            environment: Vec::new(),
+            wait_ready: true,
+        }
+        .setting("redis-url", redis_url)
+        .setting("listen", "127.0.0.1:0")
+        .setting("admin-listen", "127.0.0.1:0")
+    }
+
+    /// A setting by its flag; the last value of a name counts.
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A variable of the environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn admin_token(self, token: &str) -> Self {
+        self.env("TIDEGATE_ADMIN_TOKEN", token)
+    }
+
+    /// A transform; without any, the host runs its own two.
+    pub fn transform(mut self, transform: Transform) -> Self {
+        self.transforms.push(transform);
+        self
+    }
+
+    /// Lines for the top of the file.
+    pub fn toml(mut self, text: &str) -> Self {
+        self.toml.push_str(text);
+        self.toml.push('\n');
+        self
+    }
+
+    /// Does not wait for `/readyz`: for hosts that cannot be ready.
+    pub fn not_ready(mut self) -> Self {
+        self.wait_ready = false;
+        self
+    }
+
+    /// A file of this name in the start's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn keys_file(&self) -> PathBuf {
+        self.path("keys.json")
+    }
+
+    /// Writes the file and gives the arguments after the command's name.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let mut text = self.toml.clone();
+        for transform in &self.transforms {
+            writeln!(text, "{}", transform.toml()).expect("a String takes all");
+        }
+        let file = self.path("tidegate.toml");
+        std::fs::write(&file, text).expect("a file in one's own folder");
+        let mut arguments = vec!["--config".to_owned(), file.display().to_string()];
+        arguments.extend([
+            "--keys-file".to_owned(),
+            self.keys_file().display().to_string(),
+        ]);
+        for (name, value) in &self.settings {
+            arguments.extend([format!("--{name}"), value.clone()]);
+        }
+        arguments
+    }
+}

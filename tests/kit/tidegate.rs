@@ -1,0 +1,234 @@
+//! The real binary at work: started with a `Setup`, watched from outside, killed on drop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::binary;
+use crate::client::{Client, Connect};
+use crate::http::{self, Response};
+use crate::keys;
+use crate::metrics::Metrics;
+use crate::process::{Output, Process};
+use crate::redis::Redis;
+use crate::settings::Setup;
+use crate::wait::{eventually, secs, until};
+
+/// A running Tidegate.
+#[derive(Debug)]
+pub struct Tidegate {
+    pub process: Process,
+    setup: Setup,
+    key: String,
+    public: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// A start that did not come to anything.
+#[derive(Debug)]
+pub struct Refused {
+    pub status: ExitStatus,
+    pub said: String,
+}
+
+impl Tidegate {
+    /// What to start, on this Redis.
+    pub fn on(redis: &Redis) -> Setup {
+        Setup::new(&redis.url())
+    }
+
+    /// One with nothing special, and its Redis.
+    pub async fn plain() -> (Redis, Self) {
+        let redis = Redis::start().await;
+        let tidegate = Self::on(&redis).start().await;
+        (redis, tidegate)
+    }
+
+    /// A key that lets ten thousand in, so that only tests about keys think of them.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub fn keys_file(&self) -> PathBuf {
+        self.setup.keys_file()
+    }
+
+    pub fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    pub fn stderr(&self) -> &Output {
+        &self.process.stderr
+    }
+
+    /// How to connect, with the key.
+    pub fn connect(&self) -> Connect {
+        Connect::to(self.public).key(&self.key)
+    }
+
+    /// A connected client.
+    pub async fn client(&self) -> Client {
+        self.connect().open().await
+    }
+
+    /// A connected client that holds these channels.
+    pub async fn subscriber<const N: usize>(&self, channels: [&str; N]) -> Client {
+        let mut client = self.client().await;
+        client.subscribe(channels).await;
+        client
+    }
+
+    pub async fn admin_get(&self, path: &str) -> Response {
+        http::get(self.admin, path, &[]).await
+    }
+
+    pub async fn metrics(&self) -> Metrics {
+        Metrics::new(self.admin_get("/metrics").await.body)
+    }
+
+    /// The sum of a metric's series with these labels.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.metrics().await.sum(name, labels)
+    }
+
+    /// Waits until a metric has this value.
+    pub async fn metric_becomes(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let mut last = f64::NAN;
+        let what = format!("{name}{labels:?} to be {value}");
+        let within = secs(10);
+        let started = std::time::Instant::now();
+        until(&what, within * 2, async || {
+            last = self.metric(name, labels).await;
+            assert!(started.elapsed() < within, "{what}: it is {last}");
+            last == value
+        })
+        .await;
+    }
+
+    /// Status and reasons of `/readyz`.
+    pub async fn ready(&self) -> (u16, Value) {
+        let response = self.admin_get("/readyz").await;
+        let body = serde_json::from_str(&response.body).unwrap_or(Value::Null);
+        (response.status, body)
+    }
+
+    pub async fn becomes_ready(&self, within: Duration) {
+        until("ready", within, async || self.ready().await.0 == 200).await;
+    }
+
+    /// Waits until it is not ready, and gives the reasons as text.
+    pub async fn becomes_unready(&self, within: Duration) -> String {
+        eventually("not ready", within, async || match self.ready().await {
+            (503, body) => Some(body["reasons"].to_string()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub fn terminate(&self) {
+        self.process.signal(Signal::TERM);
+    }
+
+    /// Kills it without a word and starts it again on the same ports.
+    pub async fn kill_and_restart(mut self) -> Self {
+        let setup = self.setup;
+        let setup = setup
+            .setting("listen", &self.public.to_string())
+            .setting("admin-listen", &self.admin.to_string());
+        self.process.kill();
+        setup.start_with_key(self.key).await
+    }
+}
+
+impl Setup {
+    /// Makes the key file and starts.
+    pub async fn start(self) -> Tidegate {
+        let key = keys::create(&self.keys_file(), "test", &["--max-connections", "10000"]);
+        self.start_with_key(key).await
+    }
+
+    async fn start_with_key(self, key: String) -> Tidegate {
+        let mut process = self.spawn();
+        let address = |output: &Output, word: &str| -> Option<SocketAddr> {
+            let text = output.text();
+            let line = text.lines().find_map(|line| line.strip_prefix(word))?;
+            line.split("//").nth(1)?.split('/').next()?.parse().ok()
+        };
+        let (public, admin) = eventually("the two lines of a start", secs(20), async || {
+            if let Some(status) = process.ended() {
+                panic!("tidegate serve ended: {status}\n{:?}", process.stderr);
+            }
+            Some((
+                address(&process.stdout, "public ")?,
+                address(&process.stdout, "admin ")?,
+            ))
+        })
+        .await;
+        let tidegate = Tidegate {
+            process,
+            setup: self,
+            key,
+            public,
+            admin,
+        };
+        if tidegate.setup.wait_ready {
+            let mut last = Value::Null;
+            let started = std::time::Instant::now();
+            until("ready after the start", secs(60), async || {
+                let (status, body) = tidegate.ready().await;
+                last = body;
+                let waited = started.elapsed();
+                assert!(
+                    waited < secs(20),
+                    "not ready: {last}\n{:?}",
+                    tidegate.stderr()
+                );
+                status == 200
+            })
+            .await;
+        }
+        tidegate
+    }
+
+    /// Starts one that must refuse, and waits for its end.
+    pub async fn refused(&self) -> Refused {
+        keys::create(&self.keys_file(), "test", &[]);
+        let mut process = self.spawn();
+        let status = process.exit(secs(20)).await;
+        let said = format!("{}{}", process.stdout.text(), process.stderr.text());
+        assert!(!status.success(), "it should have refused: {said}");
+        Refused { status, said }
+    }
+
+    /// What `serve --check` says.
+    pub fn check(&self) -> (bool, String) {
+        if !self.keys_file().exists() {
+            keys::create(&self.keys_file(), "test", &[]);
+        }
+        let arguments = self.arguments();
+        let mut all = vec!["serve", "--check"];
+        all.extend(arguments.iter().map(String::as_str));
+        let output = binary::run_with(self.folder.path(), &all, &self.environment);
+        (output.status.success(), binary::said(&output))
+    }
+
+    fn spawn(&self) -> Process {
+        let arguments = self.arguments();
+        Process::start(&binary::tidegate(), |command| {
+            binary::without_settings(command);
+            command
+                .arg("serve")
+                .args(arguments)
+                .envs(self.environment.iter().cloned())
+                .current_dir(self.folder.path());
+        })
+    }
+}
