@@ -7,6 +7,7 @@
 
 pub mod binary;
 pub mod client;
+pub mod demo;
 pub mod guest;
 pub mod http;
 pub mod keys;
@@ -25,6 +26,7 @@ pub mod tls;
 pub mod wait;
 
 pub use client::{Client, Connect, Door};
+pub use demo::Demo;
 pub use guest::Guest;
 pub use metrics::Metrics;
 pub use payloads::Payload;

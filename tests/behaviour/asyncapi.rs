@@ -1,0 +1,130 @@
+//! The public document: the same from the command, the file and the server, without fault
+//! by the official parser, and true of the messages that clients receive.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tidegate_tests::binary::{repository, run, said};
+use tidegate_tests::payloads::{Payload, alert_channel, assert_nothing_hidden, candle_channel};
+use tidegate_tests::{Tidegate, http};
+
+fn from_command() -> String {
+    let output = run(&std::env::temp_dir(), &["asyncapi"]);
+    assert!(output.status.success(), "{}", said(&output));
+    String::from_utf8(output.stdout).expect("YAML is text")
+}
+
+#[tokio::test]
+async fn command_file_and_server_give_the_same_document() {
+    let document = from_command();
+    let file = std::fs::read_to_string(repository().join("docs/asyncapi.yaml"));
+    let advice = "docs/asyncapi.yaml: run `tidegate asyncapi > docs/asyncapi.yaml`";
+    assert!(file.expect(advice) == document, "{advice}");
+    let (_redis, tidegate) = Tidegate::plain().await;
+    let served = http::get(tidegate.public(), "/public/v1/asyncapi.yaml", &[]).await;
+    assert_eq!(served.status, 200);
+    assert!(
+        served
+            .header("content-type")
+            .is_some_and(|kind| kind.contains("yaml"))
+    );
+    assert!(served.body == document, "the server has another document");
+}
+
+#[test]
+fn the_document_names_nothing_internal() {
+    let document = from_command();
+    for word in [
+        "macd",
+        "fastEMA",
+        "triggerLabel",
+        "sequenceNum",
+        "channel:exchange",
+        "channel:alerts",
+    ] {
+        assert!(!document.contains(word), "{word}");
+    }
+    for word in [
+        "candle_close",
+        "trade_signal",
+        "RATE_LIMITED",
+        "INVALID_CHANNEL",
+        "4001",
+        "4008",
+    ] {
+        assert!(document.contains(word), "{word} is missing");
+    }
+}
+
+#[test]
+fn the_official_parser_finds_no_error() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("asyncapi.yaml");
+    std::fs::write(&file, from_command()).expect("a file in one's own folder");
+    let script = repository().join("tests/asyncapi/check.cjs");
+    let output = Command::new("node")
+        .arg(script)
+        .arg(&file)
+        .output()
+        .expect("node is installed: run `cargo xtask test`");
+    let text = said(&output);
+    assert!(
+        output.status.success(),
+        "{text}\nIf the parser is missing: `cargo xtask test` installs it and sets TIDEGATE_NODE_MODULES."
+    );
+}
+
+/// The names of the document's messages that `message` is valid for.
+fn fitting(document: &Value, message: &Value) -> Vec<String> {
+    let messages = document["components"]["messages"]
+        .as_object()
+        .expect("components.messages");
+    let fits = |name: &String| {
+        let mut schema = document.clone();
+        schema["$ref"] = json!(format!("#/components/messages/{name}/payload"));
+        let validator = jsonschema::draft202012::new(&schema);
+        validator.is_ok_and(|validator| validator.is_valid(message))
+    };
+    messages.keys().filter(|name| fits(name)).cloned().collect()
+}
+
+#[tokio::test]
+async fn what_clients_receive_is_as_the_document_says() {
+    let text = from_command();
+    let document: Value = serde_saphyr::from_str(&text).expect("YAML");
+    let (redis, tidegate) = Tidegate::plain().await;
+    let mut client = tidegate.client().await;
+    let request = json!({"action": "subscribe", "channels": ["candles:*:*", "signals:*:*", "x"]});
+    let subscribed = client.ask(request).await;
+    let error = client.expect_error("INVALID_CHANNEL").await;
+    let pong = client.ask(json!({"action": "ping", "id": "a"})).await;
+    redis
+        .publish(
+            &candle_channel(1, "BTC-USD", "1h"),
+            Payload::candle().text(),
+        )
+        .await;
+    let candle = client.next_json().await;
+    redis
+        .publish(&alert_channel(1), Payload::alert().text())
+        .await;
+    let signal = client.next_json().await;
+    let request = json!({"action": "unsubscribe", "channels": ["candles:*:*"], "id": 3});
+    let unsubscribed = client.ask(request).await;
+    let mut seen = Vec::new();
+    for message in [subscribed, error, pong, candle, signal, unsubscribed] {
+        assert_nothing_hidden(&message.to_string());
+        let names = fitting(&document, &message);
+        assert_eq!(names.len(), 1, "{message} is described by {names:?}");
+        assert!(!seen.contains(&names[0]), "{names:?} twice");
+        seen.extend(names);
+        let mut more = message.clone();
+        more["macdV"] = json!(1);
+        assert_eq!(fitting(&document, &more), Vec::<String>::new(), "{more}");
+        if message["data"].is_object() {
+            let mut more = message.clone();
+            more["data"]["macdV"] = json!(1);
+            assert_eq!(fitting(&document, &more), Vec::<String>::new(), "{more}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The walls of the house, read from the sources: who may name what, how long a file may
+//! be, and that no machine has left its traces.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tidegate_tests::binary::repository;
+
+/// Files that git knows and that are there, below a folder.
+fn tracked(below: &str) -> Vec<PathBuf> {
+    let output = Command::new("git")
+        .args(["ls-files", "-z", "--", below])
+        .current_dir(repository())
+        .output()
+        .expect("git is installed");
+    assert!(output.status.success(), "git ls-files");
+    String::from_utf8_lossy(&output.stdout)
+        .split_terminator('\0')
+        .map(|path| repository().join(path))
+        .filter(|path| path.is_file())
+        .collect()
+}
+
+fn text(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).expect("a tracked file")).into_owned()
+}
+
+fn rust(below: &str) -> impl Iterator<Item = (String, String)> {
+    tracked(below)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| {
+            let name = path
+                .strip_prefix(repository())
+                .expect("inside")
+                .to_string_lossy()
+                .into_owned();
+            (name, text(&path))
+        })
+}
+
+/// Code of the host that names `word`, outside of `allowed`; comments may speak of it.
+fn outside(word: &str, allowed: &[&str]) -> Vec<String> {
+    rust("host/src")
+        .filter(|(name, _)| {
+            !allowed
+                .iter()
+                .any(|place| name.starts_with(&format!("host/src/{place}")))
+        })
+        .flat_map(|(name, text)| {
+            let lines = text.lines().enumerate().filter(|(_, line)| {
+                let code = line.split("//").next().unwrap_or_default();
+                code.contains(word)
+            });
+            lines
+                .map(|(number, line)| format!("{name}:{}: {line}", number + 1))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[test]
+fn redis_is_named_only_upstream() {
+    let found = outside("redis::", &["upstream/", "registry/"]);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn wasmtime_is_named_only_where_transforms_are() {
+    let found = outside("wasmtime", &["transform/"]);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn axum_is_named_only_where_http_is() {
+    let found = outside("axum", &["server", "session/", "admin/"]);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_host_knows_no_family_by_name() {
+    let found: Vec<_> = rust("host/src")
+        .filter(|(name, _)| {
+            name != "host/src/upstream/demo.rs" && !name.starts_with("host/src/upstream/demo/")
+        })
+        .flat_map(|(name, text)| {
+            let own_tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+            let lines = text[..own_tests].lines().enumerate();
+            lines
+                .filter(|(_, line)| {
+                    let line = line.split("//").next().unwrap_or_default().to_lowercase();
+                    line.contains("candle")
+                        || line.contains("trade_signal")
+                        || line.contains("\"signals")
+                })
+                .map(|(number, line)| format!("{name}:{}: {line}", number + 1))
+                .collect::<Vec<_>>()
+        })
+        .filter(|line| !line.contains("include_bytes!") && !line.contains("/tests"))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn no_file_is_longer_than_four_hundred_lines() {
+    let long: Vec<_> = ["host", "tests", "xtask", "transforms"]
+        .into_iter()
+        .flat_map(rust)
+        .filter(|(_, text)| text.lines().count() > 400)
+        .map(|(name, text)| format!("{name}: {}", text.lines().count()))
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn each_file_begins_with_what_it_does_in_at_most_eight_lines() {
+    let wrong: Vec<_> = ["host/src", "tests", "xtask", "transforms"]
+        .into_iter()
+        .flat_map(rust)
+        .filter(|(_, text)| {
+            let header = text
+                .lines()
+                .take_while(|line| line.starts_with("//!"))
+                .count();
+            !(1..=8).contains(&header)
+        })
+        .map(|(name, _)| name)
+        .filter(|name| name != "host/src/lib.rs")
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_test_is_ignored_and_no_name_is_of_the_forbidden_kind() {
+    let ignore = ["#[", "ignore"].concat();
+    for (name, text) in ["host", "tests", "xtask", "transforms"]
+        .into_iter()
+        .flat_map(rust)
+    {
+        assert!(!text.contains(&ignore), "{name}");
+        for word in ["Manager", "Helper"] {
+            let declared = ["struct", "enum", "trait"].iter().any(|kind| {
+                text.lines().any(|line| {
+                    line.split_once(&format!("{kind} "))
+                        .is_some_and(|(before, after)| {
+                            before.trim().trim_start_matches("pub").trim().is_empty()
+                                && after
+                                    .split(|c: char| !c.is_alphanumeric())
+                                    .next()
+                                    .is_some_and(|n| n.ends_with(word))
+                        })
+                })
+            });
+            assert!(!declared, "{word} in {name}");
+        }
+    }
+}
+
+#[test]
+fn no_tracked_file_names_a_path_of_a_machine() {
+    // In pieces, so that this file does not find itself.
+    let home = std::env::var("HOME").unwrap_or_default();
+    let repository_path = repository().display().to_string();
+    let mut traces = vec![
+        "/home".to_owned() + "/",
+        "/root".to_owned() + "/",
+        "/Users".to_owned() + "/",
+    ];
+    traces.push("/work".to_owned() + "/main");
+    traces.push(repository_path);
+    if home.len() > 1 {
+        traces.push(format!("{home}/"));
+    }
+    for path in tracked(".") {
+        let text = text(&path);
+        for trace in &traces {
+            assert!(!text.contains(trace), "{trace} in {}", path.display());
+        }
+    }
+}
