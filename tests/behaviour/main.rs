@@ -12,6 +12,7 @@ mod doors;
 mod heartbeat;
 mod hostile;
 mod keys;
+mod kit;
 mod load;
 mod outage;
 mod permits;

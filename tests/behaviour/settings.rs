@@ -128,7 +128,6 @@ async fn a_key_file_that_is_missing_or_broken_is_refused() {
         let setup = setup();
         let file = setup.path("other.json");
         std::fs::write(&file, text).expect("a file in one's own folder");
-        let setup = setup.env("TIDEGATE_KEYS_FILE", "unused");
         let output = tidegate_tests::binary::run(
             &setup.path(""),
             &[

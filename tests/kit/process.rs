@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use crate::wait::eventually;
 
@@ -125,7 +125,7 @@ impl Process {
     pub fn limit_open_files(&self, count: u64) {
         let limit = Rlimit {
             current: Some(count),
-            maximum: Some(20_000),
+            maximum: getrlimit(Resource::Nofile).maximum,
         };
         prlimit(Some(self.pid()), Resource::Nofile, limit).expect("prlimit of one's own child");
     }

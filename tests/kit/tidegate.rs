@@ -200,7 +200,7 @@ impl Setup {
 
     /// Starts one that must refuse, and waits for its end.
     pub async fn refused(&self) -> Refused {
-        keys::create(&self.keys_file(), "test", &[]);
+        self.ensure_keys();
         let mut process = self.spawn();
         let status = process.exit(secs(20)).await;
         let said = format!("{}{}", process.stdout.text(), process.stderr.text());
@@ -210,14 +210,18 @@ impl Setup {
 
     /// What `serve --check` says.
     pub fn check(&self) -> (bool, String) {
-        if !self.keys_file().exists() {
-            keys::create(&self.keys_file(), "test", &[]);
-        }
+        self.ensure_keys();
         let arguments = self.arguments();
         let mut all = vec!["serve", "--check"];
         all.extend(arguments.iter().map(String::as_str));
         let output = binary::run_with(self.folder.path(), &all, &self.environment);
         (output.status.success(), binary::said(&output))
+    }
+
+    fn ensure_keys(&self) {
+        if !self.keys_file().exists() {
+            keys::create(&self.keys_file(), "test", &[]);
+        }
     }
 
     fn spawn(&self) -> Process {
