@@ -1,7 +1,7 @@
 //! Names of public channels, and the patterns that clients subscribe to.
 //!
-//! `candles:BTC-USD:1h` is a channel: a family, then a value for each parameter.
-//! `candles:*:1h` is a pattern: any parameter may be `*`, which stands for every value.
+//! `ticks:BTC-USD:1h` is a channel: a family, then a value for each parameter.
+//! `ticks:*:1h` is a pattern: any parameter may be `*`, which stands for every value.
 //! Whether a family exists and a value is allowed is for the registry's catalog to say.
 
 use std::fmt;
@@ -163,37 +163,37 @@ mod tests {
     #[test]
     fn a_channel_is_matched_by_two_to_the_k_patterns() {
         let mut seen = Vec::new();
-        let channel: Channel = "candles:BTC-USD:1h".parse().unwrap();
+        let channel: Channel = "ticks:BTC-USD:1h".parse().unwrap();
         channel.for_each_pattern(|text| seen.push(text.to_owned()));
         seen.sort();
-        assert_eq!(seen, ["candles:*:*", "candles:*:1h", "candles:BTC-USD:*", "candles:BTC-USD:1h"]);
+        assert_eq!(seen, ["ticks:*:*", "ticks:*:1h", "ticks:BTC-USD:*", "ticks:BTC-USD:1h"]);
     }
 
     #[test]
     fn what_is_not_a_channel_is_refused_with_the_rule() {
         for (text, error) in [
             ("", SyntaxError::Parts),
-            ("candles", SyntaxError::Parts),
+            ("ticks", SyntaxError::Parts),
             ("a:b:c:d:e:f", SyntaxError::Parts),
-            ("candles:", SyntaxError::Part),
-            ("candles:BTC USD:1h", SyntaxError::Part),
-            ("candles:B*:1h", SyntaxError::Part),
-            ("candles:é:1h", SyntaxError::Part),
+            ("ticks:", SyntaxError::Part),
+            ("ticks:BTC USD:1h", SyntaxError::Part),
+            ("ticks:B*:1h", SyntaxError::Part),
+            ("ticks:é:1h", SyntaxError::Part),
             ("*:BTC-USD:1h", SyntaxError::Family),
         ] {
             assert_eq!(text.parse::<Pattern>().unwrap_err(), error, "{text:?}");
         }
         assert_eq!("a:".repeat(MAX_BYTES).parse::<Pattern>(), Err(SyntaxError::TooLong));
-        assert_eq!("candles:*:1h".parse::<Channel>(), Err(SyntaxError::Wildcard));
+        assert_eq!("ticks:*:1h".parse::<Channel>(), Err(SyntaxError::Wildcard));
     }
 
     #[test]
     fn a_pattern_covers_what_it_matches_and_nothing_more() {
-        assert!(pattern("candles:*:*").covers(&pattern("candles:BTC-USD:*")));
-        assert!(pattern("candles:*:1h").covers(&pattern("candles:BTC-USD:1h")));
-        assert!(!pattern("candles:BTC-USD:*").covers(&pattern("candles:*:1h")));
-        assert!(!pattern("candles:*:*").covers(&pattern("signals:*:*")));
-        assert!(!pattern("candles:*").covers(&pattern("candles:a:b")));
+        assert!(pattern("ticks:*:*").covers(&pattern("ticks:BTC-USD:*")));
+        assert!(pattern("ticks:*:1h").covers(&pattern("ticks:BTC-USD:1h")));
+        assert!(!pattern("ticks:BTC-USD:*").covers(&pattern("ticks:*:1h")));
+        assert!(!pattern("ticks:*:*").covers(&pattern("trades:*:*")));
+        assert!(!pattern("ticks:*").covers(&pattern("ticks:a:b")));
     }
 
     fn part() -> impl Strategy<Value = String> {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 /// An event between the upstream and a lane. It is never logged and never sent: only a
 /// transform may read it.
+#[derive(Clone)]
 pub struct Event {
     /// The upstream channel. Internal.
     pub channel: String,

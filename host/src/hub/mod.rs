@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-pub use self::outbox::{Batch, End, Marks, Outbox, Push, Take};
+pub use self::outbox::{Batch, End, Figures, Marks, Outbox, Push, Take};
 use self::index::Index;
 use crate::channel::{Channel, Pattern};
 use crate::metrics::Metrics;

@@ -76,6 +76,8 @@ macro_rules! settings {
 settings! {
     redis_url: RedisUrl, "redis-url", Redis, "redis://127.0.0.1:6379";
         "The Redis to listen to: redis:// or rediss:// (TLS), with user:password@ and /database"
+    redis_ca_file: Option<PathBuf>, "redis-ca-file", File, "";
+        "Certificates (PEM) that the Redis server's must be signed by; the system's if none"
     keys_file: Option<PathBuf>, "keys-file", File, "";
         "The file of API keys, written by `tidegate key`; serve needs one"
     listen: SocketAddr, "listen", Address, "127.0.0.1:8080";

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+/// A channel that something happens on every second.
+pub const EXAMPLE_CHANNEL: &str = "candles:BTC-USD:1m";
+
 const EXCHANGE: u32 = 1;
 const SEED: u64 = 0x7469_6465_6761_7465;
 

@@ -16,7 +16,7 @@ use crate::gate::keys::{self, KeyFileError, KeyRecord, KeyText};
 
 /// Makes, lists and revokes API keys.
 #[derive(Debug, clap::Args)]
-pub struct KeyArgs {
+pub(super) struct KeyArgs {
     #[command(subcommand)]
     command: KeyCommand,
 }
@@ -88,7 +88,7 @@ fn parse_life(text: &str) -> Result<Duration, &'static str> {
 }
 
 /// Does what was asked and tells it on standard output.
-pub fn run(args: KeyArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: KeyArgs) -> anyhow::Result<()> {
     answer(args, Timestamp::now(), &mut io::stdout().lock())
 }
 

@@ -30,7 +30,7 @@ const CHANNELS_AT_ONCE: usize = 20;
 
 /// Subscribes and prints each message as a line of JSON.
 #[derive(Debug, clap::Args)]
-pub struct TailArgs {
+pub(super) struct TailArgs {
     /// The stream's address
     // It may hold a key as ?apiKey=, so it is not to be printed either.
     #[arg(long, default_value = "ws://127.0.0.1:8080/public/v1/stream", value_parser = secret)]
@@ -53,7 +53,7 @@ fn secret(text: &str) -> Result<Secret, Infallible> {
 }
 
 /// Runs until `count`, Ctrl-C, a closed pipe, or something goes wrong.
-pub async fn run(args: TailArgs) -> anyhow::Result<()> {
+pub(super) async fn run(args: TailArgs) -> anyhow::Result<()> {
     let counts = ProgressBar::new_spinner();
     counts.enable_steady_tick(Duration::from_millis(100));
     let mut out = io::stdout();

@@ -222,7 +222,7 @@ fn max_connections<'de, D: Deserializer<'de>>(input: D) -> Result<u32, D::Error>
 
 fn channels<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Vec<Pattern>>, D::Error> {
     let rule = "`channels` must be null, for all, or a list of at least one pattern such as \
-                \"candles:*:1h\"";
+                \"ticks:*:1h\"";
     field(input, rule, |value| match value {
         Value::Null => Some(None),
         Value::Array(items) if !items.is_empty() => items

@@ -68,8 +68,8 @@ fn record(id: &str) -> KeyRecord {
         sha256: digest(id),
         max_connections: 5,
         channels: Some(vec![
-            "candles:*:1h".parse().unwrap(),
-            "signals:*:*".parse().unwrap(),
+            "ticks:*:1h".parse().unwrap(),
+            "trades:*:*".parse().unwrap(),
         ]),
         created: "2026-01-02T03:04:05Z".parse().unwrap(),
         expires: Some("2027-01-02T03:04:05Z".parse().unwrap()),
@@ -181,8 +181,8 @@ fn each_wrong_field_is_named_with_its_line_and_its_rule() {
             "[]",
             "`channels` must be null, for all, or a list of at least one",
         ),
-        ("channels", "[\"candles\"]", "`channels` must be"),
-        ("channels", "\"candles:*:*\"", "`channels` must be"),
+        ("channels", "[\"ticks\"]", "`channels` must be"),
+        ("channels", "\"ticks:*:*\"", "`channels` must be"),
         (
             "created",
             "\"yesterday\"",

@@ -1,0 +1,179 @@
+//! The AsyncAPI 3.1 document of the public stream, written from the loaded descriptors.
+//!
+//! What every host has in common (requests, answers, close codes) stands here; what there is
+//! to subscribe to comes from the components.
+
+use serde_json::{Map, Value, json};
+
+use crate::registry::Catalog;
+use crate::transform::{Allowed, Descriptor, Parameter};
+
+const CLOSE_CODES: &str = "\
+| code | text | meaning |
+|---|---|---|
+| 1001 | server shutting down | connect again, elsewhere or in a while |
+| 1002 | protocol error | a frame against RFC 6455 |
+| 1007 | text is not UTF-8 | |
+| 1008 | rate limit exceeded | too many messages, and on after being told |
+| 1009 | message too big | |
+| 1013 | slow consumer | what was waiting for the client went past the limit |
+| 4001 | API key required / Invalid API key | also when a key is revoked or expires |
+| 4008 | Connection limit exceeded | close another connection of this key first |
+";
+
+/// The document as YAML.
+///
+/// # Panics
+/// Never: a JSON value always has a YAML form.
+pub fn document(catalog: &Catalog) -> String {
+    serde_saphyr::to_string(&value(catalog)).expect("a JSON value is written without errors")
+}
+
+fn value(catalog: &Catalog) -> Value {
+    let mut messages = requests();
+    messages.extend(answers());
+    let mut sent: Vec<String> = answers().keys().cloned().collect();
+    for descriptor in catalog.descriptors() {
+        messages.insert(descriptor.message_type.clone(), family_message(descriptor));
+        sent.push(descriptor.message_type.clone());
+    }
+    let received: Vec<String> = requests().keys().cloned().collect();
+    let channel_messages: Map<String, Value> =
+        messages.keys().map(|name| (name.clone(), reference(&format!("#/components/messages/{name}")))).collect();
+    json!({
+        "asyncapi": "3.1.0",
+        "info": {
+            "title": "Tidegate public stream",
+            "version": "1.0.0",
+            "description": "Messages as JSON in WebSocket text frames. Clients subscribe to channels; `*` in a \
+                channel stands for every value of a parameter. A message whose subscriptions overlap arrives once. \
+                Within a channel messages keep their order.",
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "tidegate": {
+                "host": "{host}",
+                "protocol": "wss",
+                "description": "Plain `ws` where nothing in front of the host speaks TLS.",
+                "variables": { "host": { "default": "localhost:8080" } },
+                "security": [
+                    reference("#/components/securitySchemes/query"),
+                    reference("#/components/securitySchemes/header"),
+                    reference("#/components/securitySchemes/bearer"),
+                ],
+            },
+        },
+        "channels": {
+            "stream": {
+                "address": "/public/v1/stream",
+                "title": "The stream",
+                "description": format!(
+                    "Browsers, which cannot set headers, offer the subprotocols `tidegate` and `key.<KEY>`.\n\n\
+                     Close codes:\n\n{CLOSE_CODES}"
+                ),
+                "messages": channel_messages,
+                "bindings": { "ws": { "method": "GET" } },
+            },
+        },
+        "operations": {
+            "receiveRequests": operation("receive", "Clients ask for channels.", &received),
+            "sendMessages": operation("send", "Answers, and messages of the subscribed channels.", &sent),
+        },
+        "components": {
+            "messages": messages,
+            "securitySchemes": {
+                "query": { "type": "httpApiKey", "name": "apiKey", "in": "query" },
+                "header": { "type": "httpApiKey", "name": "X-API-Key", "in": "header" },
+                "bearer": { "type": "http", "scheme": "bearer" },
+            },
+        },
+    })
+}
+
+fn reference(to: &str) -> Value {
+    json!({ "$ref": to })
+}
+
+fn operation(action: &str, summary: &str, messages: &[String]) -> Value {
+    let messages: Vec<Value> =
+        messages.iter().map(|name| reference(&format!("#/channels/stream/messages/{name}"))).collect();
+    json!({
+        "action": action,
+        "summary": summary,
+        "channel": reference("#/channels/stream"),
+        "messages": messages,
+    })
+}
+
+fn message(summary: &str, payload: Value) -> Value {
+    json!({ "summary": summary, "payload": payload })
+}
+
+fn object(properties: Value, required: &[&str]) -> Value {
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+fn id() -> Value {
+    json!({ "type": ["string", "integer"], "maxLength": 64, "description": "Chosen by the client and repeated in each answer." })
+}
+
+fn channels() -> Value {
+    json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 })
+}
+
+fn requests() -> Map<String, Value> {
+    let with_channels = |action: &str| {
+        let properties = json!({ "action": { "const": action }, "channels": channels(), "id": id() });
+        object(properties, &["action", "channels"])
+    };
+    let ping = object(json!({ "action": { "const": "ping" }, "id": id() }), &["action"]);
+    Map::from_iter([
+        ("subscribe".to_owned(), message("Ask for channels.", with_channels("subscribe"))),
+        ("unsubscribe".to_owned(), message("Ask for channels no more.", with_channels("unsubscribe"))),
+        ("ping".to_owned(), message("Ask for a pong.", ping)),
+    ])
+}
+
+fn answers() -> Map<String, Value> {
+    let with_channels = |kind: &str| {
+        let properties = json!({ "type": { "const": kind }, "channels": channels(), "id": id() });
+        object(properties, &["type", "channels"])
+    };
+    let pong = object(json!({ "type": { "const": "pong" }, "id": id() }), &["type"]);
+    let codes = [
+        "PARSE_ERROR", "INVALID_MESSAGE", "INVALID_CHANNEL", "FORBIDDEN_CHANNEL", "SUBSCRIPTION_LIMIT", "RATE_LIMITED",
+    ];
+    let error = json!({
+        "type": { "const": "error" },
+        "code": { "enum": codes },
+        "message": { "type": "string", "description": "For a person." },
+        "channel": { "type": "string", "description": "The channel at fault, if one is." },
+        "id": id(),
+    });
+    Map::from_iter([
+        ("subscribed".to_owned(), message("The channels that are subscribed now.", with_channels("subscribed"))),
+        ("unsubscribed".to_owned(), message("The channels that are subscribed no more.", with_channels("unsubscribed"))),
+        ("pong".to_owned(), message("The answer to a ping.", pong)),
+        ("error".to_owned(), message("Why a request was not followed. The session goes on.", object(error, &["type", "code", "message"]))),
+    ])
+}
+
+fn family_message(descriptor: &Descriptor) -> Value {
+    let properties = json!({
+        "type": { "const": descriptor.message_type },
+        "channel": { "type": "string", "pattern": channel_pattern(descriptor), "description": descriptor.channel_form() },
+        "data": descriptor.data_schema,
+    });
+    let mut payload = object(properties, &["type", "channel", "data"]);
+    payload["additionalProperties"] = false.into();
+    message(&descriptor.summary, payload)
+}
+
+fn channel_pattern(descriptor: &Descriptor) -> String {
+    let part = |parameter: &Parameter| match &parameter.allowed {
+        Allowed::OneOf(values) => format!("(?:{})", values.iter().map(|v| regex::escape(v)).collect::<Vec<_>>().join("|")),
+        Allowed::Pattern { text, .. } => format!("(?:{text})"),
+    };
+    let parts: Vec<String> = descriptor.parameters.iter().map(part).collect();
+    format!("^{}:{}$", descriptor.family, parts.join(":"))
+}

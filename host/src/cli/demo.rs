@@ -1,0 +1,82 @@
+//! `tidegate demo`: everything real but the upstream, with a key that is ready.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::serve::log_to_stderr;
+use crate::gate::keys::{self, KeyRecord};
+use crate::host::{Addresses, Host, Keys, Source};
+use crate::registry::Registry;
+use crate::settings::Settings;
+use crate::upstream::demo::EXAMPLE_CHANNEL;
+
+const KEY: &str = "demo";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DemoArgs {
+    /// Where clients connect
+    #[arg(long, env = "TIDEGATE_LISTEN", value_name = "ADDRESS", default_value_t = Settings::default().listen)]
+    listen: SocketAddr,
+    /// Where health and metrics answer
+    #[arg(long, env = "TIDEGATE_ADMIN_LISTEN", value_name = "ADDRESS", default_value_t = Settings::default().admin_listen)]
+    admin_listen: SocketAddr,
+}
+
+pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
+    let settings = Settings { listen: args.listen, admin_listen: args.admin_listen, ..Settings::default() };
+    log_to_stderr(&settings);
+    let host = Host::prepare(settings)?;
+    let key = KeyRecord {
+        id: KEY.into(),
+        name: KEY.into(),
+        sha256: keys::digest(KEY),
+        max_connections: 100,
+        channels: None,
+        created: Timestamp::now(),
+        expires: None,
+        revoked: None,
+    };
+    super::runtime()?.block_on(host.run(Source::Demo, Keys::Fixed(vec![key]), |addresses, registry| {
+        let mut out = std::io::stdout();
+        // A closed standard output is no reason not to serve.
+        let _ = write!(out, "{}", welcome(addresses, registry));
+        let _ = out.flush();
+    }))
+}
+
+fn welcome(addresses: Addresses, registry: &Registry) -> String {
+    let Addresses { public, admin } = addresses;
+    let mut text = format!(
+        "public ws://{public}/public/v1/stream\nadmin http://{admin}\nkey {KEY}\n\nchannels, `*` for any value:\n"
+    );
+    for descriptor in registry.catalog().descriptors() {
+        text.push_str(&format!("  {}\n", descriptor.channel_form()));
+        for parameter in &descriptor.parameters {
+            text.push_str(&format!("      {}\n", parameter.rule()));
+        }
+    }
+    let url = if public == Settings::default().listen { String::new() } else { format!(" --url ws://{public}/public/v1/stream") };
+    text.push_str(&format!("\nwatch one, in another terminal:\n  {} tail{url} {EXAMPLE_CHANNEL}\n", program()));
+    text
+}
+
+/// How this program is called from a shell: by name where the shell would find it.
+fn program() -> String {
+    let Ok(exe) = std::env::current_exe() else { return "tidegate".into() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("tidegate")).find_map(|file| file.canonicalize().ok());
+    if found.as_deref() == Some(&exe) {
+        return "tidegate".into();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let shown = exe.strip_prefix(&here).map_or_else(|_| exe.clone(), |inside| PathBuf::from(".").join(inside));
+    quoted(&shown)
+}
+
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains(|c: char| !(c.is_alphanumeric() || "/._-".contains(c))) { format!("'{text}'") } else { text }
+}

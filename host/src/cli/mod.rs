@@ -1,0 +1,54 @@
+//! The commands, one file each.
+
+mod asyncapi;
+mod demo;
+mod key;
+mod serve;
+mod tail;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, about = "Redis in, sandboxed transforms in the middle, WebSocket clients out")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run on a built-in feed: no Redis, no key to make
+    Demo(demo::DemoArgs),
+    /// Run on a Redis
+    Serve(Box<serve::ServeArgs>),
+    /// Make, list and revoke API keys
+    Key(key::KeyArgs),
+    /// Subscribe and print each message as a line of JSON
+    Tail(tail::TailArgs),
+    /// Print the AsyncAPI document of the public stream
+    Asyncapi(asyncapi::AsyncapiArgs),
+}
+
+/// Runs the command line that the process was started with.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Serve(args) => serve::run(*args),
+        Command::Key(args) => key::run(args),
+        Command::Tail(args) => runtime().and_then(|runtime| runtime.block_on(tail::run(args))),
+        Command::Asyncapi(args) => asyncapi::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

@@ -1,0 +1,226 @@
+//! The life of a host, top to bottom: prepare, bind, run, drain.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, Admin};
+use crate::gate::keys::KeyRecord;
+use crate::gate::{Gate, watch};
+use crate::hub::{Hub, Marks};
+use crate::metrics::Metrics;
+use crate::pipeline::{self, Intake};
+use crate::registry::Registry;
+use crate::session::upgrade::Door;
+use crate::session::{self, Roster};
+use crate::settings::Settings;
+use crate::shutdown::Shutdown;
+use crate::transform::{Engine, UpstreamPattern};
+use crate::upstream::{self, Status, demo, redis};
+use crate::{asyncapi, server};
+
+/// What a drain may take beyond its own time: saying goodbye to the last session.
+const DRAIN_GRACE: Duration = Duration::from_secs(3);
+
+/// Where events come from.
+#[derive(Debug)]
+pub enum Source {
+    Redis,
+    /// The feed that the binary carries.
+    Demo,
+}
+
+/// Where keys come from.
+#[derive(Debug)]
+pub enum Keys {
+    File(PathBuf),
+    Fixed(Vec<KeyRecord>),
+}
+
+/// A host that has read and checked everything, and bound nothing.
+#[derive(Debug)]
+pub struct Host {
+    settings: Settings,
+    registry: Arc<Registry>,
+    redis: ::redis::Client,
+    redis_config: redis::Config,
+}
+
+/// Where a host listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    pub public: std::net::SocketAddr,
+    pub admin: std::net::SocketAddr,
+}
+
+impl Host {
+    /// Loads the transforms. It compiles, so it blocks.
+    ///
+    /// # Errors
+    /// Whatever would keep the host from running, before it has touched the network.
+    pub fn prepare(settings: Settings) -> anyhow::Result<Self> {
+        let engine = Engine::start(settings.wasm_stack)?;
+        let registry = Arc::new(Registry::load(&engine, &settings.transforms)?);
+        let mut patterns: Vec<UpstreamPattern> =
+            registry.live().iter().flat_map(|live| live.component.descriptor.upstream_patterns.clone()).collect();
+        patterns.sort();
+        patterns.dedup();
+        let redis_config = redis::Config {
+            url: settings.redis_url.clone(),
+            ca_file: settings.redis_ca_file.clone(),
+            patterns,
+            probe_channel: settings.probe_channel.clone(),
+            probe_interval: settings.probe_interval,
+        };
+        let redis = redis::client(&redis_config)?;
+        Ok(Self { settings, registry, redis, redis_config })
+    }
+
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Runs until a signal ends it and all sessions are through. `announce` is called once
+    /// both listeners are bound.
+    ///
+    /// # Errors
+    /// What kept it from starting, or a listener that failed.
+    pub async fn run(self, source: Source, keys: Keys, announce: impl FnOnce(Addresses, &Registry)) -> anyhow::Result<()> {
+        let Self { settings, registry, redis, redis_config } = self;
+        let mut signals = Signals::listen()?;
+        raise_file_limit();
+        let metrics = Metrics::new();
+        let shutdown = Shutdown::default();
+        let upstream = Arc::new(Status::new(metrics.clone()));
+        let gate = Arc::new(Gate::default());
+        let _watch = match keys {
+            Keys::Fixed(records) => {
+                gate.replace(&records);
+                None
+            }
+            Keys::File(path) => {
+                let gate = gate.clone();
+                Some(watch::watch(path, move |records| gate.replace(&records))?)
+            }
+        };
+        let context = Arc::new(session::Context {
+            hub: Hub::new(metrics.clone()),
+            catalog: registry.catalog().clone(),
+            roster: Roster::new(metrics.clone()),
+            limits: session_limits(&settings),
+            shutdown: shutdown.clone(),
+            metrics: metrics.clone(),
+        });
+        let public = bind("listen", settings.listen).await?;
+        let admin_listener = bind("admin-listen", settings.admin_listen).await?;
+        let addresses = Addresses { public: public.local_addr()?, admin: admin_listener.local_addr()? };
+
+        let intake = Arc::new(pipeline::start(&registry, &context, settings.lane_queue_size, settings.max_event_size)?);
+        let admin = Arc::new(Admin {
+            context: context.clone(),
+            registry: registry.clone(),
+            upstream: upstream.clone(),
+            token: settings.admin_token.clone(),
+        });
+        let door = Arc::new(Door {
+            context,
+            gate: gate.clone(),
+            places: Arc::new(Semaphore::new(settings.max_connections)),
+            allowed_origins: settings.allowed_origins.clone(),
+        });
+        let listening = server::Limits {
+            upgrade_timeout: settings.upgrade_timeout,
+            max_pending_upgrades: settings.max_pending_upgrades,
+            max_connections: settings.max_connections,
+        };
+        let document = Arc::from(asyncapi::document(registry.catalog()));
+        let mut feeding = tokio::spawn(feed(source, redis_config, redis, intake, upstream));
+        let mut administering = tokio::spawn(admin::serve(admin_listener, admin));
+        let mut serving = tokio::spawn(server::serve(public, door, document, listening));
+        let mut expiring = tokio::spawn(async move { gate.expire().await });
+        announce(addresses, &registry);
+
+        tokio::select! {
+            name = signals.next() => tracing::info!(signal = name, sessions = shutdown.sessions(), "draining"),
+            ended = &mut feeding => bail!("the upstream task ended: {ended:?}"),
+            ended = &mut administering => bail!("the admin listener ended: {ended:?}"),
+            ended = &mut serving => bail!("the public listener ended: {ended:?}"),
+            ended = &mut expiring => bail!("the task that ends keys ended: {ended:?}"),
+        }
+        shutdown.begin();
+        tokio::select! {
+            ended = tokio::time::timeout(settings.drain_time + DRAIN_GRACE, shutdown.sessions_ended()) => {
+                tracing::info!(left = shutdown.sessions(), in_time = ended.is_ok(), "drained");
+            }
+            name = signals.next() => tracing::warn!(signal = name, left = shutdown.sessions(), "second signal; not waiting"),
+        }
+        Ok(())
+    }
+}
+
+async fn feed(source: Source, config: redis::Config, client: ::redis::Client, intake: Arc<Intake>, status: Arc<upstream::Status>) {
+    match source {
+        Source::Redis => redis::run(config, client, intake, status).await,
+        Source::Demo => {
+            status.subscribed();
+            demo::run(|channel, payload| intake.offer(channel, payload), CancellationToken::new()).await;
+        }
+    }
+}
+
+fn session_limits(settings: &Settings) -> session::Limits {
+    session::Limits {
+        heartbeat_interval: settings.heartbeat_interval,
+        max_subscriptions: settings.max_subscriptions,
+        max_channels_per_message: settings.max_channels_per_message,
+        message_rate: settings.client_message_rate,
+        message_burst: settings.client_message_burst,
+        max_message_size: settings.max_message_size,
+        drain_time: settings.drain_time,
+        marks: Marks {
+            skip_above: settings.skip_above,
+            cut_above: settings.cut_above,
+            cut_after: settings.cut_after,
+            kernel_unsent: settings.kernel_unsent_limit,
+        },
+    }
+}
+
+async fn bind(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; free that port, or choose another with --{setting} (port 0 takes a free one)")
+    })
+}
+
+/// Every connection is a file, and the soft limit is often a thousand.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        tracing::warn!(?current, "cannot raise the limit on open files");
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

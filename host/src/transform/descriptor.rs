@@ -1,0 +1,238 @@
+//! What a component says of itself, after every word of it has been checked.
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::contract;
+use super::schema;
+use super::upstream_pattern::UpstreamPattern;
+use crate::channel::{MAX_PARAMETERS, Pattern};
+
+/// The longest name of a component, a family, a parameter or a message type, in bytes.
+const MAX_NAME: usize = 64;
+const MAX_SUMMARY: usize = 256;
+const MAX_UPSTREAM_PATTERNS: usize = 16;
+const MAX_ALLOWED_VALUES: usize = 1_000;
+/// What one compiled parameter pattern may take, in bytes of memory.
+const MAX_REGEX: usize = 64 << 10;
+
+/// All that the host knows of a channel family.
+#[derive(Debug)]
+pub struct Descriptor {
+    pub name: String,
+    pub version: semver::Version,
+    pub summary: String,
+    pub upstream_patterns: Vec<UpstreamPattern>,
+    pub family: String,
+    pub parameters: Vec<Parameter>,
+    pub message_type: String,
+    /// The schema of `data`, as stated.
+    pub data_schema: Value,
+    pub(super) validator: jsonschema::Validator,
+}
+
+/// One variable part of a channel's name.
+#[derive(Debug)]
+pub struct Parameter {
+    pub name: String,
+    pub allowed: Allowed,
+}
+
+#[derive(Debug)]
+pub enum Allowed {
+    OneOf(Vec<String>),
+    Pattern { text: String, compiled: Regex },
+}
+
+impl Parameter {
+    /// Whether a channel may have `value` here.
+    pub fn allows(&self, value: &str) -> bool {
+        match &self.allowed {
+            Allowed::OneOf(values) => values.iter().any(|one| one == value),
+            Allowed::Pattern { compiled, .. } => compiled.is_match(value),
+        }
+    }
+
+    /// What is allowed here, in words.
+    pub fn rule(&self) -> String {
+        match &self.allowed {
+            Allowed::OneOf(values) => format!("{} is one of {}", self.name, values.join(", ")),
+            Allowed::Pattern { text, .. } => format!("{} matches {text}", self.name),
+        }
+    }
+}
+
+impl Descriptor {
+    /// # Errors
+    /// One sentence for each thing that is wrong, for the component's developer.
+    pub(super) fn check(stated: &contract::Descriptor) -> Result<Self, Vec<String>> {
+        let mut faults = Vec::new();
+        let mut name = |what: &str, text: &str, extra: char| {
+            if !is_name(text, extra) {
+                faults.push(format!("{what} \"{}\" is not {}", text.escape_debug(), name_rule(extra)));
+            }
+        };
+        name("name", &stated.name, '-');
+        name("family", &stated.family, '_');
+        name("message-type", &stated.message_type, '_');
+        for parameter in &stated.parameters {
+            name("parameter", &parameter.name, '_');
+        }
+        if stated.summary.is_empty() || stated.summary.len() > MAX_SUMMARY {
+            faults.push(format!("summary has 1 to {MAX_SUMMARY} bytes"));
+        }
+        if !(1..=MAX_PARAMETERS).contains(&stated.parameters.len()) {
+            faults.push(format!("a family has 1 to {MAX_PARAMETERS} parameters"));
+        }
+        if !(1..=MAX_UPSTREAM_PATTERNS).contains(&stated.upstream_patterns.len()) {
+            faults.push(format!("there are 1 to {MAX_UPSTREAM_PATTERNS} upstream-patterns"));
+        }
+        let mut note = |error: String| faults.push(error);
+        let version = semver::Version::parse(&stated.version)
+            .map_err(|error| note(format!("version is not a semantic version: {error}")));
+        let upstream_patterns: Vec<_> =
+            stated.upstream_patterns.iter().filter_map(|text| text.parse().map_err(&mut note).ok()).collect();
+        let parameters: Vec<_> =
+            stated.parameters.iter().filter_map(|one| parameter(one).map_err(&mut note).ok()).collect();
+        let data_schema = serde_json::from_str(&stated.data_schema)
+            .map_err(|error| note(format!("data-schema is not JSON: {error}")));
+        let compiled = data_schema.and_then(|data_schema: Value| match schema::compile(&data_schema) {
+            Ok(validator) => Ok((data_schema, validator)),
+            Err(errors) => {
+                faults.extend(errors.into_iter().map(|error| format!("data-schema, {error}")));
+                Err(())
+            }
+        });
+        match (version, compiled) {
+            (Ok(version), Ok((data_schema, validator))) if faults.is_empty() => Ok(Self {
+                name: stated.name.clone(),
+                version,
+                summary: stated.summary.clone(),
+                upstream_patterns,
+                family: stated.family.clone(),
+                parameters,
+                message_type: stated.message_type.clone(),
+                data_schema,
+                validator,
+            }),
+            _ => Err(faults),
+        }
+    }
+
+    /// Whether `pattern`, a channel or a subscription, is one of this family.
+    ///
+    /// # Errors
+    /// What is allowed, in words for an API client.
+    pub fn check_channel(&self, pattern: &Pattern) -> Result<(), String> {
+        if pattern.family() != self.family || pattern.parameters().count() != self.parameters.len() {
+            return Err(format!("a channel of this family is {}", self.channel_form()));
+        }
+        match pattern.parameters().zip(&self.parameters).find(|(value, parameter)| *value != "*" && !parameter.allows(value)) {
+            Some((_, parameter)) => Err(parameter.rule()),
+            None => Ok(()),
+        }
+    }
+
+    /// The form of this family's channels, such as `ticks:{symbol}:{timeframe}`.
+    pub fn channel_form(&self) -> String {
+        self.parameters.iter().fold(self.family.clone(), |form, parameter| format!("{form}:{{{}}}", parameter.name))
+    }
+}
+
+fn parameter(stated: &contract::Parameter) -> Result<Parameter, String> {
+    let name = stated.name.clone();
+    let allowed = match &stated.allowed {
+        contract::AllowedValues::OneOf(values) => {
+            if !(1..=MAX_ALLOWED_VALUES).contains(&values.len()) {
+                return Err(format!("parameter {name}: one-of has 1 to {MAX_ALLOWED_VALUES} values"));
+            }
+            if let Some(value) = values.iter().find(|value| format!("x:{value}").parse::<crate::channel::Channel>().is_err()) {
+                return Err(format!("parameter {name}: \"{}\" cannot be part of a channel", value.escape_debug()));
+            }
+            Allowed::OneOf(values.clone())
+        }
+        contract::AllowedValues::Pattern(text) => {
+            let compiled = regex::RegexBuilder::new(&format!("^(?:{text})$"))
+                .size_limit(MAX_REGEX)
+                .dfa_size_limit(MAX_REGEX)
+                .build()
+                .map_err(|error| format!("parameter {name}: pattern: {error}"))?;
+            Allowed::Pattern { text: text.clone(), compiled }
+        }
+    };
+    Ok(Parameter { name, allowed })
+}
+
+fn is_name(text: &str, extra: char) -> bool {
+    text.len() <= MAX_NAME
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == extra)
+}
+
+fn name_rule(extra: char) -> String {
+    format!("a-z, then a-z 0-9 {extra}, at most {MAX_NAME} bytes")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::transform) fn stated() -> contract::Descriptor {
+        contract::Descriptor {
+            name: "test".into(),
+            version: "1.2.3".into(),
+            summary: "Ticks.".into(),
+            upstream_patterns: vec!["in:*".into()],
+            family: "ticks".into(),
+            parameters: vec![
+                contract::Parameter { name: "symbol".into(), allowed: contract::AllowedValues::Pattern("[A-Z]{1,4}".into()) },
+                contract::Parameter { name: "side".into(), allowed: contract::AllowedValues::OneOf(vec!["bid".into(), "ask".into()]) },
+            ],
+            message_type: "tick".into(),
+            data_schema: r#"{"type":"object","additionalProperties":false,"properties":{"price":{"type":"string","maxLength":20}},"required":["price"]}"#.into(),
+            samples: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn channels_are_checked_against_the_parameters() {
+        let descriptor = Descriptor::check(&stated()).unwrap();
+        for good in ["ticks:AB:bid", "ticks:*:ask", "ticks:AB:*", "ticks:*:*"] {
+            assert_eq!(descriptor.check_channel(&good.parse().unwrap()), Ok(()), "{good}");
+        }
+        for (bad, rule) in [
+            ("ticks:ab:bid", "symbol matches [A-Z]{1,4}"),
+            ("ticks:ABCDE:bid", "symbol matches [A-Z]{1,4}"),
+            ("ticks:AB:mid", "side is one of bid, ask"),
+            ("ticks:AB", "a channel of this family is ticks:{symbol}:{side}"),
+            ("other:AB:bid", "a channel of this family is ticks:{symbol}:{side}"),
+        ] {
+            assert_eq!(descriptor.check_channel(&bad.parse().unwrap()), Err(rule.into()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let wrong = contract::Descriptor {
+            name: "Test".into(),
+            version: "1".into(),
+            family: "a:b".into(),
+            summary: String::new(),
+            upstream_patterns: vec!["in:?".into()],
+            parameters: vec![contract::Parameter { name: "p".into(), allowed: contract::AllowedValues::Pattern("(".into()) }],
+            data_schema: "{}".into(),
+            ..stated()
+        };
+        let faults = Descriptor::check(&wrong).unwrap_err();
+        for says in ["name \"Test\"", "family \"a:b\"", "summary", "version", "'?'", "parameter p", "data-schema, at the top"] {
+            assert!(faults.iter().any(|fault| fault.contains(says)), "{says}: {faults:#?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_would_take_the_hosts_memory_is_refused() {
+        let mut wrong = stated();
+        wrong.parameters[0].allowed = contract::AllowedValues::Pattern("(((a{100}){100}){100})".into());
+        assert!(Descriptor::check(&wrong).is_err());
+    }
+}

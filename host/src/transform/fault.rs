@@ -1,0 +1,72 @@
+//! What can go wrong inside a guest, as a closed list.
+
+use wasmtime::Trap;
+
+/// One call that did not end as the contract says.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}: {detail}")]
+pub struct Fault {
+    pub kind: FaultKind,
+    /// For a person: what the engine or the host found. It holds nothing of the event.
+    pub detail: String,
+}
+
+/// The kinds of fault; also the label of their counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The call used more time than its deadline allows.
+    Deadline,
+    /// A memory or table wanted to grow past its limit, and the guest gave up.
+    Memory,
+    Stack,
+    /// More bytes crossed from guest to host than allowed.
+    Boundary,
+    /// Too many publications for one event, or too many bytes of them.
+    Output,
+    /// `configure` refused the settings, or described something else than before.
+    Configure,
+    /// Any other trap, and values that break the canonical ABI.
+    Trap,
+}
+
+impl FaultKind {
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Deadline => "deadline",
+            Self::Memory => "memory",
+            Self::Stack => "stack",
+            Self::Boundary => "boundary",
+            Self::Output => "output",
+            Self::Configure => "configure",
+            Self::Trap => "trap",
+        }
+    }
+}
+
+impl std::fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+impl Fault {
+    pub(super) fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    /// Names what the engine reports. `memory_refused` says whether the guest was denied
+    /// memory before: most guests answer that with a trap of their own.
+    pub(super) fn of(error: &wasmtime::Error, memory_refused: bool) -> Self {
+        let detail = error.root_cause().to_string();
+        let kind = match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => FaultKind::Deadline,
+            Some(Trap::StackOverflow) => FaultKind::Stack,
+            _ if memory_refused => FaultKind::Memory,
+            Some(_) => FaultKind::Trap,
+            // The engine has no type for this one.
+            None if detail.contains("fuel allocated for hostcalls") => FaultKind::Boundary,
+            None => FaultKind::Trap,
+        };
+        Self::new(kind, detail)
+    }
+}

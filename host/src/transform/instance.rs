@@ -1,0 +1,165 @@
+//! One instance of a component, in a store of its own.
+
+use std::time::Instant as Clock;
+
+use wasmtime::Store;
+
+use super::budget::Budget;
+use super::component::{Component, Prepared};
+use super::contract::{self, RejectionReason, Transform};
+use super::fault::{Fault, FaultKind};
+use super::guard::{Admitted, Block};
+use super::guest_log::GuestLog;
+use super::limits::Limits;
+use crate::event::Event;
+use crate::metrics::TransformMetrics;
+
+/// What the store holds for the host.
+#[derive(Debug)]
+pub(super) struct HostState {
+    pub(super) budget: Budget,
+    log: GuestLog,
+}
+
+impl contract::log::Host for HostState {
+    fn write(&mut self, level: contract::log::Level, message: String) {
+        self.log.write(level, &message);
+    }
+}
+
+impl contract::Host for HostState {}
+
+/// What became of one event.
+#[derive(Debug)]
+pub enum Outcome {
+    /// What may leave, and what was stopped on the way out.
+    Published(Vec<Result<Admitted, Block>>),
+    /// The component refused the event; the label is the contract's reason.
+    Rejected(&'static str),
+}
+
+/// A configured instance. After a fault it must be dropped.
+pub struct Instance {
+    store: Store<HostState>,
+    exports: Transform,
+    calls: u64,
+    /// Bytes of memory when it was ready for its first event.
+    memory_at_start: usize,
+}
+
+impl Instance {
+    /// Makes and configures an instance. All limits hold from here on, start functions and
+    /// `configure` included.
+    pub fn new(component: &Component, metrics: &TransformMetrics) -> Result<Self, Fault> {
+        let name = &component.descriptor.name;
+        let (mut instance, stated) = Self::configured(&component.prepared, name, metrics)?;
+        if component.stated != stated {
+            return Err(Fault::new(FaultKind::Configure, "the descriptor is not the one given before"));
+        }
+        instance.memory_at_start = instance.store.data().budget.memory();
+        Ok(instance)
+    }
+
+    /// As `new`, and what the component says of itself.
+    pub(super) fn configured(
+        prepared: &Prepared,
+        name: &str,
+        metrics: &TransformMetrics,
+    ) -> Result<(Self, contract::Descriptor), Fault> {
+        let limits = &prepared.limits;
+        let log = GuestLog::new(metrics.clone(), name, limits.log_lines_per_second);
+        let state = HostState { budget: Budget::new(limits), log };
+        let mut store = Store::new(prepared.pre.engine(), state);
+        store.limiter(|state| &mut state.budget);
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.at_deadline()));
+        store.set_hostcall_fuel(limits.boundary);
+        begin(&mut store);
+        let exports = match prepared.pre.instantiate(&mut store) {
+            Ok(exports) => exports,
+            Err(error) => return Err(fault(&store, &error)),
+        };
+        let mut instance = Self { store, exports, calls: 0, memory_at_start: 0 };
+        begin(&mut instance.store);
+        match instance.exports.call_configure(&mut instance.store, &prepared.settings) {
+            Ok(Ok(stated)) => Ok((instance, stated)),
+            Ok(Err(refusal)) => {
+                let refusal: String = refusal.chars().take(500).collect();
+                Err(Fault::new(FaultKind::Configure, refusal.escape_debug().to_string()))
+            }
+            Err(error) => Err(fault(&instance.store, &error)),
+        }
+    }
+
+    /// Passes one event through the component and what it publishes through the guard.
+    pub fn transform(&mut self, component: &Component, event: Event, metrics: &TransformMetrics) -> Result<Outcome, Fault> {
+        let event = contract::Event { channel: event.channel, payload: event.payload };
+        let answer = self.answer(component.limits(), &event, metrics)?;
+        Ok(match answer {
+            Ok(publications) => {
+                Outcome::Published(publications.iter().map(|one| component.descriptor.admit(one)).collect())
+            }
+            Err(rejection) => Outcome::Rejected(reason_label(rejection.reason)),
+        })
+    }
+
+    /// The component's own answer, within the limits on output.
+    pub(super) fn answer(
+        &mut self,
+        limits: &Limits,
+        event: &contract::Event,
+        metrics: &TransformMetrics,
+    ) -> Result<Result<Vec<contract::Publication>, contract::Rejection>, Fault> {
+        self.calls += 1;
+        begin(&mut self.store);
+        let started = Clock::now();
+        let answer = self.exports.call_transform(&mut self.store, event);
+        metrics.seconds.observe(started.elapsed().as_secs_f64());
+        let answer = answer.map_err(|error| fault(&self.store, &error))?;
+        if let Ok(publications) = &answer {
+            let bytes: usize = publications.iter().map(|one| one.channel.len() + one.data.len()).sum();
+            if publications.len() > limits.max_publications || bytes > limits.max_output {
+                let detail = format!(
+                    "{} publications of {bytes} bytes; allowed are {} of {}",
+                    publications.len(),
+                    limits.max_publications,
+                    limits.max_output
+                );
+                return Err(Fault::new(FaultKind::Output, detail));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Whether a fresh instance should take over: this one is old, or its memory has grown so
+    /// much that it would soon run into the limit and lose an event.
+    pub fn is_worn(&self, component: &Component) -> bool {
+        let limit = component.limits().memory;
+        let memory = self.store.data().budget.memory();
+        let leaking = memory > limit / 4 * 3 && memory - self.memory_at_start > limit / 4;
+        leaking || self.calls >= component.limits().max_calls
+    }
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").field("calls", &self.calls).finish_non_exhaustive()
+    }
+}
+
+fn begin(store: &mut Store<HostState>) {
+    let ticks = store.data_mut().budget.begin();
+    store.set_epoch_deadline(ticks);
+}
+
+fn fault(store: &Store<HostState>, error: &wasmtime::Error) -> Fault {
+    Fault::of(error, store.data().budget.was_refused())
+}
+
+pub(super) fn reason_label(reason: RejectionReason) -> &'static str {
+    match reason {
+        RejectionReason::Malformed => "malformed",
+        RejectionReason::Missing => "missing",
+        RejectionReason::Invalid => "invalid",
+        RejectionReason::Unwanted => "unwanted",
+    }
+}

@@ -1,0 +1,240 @@
+//! Whether a JSON Schema is closed: nothing fits it that its author did not name.
+//!
+//! The check knows a part of JSON Schema and refuses the rest, so that a keyword it has never
+//! heard of cannot open a hole. Validation itself is the `jsonschema` crate's.
+
+use regex_syntax::hir::Look;
+use serde_json::{Map, Value};
+
+/// Keywords that describe and do not decide.
+const NOTES: [&str; 7] = ["$schema", "$comment", "title", "description", "examples", "deprecated", "default"];
+
+/// Formats that the validator asserts and that bound a string to a short, plain form.
+const FORMATS: [&str; 6] = ["date", "date-time", "time", "duration", "uuid", "ipv4"];
+
+/// The deepest nesting of a schema; real ones have two or three levels.
+const MAX_DEPTH: usize = 16;
+
+/// Compiles a closed schema of an object.
+///
+/// # Errors
+/// One sentence for each thing that is wrong, with the place as a JSON pointer.
+pub(super) fn compile(schema: &Value) -> Result<jsonschema::Validator, Vec<String>> {
+    let mut faults = Vec::new();
+    check(schema, &mut String::new(), 0, &mut faults);
+    if schema.get("type").and_then(Value::as_str) != Some("object") {
+        faults.push("at the top: `data` is an object, so \"type\" is \"object\"".into());
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .should_validate_formats(true)
+        // Linear in its input: the schema comes with the component, and no deadline guards the host.
+        .with_pattern_options(jsonschema::PatternOptions::regex())
+        .build(schema)
+        .map_err(|error| vec![format!("not a JSON Schema: {error}")])
+}
+
+fn check(schema: &Value, at: &mut String, depth: usize, faults: &mut Vec<String>) {
+    let Value::Object(keywords) = schema else {
+        return faults.push(format!("{}: a schema is an object; `true` would allow anything", place(at)));
+    };
+    if depth > MAX_DEPTH {
+        return faults.push(format!("{}: nested deeper than {MAX_DEPTH}", place(at)));
+    }
+    let mut fault = |text: String| faults.push(format!("{}: {text}", place(at)));
+    if let Some(decided) = decided_elsewhere(keywords) {
+        for unknown in others(keywords, &[decided]) {
+            fault(format!("\"{unknown}\" beside \"{decided}\" is not supported"));
+        }
+    } else {
+        let types = types(keywords);
+        if types.is_empty() {
+            fault("\"type\", \"enum\" or \"const\" must say what is allowed".into());
+        }
+        let mut known = vec!["type"];
+        for name in types {
+            match name {
+                "object" => known.extend(object(keywords, &mut fault)),
+                "string" => known.extend(string(keywords, &mut fault)),
+                "array" => known.extend(array(keywords, &mut fault)),
+                "number" | "integer" => known.extend(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]),
+                "boolean" | "null" => {}
+                other => fault(format!("unknown type \"{other}\"")),
+            }
+        }
+        for unknown in others(keywords, &known) {
+            fault(format!("\"{unknown}\" is not supported here"));
+        }
+    }
+    for (keyword, inner) in keywords {
+        match (keyword.as_str(), inner) {
+            ("properties", Value::Object(properties)) => {
+                for (name, property) in properties {
+                    descend(property, at, &["properties", name], depth, faults);
+                }
+            }
+            ("anyOf" | "oneOf" | "prefixItems", Value::Array(list)) => {
+                for (i, one) in list.iter().enumerate() {
+                    descend(one, at, &[keyword, &i.to_string()], depth, faults);
+                }
+            }
+            // `false` allows nothing, which is as closed as can be.
+            ("items", inner) if *inner != Value::Bool(false) => descend(inner, at, &["items"], depth, faults),
+            _ => {}
+        }
+    }
+}
+
+fn descend(schema: &Value, at: &mut String, steps: &[&str], depth: usize, faults: &mut Vec<String>) {
+    let length = at.len();
+    for step in steps {
+        at.push('/');
+        at.push_str(&step.replace('~', "~0").replace('/', "~1"));
+    }
+    check(schema, at, depth + 1, faults);
+    at.truncate(length);
+}
+
+/// Keywords that say all by themselves: a list of values, one value, or other schemas.
+fn decided_elsewhere(keywords: &Map<String, Value>) -> Option<&'static str> {
+    ["const", "enum", "anyOf", "oneOf"].into_iter().find(|keyword| keywords.contains_key(*keyword))
+}
+
+fn types(keywords: &Map<String, Value>) -> Vec<&str> {
+    match keywords.get("type") {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(several)) => several.iter().map(|one| one.as_str().unwrap_or("?")).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn others<'a>(keywords: &'a Map<String, Value>, known: &[&str]) -> Vec<&'a str> {
+    let beside_enum = known.iter().any(|k| matches!(*k, "enum" | "const"));
+    keywords
+        .keys()
+        .map(String::as_str)
+        .filter(|k| !known.contains(k) && !NOTES.contains(k) && !(beside_enum && *k == "type"))
+        .collect()
+}
+
+fn object(keywords: &Map<String, Value>, fault: &mut impl FnMut(String)) -> [&'static str; 3] {
+    if keywords.get("additionalProperties") != Some(&Value::Bool(false)) {
+        fault("an object needs \"additionalProperties\": false, or fields that nobody declared could leave".into());
+    }
+    if !keywords.get("properties").is_some_and(Value::is_object) {
+        fault("an object needs \"properties\"".into());
+    }
+    ["properties", "required", "additionalProperties"]
+}
+
+fn string(keywords: &Map<String, Value>, fault: &mut impl FnMut(String)) -> [&'static str; 4] {
+    let format = keywords.get("format").and_then(Value::as_str);
+    if let Some(format) = format.filter(|format| !FORMATS.contains(format)) {
+        fault(format!("format \"{format}\" is not one of {}", FORMATS.join(", ")));
+    }
+    if let Some(pattern) = keywords.get("pattern")
+        && !pattern.as_str().is_some_and(holds_from_start_to_end)
+    {
+        fault("a \"pattern\" must hold from start to end, ^…$ in each of its alternatives".into());
+    }
+    if format.is_none() && !keywords.contains_key("pattern") && !keywords.contains_key("maxLength") {
+        fault("a string needs \"enum\", \"const\", \"format\", \"pattern\" or \"maxLength\"".into());
+    }
+    ["format", "pattern", "maxLength", "minLength"]
+}
+
+/// Whether nothing can stand before or after what the pattern matches.
+fn holds_from_start_to_end(pattern: &str) -> bool {
+    regex_syntax::parse(pattern).is_ok_and(|pattern| {
+        let all = pattern.properties();
+        all.look_set_prefix().contains(Look::Start) && all.look_set_suffix().contains(Look::End)
+    })
+}
+
+fn array(keywords: &Map<String, Value>, fault: &mut impl FnMut(String)) -> [&'static str; 5] {
+    if !keywords.contains_key("items") {
+        fault("an array needs \"items\", or anything could follow".into());
+    }
+    if !keywords.contains_key("maxItems") {
+        fault("an array needs \"maxItems\"".into());
+    }
+    ["items", "prefixItems", "maxItems", "minItems", "uniqueItems"]
+}
+
+fn place(at: &str) -> &str {
+    if at.is_empty() { "at the top" } else { at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn closed() -> Value {
+        json!({
+            "type": "object", "additionalProperties": false, "required": ["a"],
+            "properties": {
+                "a": {"type": "string", "pattern": "^x+$", "description": "x"},
+                "b": {"enum": ["p", "q"]},
+                "c": {"type": ["string", "null"], "format": "date-time"},
+                "d": {"type": "array", "items": {"type": "integer"}, "maxItems": 3},
+                "e": {"anyOf": [{"type": "string", "maxLength": 3}, {"const": 1}]},
+            },
+        })
+    }
+
+    #[test]
+    fn a_closed_schema_is_taken_and_holds() {
+        let validator = compile(&closed()).unwrap();
+        assert!(validator.is_valid(&json!({"a": "xx", "b": "p", "d": [1], "e": "abc"})));
+        for open in [
+            json!({}),
+            json!({"a": "xx", "z": 1}),
+            json!({"a": "y"}),
+            json!({"a": "xx", "c": "no date"}),
+            json!({"a": "xx", "e": "abcd"}),
+        ] {
+            assert!(!validator.is_valid(&open), "{open}");
+        }
+    }
+
+    #[test]
+    fn whatever_could_let_more_out_is_refused_with_its_place() {
+        for (pointer, value, says) in [
+            ("/additionalProperties", json!(true), "additionalProperties"),
+            ("/properties/a", json!({"type": "string"}), "/properties/a: a string needs"),
+            ("/properties/a", json!({"type": "string", "pattern": "x"}), "start to end"),
+            ("/properties/a", json!({"type": "string", "pattern": "^x|y$"}), "start to end"),
+            ("/properties/a", json!({"type": "string", "pattern": "^x\\$"}), "start to end"),
+            ("/properties/a", json!({"type": "string", "format": "email"}), "format \"email\""),
+            ("/properties/a", json!(true), "`true` would allow anything"),
+            ("/properties/a", json!({}), "must say what is allowed"),
+            ("/properties/a", json!({"type": "object", "properties": {}}), "/properties/a: an object needs"),
+            ("/properties/a", json!({"type": "array", "maxItems": 1}), "\"items\""),
+            ("/properties/a", json!({"type": "array", "items": {"type": "string"}, "maxItems": 1}), "/properties/a/items"),
+            ("/properties/a", json!({"$ref": "#/x"}), "\"$ref\" is not supported"),
+            ("/properties/e/anyOf/0", json!({"type": "string"}), "/properties/e/anyOf/0"),
+            ("/type", json!("string"), "\"type\" is \"object\""),
+        ] {
+            let mut schema = closed();
+            *schema.pointer_mut(pointer).unwrap() = value;
+            let faults = compile(&schema).unwrap_err();
+            assert!(faults.iter().any(|fault| fault.contains(says)), "{pointer}: {faults:?}");
+        }
+        let mut schema = closed();
+        schema["patternProperties"] = json!({".*": {"type": "integer"}});
+        assert!(compile(&schema).unwrap_err()[0].contains("patternProperties"));
+    }
+
+    #[test]
+    fn a_schema_is_not_nested_for_ever() {
+        let mut schema = json!({"type": "null"});
+        for _ in 0..40 {
+            schema = json!({"type": "object", "additionalProperties": false, "properties": {"x": schema}});
+        }
+        assert!(compile(&schema).unwrap_err()[0].contains("nested deeper"));
+    }
+}

@@ -1,0 +1,94 @@
+//! Where events come from, and whether they do.
+
+pub mod demo;
+pub mod redis;
+
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::metrics::Metrics;
+
+/// Whether the upstream subscription is in force. Shared with the admin side.
+#[derive(Debug)]
+pub struct Status {
+    state: Mutex<State>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+enum State {
+    Subscribed,
+    /// Since when, and why. `outage` is false until the first subscription.
+    Lost { since: Instant, reason: String, outage: bool },
+}
+
+impl Status {
+    pub fn new(metrics: Metrics) -> Self {
+        let state = State::Lost { since: Instant::now(), reason: "not connected yet".into(), outage: false };
+        Self { state: Mutex::new(state), metrics }
+    }
+
+    /// Why no events can be expected now; `None` when all is well.
+    pub fn problem(&self) -> Option<String> {
+        match &*self.state.lock() {
+            State::Subscribed => None,
+            State::Lost { since, reason, .. } => Some(format!("not subscribed for {} s: {reason}", since.elapsed().as_secs())),
+        }
+    }
+
+    /// Logs the end of an outage, once.
+    pub fn subscribed(&self) {
+        let mut state = self.state.lock();
+        match &*state {
+            State::Subscribed => return,
+            State::Lost { since, outage: true, .. } => {
+                tracing::info!(after = ?since.elapsed(), "upstream is back; events of the meantime are lost");
+            }
+            State::Lost { .. } => tracing::info!("subscribed upstream"),
+        }
+        *state = State::Subscribed;
+        self.metrics.upstream_connected.set(1);
+    }
+
+    /// Logs and counts the beginning of an outage, once; further failures to come back only
+    /// change the reason that operators are shown.
+    fn lost(&self, why: &str) {
+        let mut state = self.state.lock();
+        match &mut *state {
+            State::Subscribed => {
+                tracing::error!(reason = why, "upstream is lost; clients stay connected");
+                self.metrics.upstream_outages.inc();
+                self.metrics.upstream_connected.set(0);
+                *state = State::Lost { since: Instant::now(), reason: why.into(), outage: true };
+            }
+            State::Lost { reason, outage, .. } => {
+                if reason != why && !*outage {
+                    tracing::error!(reason = why, "cannot subscribe upstream; trying on");
+                }
+                *reason = why.into();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_counted_once_however_often_it_fails_to_end() {
+        let metrics = Metrics::new();
+        let status = Status::new(metrics.clone());
+        status.lost("refused");
+        assert_eq!(metrics.upstream_outages.get(), 0, "nothing was lost yet");
+        status.subscribed();
+        assert_eq!(status.problem(), None);
+        for _ in 0..3 {
+            status.lost("closed");
+        }
+        assert!(status.problem().unwrap().contains("closed"));
+        status.subscribed();
+        assert_eq!((metrics.upstream_outages.get(), metrics.upstream_connected.get()), (1, 1));
+    }
+}

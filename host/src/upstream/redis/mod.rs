@@ -1,0 +1,80 @@
+//! The subscription to Redis: one connection, kept or won back for as long as the host runs.
+//!
+//! What is read goes straight to the intake; nothing waits here. A connection that went silent
+//! is found by the kernel (keepalive, `TCP_USER_TIMEOUT`) or by a probe: a message of our own
+//! that must come back, which also shows that the subscription still stands.
+
+mod connection;
+mod probe;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use redis::{Client, RedisError, TlsCertificates};
+
+use self::connection::Connection;
+use self::probe::Probe;
+use super::Status;
+use crate::pipeline::Intake;
+use crate::settings::RedisUrl;
+use crate::transform::UpstreamPattern;
+
+const MIN_PAUSE: Duration = Duration::from_millis(50);
+/// Clients are owed events again within 5 s of the server's return, so no pause is longer.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+
+/// What to subscribe to, and how.
+#[derive(Debug)]
+pub struct Config {
+    pub url: RedisUrl,
+    /// Certificates that the server's must be signed by, in PEM; the system's if none.
+    pub ca_file: Option<PathBuf>,
+    pub patterns: Vec<UpstreamPattern>,
+    pub probe_channel: String,
+    /// Zero turns the probe off.
+    pub probe_interval: Duration,
+}
+
+/// How a subscription ended, or why there was none.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("{0}")]
+    Redis(#[from] RedisError),
+    #[error("the connection was closed")]
+    Closed,
+    #[error("a probe did not come back")]
+    Silent,
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+}
+
+/// Reads the settings of the connection; nothing is connected yet.
+///
+/// # Errors
+/// When the certificates cannot be read or used.
+pub fn client(config: &Config) -> anyhow::Result<Client> {
+    connection::client(config)
+}
+
+/// Subscribes, and does so again whenever the subscription is lost.
+pub async fn run(config: Config, client: Client, intake: Arc<Intake>, status: Arc<Status>) {
+    let pauses =
+        ExponentialBuilder::default().with_min_delay(MIN_PAUSE).with_max_delay(MAX_PAUSE).with_jitter().without_max_times();
+    let mut probe = Probe::new(&config);
+    loop {
+        let mut pause = pauses.build();
+        loop {
+            match Connection::open(&client, &config, &mut probe, &intake).await {
+                Ok(mut connection) => {
+                    status.subscribed();
+                    status.lost(&connection.watch(&mut probe).await.to_string());
+                    break;
+                }
+                Err(error) => status.lost(&error.to_string()),
+            }
+            tokio::time::sleep(pause.next().unwrap_or(MAX_PAUSE).min(MAX_PAUSE)).await;
+        }
+    }
+}
