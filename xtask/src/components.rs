@@ -29,6 +29,8 @@ pub(crate) fn build(out: &Path) -> Result<()> {
     heading("Compiling the guests");
     let transforms = crate::root().join("transforms");
     let target = transforms.join("target");
+    // The crates have to be there for the paths to them to be known.
+    step::run(step::cargo(&transforms).args(["fetch", "--locked"]))?;
     let prefixes = Prefixes::of_this_machine()?;
     let mut cargo = step::cargo(&transforms);
     cargo
@@ -94,7 +96,11 @@ impl Prefixes {
             .map(PathBuf::from)
             .or_else(|| Some(home.as_ref()?.join(".cargo")));
         if let Some(folder) = cargo_home {
+            // Named after the registry that a machine takes its crates from.
+            let registries = fs::read_dir(folder.join("registry/src")).into_iter().flatten();
+            let registries = registries.flatten().map(|entry| entry.path());
             prefixes.push((folder, "/cargo".to_owned()));
+            prefixes.extend(registries.map(|path| (path, "/cargo".to_owned())));
         }
         if let Some(folder) = home {
             prefixes.insert(0, (folder, "/home".to_owned()));

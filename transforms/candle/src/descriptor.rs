@@ -1,6 +1,7 @@
 //! What the component says of itself, with samples that the host runs before it trusts it.
 
-use tidegate_sdk::{Descriptor, Event, Publication, RejectionReason, Sample, market};
+use tidegate_sdk::sample::{published, rejected};
+use tidegate_sdk::{Descriptor, RejectionReason, Sample, market};
 
 /// The first part of every public channel of this component.
 pub(crate) const FAMILY: &str = "candles";
@@ -22,51 +23,34 @@ pub(crate) fn descriptor(exchange: u32) -> Descriptor {
 }
 
 fn samples(exchange: u32) -> Vec<Sample> {
-    let sample = |market: &str, payload: &str, expected| Sample {
-        event: Event {
-            channel: format!("channel:exchange:{exchange}:candle:close:{market}"),
-            payload: payload.as_bytes().to_vec(),
-        },
-        expected,
-    };
+    let upstream = |market| format!("channel:exchange:{exchange}:candle:close:{market}");
     vec![
-        sample(
-            "BTC-USD:1h",
+        published(
+            &upstream("BTC-USD:1h"),
             r#"{"timestamp":1708264800000,"open":42350.5,"high":42450.75,"low":42300.25,"close":42400.0,"volume":123.456,"symbol":"BTC-USD","timeframe":"1h","exchange":"coinbase","isSynthetic":false,"sequenceNum":42,"macdV":85.3,"fastEMA":42390.1}"#,
-            published(
-                "candles:BTC-USD:1h",
-                r#"{"timestamp":"2024-02-18T14:00:00.000Z","open":"42350.5","high":"42450.75","low":"42300.25","close":"42400","volume":"123.456"}"#,
-            ),
+            "candles:BTC-USD:1h",
+            r#"{"timestamp":"2024-02-18T14:00:00.000Z","open":"42350.5","high":"42450.75","low":"42300.25","close":"42400","volume":"123.456"}"#,
         ),
-        sample(
-            "SHIB-USD:1m",
+        published(
+            &upstream("SHIB-USD:1m"),
             r#"{"timestamp":1708264860123,"open":"0.00000951","high":9.51e-6,"low":"0.0000095100","close":"9.5e-6","volume":1e9}"#,
-            published(
-                "candles:SHIB-USD:1m",
-                r#"{"timestamp":"2024-02-18T14:01:00.123Z","open":"0.00000951","high":"0.00000951","low":"0.00000951","close":"0.0000095","volume":"1000000000"}"#,
-            ),
+            "candles:SHIB-USD:1m",
+            r#"{"timestamp":"2024-02-18T14:01:00.123Z","open":"0.00000951","high":"0.00000951","low":"0.00000951","close":"0.0000095","volume":"1000000000"}"#,
         ),
-        sample(
-            "BTC-USD:1h",
+        rejected(
+            &upstream("BTC-USD:1h"),
             r#"{"timestamp":1708264800000,"open":1,"high":2,"low":null,"close":1.5,"volume":3}"#,
-            Err(RejectionReason::Missing),
+            RejectionReason::Missing,
         ),
-        sample(
-            "BTC-USD:2h",
+        rejected(
+            &upstream("BTC-USD:2h"),
             r#"{"timestamp":1708264800000,"open":1,"high":2,"low":1,"close":1.5,"volume":3}"#,
-            Err(RejectionReason::Invalid),
+            RejectionReason::Invalid,
         ),
-        sample(
-            "BTC-USD:1h",
+        rejected(
+            &upstream("BTC-USD:1h"),
             "[1708264800000]",
-            Err(RejectionReason::Malformed),
+            RejectionReason::Malformed,
         ),
     ]
-}
-
-fn published(channel: &str, data: &str) -> Result<Vec<Publication>, RejectionReason> {
-    Ok(vec![Publication {
-        channel: channel.to_owned(),
-        data: data.to_owned(),
-    }])
 }

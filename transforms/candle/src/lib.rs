@@ -9,7 +9,7 @@ mod descriptor;
 use serde::Serialize;
 use tidegate_sdk::market;
 use tidegate_sdk::{
-    Descriptor, Event, Payload, Publication, Rejection, Settings, Transform, publish, reject,
+    Descriptor, Event, Payload, Publication, Rejection, Transform, publish, reject,
 };
 
 tidegate_sdk::export!(Candle);
@@ -34,8 +34,7 @@ struct Data {
 
 impl Transform for Candle {
     fn configure(settings: &str) -> Result<(Self, Descriptor), String> {
-        let exchange =
-            Settings::parse(settings, &["exchange"])?.integer("exchange", 1..=u32::MAX, 1)?;
+        let exchange = market::exchange(settings)?;
         let candle = Self {
             exchange: exchange.to_string(),
         };

@@ -1,1 +1,221 @@
+//! The candle as plain Rust: the example it was specified with, what it refuses, and that
+//! nothing else gets out.
 
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use tidegate_sdk::sample::event;
+use tidegate_sdk::{Publication, Rejection, RejectionReason, Transform, market};
+
+use super::Candle;
+
+const CHANNEL: &str = "channel:exchange:1:candle:close:BTC-USD:1h";
+const PAYLOAD: &str = r#"{"timestamp":1708264800000,"open":42350.5,"high":42450.75,"low":42300.25,"close":42400.0,"volume":123.456,"symbol":"BTC-USD","timeframe":"1h","exchange":"coinbase","isSynthetic":false,"sequenceNum":42}"#;
+const FIELDS: [&str; 6] = ["timestamp", "open", "high", "low", "close", "volume"];
+
+fn answer(channel: &str, payload: &str) -> Result<Vec<Publication>, Rejection> {
+    let (candle, _) = Candle::configure("{}").unwrap();
+    candle.transform(&event(channel, payload))
+}
+
+fn reason(channel: &str, payload: &str) -> Option<RejectionReason> {
+    answer(channel, payload)
+        .err()
+        .map(|rejection| rejection.reason)
+}
+
+fn object() -> Map<String, Value> {
+    serde_json::from_str(PAYLOAD).unwrap()
+}
+
+#[test]
+fn the_example_becomes_the_public_message() {
+    let publications = answer(CHANNEL, PAYLOAD).unwrap();
+    assert_eq!(publications.len(), 1);
+    assert_eq!(publications[0].channel, "candles:BTC-USD:1h");
+    assert_eq!(
+        publications[0].data,
+        r#"{"timestamp":"2024-02-18T14:00:00.000Z","open":"42350.5","high":"42450.75","low":"42300.25","close":"42400","volume":"123.456"}"#
+    );
+}
+
+#[test]
+fn its_own_samples_are_true() {
+    for settings in ["{}", r#"{"exchange":7}"#] {
+        let (candle, descriptor) = Candle::configure(settings).unwrap();
+        for sample in &descriptor.samples {
+            let answer = candle.transform(&sample.event);
+            match (&answer, &sample.expected) {
+                (Ok(one), Ok(other)) => {
+                    assert_eq!(format!("{one:?}"), format!("{other:?}"));
+                }
+                (Err(rejection), Err(reason)) => assert_eq!(rejection.reason, *reason),
+                _ => panic!("{:?}: {answer:?}", sample.event.channel),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_descriptor_follows_the_exchange() {
+    let (_, descriptor) = Candle::configure(r#"{"exchange":42}"#).unwrap();
+    assert_eq!(
+        descriptor.upstream_patterns,
+        ["channel:exchange:42:candle:close:*"]
+    );
+    assert!(Candle::configure(r#"{"exchange":0}"#).is_err());
+    assert!(Candle::configure(r#"{"venue":1}"#).is_err());
+}
+
+#[test]
+fn the_schema_is_closed_and_bounds_every_string() {
+    let (_, descriptor) = Candle::configure("{}").unwrap();
+    let schema: Value = serde_json::from_str(&descriptor.data_schema).unwrap();
+    assert_eq!(schema["additionalProperties"], json!(false));
+    assert_eq!(schema["required"], json!(FIELDS));
+    let properties = schema["properties"].as_object().unwrap();
+    assert_eq!(properties.len(), FIELDS.len());
+    for (name, property) in properties {
+        let pattern = property["pattern"].as_str().unwrap();
+        assert!(pattern.starts_with('^') && pattern.ends_with('$'), "{name}");
+        assert!(property["maxLength"].is_u64(), "{name}");
+        assert!(property["description"].is_string(), "{name}");
+    }
+}
+
+#[test]
+fn internal_fields_never_leave() {
+    let mut payload = object();
+    for name in [
+        "macdV",
+        "fastEMA",
+        "slowEMA",
+        "atr",
+        "informativeATR",
+        "id",
+        "channel",
+        "type",
+    ] {
+        payload.insert(name.to_owned(), json!(85.3));
+    }
+    payload.insert("data".to_owned(), json!({"open": "1", "secret": [1, 2, 3]}));
+    let payload = Value::from(payload).to_string();
+    assert_eq!(
+        answer(CHANNEL, &payload).unwrap()[0].data,
+        answer(CHANNEL, PAYLOAD).unwrap()[0].data
+    );
+}
+
+#[test]
+fn the_channel_says_which_market_whatever_the_payload_says() {
+    let publications = answer("channel:exchange:1:candle:close:ETH-EUR:1d", PAYLOAD).unwrap();
+    assert_eq!(publications[0].channel, "candles:ETH-EUR:1d");
+    for timeframe in market::TIMEFRAMES {
+        let channel = format!("channel:exchange:1:candle:close:BTC-USD:{timeframe}");
+        assert!(answer(&channel, PAYLOAD).is_ok(), "{timeframe}");
+    }
+}
+
+#[test]
+fn a_channel_of_another_form_is_refused() {
+    for channel in [
+        "",
+        "channel:exchange:1:candle:close",
+        "channel:exchange:1:candle:close:BTC-USD",
+        "channel:exchange:1:candle:close:BTC-USD:1h:x",
+        "channel:exchange:1:candle:open:BTC-USD:1h",
+        "xchannel:exchange:1:candle:close:BTC-USD:1h",
+        "channel:alerts:exchange:1",
+    ] {
+        assert_eq!(
+            reason(channel, PAYLOAD),
+            Some(RejectionReason::Malformed),
+            "{channel}"
+        );
+    }
+    for market in [
+        "BTCUSD:1h",
+        "BTC-USD-X:1h",
+        ":1h",
+        "*:1h",
+        "BTC-USD:",
+        "BTC-USD:2h",
+        "BTC-USD:1H",
+        "BTC-USD:*",
+        "BTC-USD :1h",
+        "BTC-ÜSD:1h",
+    ] {
+        let channel = format!("channel:exchange:1:candle:close:{market}");
+        assert_eq!(
+            reason(&channel, PAYLOAD),
+            Some(RejectionReason::Invalid),
+            "{channel}"
+        );
+    }
+    for exchange in ["2", "11", "01", ""] {
+        let channel = format!("channel:exchange:{exchange}:candle:close:BTC-USD:1h");
+        assert_eq!(
+            reason(&channel, PAYLOAD),
+            Some(RejectionReason::Unwanted),
+            "{channel}"
+        );
+    }
+}
+
+#[test]
+fn an_event_without_a_needed_field_is_refused_whole() {
+    for name in FIELDS {
+        let mut payload = object();
+        payload.remove(name);
+        let without = Value::from(payload.clone()).to_string();
+        assert_eq!(
+            reason(CHANNEL, &without),
+            Some(RejectionReason::Missing),
+            "{name}"
+        );
+        payload.insert(name.to_owned(), Value::Null);
+        let null = Value::from(payload.clone()).to_string();
+        assert_eq!(
+            reason(CHANNEL, &null),
+            Some(RejectionReason::Missing),
+            "{name}"
+        );
+        for wrong in [
+            json!(true),
+            json!("x"),
+            json!(""),
+            json!([1]),
+            json!({"a": 1}),
+        ] {
+            payload.insert(name.to_owned(), wrong.clone());
+            let invalid = Value::from(payload.clone()).to_string();
+            assert_eq!(
+                reason(CHANNEL, &invalid),
+                Some(RejectionReason::Invalid),
+                "{name}: {wrong}"
+            );
+        }
+    }
+    for payload in ["", "ping", "[]", "1", "{\"timestamp\":", "{}{}"] {
+        assert_eq!(
+            reason(CHANNEL, payload),
+            Some(RejectionReason::Malformed),
+            "{payload}"
+        );
+    }
+}
+
+#[test]
+fn a_rejection_names_fields_and_never_values() {
+    let payload = PAYLOAD.replace("42350.5", "\"SECRET\"");
+    let rejection = answer(CHANNEL, &payload).unwrap_err();
+    assert!(rejection.detail.contains("`open`"), "{}", rejection.detail);
+    assert!(!rejection.detail.contains("SECRET"), "{}", rejection.detail);
+}
+
+proptest! {
+    #[test]
+    fn nothing_makes_it_panic(channel in ".{0,80}", payload in ".{0,200}") {
+        let _ = answer(&channel, &payload);
+        let _ = answer(CHANNEL, &payload);
+    }
+}

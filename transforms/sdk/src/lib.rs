@@ -2,14 +2,15 @@
 //!
 //! Implement [`Transform`] for a type that holds the settings, and name that type in
 //! [`export!`]. The rest is for reading events strictly ([`payload`], [`number`],
-//! [`timestamp`]), for settings ([`settings`]) and for answers ([`reject`], [`publish`]).
-//! What may be published is each component's own affair, and stays out of here.
+//! [`timestamp`]), for settings ([`settings`]) and for answers ([`publish`], [`reject`]),
+//! and for a descriptor ([`market`], [`sample`]). What may be published is each component's own affair, and stays out of here.
 
 pub mod contract;
 pub mod market;
 pub mod number;
 pub mod payload;
 pub mod reject;
+pub mod sample;
 pub mod settings;
 pub mod timestamp;
 

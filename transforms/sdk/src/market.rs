@@ -1,12 +1,18 @@
-//! Symbols and timeframes: the two parameters of market data channels.
+//! Market data: the exchange that a transform serves, and the two parameters of its
+//! channels, symbol and timeframe.
 
-use crate::{AllowedValues, Parameter, Rejection, reject};
+use crate::{AllowedValues, Parameter, Rejection, Settings, reject};
 
 /// What a symbol looks like: base and quote, each of 1 to 32 letters and digits.
 pub const SYMBOL_PATTERN: &str = "^[A-Za-z0-9]{1,32}-[A-Za-z0-9]{1,32}$";
 
 /// The timeframes there are, shortest first.
 pub const TIMEFRAMES: [&str; 6] = ["1m", "5m", "15m", "1h", "4h", "1d"];
+
+/// The exchange that the settings name. It is the only setting there is: 1 where it is left out.
+pub fn exchange(settings: &str) -> Result<u32, String> {
+    Settings::parse(settings, &["exchange"])?.integer("exchange", 1..=u32::MAX, 1)
+}
 
 /// The parameters of a channel such as `candles:BTC-USD:1h`.
 pub fn parameters() -> Vec<Parameter> {

@@ -30,6 +30,11 @@ impl<'a> Payload<'a> {
         Some(value.get()).filter(|text| *text != "null")
     }
 
+    /// The names of all fields, as they come.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.0.as_ref())
+    }
+
     /// The JSON text of a field that must be there.
     pub fn required(&self, name: &str) -> Result<&'a str, Rejection> {
         self.field(name).ok_or_else(|| reject::missing(name))

@@ -3,24 +3,24 @@
 
 use std::ops::RangeInclusive;
 
-use serde_json::{Map, Value};
+use crate::Payload;
 
 /// The settings object, known to hold no key but the ones that the component knows.
-pub struct Settings(Map<String, Value>);
+pub struct Settings<'a>(Payload<'a>);
 
-impl Settings {
+impl<'a> Settings<'a> {
     /// Reads a JSON object with no other keys than `known`.
-    pub fn parse(text: &str, known: &[&str]) -> Result<Self, String> {
-        let settings: Map<String, Value> =
-            serde_json::from_str(text).map_err(|_| "settings must be a JSON object".to_owned())?;
-        match settings.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => Err(format!(
+    pub fn parse(text: &'a str, known: &[&str]) -> Result<Self, String> {
+        let settings = Payload::parse(text.as_bytes())
+            .map_err(|_| "settings must be a JSON object".to_owned())?;
+        if let Some(name) = settings.names().find(|name| !known.contains(name)) {
+            return Err(format!(
                 "unknown setting `{}`; known: {}",
-                key.escape_debug(),
+                name.escape_debug(),
                 known.join(", ")
-            )),
-            None => Ok(Self(settings)),
+            ));
         }
+        Ok(Self(settings))
     }
 
     /// A whole number within `allowed`, or `default` where it is not set.
@@ -30,12 +30,12 @@ impl Settings {
         allowed: RangeInclusive<u32>,
         default: u32,
     ) -> Result<u32, String> {
-        let Some(value) = self.0.get(name) else {
+        if !self.0.names().any(|known| known == name) {
             return Ok(default);
-        };
-        value
-            .as_u64()
-            .and_then(|number| u32::try_from(number).ok())
+        }
+        self.0
+            .field(name)
+            .and_then(|json| json.parse().ok())
             .filter(|number| allowed.contains(number))
             .ok_or_else(|| {
                 let (least, most) = (allowed.start(), allowed.end());

@@ -1,1 +1,103 @@
-//! thin
+//! Alerts become `signals:{symbol}:{timeframe}`.
+//!
+//! What is public about an alert: which market, where to, how strong, at which price and when.
+//! Which indicator raised it, and its figures, stay inside: `rating` turns them into words.
+//! How the component is described to the host is in `descriptor`.
+
+mod descriptor;
+mod rating;
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use tidegate_sdk::{
+    Descriptor, Event, Payload, Publication, Rejection, Transform, market, publish, reject,
+};
+
+use rating::{Direction, Strength};
+
+tidegate_sdk::export!(Signal);
+
+/// The transform for the alerts of one exchange.
+pub struct Signal {
+    /// The exchange's number, as upstream channels name it.
+    exchange: String,
+}
+
+/// A message's `data`. Every field is either one of a few words or text of a checked form.
+#[derive(Serialize)]
+struct Data<'a> {
+    symbol: &'a str,
+    exchange: &'a str,
+    timeframe: &'a str,
+    signal_type: &'static str,
+    direction: Direction,
+    strength: Strength,
+    price: String,
+    timestamp: String,
+}
+
+impl Transform for Signal {
+    fn configure(settings: &str) -> Result<(Self, Descriptor), String> {
+        let exchange = market::exchange(settings)?;
+        let signal = Self {
+            exchange: exchange.to_string(),
+        };
+        Ok((signal, descriptor::descriptor(exchange)))
+    }
+
+    fn transform(&self, event: &Event) -> Result<Vec<Publication>, Rejection> {
+        self.check_exchange(&event.channel)?;
+        let payload = Payload::parse(&event.payload)?;
+        let symbol = payload.text("symbol")?;
+        let timeframe = payload.text("timeframe")?;
+        let channel = market::channel(descriptor::FAMILY, &symbol, &timeframe)?;
+        let data = Data {
+            symbol: &symbol,
+            exchange: &exchange_name(&payload)?,
+            timeframe: &timeframe,
+            signal_type: "momentum_signal",
+            direction: Direction::of(payload.field("triggerLabel")),
+            strength: Strength::of(payload.field("triggerValue")),
+            price: payload.decimal("price")?,
+            timestamp: payload.instant("triggeredAt")?,
+        };
+        Ok(vec![publish(channel, &data)?])
+    }
+}
+
+impl Signal {
+    /// Lets `channel:alerts:exchange:{exchange}` pass.
+    fn check_exchange(&self, channel: &str) -> Result<(), Rejection> {
+        match channel.strip_prefix("channel:alerts:exchange:") {
+            Some(exchange) if exchange == self.exchange => Ok(()),
+            Some(exchange) if !exchange.contains(':') => {
+                Err(reject::unwanted("an alert of another exchange"))
+            }
+            _ => Err(reject::malformed("not an alert channel")),
+        }
+    }
+}
+
+/// The exchange's name, which is free text upstream and must not smuggle anything out.
+fn exchange_name<'a>(payload: &Payload<'a>) -> Result<Cow<'a, str>, Rejection> {
+    let name = payload.text("sourceExchangeName")?;
+    let mut bytes = name.bytes();
+    let begins_well = bytes
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let goes_on_well =
+        bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'.' | b'_' | b'-'));
+    if begins_well && goes_on_well && name.len() <= 64 {
+        Ok(name)
+    } else {
+        Err(reject::invalid(
+            "sourceExchangeName",
+            "1 to 64 letters, digits, spaces, dots, underscores and hyphens, \
+             the first a letter or a digit",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

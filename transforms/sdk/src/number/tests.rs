@@ -1,1 +1,172 @@
+//! Exactness, the grammar, and exponents that would need more memory than there is.
 
+use std::cmp::Ordering;
+
+use proptest::prelude::*;
+
+use super::{MAX_PLAIN, Number};
+
+fn plain(text: &str) -> Option<String> {
+    Number::parse(text)?.plain()
+}
+
+#[test]
+fn numbers_are_written_plainly_and_lose_nothing() {
+    for (text, expected) in [
+        ("42400.0", "42400"),
+        ("42350.5", "42350.5"),
+        ("0", "0"),
+        ("-0", "0"),
+        ("-0.00e9", "0"),
+        ("0e999999999999999999999", "0"),
+        ("100", "100"),
+        ("0.10", "0.1"),
+        ("-0.10", "-0.1"),
+        ("1e3", "1000"),
+        ("1E+3", "1000"),
+        ("1e-3", "0.001"),
+        ("12.34e1", "123.4"),
+        ("12.34e2", "1234"),
+        ("12.34e3", "12340"),
+        ("12.34e-2", "0.1234"),
+        ("0.0012e2", "0.12"),
+        ("0.0012e3", "1.2"),
+        ("1e00000000000000000000000001", "10"),
+        ("9007199254740993", "9007199254740993"),
+        (
+            "0.1000000000000000055511151231257827",
+            "0.1000000000000000055511151231257827",
+        ),
+    ] {
+        assert_eq!(plain(text).as_deref(), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn only_what_json_calls_a_number_is_one() {
+    for text in [
+        "", "-", "+1", "01", "-01", "00", ".5", "5.", "1.e3", "1e", "1e+", "1e1.5", "1e1e1", "--1",
+        " 1", "1 ", "1,0", "1_0", "0x1", "NaN", "Infinity", "-inf", "1f", "١", "e5", "1.2.3",
+        "1-2",
+    ] {
+        assert_eq!(Number::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_would_be_too_long_is_refused_before_it_is_written() {
+    for text in [
+        "1e999999999",
+        "-1e999999999",
+        "1e-999999999",
+        "1e9223372036854775807",
+        "1e-9223372036854775808",
+        "1e99999999999999999999999999",
+        "123e-99999999999999999999",
+    ] {
+        assert!(Number::parse(text).is_some(), "{text}");
+        assert_eq!(plain(text), None, "{text}");
+    }
+    assert_eq!(plain("1e63").map(|text| text.len()), Some(MAX_PLAIN));
+    assert_eq!(plain("1e64"), None);
+    assert_eq!(plain("-1e62").map(|text| text.len()), Some(MAX_PLAIN));
+    assert_eq!(plain("-1e63"), None);
+    assert_eq!(plain("1e-62").map(|text| text.len()), Some(MAX_PLAIN));
+    assert_eq!(plain("1e-63"), None);
+    let digits = "1".repeat(62);
+    assert_eq!(
+        plain(&format!("{digits}.1")).map(|text| text.len()),
+        Some(MAX_PLAIN)
+    );
+    assert_eq!(plain(&format!("{digits}1.1")), None);
+}
+
+#[test]
+fn magnitudes_compare_exactly() {
+    for (text, bound, expected) in [
+        ("150", 150, true),
+        ("-150", 150, true),
+        ("149.99999999999999999999", 150, false),
+        ("150.00000000000000000001", 150, true),
+        ("15", 150, false),
+        ("1500", 150, true),
+        ("2", 150, false),
+        ("0", 30, false),
+        ("0", 0, true),
+        ("1e400", 150, true),
+        ("1e-400", 30, false),
+        ("9", 30, false),
+        ("100", 100, true),
+        ("99.9", 100, false),
+    ] {
+        let number = Number::parse(text).unwrap();
+        assert_eq!(
+            number.magnitude_is_at_least(bound),
+            expected,
+            "{text} {bound}"
+        );
+    }
+}
+
+/// A number, with the same number written in another way.
+fn two_spellings() -> impl Strategy<Value = (String, String)> {
+    (any::<i64>(), 0..30_i32, 0..5_usize).prop_map(|(value, scale, zeros)| {
+        let sign = if value < 0 { "-" } else { "" };
+        let digits = value.unsigned_abs();
+        let whole = digits / 1_000_000;
+        let fraction = digits % 1_000_000;
+        let exponent = 6 - scale;
+        (
+            format!("{sign}{digits}e-{scale}"),
+            format!("{sign}{whole}.{fraction:06}{:0<zeros$}E{exponent:+}", ""),
+        )
+    })
+}
+
+proptest! {
+    #[test]
+    fn spellings_of_one_number_are_written_alike((one, other) in two_spellings()) {
+        prop_assert_eq!(Number::parse(&one), Number::parse(&other));
+        prop_assert_eq!(plain(&one), plain(&other));
+    }
+
+    #[test]
+    fn what_is_written_is_canonical_and_reads_back((text, _) in two_spellings()) {
+        let number = Number::parse(&text).unwrap();
+        if let Some(written) = number.plain() {
+            prop_assert!(written.len() <= MAX_PLAIN);
+            prop_assert!(!written.contains(['e', 'E', '+']));
+            prop_assert!(!written.starts_with("-0") || written.starts_with("-0."));
+            if written.contains('.') {
+                prop_assert!(!written.ends_with('0') && !written.ends_with('.'));
+            }
+            let again = Number::parse(&written).unwrap();
+            prop_assert_eq!(again.plain(), Some(written));
+            prop_assert_eq!(again, number);
+        }
+    }
+
+    #[test]
+    fn integers_compare_as_integers(value in any::<i32>(), bound in any::<u32>()) {
+        let number = Number::parse(&value.to_string()).unwrap();
+        let expected = value.unsigned_abs().cmp(&bound) != Ordering::Less;
+        prop_assert_eq!(number.magnitude_is_at_least(bound), expected);
+        prop_assert_eq!(number.is_negative(), value < 0);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "[-+0-9.eE ]{0,40}|.{0,20}") {
+        if let Some(number) = Number::parse(&text) {
+            let _ = number.plain();
+            let _ = number.magnitude_is_at_least(80);
+        }
+    }
+
+    #[test]
+    fn what_floats_read_as_is_what_is_written(value in any::<f64>()) {
+        let text = format!("{value:e}");
+        if let Some(written) = value.is_finite().then(|| plain(&text)).flatten() {
+            prop_assert_eq!(written.parse::<f64>().unwrap(), value);
+        }
+    }
+}
