@@ -38,8 +38,15 @@ fn value(catalog: &Catalog) -> Value {
         sent.push(descriptor.message_type.clone());
     }
     let received: Vec<String> = requests().keys().cloned().collect();
-    let channel_messages: Map<String, Value> =
-        messages.keys().map(|name| (name.clone(), reference(&format!("#/components/messages/{name}")))).collect();
+    let channel_messages: Map<String, Value> = messages
+        .keys()
+        .map(|name| {
+            (
+                name.clone(),
+                reference(&format!("#/components/messages/{name}")),
+            )
+        })
+        .collect();
     json!({
         "asyncapi": "3.1.0",
         "info": {
@@ -95,8 +102,10 @@ fn reference(to: &str) -> Value {
 }
 
 fn operation(action: &str, summary: &str, messages: &[String]) -> Value {
-    let messages: Vec<Value> =
-        messages.iter().map(|name| reference(&format!("#/channels/stream/messages/{name}"))).collect();
+    let messages: Vec<Value> = messages
+        .iter()
+        .map(|name| reference(&format!("#/channels/stream/messages/{name}")))
+        .collect();
     json!({
         "action": action,
         "summary": summary,
@@ -123,13 +132,23 @@ fn channels() -> Value {
 
 fn requests() -> Map<String, Value> {
     let with_channels = |action: &str| {
-        let properties = json!({ "action": { "const": action }, "channels": channels(), "id": id() });
+        let properties =
+            json!({ "action": { "const": action }, "channels": channels(), "id": id() });
         object(properties, &["action", "channels"])
     };
-    let ping = object(json!({ "action": { "const": "ping" }, "id": id() }), &["action"]);
+    let ping = object(
+        json!({ "action": { "const": "ping" }, "id": id() }),
+        &["action"],
+    );
     Map::from_iter([
-        ("subscribe".to_owned(), message("Ask for channels.", with_channels("subscribe"))),
-        ("unsubscribe".to_owned(), message("Ask for channels no more.", with_channels("unsubscribe"))),
+        (
+            "subscribe".to_owned(),
+            message("Ask for channels.", with_channels("subscribe")),
+        ),
+        (
+            "unsubscribe".to_owned(),
+            message("Ask for channels no more.", with_channels("unsubscribe")),
+        ),
         ("ping".to_owned(), message("Ask for a pong.", ping)),
     ])
 }
@@ -139,9 +158,17 @@ fn answers() -> Map<String, Value> {
         let properties = json!({ "type": { "const": kind }, "channels": channels(), "id": id() });
         object(properties, &["type", "channels"])
     };
-    let pong = object(json!({ "type": { "const": "pong" }, "id": id() }), &["type"]);
+    let pong = object(
+        json!({ "type": { "const": "pong" }, "id": id() }),
+        &["type"],
+    );
     let codes = [
-        "PARSE_ERROR", "INVALID_MESSAGE", "INVALID_CHANNEL", "FORBIDDEN_CHANNEL", "SUBSCRIPTION_LIMIT", "RATE_LIMITED",
+        "PARSE_ERROR",
+        "INVALID_MESSAGE",
+        "INVALID_CHANNEL",
+        "FORBIDDEN_CHANNEL",
+        "SUBSCRIPTION_LIMIT",
+        "RATE_LIMITED",
     ];
     let error = json!({
         "type": { "const": "error" },
@@ -151,10 +178,28 @@ fn answers() -> Map<String, Value> {
         "id": id(),
     });
     Map::from_iter([
-        ("subscribed".to_owned(), message("The channels that are subscribed now.", with_channels("subscribed"))),
-        ("unsubscribed".to_owned(), message("The channels that are subscribed no more.", with_channels("unsubscribed"))),
+        (
+            "subscribed".to_owned(),
+            message(
+                "The channels that are subscribed now.",
+                with_channels("subscribed"),
+            ),
+        ),
+        (
+            "unsubscribed".to_owned(),
+            message(
+                "The channels that are subscribed no more.",
+                with_channels("unsubscribed"),
+            ),
+        ),
         ("pong".to_owned(), message("The answer to a ping.", pong)),
-        ("error".to_owned(), message("Why a request was not followed. The session goes on.", object(error, &["type", "code", "message"]))),
+        (
+            "error".to_owned(),
+            message(
+                "Why a request was not followed. The session goes on.",
+                object(error, &["type", "code", "message"]),
+            ),
+        ),
     ])
 }
 
@@ -171,7 +216,14 @@ fn family_message(descriptor: &Descriptor) -> Value {
 
 fn channel_pattern(descriptor: &Descriptor) -> String {
     let part = |parameter: &Parameter| match &parameter.allowed {
-        Allowed::OneOf(values) => format!("(?:{})", values.iter().map(|v| regex::escape(v)).collect::<Vec<_>>().join("|")),
+        Allowed::OneOf(values) => format!(
+            "(?:{})",
+            values
+                .iter()
+                .map(|v| regex::escape(v))
+                .collect::<Vec<_>>()
+                .join("|")
+        ),
         Allowed::Pattern { text, .. } => format!("(?:{text})"),
     };
     let parts: Vec<String> = descriptor.parameters.iter().map(part).collect();

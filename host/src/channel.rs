@@ -148,7 +148,9 @@ impl FromStr for Channel {
 
 fn is_value(part: &str) -> bool {
     !part.is_empty()
-        && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && part
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 #[cfg(test)]
@@ -166,7 +168,15 @@ mod tests {
         let channel: Channel = "ticks:BTC-USD:1h".parse().unwrap();
         channel.for_each_pattern(|text| seen.push(text.to_owned()));
         seen.sort();
-        assert_eq!(seen, ["ticks:*:*", "ticks:*:1h", "ticks:BTC-USD:*", "ticks:BTC-USD:1h"]);
+        assert_eq!(
+            seen,
+            [
+                "ticks:*:*",
+                "ticks:*:1h",
+                "ticks:BTC-USD:*",
+                "ticks:BTC-USD:1h"
+            ]
+        );
     }
 
     #[test]
@@ -183,7 +193,10 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Pattern>().unwrap_err(), error, "{text:?}");
         }
-        assert_eq!("a:".repeat(MAX_BYTES).parse::<Pattern>(), Err(SyntaxError::TooLong));
+        assert_eq!(
+            "a:".repeat(MAX_BYTES).parse::<Pattern>(),
+            Err(SyntaxError::TooLong)
+        );
         assert_eq!("ticks:*:1h".parse::<Channel>(), Err(SyntaxError::Wildcard));
     }
 

@@ -16,7 +16,11 @@ pub struct Event {
 
 impl Event {
     pub fn new(channel: String, payload: Vec<u8>) -> Self {
-        Self { channel, payload, received: Instant::now() }
+        Self {
+            channel,
+            payload,
+            received: Instant::now(),
+        }
     }
 
     /// What it counts in a queue that is bounded in bytes; the constant stands for the
@@ -29,6 +33,8 @@ impl Event {
 /// Shows sizes only, so that an event cannot reach a log by way of `{:?}`.
 impl std::fmt::Debug for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Event").field("payload_bytes", &self.payload.len()).finish_non_exhaustive()
+        f.debug_struct("Event")
+            .field("payload_bytes", &self.payload.len())
+            .finish_non_exhaustive()
     }
 }

@@ -67,8 +67,11 @@ impl Host {
     pub fn prepare(settings: Settings) -> anyhow::Result<Self> {
         let engine = Engine::start(settings.wasm_stack)?;
         let registry = Arc::new(Registry::load(&engine, &settings.transforms)?);
-        let mut patterns: Vec<UpstreamPattern> =
-            registry.live().iter().flat_map(|live| live.component.descriptor.upstream_patterns.clone()).collect();
+        let mut patterns: Vec<UpstreamPattern> = registry
+            .live()
+            .iter()
+            .flat_map(|live| live.component.descriptor.upstream_patterns.clone())
+            .collect();
         patterns.sort();
         patterns.dedup();
         let redis_config = redis::Config {
@@ -79,7 +82,12 @@ impl Host {
             probe_interval: settings.probe_interval,
         };
         let redis = redis::client(&redis_config)?;
-        Ok(Self { settings, registry, redis, redis_config })
+        Ok(Self {
+            settings,
+            registry,
+            redis,
+            redis_config,
+        })
     }
 
     pub fn registry(&self) -> &Registry {
@@ -91,8 +99,18 @@ impl Host {
     ///
     /// # Errors
     /// What kept it from starting, or a listener that failed.
-    pub async fn run(self, source: Source, keys: Keys, announce: impl FnOnce(Addresses, &Registry)) -> anyhow::Result<()> {
-        let Self { settings, registry, redis, redis_config } = self;
+    pub async fn run(
+        self,
+        source: Source,
+        keys: Keys,
+        announce: impl FnOnce(Addresses, &Registry),
+    ) -> anyhow::Result<()> {
+        let Self {
+            settings,
+            registry,
+            redis,
+            redis_config,
+        } = self;
         let mut signals = Signals::listen()?;
         raise_file_limit();
         let metrics = Metrics::new();
@@ -119,9 +137,17 @@ impl Host {
         });
         let public = bind("listen", settings.listen).await?;
         let admin_listener = bind("admin-listen", settings.admin_listen).await?;
-        let addresses = Addresses { public: public.local_addr()?, admin: admin_listener.local_addr()? };
+        let addresses = Addresses {
+            public: public.local_addr()?,
+            admin: admin_listener.local_addr()?,
+        };
 
-        let intake = Arc::new(pipeline::start(&registry, &context, settings.lane_queue_size, settings.max_event_size)?);
+        let intake = Arc::new(pipeline::start(
+            &registry,
+            &context,
+            settings.lane_queue_size,
+            settings.max_event_size,
+        )?);
         let admin = Arc::new(Admin {
             context: context.clone(),
             registry: registry.clone(),
@@ -164,12 +190,22 @@ impl Host {
     }
 }
 
-async fn feed(source: Source, config: redis::Config, client: ::redis::Client, intake: Arc<Intake>, status: Arc<upstream::Status>) {
+async fn feed(
+    source: Source,
+    config: redis::Config,
+    client: ::redis::Client,
+    intake: Arc<Intake>,
+    status: Arc<upstream::Status>,
+) {
     match source {
         Source::Redis => redis::run(config, client, intake, status).await,
         Source::Demo => {
             status.subscribed();
-            demo::run(|channel, payload| intake.offer(channel, payload), CancellationToken::new()).await;
+            demo::run(
+                |channel, payload| intake.offer(channel, payload),
+                CancellationToken::new(),
+            )
+            .await;
         }
     }
 }
@@ -202,7 +238,16 @@ async fn bind(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<Tc
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+    if current != maximum
+        && setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: maximum,
+                maximum,
+            },
+        )
+        .is_err()
+    {
         tracing::warn!(?current, "cannot raise the limit on open files");
     }
 }
@@ -214,7 +259,10 @@ struct Signals {
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {

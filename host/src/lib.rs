@@ -8,18 +8,18 @@
 //! ```
 //! The modules, in the order that data flows:
 
-pub mod upstream;
-pub mod pipeline;
-pub mod transform;
-pub mod registry;
-pub mod hub;
-pub mod session;
-pub mod gate;
-pub mod server;
 pub mod admin;
 pub mod asyncapi;
-pub mod host;
 pub mod cli;
+pub mod gate;
+pub mod host;
+pub mod hub;
+pub mod pipeline;
+pub mod registry;
+pub mod server;
+pub mod session;
+pub mod transform;
+pub mod upstream;
 
 // Leaves, which any of them may use.
 pub mod channel;

@@ -6,15 +6,19 @@
 use std::sync::Arc;
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// From 1 µs to 16 ms by powers of four halves: a call takes some 4 µs, the default deadline is 10 ms.
-const CALL_SECONDS: [f64; 12] =
-    [1e-6, 2e-6, 4e-6, 8e-6, 16e-6, 32e-6, 64e-6, 125e-6, 500e-6, 2e-3, 10e-3, 50e-3];
+const CALL_SECONDS: [f64; 12] = [
+    1e-6, 2e-6, 4e-6, 8e-6, 16e-6, 32e-6, 64e-6, 125e-6, 500e-6, 2e-3, 10e-3, 50e-3,
+];
 
 /// Receipt to publication: microseconds when all is well, seconds when a lane is behind.
-const LAG_SECONDS: [f64; 12] = [10e-6, 50e-6, 100e-6, 500e-6, 1e-3, 5e-3, 10e-3, 50e-3, 0.1, 0.5, 1.0, 10.0];
+const LAG_SECONDS: [f64; 12] = [
+    10e-6, 50e-6, 100e-6, 500e-6, 1e-3, 5e-3, 10e-3, 50e-3, 0.1, 0.5, 1.0, 10.0,
+];
 
 /// Handles of all metrics; clones share the same counts.
 #[derive(Clone, Debug)]
@@ -73,34 +77,127 @@ impl Metrics {
     pub fn new() -> Self {
         let r = Registry::new();
         let process = prometheus::process_collector::ProcessCollector::for_self();
-        r.register(Box::new(process)).expect("the process collector is registered once");
+        r.register(Box::new(process))
+            .expect("the process collector is registered once");
         Self {
             connections: gauge(&r, "connections", "Live sessions."),
-            pending_upgrades: gauge(&r, "pending_upgrades", "Accepted connections that have not finished their upgrade."),
+            pending_upgrades: gauge(
+                &r,
+                "pending_upgrades",
+                "Accepted connections that have not finished their upgrade.",
+            ),
             subscriptions: gauge(&r, "subscriptions", "Subscriptions held by all sessions."),
             outbox_bytes: gauge(&r, "outbox_bytes", "Bytes waiting for all sessions."),
-            refused: counters(&r, "connections_refused_total", "Connections turned away.", &["reason"]),
-            closed: counters(&r, "sessions_closed_total", "Sessions that ended.", &["reason"]),
-            client_errors: counters(&r, "client_errors_total", "Error messages sent to clients.", &["code"]),
+            refused: counters(
+                &r,
+                "connections_refused_total",
+                "Connections turned away.",
+                &["reason"],
+            ),
+            closed: counters(
+                &r,
+                "sessions_closed_total",
+                "Sessions that ended.",
+                &["reason"],
+            ),
+            client_errors: counters(
+                &r,
+                "client_errors_total",
+                "Error messages sent to clients.",
+                &["code"],
+            ),
             deliveries: counter(&r, "deliveries_total", "Messages queued for a session."),
-            skips: counter(&r, "skips_total", "Messages not sent to a session that is behind."),
-            cuts: counter(&r, "cuts_total", "Sessions ended because they were too far behind."),
+            skips: counter(
+                &r,
+                "skips_total",
+                "Messages not sent to a session that is behind.",
+            ),
+            cuts: counter(
+                &r,
+                "cuts_total",
+                "Sessions ended because they were too far behind.",
+            ),
             upstream_connected: gauge(&r, "upstream_connected", "1 while subscribed upstream."),
-            upstream_outages: counter(&r, "upstream_outages_total", "Times that the upstream subscription was lost."),
-            upstream_messages: counter(&r, "upstream_messages_total", "Messages received from upstream."),
-            upstream_unclaimed: counter(&r, "upstream_unclaimed_total", "Messages from upstream that no transform asked for."),
-            upstream_lag: histogram(&r, "upstream_lag_seconds", "Time from receipt of an event to its publication.", &LAG_SECONDS),
+            upstream_outages: counter(
+                &r,
+                "upstream_outages_total",
+                "Times that the upstream subscription was lost.",
+            ),
+            upstream_messages: counter(
+                &r,
+                "upstream_messages_total",
+                "Messages received from upstream.",
+            ),
+            upstream_unclaimed: counter(
+                &r,
+                "upstream_unclaimed_total",
+                "Messages from upstream that no transform asked for.",
+            ),
+            upstream_lag: histogram(
+                &r,
+                "upstream_lag_seconds",
+                "Time from receipt of an event to its publication.",
+                &LAG_SECONDS,
+            ),
             transform: PerTransform {
-                events: counters(&r, "events_total", "Events given to a transform.", &["transform"]),
-                dropped: counters(&r, "events_dropped_total", "Events lost before the transform saw them.", &["transform", "reason"]),
-                rejected: counters(&r, "events_rejected_total", "Events that the transform refused.", &["transform", "reason"]),
-                faults: counters(&r, "transform_faults_total", "Calls that ended in a trap or at a limit.", &["transform", "kind"]),
-                guard_blocks: counters(&r, "guard_blocks_total", "Publications stopped by the egress guard.", &["transform", "reason"]),
-                publications: counters(&r, "publications_total", "Publications that passed the guard.", &["transform"]),
-                log_lines: counters(&r, "guest_log_lines_total", "Log lines of components.", &["transform", "outcome"]),
-                seconds: histograms(&r, "transform_seconds", "Time of one call of a transform.", &CALL_SECONDS),
-                queue_bytes: gauges(&r, "lane_queue_bytes", "Bytes of events waiting for a transform's lanes."),
-                out: gauges(&r, "transform_out", "1 while a transform is put out after faults."),
+                events: counters(
+                    &r,
+                    "events_total",
+                    "Events given to a transform.",
+                    &["transform"],
+                ),
+                dropped: counters(
+                    &r,
+                    "events_dropped_total",
+                    "Events lost before the transform saw them.",
+                    &["transform", "reason"],
+                ),
+                rejected: counters(
+                    &r,
+                    "events_rejected_total",
+                    "Events that the transform refused.",
+                    &["transform", "reason"],
+                ),
+                faults: counters(
+                    &r,
+                    "transform_faults_total",
+                    "Calls that ended in a trap or at a limit.",
+                    &["transform", "kind"],
+                ),
+                guard_blocks: counters(
+                    &r,
+                    "guard_blocks_total",
+                    "Publications stopped by the egress guard.",
+                    &["transform", "reason"],
+                ),
+                publications: counters(
+                    &r,
+                    "publications_total",
+                    "Publications that passed the guard.",
+                    &["transform"],
+                ),
+                log_lines: counters(
+                    &r,
+                    "guest_log_lines_total",
+                    "Log lines of components.",
+                    &["transform", "outcome"],
+                ),
+                seconds: histograms(
+                    &r,
+                    "transform_seconds",
+                    "Time of one call of a transform.",
+                    &CALL_SECONDS,
+                ),
+                queue_bytes: gauges(
+                    &r,
+                    "lane_queue_bytes",
+                    "Bytes of events waiting for a transform's lanes.",
+                ),
+                out: gauges(
+                    &r,
+                    "transform_out",
+                    "1 while a transform is put out after faults.",
+                ),
             },
             registry: r,
         }
@@ -149,17 +246,26 @@ impl TransformMetrics {
     }
 
     pub fn guard_block(&self, reason: &'static str) -> IntCounter {
-        self.all.guard_blocks.with_label_values(&[&*self.name, reason])
+        self.all
+            .guard_blocks
+            .with_label_values(&[&*self.name, reason])
     }
 
     pub fn log_line(&self, outcome: &'static str) -> IntCounter {
-        self.all.log_lines.with_label_values(&[&*self.name, outcome])
+        self.all
+            .log_lines
+            .with_label_values(&[&*self.name, outcome])
     }
 }
 
-fn register<M: prometheus::core::Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<M>) -> M {
+fn register<M: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<M>,
+) -> M {
     let metric = metric.expect("names, labels and buckets are valid constants");
-    registry.register(Box::new(metric.clone())).expect("each name is registered once");
+    registry
+        .register(Box::new(metric.clone()))
+        .expect("each name is registered once");
     metric
 }
 
@@ -184,11 +290,20 @@ fn counters(r: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounter
 }
 
 fn histogram(r: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-    register(r, Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec())))
+    register(
+        r,
+        Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec())),
+    )
 }
 
 fn histograms(r: &Registry, name: &str, help: &str, buckets: &[f64]) -> HistogramVec {
-    register(r, HistogramVec::new(HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec()), &["transform"]))
+    register(
+        r,
+        HistogramVec::new(
+            HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec()),
+            &["transform"],
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -202,7 +317,10 @@ mod tests {
         metrics.transform("t").fault("trap").inc();
         let text = metrics.render();
         assert!(text.contains("tidegate_deliveries_total 3"), "{text}");
-        assert!(text.contains(r#"tidegate_transform_faults_total{kind="trap",transform="t"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"tidegate_transform_faults_total{kind="trap",transform="t"} 1"#),
+            "{text}"
+        );
         assert!(text.contains("process_resident_memory_bytes"), "{text}");
     }
 }

@@ -53,32 +53,66 @@ async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     if admin.context.shutdown.is_draining() {
         reasons.push("draining".to_owned());
     }
-    reasons.extend(admin.upstream.problem().map(|problem| format!("upstream: {problem}")));
+    reasons.extend(
+        admin
+            .upstream
+            .problem()
+            .map(|problem| format!("upstream: {problem}")),
+    );
     reasons.extend(admin.registry.out().map(|(name, left)| {
-        format!("transform {name}: put out after repeated faults, tried again in {:.1} s", left.as_secs_f32())
+        format!(
+            "transform {name}: put out after repeated faults, tried again in {:.1} s",
+            left.as_secs_f32()
+        )
     }));
-    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": reasons.is_empty(), "reasons": reasons }))).into_response()
+    let status = if reasons.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(json!({ "ready": reasons.is_empty(), "reasons": reasons })),
+    )
+        .into_response()
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     let metrics = &admin.context.metrics;
-    metrics.outbox_bytes.set(i64::try_from(admin.context.roster.outbox_bytes()).unwrap_or(i64::MAX));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response()
+    metrics
+        .outbox_bytes
+        .set(i64::try_from(admin.context.roster.outbox_bytes()).unwrap_or(i64::MAX));
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        metrics.render(),
+    )
+        .into_response()
 }
 
 /// Compares digests, so that the time says nothing about the token.
 async fn authorize(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let given = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let given = given
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default();
     let right = admin.token.as_ref().is_some_and(|token| {
-        Sha256::digest(given).ct_eq(&Sha256::digest(token.expose())).into()
+        Sha256::digest(given)
+            .ct_eq(&Sha256::digest(token.expose()))
+            .into()
     });
     if right {
         return next.run(request).await;
     }
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-    (StatusCode::UNAUTHORIZED, challenge, "send the admin token as Authorization: Bearer\n").into_response()
+    (
+        StatusCode::UNAUTHORIZED,
+        challenge,
+        "send the admin token as Authorization: Bearer\n",
+    )
+        .into_response()
 }
 
 /// A transform as operators see it.
@@ -104,7 +138,11 @@ impl<'a> Transform<'a> {
             origin: &live.origin,
             digest: &live.component.digest,
             channels: descriptor.channel_form(),
-            upstream_patterns: descriptor.upstream_patterns.iter().map(|pattern| pattern.as_str()).collect(),
+            upstream_patterns: descriptor
+                .upstream_patterns
+                .iter()
+                .map(|pattern| pattern.as_str())
+                .collect(),
             lanes: live.lanes,
             state: if out { "out" } else { "live" },
         }

@@ -26,7 +26,11 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
-    let settings = Settings { listen: args.listen, admin_listen: args.admin_listen, ..Settings::default() };
+    let settings = Settings {
+        listen: args.listen,
+        admin_listen: args.admin_listen,
+        ..Settings::default()
+    };
     log_to_stderr(&settings);
     let host = Host::prepare(settings)?;
     let key = KeyRecord {
@@ -39,12 +43,16 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         expires: None,
         revoked: None,
     };
-    super::runtime()?.block_on(host.run(Source::Demo, Keys::Fixed(vec![key]), |addresses, registry| {
-        let mut out = std::io::stdout();
-        // A closed standard output is no reason not to serve.
-        let _ = write!(out, "{}", welcome(addresses, registry));
-        let _ = out.flush();
-    }))
+    super::runtime()?.block_on(host.run(
+        Source::Demo,
+        Keys::Fixed(vec![key]),
+        |addresses, registry| {
+            let mut out = std::io::stdout();
+            // A closed standard output is no reason not to serve.
+            let _ = write!(out, "{}", welcome(addresses, registry));
+            let _ = out.flush();
+        },
+    ))
 }
 
 fn welcome(addresses: Addresses, registry: &Registry) -> String {
@@ -58,25 +66,42 @@ fn welcome(addresses: Addresses, registry: &Registry) -> String {
             text.push_str(&format!("      {}\n", parameter.rule()));
         }
     }
-    let url = if public == Settings::default().listen { String::new() } else { format!(" --url ws://{public}/public/v1/stream") };
-    text.push_str(&format!("\nwatch one, in another terminal:\n  {} tail{url} {EXAMPLE_CHANNEL}\n", program()));
+    let url = if public == Settings::default().listen {
+        String::new()
+    } else {
+        format!(" --url ws://{public}/public/v1/stream")
+    };
+    text.push_str(&format!(
+        "\nwatch one, in another terminal:\n  {} tail{url} {EXAMPLE_CHANNEL}\n",
+        program()
+    ));
     text
 }
 
 /// How this program is called from a shell: by name where the shell would find it.
 fn program() -> String {
-    let Ok(exe) = std::env::current_exe() else { return "tidegate".into() };
+    let Ok(exe) = std::env::current_exe() else {
+        return "tidegate".into();
+    };
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("tidegate")).find_map(|file| file.canonicalize().ok());
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join("tidegate"))
+        .find_map(|file| file.canonicalize().ok());
     if found.as_deref() == Some(&exe) {
         return "tidegate".into();
     }
     let here = std::env::current_dir().unwrap_or_default();
-    let shown = exe.strip_prefix(&here).map_or_else(|_| exe.clone(), |inside| PathBuf::from(".").join(inside));
+    let shown = exe
+        .strip_prefix(&here)
+        .map_or_else(|_| exe.clone(), |inside| PathBuf::from(".").join(inside));
     quoted(&shown)
 }
 
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
-    if text.contains(|c: char| !(c.is_alphanumeric() || "/._-".contains(c))) { format!("'{text}'") } else { text }
+    if text.contains(|c: char| !(c.is_alphanumeric() || "/._-".contains(c))) {
+        format!("'{text}'")
+    } else {
+        text
+    }
 }

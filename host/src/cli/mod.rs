@@ -11,7 +11,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version, about = "Redis in, sandboxed transforms in the middle, WebSocket clients out")]
+#[command(
+    name = "tidegate",
+    version,
+    about = "Redis in, sandboxed transforms in the middle, WebSocket clients out"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -50,5 +54,7 @@ pub fn main() -> ExitCode {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
 }

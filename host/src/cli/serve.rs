@@ -31,12 +31,18 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     }
     log_to_stderr(&settings);
     let host = Host::prepare(settings)?;
-    super::runtime()?.block_on(host.run(Source::Redis, Keys::File(keys_file), |addresses, _| {
-        // A closed standard output is no reason not to serve.
-        let mut out = std::io::stdout();
-        let _ = writeln!(out, "public ws://{}/public/v1/stream\nadmin http://{}", addresses.public, addresses.admin);
-        let _ = out.flush();
-    }))
+    super::runtime()?.block_on(
+        host.run(Source::Redis, Keys::File(keys_file), |addresses, _| {
+            // A closed standard output is no reason not to serve.
+            let mut out = std::io::stdout();
+            let _ = writeln!(
+                out,
+                "public ws://{}/public/v1/stream\nadmin http://{}",
+                addresses.public, addresses.admin
+            );
+            let _ = out.flush();
+        }),
+    )
 }
 
 pub(super) fn log_to_stderr(settings: &Settings) {
@@ -44,7 +50,9 @@ pub(super) fn log_to_stderr(settings: &Settings) {
         .with_env_var("TIDEGATE_LOG")
         .with_default_directive(tracing::Level::INFO.into())
         .from_env_lossy();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Json => log.json().init(),
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
@@ -53,11 +61,23 @@ pub(super) fn log_to_stderr(settings: &Settings) {
 
 fn transforms(registry: &Registry) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["TRANSFORM", "VERSION", "CHANNELS", "COMPONENT", "SHA-256"]);
+    table.load_preset(presets::NOTHING).set_header([
+        "TRANSFORM",
+        "VERSION",
+        "CHANNELS",
+        "COMPONENT",
+        "SHA-256",
+    ]);
     for live in registry.live() {
         let descriptor = &live.component.descriptor;
         let digest = &live.component.digest[..12];
-        table.add_row([&descriptor.name, &descriptor.version.to_string(), &descriptor.channel_form(), &live.origin, digest]);
+        table.add_row([
+            &descriptor.name,
+            &descriptor.version.to_string(),
+            &descriptor.channel_form(),
+            &live.origin,
+            digest,
+        ]);
     }
     table
 }

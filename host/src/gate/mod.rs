@@ -64,7 +64,9 @@ pub struct Grant {
 impl Grant {
     /// Whether the key may subscribe to `pattern`, all of it.
     pub fn allows(&self, pattern: &Pattern) -> bool {
-        self.channels.as_ref().is_none_or(|allowed| allowed.iter().any(|one| one.covers(pattern)))
+        self.channels
+            .as_ref()
+            .is_none_or(|allowed| allowed.iter().any(|one| one.covers(pattern)))
     }
 }
 
@@ -107,7 +109,9 @@ impl Gate {
                 expires: record.expires,
             });
             let prefix = prefix(&record.sha256);
-            let known = old.remove(&prefix).filter(|key| key.digest == record.sha256 && key.id == record.id);
+            let known = old
+                .remove(&prefix)
+                .filter(|key| key.digest == record.sha256 && key.id == record.id);
             let key = known.unwrap_or_else(|| {
                 Arc::new(Key {
                     id: record.id.clone(),
@@ -132,14 +136,20 @@ impl Gate {
     /// Lets a connection in, or says why not. Every key that is not in force gets the same
     /// answer in the same time.
     pub fn admit(&self, presented: Option<&str>) -> Result<Permit, Refusal> {
-        let presented = presented.filter(|key| !key.is_empty()).ok_or(Refusal::KeyRequired)?;
+        let presented = presented
+            .filter(|key| !key.is_empty())
+            .ok_or(Refusal::KeyRequired)?;
         let digest = keys::digest(presented);
         let found = self.keys.read().get(&prefix(&digest)).cloned();
         let expected = found.as_ref().map_or([0; 32], |key| key.digest);
         let same = bool::from(expected.ct_eq(&digest));
         let key = found.filter(|_| same).ok_or(Refusal::InvalidKey)?;
         let grant = key.grant.subscribe();
-        let limit = grant.borrow().as_ref().ok_or(Refusal::InvalidKey)?.max_connections;
+        let limit = grant
+            .borrow()
+            .as_ref()
+            .ok_or(Refusal::InvalidKey)?
+            .max_connections;
         let take = |live: u32| (live < limit).then_some(live + 1);
         key.live
             .try_update(Ordering::AcqRel, Ordering::Acquire, take)
@@ -158,7 +168,10 @@ impl Gate {
 
     fn end_expired(&self, now: Timestamp) {
         let ended = |key: &Key| {
-            key.grant.borrow().as_ref().is_some_and(|grant| grant.expires.is_some_and(|end| end <= now))
+            key.grant
+                .borrow()
+                .as_ref()
+                .is_some_and(|grant| grant.expires.is_some_and(|end| end <= now))
         };
         if self.keys.read().values().any(|key| ended(key)) {
             self.keys.write().retain(|_, key| {
@@ -237,11 +250,21 @@ mod tests {
     fn whatever_is_not_a_key_in_force_is_refused_alike() {
         let gate = Gate::default();
         let now = Timestamp::now();
-        let expired = KeyRecord { expires: Some(now), ..record("expired") };
-        let revoked = KeyRecord { revoked: Some(now), ..record("revoked") };
+        let expired = KeyRecord {
+            expires: Some(now),
+            ..record("expired")
+        };
+        let revoked = KeyRecord {
+            revoked: Some(now),
+            ..record("revoked")
+        };
         gate.replace(&[record("right"), expired, revoked]);
         for key in ["wrong", "righ", "rightt", "expired", "revoked", " right"] {
-            assert_eq!(gate.admit(Some(key)).unwrap_err(), Refusal::InvalidKey, "{key}");
+            assert_eq!(
+                gate.admit(Some(key)).unwrap_err(),
+                Refusal::InvalidKey,
+                "{key}"
+            );
         }
         assert_eq!(gate.admit(Some("")).unwrap_err(), Refusal::KeyRequired);
         assert_eq!(gate.admit(None).unwrap_err(), Refusal::KeyRequired);
@@ -253,7 +276,11 @@ mod tests {
         gate.replace(&[record("a")]);
         let mut permit = gate.admit(Some("a")).unwrap();
         assert!(permit.grant().unwrap().allows(&"x:y".parse().unwrap()));
-        let narrowed = KeyRecord { channels: Some(vec!["x:z".parse().unwrap()]), max_connections: 1, ..record("a") };
+        let narrowed = KeyRecord {
+            channels: Some(vec!["x:z".parse().unwrap()]),
+            max_connections: 1,
+            ..record("a")
+        };
         gate.replace(&[narrowed]);
         assert!(!permit.grant().unwrap().allows(&"x:y".parse().unwrap()));
         assert_eq!(gate.admit(Some("a")).unwrap_err(), Refusal::ConnectionLimit);
@@ -265,7 +292,10 @@ mod tests {
     fn a_key_ends_when_its_time_comes() {
         let gate = Gate::default();
         let end = Timestamp::now() + jiff::SignedDuration::from_secs(60);
-        gate.replace(&[KeyRecord { expires: Some(end), ..record("a") }]);
+        gate.replace(&[KeyRecord {
+            expires: Some(end),
+            ..record("a")
+        }]);
         let mut permit = gate.admit(Some("a")).unwrap();
         gate.end_expired(end - jiff::SignedDuration::from_secs(1));
         assert!(permit.grant().is_some());

@@ -17,7 +17,12 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn insert(&mut self, id: SubscriberId, outbox: &Arc<Outbox>, pattern: &Pattern) -> bool {
+    pub(super) fn insert(
+        &mut self,
+        id: SubscriberId,
+        outbox: &Arc<Outbox>,
+        pattern: &Pattern,
+    ) -> bool {
         let list = match self.patterns.get_mut(pattern.as_str()) {
             Some(list) => list,
             None => self.patterns.entry(pattern.as_str().into()).or_default(),
@@ -32,8 +37,12 @@ impl Index {
     }
 
     pub(super) fn remove(&mut self, id: SubscriberId, pattern: &Pattern) -> bool {
-        let Some(list) = self.patterns.get_mut(pattern.as_str()) else { return false };
-        let Ok(at) = list.binary_search_by_key(&id, |entry| entry.0) else { return false };
+        let Some(list) = self.patterns.get_mut(pattern.as_str()) else {
+            return false;
+        };
+        let Ok(at) = list.binary_search_by_key(&id, |entry| entry.0) else {
+            return false;
+        };
         list.remove(at);
         if list.is_empty() {
             self.patterns.remove(pattern.as_str());
@@ -48,9 +57,14 @@ impl Index {
     pub(super) fn for_each_subscriber(&self, channel: &Channel, mut visit: impl FnMut(&Outbox)) {
         let mut seen: Vec<&[Subscriber]> = Vec::new();
         channel.for_each_pattern(|pattern| {
-            let Some(list) = self.patterns.get(pattern) else { return };
+            let Some(list) = self.patterns.get(pattern) else {
+                return;
+            };
             for (id, outbox) in list {
-                if !seen.iter().any(|earlier| earlier.binary_search_by_key(id, |entry| entry.0).is_ok()) {
+                if !seen
+                    .iter()
+                    .any(|earlier| earlier.binary_search_by_key(id, |entry| entry.0).is_ok())
+                {
                     visit(outbox);
                 }
             }

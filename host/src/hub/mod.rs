@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-pub use self::outbox::{Batch, End, Figures, Marks, Outbox, Push, Take};
 use self::index::Index;
+pub use self::outbox::{Batch, End, Figures, Marks, Outbox, Push, Take};
 use crate::channel::{Channel, Pattern};
 use crate::metrics::Metrics;
 
@@ -65,19 +65,24 @@ pub struct Hub {
 
 impl Hub {
     pub fn new(metrics: Metrics) -> Self {
-        Self { index: RwLock::default(), metrics }
+        Self {
+            index: RwLock::default(),
+            metrics,
+        }
     }
 
     /// Gives `frame` to every subscriber of a pattern that matches `channel`, once each, and
     /// waits for none of them.
     pub fn publish(&self, channel: &Channel, frame: &Frame) {
         let (mut queued, mut skipped, mut cut) = (0, 0, 0);
-        self.index.read().for_each_subscriber(channel, |outbox| match outbox.push(frame) {
-            Push::Queued => queued += 1,
-            Push::Skipped => skipped += 1,
-            Push::Overrun => cut += 1,
-            Push::Ended => {}
-        });
+        self.index
+            .read()
+            .for_each_subscriber(channel, |outbox| match outbox.push(frame) {
+                Push::Queued => queued += 1,
+                Push::Skipped => skipped += 1,
+                Push::Overrun => cut += 1,
+                Push::Ended => {}
+            });
         self.metrics.deliveries.inc_by(queued);
         self.metrics.skips.inc_by(skipped);
         self.metrics.cuts.inc_by(cut);
@@ -131,24 +136,37 @@ mod tests {
     #[test]
     fn a_channel_reaches_its_own_subscribers_only() {
         let hub = hub();
-        let outboxes: Vec<_> = (0..3).map(|_| Arc::new(Outbox::new(Marks::default()))).collect();
+        let outboxes: Vec<_> = (0..3)
+            .map(|_| Arc::new(Outbox::new(Marks::default())))
+            .collect();
         for (n, text) in ["a:x:y", "a:*:z", "a:*:y"].into_iter().enumerate() {
             hub.subscribe(SubscriberId(n as u64), &outboxes[n], &text.parse().unwrap());
         }
         hub.publish(&"a:x:y".parse().unwrap(), &Frame::text("1"));
-        assert_eq!(outboxes.iter().map(|o| drain(o)).collect::<Vec<_>>(), [1, 0, 1]);
+        assert_eq!(
+            outboxes.iter().map(|o| drain(o)).collect::<Vec<_>>(),
+            [1, 0, 1]
+        );
         assert!(hub.unsubscribe(SubscriberId(0), &"a:x:y".parse().unwrap()));
         hub.publish(&"a:x:y".parse().unwrap(), &Frame::text("2"));
-        assert_eq!(outboxes.iter().map(|o| drain(o)).collect::<Vec<_>>(), [0, 0, 1]);
+        assert_eq!(
+            outboxes.iter().map(|o| drain(o)).collect::<Vec<_>>(),
+            [0, 0, 1]
+        );
     }
 
     #[test]
     fn a_text_frame_is_what_tungstenite_would_send() {
-        use tokio_tungstenite::tungstenite::protocol::frame::{Frame as Reference, coding::{Data, OpCode}};
+        use tokio_tungstenite::tungstenite::protocol::frame::{
+            Frame as Reference,
+            coding::{Data, OpCode},
+        };
         for len in [0, 1, 125, 126, 65_535, 65_536] {
             let payload = "x".repeat(len);
             let mut wire = Vec::new();
-            Reference::message(payload.clone(), OpCode::Data(Data::Text), true).format(&mut wire).unwrap();
+            Reference::message(payload.clone(), OpCode::Data(Data::Text), true)
+                .format(&mut wire)
+                .unwrap();
             assert_eq!(Frame::text(&payload).bytes(), wire, "{len}");
         }
     }

@@ -29,7 +29,12 @@ pub struct Marks {
 
 impl Default for Marks {
     fn default() -> Self {
-        Self { skip_above: 64 << 10, cut_above: 256 << 10, cut_after: Duration::from_secs(10), kernel_unsent: 16 << 10 }
+        Self {
+            skip_above: 64 << 10,
+            cut_above: 256 << 10,
+            cut_after: Duration::from_secs(10),
+            kernel_unsent: 16 << 10,
+        }
     }
 }
 
@@ -127,7 +132,10 @@ pub struct Figures {
 
 impl Outbox {
     pub fn new(marks: Marks) -> Self {
-        Self { marks, state: Mutex::default() }
+        Self {
+            marks,
+            state: Mutex::default(),
+        }
     }
 
     /// Queues a message of a channel, unless the session is behind.
@@ -264,16 +272,20 @@ impl State {
     }
 
     fn deadline(&self, marks: &Marks) -> Option<Instant> {
-        self.behind_since.filter(|_| !self.closing).map(|since| since + marks.cut_after)
+        self.behind_since
+            .filter(|_| !self.closing)
+            .map(|since| since + marks.cut_after)
     }
 
     fn too_long_behind(&self, marks: &Marks) -> bool {
-        self.behind_since.is_some_and(|since| since.elapsed() >= marks.cut_after)
+        self.behind_since
+            .is_some_and(|since| since.elapsed() >= marks.cut_after)
     }
 
     /// Starts the clock when the session falls behind; `true` if it just did.
     fn note_lag(&mut self, marks: &Marks) -> bool {
-        let newly = self.behind_since.is_none() && self.waiting_with_kernel(marks) > marks.skip_above;
+        let newly =
+            self.behind_since.is_none() && self.waiting_with_kernel(marks) > marks.skip_above;
         if newly {
             self.behind_since = Some(Instant::now());
         }
@@ -303,8 +315,12 @@ impl State {
 mod tests {
     use super::*;
 
-    const MARKS: Marks =
-        Marks { skip_above: 100, cut_above: 300, cut_after: Duration::from_secs(3600), kernel_unsent: 50 };
+    const MARKS: Marks = Marks {
+        skip_above: 100,
+        cut_above: 300,
+        cut_after: Duration::from_secs(3600),
+        kernel_unsent: 50,
+    };
 
     fn frame(len: usize) -> Frame {
         Frame::from_wire(vec![0; len])
@@ -321,18 +337,29 @@ mod tests {
     fn messages_are_skipped_above_the_first_mark_and_replies_are_not() {
         let outbox = Outbox::new(MARKS);
         assert_eq!(outbox.push(&frame(100)), Push::Queued);
-        assert_eq!(outbox.push(&frame(1)), Push::Queued, "at the mark is not above it");
+        assert_eq!(
+            outbox.push(&frame(1)),
+            Push::Queued,
+            "at the mark is not above it"
+        );
         assert_eq!(outbox.push(&frame(1)), Push::Skipped);
         assert_eq!(outbox.push_control(&frame(1)), Push::Queued);
         let figures = outbox.figures();
-        assert_eq!((figures.waiting_bytes, figures.delivered, figures.skipped), (102, 2, 1));
+        assert_eq!(
+            (figures.waiting_bytes, figures.delivered, figures.skipped),
+            (102, 2, 1)
+        );
     }
 
     #[test]
     fn above_the_second_mark_the_session_ends() {
         let outbox = Outbox::new(MARKS);
         assert_eq!(outbox.push_control(&frame(300)), Push::Queued);
-        assert_eq!(outbox.push_control(&frame(1)), Push::Queued, "at the mark is not above it");
+        assert_eq!(
+            outbox.push_control(&frame(1)),
+            Push::Queued,
+            "at the mark is not above it"
+        );
         assert_eq!(outbox.push_control(&frame(1)), Push::Overrun);
         assert_eq!(outbox.push_control(&frame(1)), Push::Ended);
         assert_eq!(take(&outbox), Poll::Ready((Take::End(End::Overrun), 0)));
@@ -340,7 +367,10 @@ mod tests {
 
     #[test]
     fn above_the_first_mark_for_too_long_the_session_ends() {
-        let outbox = Outbox::new(Marks { cut_after: Duration::from_millis(20), ..MARKS });
+        let outbox = Outbox::new(Marks {
+            cut_after: Duration::from_millis(20),
+            ..MARKS
+        });
         assert_eq!(outbox.deadline(), None);
         outbox.push(&frame(101));
         assert_eq!(outbox.push(&frame(1)), Push::Skipped);
@@ -365,9 +395,16 @@ mod tests {
         let outbox = Outbox::new(MARKS);
         outbox.push(&frame(60));
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(outbox.poll_blocked(&mut cx, None).is_ready(), "a deadline has begun");
+        assert!(
+            outbox.poll_blocked(&mut cx, None).is_ready(),
+            "a deadline has begun"
+        );
         assert!(outbox.poll_blocked(&mut cx, outbox.deadline()).is_pending());
-        assert_eq!(outbox.push(&frame(1)), Push::Skipped, "60 + 50 is above 100");
+        assert_eq!(
+            outbox.push(&frame(1)),
+            Push::Skipped,
+            "60 + 50 is above 100"
+        );
         outbox.sent(1);
         assert_eq!(outbox.push(&frame(1)), Push::Queued);
     }

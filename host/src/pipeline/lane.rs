@@ -44,12 +44,15 @@ pub(super) fn spawn(
     };
     let queue = queue.clone();
     let name = format!("{}-{n}", live.component.descriptor.name);
-    thread::Builder::new().name(name).stack_size(STACK).spawn(move || {
-        let _loud = AbortOnPanic;
-        while let Some(event) = queue.pop() {
-            lane.handle(Arc::unwrap_or_clone(event));
-        }
-    })?;
+    thread::Builder::new()
+        .name(name)
+        .stack_size(STACK)
+        .spawn(move || {
+            let _loud = AbortOnPanic;
+            while let Some(event) = queue.pop() {
+                lane.handle(Arc::unwrap_or_clone(event));
+            }
+        })?;
     Ok(())
 }
 
@@ -94,12 +97,19 @@ impl Lane {
                 Ok(admitted) => {
                     self.context.hub.publish(&admitted.channel, &admitted.frame);
                     self.metrics.publications.inc();
-                    self.context.metrics.upstream_lag.observe(received.elapsed().as_secs_f64());
+                    self.context
+                        .metrics
+                        .upstream_lag
+                        .observe(received.elapsed().as_secs_f64());
                 }
                 Err(block) => {
                     self.metrics.guard_block(block.label()).inc();
                     if self.may_log() {
-                        tracing::warn!(transform = self.name(), reason = block.label(), "publication blocked");
+                        tracing::warn!(
+                            transform = self.name(),
+                            reason = block.label(),
+                            "publication blocked"
+                        );
                     }
                 }
             }
@@ -111,16 +121,28 @@ impl Lane {
         self.instance = None;
         self.metrics.fault(fault.kind.label()).inc();
         if self.may_log() {
-            tracing::warn!(transform = self.name(), kind = fault.kind.label(), detail = fault.detail, "transform fault");
+            tracing::warn!(
+                transform = self.name(),
+                kind = fault.kind.label(),
+                detail = fault.detail,
+                "transform fault"
+            );
         }
         if let Some(pause) = self.health.failed(Instant::now()) {
             self.metrics.out.set(1);
-            tracing::error!(transform = self.name(), ?pause, kind = fault.kind.label(), "transform is put out");
+            tracing::error!(
+                transform = self.name(),
+                ?pause,
+                kind = fault.kind.label(),
+                "transform is put out"
+            );
         }
     }
 
     fn may_log(&mut self) -> bool {
-        let due = self.last_log.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
+        let due = self
+            .last_log
+            .is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
         if due {
             self.last_log = Some(Instant::now());
         }

@@ -36,7 +36,12 @@ struct Route {
 ///
 /// # Errors
 /// When the machine has no thread left.
-pub fn start(registry: &Registry, context: &Arc<Context>, queue_size: usize, max_event_size: usize) -> std::io::Result<Intake> {
+pub fn start(
+    registry: &Registry,
+    context: &Arc<Context>,
+    queue_size: usize,
+    max_event_size: usize,
+) -> std::io::Result<Intake> {
     let mut routes = Vec::new();
     for live in registry.live() {
         let metrics = context.metrics.transform(&live.component.descriptor.name);
@@ -46,9 +51,17 @@ pub fn start(registry: &Registry, context: &Arc<Context>, queue_size: usize, max
             lane::spawn(n, live, &queue, context, &metrics)?;
             lanes.push(queue);
         }
-        routes.push(Route { patterns: live.component.descriptor.upstream_patterns.clone(), lanes, metrics });
+        routes.push(Route {
+            patterns: live.component.descriptor.upstream_patterns.clone(),
+            lanes,
+            metrics,
+        });
     }
-    Ok(Intake { routes, max_event_size, metrics: context.metrics.clone() })
+    Ok(Intake {
+        routes,
+        max_event_size,
+        metrics: context.metrics.clone(),
+    })
 }
 
 impl Intake {
@@ -57,7 +70,11 @@ impl Intake {
         self.metrics.upstream_messages.inc();
         let event = Arc::new(Event::new(channel, payload));
         let mut claimed = false;
-        for route in self.routes.iter().filter(|route| route.wants(&event.channel)) {
+        for route in self
+            .routes
+            .iter()
+            .filter(|route| route.wants(&event.channel))
+        {
             claimed = true;
             if event.payload.len() > self.max_event_size {
                 route.metrics.dropped("too_large").inc();
@@ -73,7 +90,10 @@ impl Intake {
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        self.routes.iter().flat_map(|route| &route.lanes).for_each(|queue| queue.close());
+        self.routes
+            .iter()
+            .flat_map(|route| &route.lanes)
+            .for_each(|queue| queue.close());
     }
 }
 

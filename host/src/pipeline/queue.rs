@@ -26,14 +26,21 @@ struct State {
 
 impl Queue {
     pub(super) fn new(limit: usize, metrics: TransformMetrics) -> Self {
-        Self { limit, metrics, state: Mutex::default(), filled: Condvar::new() }
+        Self {
+            limit,
+            metrics,
+            state: Mutex::default(),
+            filled: Condvar::new(),
+        }
     }
 
     pub(super) fn push(&self, event: Arc<Event>) {
         let cost = event.cost();
         let mut state = self.state.lock();
         while state.bytes + cost > self.limit {
-            let Some(oldest) = state.events.pop_front() else { break };
+            let Some(oldest) = state.events.pop_front() else {
+                break;
+            };
             self.forget(&mut state, &oldest);
             self.metrics.dropped("queue_full").inc();
         }
@@ -94,7 +101,9 @@ mod tests {
         assert_eq!(metrics.dropped("queue_full").get(), 2);
         assert_eq!(metrics.queue_bytes.get(), gauge(2 * cost));
         queue.close();
-        let left: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|event| event.channel.clone()).collect();
+        let left: Vec<_> = std::iter::from_fn(|| queue.pop())
+            .map(|event| event.channel.clone())
+            .collect();
         assert_eq!(left, ["c", "d"]);
         assert_eq!(metrics.queue_bytes.get(), 0);
     }

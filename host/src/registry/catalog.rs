@@ -14,7 +14,12 @@ pub struct Catalog {
 
 impl Catalog {
     pub(super) fn new(descriptors: impl IntoIterator<Item = Arc<Descriptor>>) -> Self {
-        Self { families: descriptors.into_iter().map(|one| (one.family.clone(), one)).collect() }
+        Self {
+            families: descriptors
+                .into_iter()
+                .map(|one| (one.family.clone(), one))
+                .collect(),
+        }
     }
 
     /// Whether a client may ask for `pattern`.
@@ -26,7 +31,10 @@ impl Catalog {
             Some(descriptor) => descriptor.check_channel(pattern),
             None => {
                 let families: Vec<&str> = self.families.keys().map(String::as_str).collect();
-                Err(format!("there is no such family; there are {}", families.join(", ")))
+                Err(format!(
+                    "there is no such family; there are {}",
+                    families.join(", ")
+                ))
             }
         }
     }

@@ -34,11 +34,21 @@ pub enum RegistryError {
     #[error("transform {origin}: there is no built-in component of that name; there are {known}")]
     NoSuchBuiltin { origin: String, known: String },
     #[error("transform {origin}: cannot read it")]
-    Read { origin: String, source: std::io::Error },
+    Read {
+        origin: String,
+        source: std::io::Error,
+    },
     #[error("transform {origin}")]
     Load { origin: String, source: LoadError },
-    #[error("transforms {first} and {second} both have the {what} \"{value}\"; it can belong to one only")]
-    Conflict { first: String, second: String, what: &'static str, value: String },
+    #[error(
+        "transforms {first} and {second} both have the {what} \"{value}\"; it can belong to one only"
+    )]
+    Conflict {
+        first: String,
+        second: String,
+        what: &'static str,
+        value: String,
+    },
 }
 
 impl Registry {
@@ -46,11 +56,21 @@ impl Registry {
     /// It compiles, so it blocks.
     pub fn load(engine: &Engine, settings: &[TransformSettings]) -> Result<Self, RegistryError> {
         let builtin = builtin::all_by_default();
-        let settings = if settings.is_empty() { &builtin } else { settings };
-        let live = settings.iter().map(|one| load(engine, one)).collect::<Result<Vec<_>, _>>()?;
+        let settings = if settings.is_empty() {
+            &builtin
+        } else {
+            settings
+        };
+        let live = settings
+            .iter()
+            .map(|one| load(engine, one))
+            .collect::<Result<Vec<_>, _>>()?;
         refuse_conflicts(&live)?;
         let catalog = Catalog::new(live.iter().map(|live| live.component.descriptor.clone()));
-        Ok(Self { live, catalog: Arc::new(catalog) })
+        Ok(Self {
+            live,
+            catalog: Arc::new(catalog),
+        })
     }
 
     pub fn live(&self) -> &[Live] {
@@ -64,7 +84,9 @@ impl Registry {
     /// The transforms that are put out, and for how much longer.
     pub fn out(&self) -> impl Iterator<Item = (&str, Duration)> {
         let now = Instant::now();
-        self.live.iter().filter_map(move |live| Some((&*live.component.descriptor.name, live.health.out_for(now)?)))
+        self.live.iter().filter_map(move |live| {
+            Some((&*live.component.descriptor.name, live.health.out_for(now)?))
+        })
     }
 }
 
@@ -74,7 +96,12 @@ fn load(engine: &Engine, settings: &TransformSettings) -> Result<Live, RegistryE
             let origin = format!("builtin:{name}");
             match builtin::find(name) {
                 Some(bytes) => (origin, bytes.to_vec()),
-                None => return Err(RegistryError::NoSuchBuiltin { origin, known: builtin::names().join(", ") }),
+                None => {
+                    return Err(RegistryError::NoSuchBuiltin {
+                        origin,
+                        known: builtin::names().join(", "),
+                    });
+                }
             }
         }
         ComponentSource::File(path) => {
@@ -100,7 +127,9 @@ fn load(engine: &Engine, settings: &TransformSettings) -> Result<Live, RegistryE
 fn read_within(path: &std::path::Path, limit: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    std::fs::File::open(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -108,7 +137,10 @@ fn refuse_conflicts(live: &[Live]) -> Result<(), RegistryError> {
     for (i, second) in live.iter().enumerate() {
         for first in &live[..i] {
             let (one, other) = (&first.component.descriptor, &second.component.descriptor);
-            let same = [("family", &one.family, &other.family), ("name", &one.name, &other.name)];
+            let same = [
+                ("family", &one.family, &other.family),
+                ("name", &one.name, &other.name),
+            ];
             if let Some((what, value, _)) = same.into_iter().find(|(_, a, b)| a == b) {
                 return Err(RegistryError::Conflict {
                     first: first.origin.clone(),

@@ -63,9 +63,14 @@ impl CloseReason {
 
     pub(super) fn frame(self) -> Option<Frame> {
         let (code, text) = self.code()?;
-        let close = CloseFrame { code: CloseCode::from(code), reason: text.into() };
+        let close = CloseFrame {
+            code: CloseCode::from(code),
+            reason: text.into(),
+        };
         let mut wire = Vec::new();
-        WireFrame::close(Some(close)).format(&mut wire).expect("writing to a Vec does not fail");
+        WireFrame::close(Some(close))
+            .format(&mut wire)
+            .expect("writing to a Vec does not fail");
         Some(Frame::from_wire(wire))
     }
 

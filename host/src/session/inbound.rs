@@ -23,7 +23,11 @@ pub(super) struct Inbound<R> {
 
 impl<R> Inbound<R> {
     pub(super) fn new(socket: R, outbox: Arc<Outbox>) -> Self {
-        Self { socket, outbox, written: Vec::new() }
+        Self {
+            socket,
+            outbox,
+            written: Vec::new(),
+        }
     }
 
     pub(super) fn socket(&mut self) -> &mut R {
@@ -32,13 +36,21 @@ impl<R> Inbound<R> {
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Inbound<R> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
 
 impl<R: Unpin> AsyncWrite for Inbound<R> {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.written.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }

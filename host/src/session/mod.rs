@@ -94,24 +94,39 @@ where
 {
     let limits = &context.limits;
     let inbound = Inbound::new(read, outbox.clone());
-    let mut messages =
-        WebSocketStream::from_partially_read(inbound, leftover, Role::Server, Some(wire_config(limits))).await;
+    let mut messages = WebSocketStream::from_partially_read(
+        inbound,
+        leftover,
+        Role::Server,
+        Some(wire_config(limits)),
+    )
+    .await;
     let mut writer = Writer::new(write);
     let mut session = Session {
         subscriptions: Subscriptions::new(&context.hub, id, outbox.clone()),
-        bucket: Bucket::new(limits.message_rate, limits.message_burst, std::time::Instant::now()),
+        bucket: Bucket::new(
+            limits.message_rate,
+            limits.message_burst,
+            std::time::Instant::now(),
+        ),
         awaits_pong: false,
         context,
     };
-    let mut heartbeat =
-        tokio::time::interval_at(Instant::now() + spread(id, limits.heartbeat_interval), limits.heartbeat_interval);
+    let mut heartbeat = tokio::time::interval_at(
+        Instant::now() + spread(id, limits.heartbeat_interval),
+        limits.heartbeat_interval,
+    );
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let drain = context.shutdown.drained_after(spread(id, limits.drain_time));
+    let drain = context
+        .shutdown
+        .drained_after(spread(id, limits.drain_time));
     tokio::pin!(drain);
     let mut grant = permit.grant();
 
     let reason = loop {
-        let Some(granted) = &grant else { break CloseReason::Refused(Refusal::InvalidKey) };
+        let Some(granted) = &grant else {
+            break CloseReason::Refused(Refusal::InvalidKey);
+        };
         let step = tokio::select! {
             biased;
             written = writer.run(&outbox) => Err(match written {
@@ -136,18 +151,36 @@ where
     // An answer to the client's own close is still inside tungstenite.
     let _ = messages.flush().await;
     let socket = messages.get_mut().socket();
-    (reason, finish(reason, socket, &mut writer, &outbox, &context.metrics).await)
+    (
+        reason,
+        finish(reason, socket, &mut writer, &outbox, &context.metrics).await,
+    )
 }
 
 /// Tells somebody who was not let in why.
-pub(crate) async fn refuse<R, W>(mut read: R, write: W, refusal: Refusal, context: &Context) -> (CloseReason, bool)
+pub(crate) async fn refuse<R, W>(
+    mut read: R,
+    write: W,
+    refusal: Refusal,
+    context: &Context,
+) -> (CloseReason, bool)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     let reason = CloseReason::Refused(refusal);
     let outbox = Outbox::new(context.limits.marks);
-    (reason, finish(reason, &mut read, &mut Writer::new(write), &outbox, &context.metrics).await)
+    (
+        reason,
+        finish(
+            reason,
+            &mut read,
+            &mut Writer::new(write),
+            &outbox,
+            &context.metrics,
+        )
+        .await,
+    )
 }
 
 /// Says goodbye: the close frame, then the end of the stream, then a wait until the client has
@@ -188,7 +221,11 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn receive(&mut self, message: Option<Result<Message, Error>>, grant: &Grant) -> Result<(), CloseReason> {
+    fn receive(
+        &mut self,
+        message: Option<Result<Message, Error>>,
+        grant: &Grant,
+    ) -> Result<(), CloseReason> {
         let message = match message {
             Some(Ok(message)) => message,
             Some(Err(error)) => return Err(CloseReason::of(&error)),
@@ -205,11 +242,17 @@ impl Session<'_> {
             // tungstenite answers pings; a flood of them runs into the verdict above.
             (_, Message::Ping(_) | Message::Pong(_) | Message::Frame(_) | Message::Close(_)) => {}
             (Verdict::Limited, _) => {
-                self.fail(&ClientError::new(ErrorCode::RateLimited, "too many messages; this one was not read"));
+                self.fail(&ClientError::new(
+                    ErrorCode::RateLimited,
+                    "too many messages; this one was not read",
+                ));
             }
             (Verdict::Allowed, Message::Text(text)) => self.act(&text, grant),
             (Verdict::Allowed, Message::Binary(_)) => {
-                self.fail(&ClientError::new(ErrorCode::InvalidMessage, "messages are text frames"));
+                self.fail(&ClientError::new(
+                    ErrorCode::InvalidMessage,
+                    "messages are text frames",
+                ));
             }
         }
         Ok(())
@@ -258,12 +301,19 @@ impl Session<'_> {
 
     fn known_channel(&self, channel: &str) -> Result<Pattern, ClientError> {
         let invalid = |message: String| ClientError::new(ErrorCode::InvalidChannel, message);
-        let pattern: Pattern = channel.parse().map_err(|error| invalid(format!("{error}")))?;
+        let pattern: Pattern = channel
+            .parse()
+            .map_err(|error| invalid(format!("{error}")))?;
         self.context.catalog.check(&pattern).map_err(invalid)?;
         Ok(pattern)
     }
 
-    fn check_subscription(&self, channel: &str, grant: &Grant, accepted: &[Pattern]) -> Result<Pattern, ClientError> {
+    fn check_subscription(
+        &self,
+        channel: &str,
+        grant: &Grant,
+        accepted: &[Pattern],
+    ) -> Result<Pattern, ClientError> {
         let pattern = self.known_channel(channel)?;
         if !grant.allows(&pattern) {
             return Err(forbidden());
@@ -290,7 +340,9 @@ impl Session<'_> {
             return Err(CloseReason::DeadPeer);
         }
         let mut wire = Vec::new();
-        WireFrame::ping(Vec::new()).format(&mut wire).expect("writing to a Vec does not fail");
+        WireFrame::ping(Vec::new())
+            .format(&mut wire)
+            .expect("writing to a Vec does not fail");
         self.reply(&Frame::from_wire(wire));
         Ok(())
     }
@@ -303,7 +355,11 @@ impl Session<'_> {
     }
 
     fn fail(&self, error: &ClientError) {
-        self.context.metrics.client_errors.with_label_values(&[error.code.as_str()]).inc();
+        self.context
+            .metrics
+            .client_errors
+            .with_label_values(&[error.code.as_str()])
+            .inc();
         self.reply(&error.frame());
     }
 
@@ -313,7 +369,10 @@ impl Session<'_> {
 }
 
 fn forbidden() -> ClientError {
-    ClientError::new(ErrorCode::ForbiddenChannel, "this key is not allowed to read the channel")
+    ClientError::new(
+        ErrorCode::ForbiddenChannel,
+        "this key is not allowed to read the channel",
+    )
 }
 
 fn wire_config(limits: &Limits) -> WebSocketConfig {

@@ -62,7 +62,12 @@ pub(super) struct ClientError {
 
 impl ClientError {
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), channel: None, id: None }
+        Self {
+            code,
+            message: message.into(),
+            channel: None,
+            id: None,
+        }
     }
 
     pub(super) fn about(mut self, channel: &str, id: Option<&Value>) -> Self {
@@ -72,7 +77,8 @@ impl ClientError {
     }
 
     pub(super) fn frame(&self) -> Frame {
-        let mut body = json!({ "type": "error", "code": self.code.as_str(), "message": self.message });
+        let mut body =
+            json!({ "type": "error", "code": self.code.as_str(), "message": self.message });
         if let Some(channel) = &self.channel {
             body["channel"] = channel.as_str().into();
         }
@@ -81,7 +87,11 @@ impl ClientError {
 }
 
 /// `subscribed` or `unsubscribed` with the channels concerned.
-pub(super) fn confirmation(kind: &'static str, channels: &[impl AsRef<str>], id: Option<&Value>) -> Frame {
+pub(super) fn confirmation(
+    kind: &'static str,
+    channels: &[impl AsRef<str>],
+    id: Option<&Value>,
+) -> Frame {
     let channels: Vec<&str> = channels.iter().map(AsRef::as_ref).collect();
     answer(json!({ "type": kind, "channels": channels }), id)
 }
@@ -118,11 +128,16 @@ pub(super) fn parse(text: &str, max_channels: usize) -> Result<Request, ClientEr
 }
 
 fn invalid(message: impl Into<String>, id: Option<Value>) -> ClientError {
-    ClientError { id, ..ClientError::new(ErrorCode::InvalidMessage, message) }
+    ClientError {
+        id,
+        ..ClientError::new(ErrorCode::InvalidMessage, message)
+    }
 }
 
 fn take_id(message: &mut Map<String, Value>) -> Result<Option<Value>, ClientError> {
-    let Some(id) = message.remove("id") else { return Ok(None) };
+    let Some(id) = message.remove("id") else {
+        return Ok(None);
+    };
     let usable = match &id {
         Value::String(text) => text.len() <= MAX_ID_BYTES,
         Value::Number(number) => number.is_i64() || number.is_u64(),
@@ -131,13 +146,18 @@ fn take_id(message: &mut Map<String, Value>) -> Result<Option<Value>, ClientErro
     if usable {
         Ok(Some(id))
     } else {
-        Err(invalid(format!("\"id\" is an integer or a string of at most {MAX_ID_BYTES} bytes"), None))
+        Err(invalid(
+            format!("\"id\" is an integer or a string of at most {MAX_ID_BYTES} bytes"),
+            None,
+        ))
     }
 }
 
 fn take_channels(message: &mut Map<String, Value>, max: usize) -> Result<Vec<String>, String> {
     let rule = || format!("\"channels\" is a list of 1 to {max} strings");
-    let Some(Value::Array(channels)) = message.remove("channels") else { return Err(rule()) };
+    let Some(Value::Array(channels)) = message.remove("channels") else {
+        return Err(rule());
+    };
     if !(1..=max).contains(&channels.len()) {
         return Err(rule());
     }
@@ -160,10 +180,23 @@ mod tests {
 
     #[test]
     fn requests_are_read_with_their_ids() {
-        let request = parse(r#"{"action":"subscribe","channels":["a:b","a:*"],"id":"r1","extra":1}"#, 20).unwrap();
+        let request = parse(
+            r#"{"action":"subscribe","channels":["a:b","a:*"],"id":"r1","extra":1}"#,
+            20,
+        )
+        .unwrap();
         assert_eq!(request.id, Some("r1".into()));
-        assert_eq!(request.action, Action::Subscribe(vec!["a:b".into(), "a:*".into()]));
-        assert_eq!(parse(r#"{"action":"ping","id":7}"#, 20).unwrap(), Request { id: Some(7.into()), action: Action::Ping });
+        assert_eq!(
+            request.action,
+            Action::Subscribe(vec!["a:b".into(), "a:*".into()])
+        );
+        assert_eq!(
+            parse(r#"{"action":"ping","id":7}"#, 20).unwrap(),
+            Request {
+                id: Some(7.into()),
+                action: Action::Ping
+            }
+        );
     }
 
     #[test]
@@ -172,9 +205,17 @@ mod tests {
             assert_eq!(code(text), ErrorCode::ParseError, "{text}");
         }
         for text in [
-            "1", "[]", "{}", r#"{"action":"dance"}"#, r#"{"action":1}"#, r#"{"action":"subscribe"}"#,
-            r#"{"action":"subscribe","channels":[]}"#, r#"{"action":"subscribe","channels":"a:b"}"#,
-            r#"{"action":"subscribe","channels":[1]}"#, r#"{"action":"ping","id":{}}"#, r#"{"action":"ping","id":1.5}"#,
+            "1",
+            "[]",
+            "{}",
+            r#"{"action":"dance"}"#,
+            r#"{"action":1}"#,
+            r#"{"action":"subscribe"}"#,
+            r#"{"action":"subscribe","channels":[]}"#,
+            r#"{"action":"subscribe","channels":"a:b"}"#,
+            r#"{"action":"subscribe","channels":[1]}"#,
+            r#"{"action":"ping","id":{}}"#,
+            r#"{"action":"ping","id":1.5}"#,
         ] {
             assert_eq!(code(text), ErrorCode::InvalidMessage, "{text}");
         }
@@ -189,7 +230,8 @@ mod tests {
 
     #[test]
     fn a_long_channel_is_not_echoed_whole() {
-        let error = ClientError::new(ErrorCode::InvalidChannel, "x").about(&"é".repeat(10_000), None);
+        let error =
+            ClientError::new(ErrorCode::InvalidChannel, "x").about(&"é".repeat(10_000), None);
         assert!(error.frame().bytes().len() < 500);
     }
 }

@@ -24,7 +24,12 @@ pub(super) struct Bucket {
 
 impl Bucket {
     pub(super) fn new(per_second: u32, burst: u32, now: Instant) -> Self {
-        Self { per_second: per_second.into(), burst: burst.into(), tokens: burst.into(), at: now }
+        Self {
+            per_second: per_second.into(),
+            burst: burst.into(),
+            tokens: burst.into(),
+            at: now,
+        }
     }
 
     pub(super) fn take(&mut self, now: Instant) -> Verdict {
@@ -52,7 +57,12 @@ mod tests {
         let mut bucket = Bucket::new(10, 3, start);
         let verdicts: Vec<_> = (0..7).map(|_| bucket.take(start)).collect();
         use Verdict::{Abusive, Allowed, Limited};
-        assert_eq!(verdicts, [Allowed, Allowed, Allowed, Limited, Limited, Limited, Abusive]);
+        assert_eq!(
+            verdicts,
+            [
+                Allowed, Allowed, Allowed, Limited, Limited, Limited, Abusive
+            ]
+        );
     }
 
     #[test]

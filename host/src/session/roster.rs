@@ -51,10 +51,19 @@ pub(super) struct Presence<'a> {
 
 impl Roster {
     pub fn new(metrics: Metrics) -> Self {
-        Self { live: Mutex::default(), next: AtomicU64::new(1), metrics }
+        Self {
+            live: Mutex::default(),
+            next: AtomicU64::new(1),
+            metrics,
+        }
     }
 
-    pub(super) fn enter(&self, remote: SocketAddr, permit: &Permit, outbox: &Arc<Outbox>) -> Presence<'_> {
+    pub(super) fn enter(
+        &self,
+        remote: SocketAddr,
+        permit: &Permit,
+        outbox: &Arc<Outbox>,
+    ) -> Presence<'_> {
         let id = SubscriberId(self.next.fetch_add(1, Ordering::Relaxed));
         let entry = Entry {
             remote,
@@ -85,7 +94,11 @@ impl Roster {
 
     /// Bytes that wait for all sessions together.
     pub fn outbox_bytes(&self) -> usize {
-        self.live.lock().values().map(|entry| entry.outbox.figures().waiting_bytes).sum()
+        self.live
+            .lock()
+            .values()
+            .map(|entry| entry.outbox.figures().waiting_bytes)
+            .sum()
     }
 }
 

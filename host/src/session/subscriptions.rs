@@ -17,7 +17,12 @@ pub(super) struct Subscriptions<'a> {
 
 impl<'a> Subscriptions<'a> {
     pub(super) fn new(hub: &'a Hub, id: SubscriberId, outbox: Arc<Outbox>) -> Self {
-        Self { hub, id, outbox, held: BTreeSet::new() }
+        Self {
+            hub,
+            id,
+            outbox,
+            held: BTreeSet::new(),
+        }
     }
 
     pub(super) fn outbox(&self) -> &Outbox {
@@ -27,7 +32,10 @@ impl<'a> Subscriptions<'a> {
     /// Whether `pattern` can be held beside what is held and what is `accepted` already,
     /// within `max`. One that is held or accepted takes no further place.
     pub(super) fn fits(&self, pattern: &Pattern, accepted: &[Pattern], max: usize) -> bool {
-        let more: BTreeSet<&Pattern> = accepted.iter().filter(|one| !self.held.contains(one)).collect();
+        let more: BTreeSet<&Pattern> = accepted
+            .iter()
+            .filter(|one| !self.held.contains(one))
+            .collect();
         self.held.contains(pattern) || more.contains(pattern) || self.held.len() + more.len() < max
     }
 
@@ -45,7 +53,12 @@ impl<'a> Subscriptions<'a> {
 
     /// Ends the subscriptions that `keep` refuses, and returns them.
     pub(super) fn retain(&mut self, keep: impl Fn(&Pattern) -> bool) -> Vec<Pattern> {
-        let lost: Vec<Pattern> = self.held.iter().filter(|pattern| !keep(pattern)).cloned().collect();
+        let lost: Vec<Pattern> = self
+            .held
+            .iter()
+            .filter(|pattern| !keep(pattern))
+            .cloned()
+            .collect();
         lost.iter().for_each(|pattern| self.remove(pattern));
         lost
     }

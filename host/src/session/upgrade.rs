@@ -46,7 +46,11 @@ pub struct Arrival {
 /// `GET /public/v1/stream`.
 pub async fn stream(State(door): State<Arc<Door>>, mut request: Request) -> Response<Body> {
     let refused = |reason: &'static str, response: Response<Body>| {
-        door.context.metrics.refused.with_label_values(&[reason]).inc();
+        door.context
+            .metrics
+            .refused
+            .with_label_values(&[reason])
+            .inc();
         response
     };
     let handshake = match Handshake::check(request.headers()) {
@@ -54,9 +58,19 @@ pub async fn stream(State(door): State<Arc<Door>>, mut request: Request) -> Resp
         Err(response) => return refused("not_an_upgrade", *response),
     };
     if !door.allows_origin(request.headers()) {
-        return refused("origin", (StatusCode::FORBIDDEN, "this origin is not allowed\n").into_response());
+        return refused(
+            "origin",
+            (StatusCode::FORBIDDEN, "this origin is not allowed\n").into_response(),
+        );
     }
-    let later = |text: &'static str| (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], text).into_response();
+    let later = |text: &'static str| {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::RETRY_AFTER, "5")],
+            text,
+        )
+            .into_response()
+    };
     if door.context.shutdown.is_draining() {
         return refused("draining", later("shutting down\n"));
     }
@@ -64,9 +78,10 @@ pub async fn stream(State(door): State<Arc<Door>>, mut request: Request) -> Resp
         return refused("full", later("too many connections\n"));
     };
     let key = presented_key(&request, &handshake);
-    let (Some(arrival), Some(upgrade)) =
-        (request.extensions().get::<Arrival>().cloned(), request.extensions_mut().remove::<OnUpgrade>())
-    else {
+    let (Some(arrival), Some(upgrade)) = (
+        request.extensions().get::<Arrival>().cloned(),
+        request.extensions_mut().remove::<OnUpgrade>(),
+    ) else {
         return refused("not_an_upgrade", upgrade_required());
     };
     let response = handshake.response();
@@ -85,7 +100,13 @@ pub async fn stream(State(door): State<Arc<Door>>, mut request: Request) -> Resp
 }
 
 impl Door {
-    async fn serve(&self, socket: TcpStream, leftover: Vec<u8>, key: Option<String>, arrival: &Arrival) {
+    async fn serve(
+        &self,
+        socket: TcpStream,
+        leftover: Vec<u8>,
+        key: Option<String>,
+        arrival: &Arrival,
+    ) {
         let context = &self.context;
         if let Err(error) = prepare(&socket, context.limits.marks.kernel_unsent) {
             return tracing::debug!(%error, "the connection went away during its upgrade");
@@ -97,8 +118,19 @@ impl Door {
                 drop(key);
                 let outbox = Arc::new(Outbox::new(context.limits.marks));
                 let presence = context.roster.enter(arrival.remote, &permit, &outbox);
-                let span = tracing::debug_span!("session", id = presence.id.0, key = permit.key_id());
-                run(&mut read, &mut write, leftover, presence.id, outbox, permit, context).instrument(span).await
+                let span =
+                    tracing::debug_span!("session", id = presence.id.0, key = permit.key_id());
+                run(
+                    &mut read,
+                    &mut write,
+                    leftover,
+                    presence.id,
+                    outbox,
+                    permit,
+                    context,
+                )
+                .instrument(span)
+                .await
             }
         };
         tracing::debug!(reason = reason.label(), told, "session ended");
@@ -110,9 +142,15 @@ impl Door {
 
     /// Clients that are not web pages send no origin and need none.
     fn allows_origin(&self, headers: &HeaderMap) -> bool {
-        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return true;
+        };
         let origin = origin.as_bytes().to_ascii_lowercase();
-        self.allowed_origins.is_empty() || self.allowed_origins.iter().any(|one| one.as_bytes() == origin)
+        self.allowed_origins.is_empty()
+            || self
+                .allowed_origins
+                .iter()
+                .any(|one| one.as_bytes() == origin)
     }
 }
 
@@ -130,19 +168,35 @@ struct Handshake {
 
 impl Handshake {
     fn check(headers: &HeaderMap) -> Result<Self, Box<Response<Body>>> {
-        let asks = tokens(headers, header::CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
-            && tokens(headers, header::UPGRADE).any(|token| token.eq_ignore_ascii_case("websocket"));
-        let version = headers.get(header::SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes);
+        let asks = tokens(headers, header::CONNECTION)
+            .any(|token| token.eq_ignore_ascii_case("upgrade"))
+            && tokens(headers, header::UPGRADE)
+                .any(|token| token.eq_ignore_ascii_case("websocket"));
+        let version = headers
+            .get(header::SEC_WEBSOCKET_VERSION)
+            .map(HeaderValue::as_bytes);
         if !asks || version != Some(b"13") {
             return Err(Box::new(upgrade_required()));
         }
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
-        if data_encoding::BASE64.decode(key).map_or(0, |bytes| bytes.len()) != 16 {
+        let key = headers
+            .get(header::SEC_WEBSOCKET_KEY)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
+        if data_encoding::BASE64
+            .decode(key)
+            .map_or(0, |bytes| bytes.len())
+            != 16
+        {
             let text = "Sec-WebSocket-Key must be 16 bytes in base64\n";
             return Err(Box::new((StatusCode::BAD_REQUEST, text).into_response()));
         }
-        let protocols = tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect();
-        Ok(Self { accept: derive_accept_key(key), protocols })
+        let protocols = tokens(headers, header::SEC_WEBSOCKET_PROTOCOL)
+            .map(str::to_owned)
+            .collect();
+        Ok(Self {
+            accept: derive_accept_key(key),
+            protocols,
+        })
     }
 
     fn response(&self) -> Response<Body> {
@@ -154,32 +208,72 @@ impl Handshake {
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
         if self.protocols.iter().any(|one| one == SUBPROTOCOL) {
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+            headers.insert(
+                header::SEC_WEBSOCKET_PROTOCOL,
+                HeaderValue::from_static(SUBPROTOCOL),
+            );
         }
         response
     }
 }
 
 fn upgrade_required() -> Response<Body> {
-    let headers = [(header::UPGRADE, "websocket"), (header::SEC_WEBSOCKET_VERSION, "13")];
-    (StatusCode::UPGRADE_REQUIRED, headers, "this is a WebSocket endpoint\n").into_response()
+    let headers = [
+        (header::UPGRADE, "websocket"),
+        (header::SEC_WEBSOCKET_VERSION, "13"),
+    ];
+    (
+        StatusCode::UPGRADE_REQUIRED,
+        headers,
+        "this is a WebSocket endpoint\n",
+    )
+        .into_response()
 }
 
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
+    let values = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
 }
 
 /// The key, by whichever of the four ways; the query comes first, as the oldest clients use it.
 fn presented_key(request: &Request, handshake: &Handshake) -> Option<String> {
-    let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(request.uri()).unwrap_or_default();
-    let in_query = || query.0.iter().find(|(name, _)| name == "apiKey").map(|(_, key)| key.clone());
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(request.uri())
+        .unwrap_or_default();
+    let in_query = || {
+        query
+            .0
+            .iter()
+            .find(|(name, _)| name == "apiKey")
+            .map(|(_, key)| key.clone())
+    };
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let in_header = || header("x-api-key").map(str::to_owned);
     let bearer = || {
         let (scheme, key) = header("authorization")?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| key.trim().to_owned())
     };
-    let in_protocol = || handshake.protocols.iter().find_map(|one| one.strip_prefix(KEY_SUBPROTOCOL)).map(str::to_owned);
-    in_query().or_else(in_header).or_else(bearer).or_else(in_protocol)
+    let in_protocol = || {
+        handshake
+            .protocols
+            .iter()
+            .find_map(|one| one.strip_prefix(KEY_SUBPROTOCOL))
+            .map(str::to_owned)
+    };
+    in_query()
+        .or_else(in_header)
+        .or_else(bearer)
+        .or_else(in_protocol)
 }

@@ -39,7 +39,10 @@ pub(super) struct Writer<W> {
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
     pub(super) fn new(socket: W) -> Self {
-        Self { socket, batch: Batch::default() }
+        Self {
+            socket,
+            batch: Batch::default(),
+        }
     }
 
     /// Sends whatever the outbox gives until that ends, the session is overrun, or the socket
@@ -57,13 +60,17 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             let deadline = outbox.deadline();
             let wrote = match deadline {
                 None => self.write_some(outbox, None).await,
-                Some(at) => match tokio::time::timeout_at(at.into(), self.write_some(outbox, deadline)).await {
-                    Ok(wrote) => wrote,
-                    Err(_) => {
-                        outbox.overrun();
-                        return Written::Overrun;
+                Some(at) => {
+                    match tokio::time::timeout_at(at.into(), self.write_some(outbox, deadline))
+                        .await
+                    {
+                        Ok(wrote) => wrote,
+                        Err(_) => {
+                            outbox.overrun();
+                            return Written::Overrun;
+                        }
                     }
-                },
+                }
             };
             match wrote {
                 Ok(Some(bytes)) => {
@@ -78,7 +85,11 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     }
 
     /// One write; `None` when the outbox calls for attention while the socket is full.
-    async fn write_some(&mut self, outbox: &Outbox, deadline: Option<Instant>) -> io::Result<Option<usize>> {
+    async fn write_some(
+        &mut self,
+        outbox: &Outbox,
+        deadline: Option<Instant>,
+    ) -> io::Result<Option<usize>> {
         let Self { socket, batch } = self;
         std::future::poll_fn(|cx| {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
@@ -95,7 +106,12 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     /// Drops what was taken and not begun, so that a close can follow the frame under way.
     pub(super) fn discard(&mut self, outbox: &Outbox) {
         let keep = usize::from(self.batch.offset > 0);
-        let dropped: usize = self.batch.frames.drain(keep..).map(|frame| frame.bytes().len()).sum();
+        let dropped: usize = self
+            .batch
+            .frames
+            .drain(keep..)
+            .map(|frame| frame.bytes().len())
+            .sum();
         outbox.forget(dropped);
     }
 
@@ -115,7 +131,11 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn frames_arrive_whole_and_in_order_through_a_narrow_pipe() {
-        let outbox = Outbox::new(Marks { skip_above: 1 << 20, cut_above: 1 << 20, ..Marks::default() });
+        let outbox = Outbox::new(Marks {
+            skip_above: 1 << 20,
+            cut_above: 1 << 20,
+            ..Marks::default()
+        });
         let (ours, mut theirs) = tokio::io::duplex(7);
         let mut expected = Vec::new();
         for n in 0..200_u8 {
@@ -141,7 +161,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_stops_reading_is_overrun_after_the_time_with_no_further_message() {
-        let marks = Marks { skip_above: 100, cut_above: 10_000, cut_after: Duration::from_secs(10), kernel_unsent: 0 };
+        let marks = Marks {
+            skip_above: 100,
+            cut_above: 10_000,
+            cut_after: Duration::from_secs(10),
+            kernel_unsent: 0,
+        };
         let outbox = Outbox::new(marks);
         let (ours, _theirs) = tokio::io::duplex(1);
         let mut writer = Writer::new(ours);
@@ -154,11 +179,11 @@ mod tests {
         let outbox = Outbox::new(Marks::default());
         let (ours, mut theirs) = tokio::io::duplex(4);
         let mut writer = Writer::new(ours);
-        outbox.push(&Frame::from_wire(*b"first!"));
-        outbox.push(&Frame::from_wire(*b"second"));
+        outbox.push(&Frame::from_wire(b"first!".as_slice()));
+        outbox.push(&Frame::from_wire(b"second".as_slice()));
         let _ = tokio::time::timeout(Duration::from_millis(1), writer.run(&outbox)).await;
         writer.discard(&outbox);
-        outbox.close(Some(&Frame::from_wire(*b"bye")), true);
+        outbox.close(Some(&Frame::from_wire(b"bye".as_slice())), true);
         let mut received = String::new();
         let both = tokio::join!(
             async {

@@ -62,7 +62,9 @@ impl Budget {
                 self.first_half_ended = Some(now);
                 UpdateDeadline::Continue(self.ticks_of_half())
             }
-            Some(then) if now.saturating_sub(then) + TICK / 2 < self.half => UpdateDeadline::Continue(1),
+            Some(then) if now.saturating_sub(then) + TICK / 2 < self.half => {
+                UpdateDeadline::Continue(1)
+            }
             Some(_) => UpdateDeadline::Interrupt,
         }
     }
@@ -105,5 +107,8 @@ impl ResourceLimiter for Budget {
 
 fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
 }

@@ -14,7 +14,10 @@ use super::limits::Limits;
 use crate::metrics::{Metrics, TransformMetrics};
 
 /// What a component may import: the log, and the contract's types, which do nothing.
-const ALLOWED_IMPORTS: [&str; 2] = ["tidegate:transform/log@1.0.0", "tidegate:transform/types@1.0.0"];
+const ALLOWED_IMPORTS: [&str; 2] = [
+    "tidegate:transform/log@1.0.0",
+    "tidegate:transform/types@1.0.0",
+];
 
 /// A component that was compiled and linked, with its settings and limits; it has not run yet.
 pub(super) struct Prepared {
@@ -56,22 +59,48 @@ pub enum LoadError {
 impl Component {
     /// Loads a component, and runs it: `configure`, then its own samples. It blocks for the
     /// time of a compilation, so it is not for an async worker.
-    pub fn load(engine: &Engine, bytes: &[u8], settings: &serde_json::Value, limits: Limits) -> Result<Self, LoadError> {
+    pub fn load(
+        engine: &Engine,
+        bytes: &[u8],
+        settings: &serde_json::Value,
+        limits: Limits,
+    ) -> Result<Self, LoadError> {
         let size = bytes.len() as u64;
         if size > limits.max_component_size {
-            return Err(LoadError::TooBig { size, limit: limits.max_component_size });
+            return Err(LoadError::TooBig {
+                size,
+                limit: limits.max_component_size,
+            });
         }
-        let prepared = Prepared { pre: link(engine, bytes)?, settings: settings.to_string(), limits };
+        let prepared = Prepared {
+            pre: link(engine, bytes)?,
+            settings: settings.to_string(),
+            limits,
+        };
         // What is counted before a component has a name is not worth keeping.
         let uncounted = Metrics::new().transform("(loading)");
         let (mut instance, stated) = Instance::configured(&prepared, "(loading)", &uncounted)?;
         let descriptor = Descriptor::check(&stated).map_err(LoadError::Descriptor)?;
         for (i, sample) in stated.samples.iter().enumerate() {
-            try_sample(&mut instance, &prepared.limits, &descriptor, sample, &uncounted)
-                .map_err(|detail| LoadError::Sample { number: i + 1, detail })?;
+            try_sample(
+                &mut instance,
+                &prepared.limits,
+                &descriptor,
+                sample,
+                &uncounted,
+            )
+            .map_err(|detail| LoadError::Sample {
+                number: i + 1,
+                detail,
+            })?;
         }
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(bytes));
-        Ok(Self { descriptor: Arc::new(descriptor), digest, prepared, stated })
+        Ok(Self {
+            descriptor: Arc::new(descriptor),
+            digest,
+            prepared,
+            stated,
+        })
     }
 
     pub fn limits(&self) -> &Limits {
@@ -81,7 +110,10 @@ impl Component {
 
 impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Component").field("name", &self.descriptor.name).field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("Component")
+            .field("name", &self.descriptor.name)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -113,10 +145,16 @@ fn try_sample(
     sample: &contract::Sample,
     metrics: &TransformMetrics,
 ) -> Result<(), String> {
-    let answer = instance.answer(limits, &sample.event, metrics).map_err(|fault| fault.to_string())?;
+    let answer = instance
+        .answer(limits, &sample.event, metrics)
+        .map_err(|fault| fault.to_string())?;
     let came_out = match &answer {
         Ok(publications) => format!("it published {publications:?}"),
-        Err(rejection) => format!("it was rejected as {}: {}", reason_label(rejection.reason), rejection.detail),
+        Err(rejection) => format!(
+            "it was rejected as {}: {}",
+            reason_label(rejection.reason),
+            rejection.detail
+        ),
     };
     let expected = match (&answer, &sample.expected) {
         (Ok(publications), Ok(expected)) => publications == expected,
@@ -126,6 +164,14 @@ fn try_sample(
     if !expected {
         return Err(came_out);
     }
-    let blocked = answer.iter().flatten().find_map(|publication| descriptor.admit(publication).err());
-    blocked.map_or(Ok(()), |block| Err(format!("{came_out}, which the guard blocks ({})", block.label())))
+    let blocked = answer
+        .iter()
+        .flatten()
+        .find_map(|publication| descriptor.admit(publication).err());
+    blocked.map_or(Ok(()), |block| {
+        Err(format!(
+            "{came_out}, which the guard blocks ({})",
+            block.label()
+        ))
+    })
 }

@@ -69,7 +69,11 @@ impl Descriptor {
         let mut faults = Vec::new();
         let mut name = |what: &str, text: &str, extra: char| {
             if !is_name(text, extra) {
-                faults.push(format!("{what} \"{}\" is not {}", text.escape_debug(), name_rule(extra)));
+                faults.push(format!(
+                    "{what} \"{}\" is not {}",
+                    text.escape_debug(),
+                    name_rule(extra)
+                ));
             }
         };
         name("name", &stated.name, '-');
@@ -85,24 +89,37 @@ impl Descriptor {
             faults.push(format!("a family has 1 to {MAX_PARAMETERS} parameters"));
         }
         if !(1..=MAX_UPSTREAM_PATTERNS).contains(&stated.upstream_patterns.len()) {
-            faults.push(format!("there are 1 to {MAX_UPSTREAM_PATTERNS} upstream-patterns"));
+            faults.push(format!(
+                "there are 1 to {MAX_UPSTREAM_PATTERNS} upstream-patterns"
+            ));
         }
         let mut note = |error: String| faults.push(error);
         let version = semver::Version::parse(&stated.version)
             .map_err(|error| note(format!("version is not a semantic version: {error}")));
-        let upstream_patterns: Vec<_> =
-            stated.upstream_patterns.iter().filter_map(|text| text.parse().map_err(&mut note).ok()).collect();
-        let parameters: Vec<_> =
-            stated.parameters.iter().filter_map(|one| parameter(one).map_err(&mut note).ok()).collect();
+        let upstream_patterns: Vec<_> = stated
+            .upstream_patterns
+            .iter()
+            .filter_map(|text| text.parse().map_err(&mut note).ok())
+            .collect();
+        let parameters: Vec<_> = stated
+            .parameters
+            .iter()
+            .filter_map(|one| parameter(one).map_err(&mut note).ok())
+            .collect();
         let data_schema = serde_json::from_str(&stated.data_schema)
             .map_err(|error| note(format!("data-schema is not JSON: {error}")));
-        let compiled = data_schema.and_then(|data_schema: Value| match schema::compile(&data_schema) {
-            Ok(validator) => Ok((data_schema, validator)),
-            Err(errors) => {
-                faults.extend(errors.into_iter().map(|error| format!("data-schema, {error}")));
-                Err(())
-            }
-        });
+        let compiled =
+            data_schema.and_then(|data_schema: Value| match schema::compile(&data_schema) {
+                Ok(validator) => Ok((data_schema, validator)),
+                Err(errors) => {
+                    faults.extend(
+                        errors
+                            .into_iter()
+                            .map(|error| format!("data-schema, {error}")),
+                    );
+                    Err(())
+                }
+            });
         match (version, compiled) {
             (Ok(version), Ok((data_schema, validator))) if faults.is_empty() => Ok(Self {
                 name: stated.name.clone(),
@@ -124,10 +141,18 @@ impl Descriptor {
     /// # Errors
     /// What is allowed, in words for an API client.
     pub fn check_channel(&self, pattern: &Pattern) -> Result<(), String> {
-        if pattern.family() != self.family || pattern.parameters().count() != self.parameters.len() {
-            return Err(format!("a channel of this family is {}", self.channel_form()));
+        if pattern.family() != self.family || pattern.parameters().count() != self.parameters.len()
+        {
+            return Err(format!(
+                "a channel of this family is {}",
+                self.channel_form()
+            ));
         }
-        match pattern.parameters().zip(&self.parameters).find(|(value, parameter)| *value != "*" && !parameter.allows(value)) {
+        match pattern
+            .parameters()
+            .zip(&self.parameters)
+            .find(|(value, parameter)| *value != "*" && !parameter.allows(value))
+        {
             Some((_, parameter)) => Err(parameter.rule()),
             None => Ok(()),
         }
@@ -135,7 +160,11 @@ impl Descriptor {
 
     /// The form of this family's channels, such as `ticks:{symbol}:{timeframe}`.
     pub fn channel_form(&self) -> String {
-        self.parameters.iter().fold(self.family.clone(), |form, parameter| format!("{form}:{{{}}}", parameter.name))
+        self.parameters
+            .iter()
+            .fold(self.family.clone(), |form, parameter| {
+                format!("{form}:{{{}}}", parameter.name)
+            })
     }
 }
 
@@ -144,10 +173,19 @@ fn parameter(stated: &contract::Parameter) -> Result<Parameter, String> {
     let allowed = match &stated.allowed {
         contract::AllowedValues::OneOf(values) => {
             if !(1..=MAX_ALLOWED_VALUES).contains(&values.len()) {
-                return Err(format!("parameter {name}: one-of has 1 to {MAX_ALLOWED_VALUES} values"));
+                return Err(format!(
+                    "parameter {name}: one-of has 1 to {MAX_ALLOWED_VALUES} values"
+                ));
             }
-            if let Some(value) = values.iter().find(|value| format!("x:{value}").parse::<crate::channel::Channel>().is_err()) {
-                return Err(format!("parameter {name}: \"{}\" cannot be part of a channel", value.escape_debug()));
+            if let Some(value) = values.iter().find(|value| {
+                format!("x:{value}")
+                    .parse::<crate::channel::Channel>()
+                    .is_err()
+            }) {
+                return Err(format!(
+                    "parameter {name}: \"{}\" cannot be part of a channel",
+                    value.escape_debug()
+                ));
             }
             Allowed::OneOf(values.clone())
         }
@@ -157,7 +195,10 @@ fn parameter(stated: &contract::Parameter) -> Result<Parameter, String> {
                 .dfa_size_limit(MAX_REGEX)
                 .build()
                 .map_err(|error| format!("parameter {name}: pattern: {error}"))?;
-            Allowed::Pattern { text: text.clone(), compiled }
+            Allowed::Pattern {
+                text: text.clone(),
+                compiled,
+            }
         }
     };
     Ok(Parameter { name, allowed })
@@ -166,7 +207,9 @@ fn parameter(stated: &contract::Parameter) -> Result<Parameter, String> {
 fn is_name(text: &str, extra: char) -> bool {
     text.len() <= MAX_NAME
         && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == extra)
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == extra)
 }
 
 fn name_rule(extra: char) -> String {
@@ -198,16 +241,30 @@ pub(super) mod tests {
     fn channels_are_checked_against_the_parameters() {
         let descriptor = Descriptor::check(&stated()).unwrap();
         for good in ["ticks:AB:bid", "ticks:*:ask", "ticks:AB:*", "ticks:*:*"] {
-            assert_eq!(descriptor.check_channel(&good.parse().unwrap()), Ok(()), "{good}");
+            assert_eq!(
+                descriptor.check_channel(&good.parse().unwrap()),
+                Ok(()),
+                "{good}"
+            );
         }
         for (bad, rule) in [
             ("ticks:ab:bid", "symbol matches [A-Z]{1,4}"),
             ("ticks:ABCDE:bid", "symbol matches [A-Z]{1,4}"),
             ("ticks:AB:mid", "side is one of bid, ask"),
-            ("ticks:AB", "a channel of this family is ticks:{symbol}:{side}"),
-            ("other:AB:bid", "a channel of this family is ticks:{symbol}:{side}"),
+            (
+                "ticks:AB",
+                "a channel of this family is ticks:{symbol}:{side}",
+            ),
+            (
+                "other:AB:bid",
+                "a channel of this family is ticks:{symbol}:{side}",
+            ),
         ] {
-            assert_eq!(descriptor.check_channel(&bad.parse().unwrap()), Err(rule.into()), "{bad}");
+            assert_eq!(
+                descriptor.check_channel(&bad.parse().unwrap()),
+                Err(rule.into()),
+                "{bad}"
+            );
         }
     }
 
@@ -219,20 +276,35 @@ pub(super) mod tests {
             family: "a:b".into(),
             summary: String::new(),
             upstream_patterns: vec!["in:?".into()],
-            parameters: vec![contract::Parameter { name: "p".into(), allowed: contract::AllowedValues::Pattern("(".into()) }],
+            parameters: vec![contract::Parameter {
+                name: "p".into(),
+                allowed: contract::AllowedValues::Pattern("(".into()),
+            }],
             data_schema: "{}".into(),
             ..stated()
         };
         let faults = Descriptor::check(&wrong).unwrap_err();
-        for says in ["name \"Test\"", "family \"a:b\"", "summary", "version", "'?'", "parameter p", "data-schema, at the top"] {
-            assert!(faults.iter().any(|fault| fault.contains(says)), "{says}: {faults:#?}");
+        for says in [
+            "name \"Test\"",
+            "family \"a:b\"",
+            "summary",
+            "version",
+            "'?'",
+            "parameter p",
+            "data-schema, at the top",
+        ] {
+            assert!(
+                faults.iter().any(|fault| fault.contains(says)),
+                "{says}: {faults:#?}"
+            );
         }
     }
 
     #[test]
     fn a_pattern_that_would_take_the_hosts_memory_is_refused() {
         let mut wrong = stated();
-        wrong.parameters[0].allowed = contract::AllowedValues::Pattern("(((a{100}){100}){100})".into());
+        wrong.parameters[0].allowed =
+            contract::AllowedValues::Pattern("(((a{100}){100}){100})".into());
         assert!(Descriptor::check(&wrong).is_err());
     }
 }

@@ -21,13 +21,15 @@ impl Engine {
     pub fn start(stack: usize) -> anyhow::Result<Self> {
         let engine = wasmtime::Engine::new(&config(stack)).map_err(anyhow::Error::msg)?;
         let weak = engine.weak();
-        std::thread::Builder::new().name("epoch".into()).spawn(move || {
-            loop {
-                std::thread::sleep(TICK);
-                let Some(engine) = weak.upgrade() else { return };
-                engine.increment_epoch();
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("epoch".into())
+            .spawn(move || {
+                loop {
+                    std::thread::sleep(TICK);
+                    let Some(engine) = weak.upgrade() else { return };
+                    engine.increment_epoch();
+                }
+            })?;
         Ok(Self(engine))
     }
 }
@@ -54,6 +56,8 @@ fn config(stack: usize) -> Config {
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(4));
     // Instances have 16 MiB by default; reserving wasmtime's 4 GiB of addresses for each would
     // let a few thousand of them fill the address space.
-    config.memory_reservation(64 << 20).memory_reservation_for_growth(16 << 20);
+    config
+        .memory_reservation(64 << 20)
+        .memory_reservation_for_growth(16 << 20);
     config
 }

@@ -51,7 +51,10 @@ impl std::fmt::Display for FaultKind {
 
 impl Fault {
     pub(super) fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self {
+            kind,
+            detail: detail.into(),
+        }
     }
 
     /// Names what the engine reports. `memory_refused` says whether the guest was denied

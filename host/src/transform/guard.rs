@@ -47,16 +47,24 @@ impl Descriptor {
     /// Lets a publication out as the one frame that all its receivers share, or stops it.
     pub(super) fn admit(&self, publication: &contract::Publication) -> Result<Admitted, Block> {
         let channel: Channel = publication.channel.parse().map_err(|_| Block::Channel)?;
-        self.check_channel(channel.as_pattern()).map_err(|_| Block::Channel)?;
+        self.check_channel(channel.as_pattern())
+            .map_err(|_| Block::Channel)?;
         let data: Value = serde_json::from_str(&publication.data).map_err(|_| Block::Json)?;
         if !self.validator.is_valid(&data) {
             return Err(Block::Schema);
         }
         // Written from what was validated, never from the guest's own text: a name that stands
         // twice in it would show the validator one value and a client another.
-        let message = Message { r#type: &self.message_type, channel: channel.as_str(), data: &data };
+        let message = Message {
+            r#type: &self.message_type,
+            channel: channel.as_str(),
+            data: &data,
+        };
         let text = serde_json::to_string(&message).map_err(|_| Block::Json)?;
-        Ok(Admitted { frame: Frame::text(&text), channel })
+        Ok(Admitted {
+            frame: Frame::text(&text),
+            channel,
+        })
     }
 }
 
@@ -67,7 +75,10 @@ mod tests {
 
     fn admit(channel: &str, data: &str) -> Result<String, Block> {
         let descriptor = Descriptor::check(&stated()).unwrap();
-        let publication = contract::Publication { channel: channel.into(), data: data.into() };
+        let publication = contract::Publication {
+            channel: channel.into(),
+            data: data.into(),
+        };
         let admitted = descriptor.admit(&publication)?;
         Ok(String::from_utf8(admitted.frame.bytes()[2..].to_vec()).unwrap())
     }
@@ -75,19 +86,36 @@ mod tests {
     #[test]
     fn what_was_declared_leaves() {
         let text = admit("ticks:AB:bid", r#" {"price" : "1.5"} "#).unwrap();
-        assert_eq!(text, r#"{"type":"tick","channel":"ticks:AB:bid","data":{"price":"1.5"}}"#);
+        assert_eq!(
+            text,
+            r#"{"type":"tick","channel":"ticks:AB:bid","data":{"price":"1.5"}}"#
+        );
     }
 
     #[test]
     fn what_was_not_declared_does_not() {
         let good = r#"{"price":"1"}"#;
-        for channel in ["other:AB:bid", "ticks:ab:bid", "ticks:AB:mid", "ticks:AB", "ticks:*:bid", "", "ticks:AB:bid:x"] {
+        for channel in [
+            "other:AB:bid",
+            "ticks:ab:bid",
+            "ticks:AB:mid",
+            "ticks:AB",
+            "ticks:*:bid",
+            "",
+            "ticks:AB:bid:x",
+        ] {
             assert_eq!(admit(channel, good), Err(Block::Channel), "{channel}");
         }
         for data in ["", "{", "secret", r#"{"price":"1"}x"#] {
             assert_eq!(admit("ticks:AB:bid", data), Err(Block::Json), "{data}");
         }
-        for data in ["{}", "1", r#"{"price":1}"#, r#"{"price":"1","secret":"2"}"#, r#"{"price":"123456789012345678901"}"#] {
+        for data in [
+            "{}",
+            "1",
+            r#"{"price":1}"#,
+            r#"{"price":"1","secret":"2"}"#,
+            r#"{"price":"123456789012345678901"}"#,
+        ] {
             assert_eq!(admit("ticks:AB:bid", data), Err(Block::Schema), "{data}");
         }
     }

@@ -21,7 +21,13 @@ pub(super) struct GuestLog {
 
 impl GuestLog {
     pub(super) fn new(metrics: TransformMetrics, transform: &str, per_second: u32) -> Self {
-        Self { metrics, transform: transform.into(), per_second, second: Instant::now(), written: 0 }
+        Self {
+            metrics,
+            transform: transform.into(),
+            per_second,
+            second: Instant::now(),
+            written: 0,
+        }
     }
 
     pub(super) fn write(&mut self, level: Level, message: &str) {
@@ -79,7 +85,10 @@ mod tests {
         assert_eq!(escape("a\n\u{1b}[31mb"), "a\\u{a}\\u{1b}[31mb");
         assert_eq!(escape("x\u{202e}y"), "x\\u{202e}y");
         assert_eq!(escape(&"é".repeat(MAX_CHARS)).chars().count(), MAX_CHARS);
-        assert_eq!(escape(&"é".repeat(MAX_CHARS + 1)).chars().count(), MAX_CHARS + 1);
+        assert_eq!(
+            escape(&"é".repeat(MAX_CHARS + 1)).chars().count(),
+            MAX_CHARS + 1
+        );
     }
 
     #[test]
@@ -89,6 +98,12 @@ mod tests {
         for _ in 0..5 {
             log.write(Level::Info, "line");
         }
-        assert_eq!((metrics.log_line("written").get(), metrics.log_line("dropped").get()), (3, 2));
+        assert_eq!(
+            (
+                metrics.log_line("written").get(),
+                metrics.log_line("dropped").get()
+            ),
+            (3, 2)
+        );
     }
 }

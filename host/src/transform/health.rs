@@ -36,7 +36,9 @@ impl Health {
     /// For how much longer the transform is out; `None` when it takes events.
     pub fn out_for(&self, now: Instant) -> Option<Duration> {
         let until = self.state.lock().until?;
-        until.checked_duration_since(now).filter(|left| !left.is_zero())
+        until
+            .checked_duration_since(now)
+            .filter(|left| !left.is_zero())
     }
 
     /// A call ended well. Returns true if that brings the transform back.
@@ -56,7 +58,10 @@ impl Health {
         if out_already || state.in_a_row < self.put_out_after {
             return None;
         }
-        let pause = self.backoff.saturating_mul(1 << state.times_out.min(16)).min(self.max_backoff);
+        let pause = self
+            .backoff
+            .saturating_mul(1 << state.times_out.min(16))
+            .min(self.max_backoff);
         state.times_out += 1;
         state.until = Some(now + pause);
         Some(pause)
@@ -69,7 +74,12 @@ mod tests {
 
     fn health() -> Health {
         let (backoff, max_backoff) = (Duration::from_secs(1), Duration::from_secs(3));
-        Health::new(&Limits { put_out_after: 3, backoff, max_backoff, ..Limits::default() })
+        Health::new(&Limits {
+            put_out_after: 3,
+            backoff,
+            max_backoff,
+            ..Limits::default()
+        })
     }
 
     #[test]

@@ -54,7 +54,10 @@ impl Instance {
         let name = &component.descriptor.name;
         let (mut instance, stated) = Self::configured(&component.prepared, name, metrics)?;
         if component.stated != stated {
-            return Err(Fault::new(FaultKind::Configure, "the descriptor is not the one given before"));
+            return Err(Fault::new(
+                FaultKind::Configure,
+                "the descriptor is not the one given before",
+            ));
         }
         instance.memory_at_start = instance.store.data().budget.memory();
         Ok(instance)
@@ -68,7 +71,10 @@ impl Instance {
     ) -> Result<(Self, contract::Descriptor), Fault> {
         let limits = &prepared.limits;
         let log = GuestLog::new(metrics.clone(), name, limits.log_lines_per_second);
-        let state = HostState { budget: Budget::new(limits), log };
+        let state = HostState {
+            budget: Budget::new(limits),
+            log,
+        };
         let mut store = Store::new(prepared.pre.engine(), state);
         store.limiter(|state| &mut state.budget);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.at_deadline()));
@@ -78,26 +84,48 @@ impl Instance {
             Ok(exports) => exports,
             Err(error) => return Err(fault(&store, &error)),
         };
-        let mut instance = Self { store, exports, calls: 0, memory_at_start: 0 };
+        let mut instance = Self {
+            store,
+            exports,
+            calls: 0,
+            memory_at_start: 0,
+        };
         begin(&mut instance.store);
-        match instance.exports.call_configure(&mut instance.store, &prepared.settings) {
+        match instance
+            .exports
+            .call_configure(&mut instance.store, &prepared.settings)
+        {
             Ok(Ok(stated)) => Ok((instance, stated)),
             Ok(Err(refusal)) => {
                 let refusal: String = refusal.chars().take(500).collect();
-                Err(Fault::new(FaultKind::Configure, refusal.escape_debug().to_string()))
+                Err(Fault::new(
+                    FaultKind::Configure,
+                    refusal.escape_debug().to_string(),
+                ))
             }
             Err(error) => Err(fault(&instance.store, &error)),
         }
     }
 
     /// Passes one event through the component and what it publishes through the guard.
-    pub fn transform(&mut self, component: &Component, event: Event, metrics: &TransformMetrics) -> Result<Outcome, Fault> {
-        let event = contract::Event { channel: event.channel, payload: event.payload };
+    pub fn transform(
+        &mut self,
+        component: &Component,
+        event: Event,
+        metrics: &TransformMetrics,
+    ) -> Result<Outcome, Fault> {
+        let event = contract::Event {
+            channel: event.channel,
+            payload: event.payload,
+        };
         let answer = self.answer(component.limits(), &event, metrics)?;
         Ok(match answer {
-            Ok(publications) => {
-                Outcome::Published(publications.iter().map(|one| component.descriptor.admit(one)).collect())
-            }
+            Ok(publications) => Outcome::Published(
+                publications
+                    .iter()
+                    .map(|one| component.descriptor.admit(one))
+                    .collect(),
+            ),
             Err(rejection) => Outcome::Rejected(reason_label(rejection.reason)),
         })
     }
@@ -116,7 +144,10 @@ impl Instance {
         metrics.seconds.observe(started.elapsed().as_secs_f64());
         let answer = answer.map_err(|error| fault(&self.store, &error))?;
         if let Ok(publications) = &answer {
-            let bytes: usize = publications.iter().map(|one| one.channel.len() + one.data.len()).sum();
+            let bytes: usize = publications
+                .iter()
+                .map(|one| one.channel.len() + one.data.len())
+                .sum();
             if publications.len() > limits.max_publications || bytes > limits.max_output {
                 let detail = format!(
                     "{} publications of {bytes} bytes; allowed are {} of {}",
@@ -142,7 +173,9 @@ impl Instance {
 
 impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Instance").field("calls", &self.calls).finish_non_exhaustive()
+        f.debug_struct("Instance")
+            .field("calls", &self.calls)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,15 @@ use regex_syntax::hir::Look;
 use serde_json::{Map, Value};
 
 /// Keywords that describe and do not decide.
-const NOTES: [&str; 7] = ["$schema", "$comment", "title", "description", "examples", "deprecated", "default"];
+const NOTES: [&str; 7] = [
+    "$schema",
+    "$comment",
+    "title",
+    "description",
+    "examples",
+    "deprecated",
+    "default",
+];
 
 /// Formats that the validator asserts and that bound a string to a short, plain form.
 const FORMATS: [&str; 6] = ["date", "date-time", "time", "duration", "uuid", "ipv4"];
@@ -39,7 +47,10 @@ pub(super) fn compile(schema: &Value) -> Result<jsonschema::Validator, Vec<Strin
 
 fn check(schema: &Value, at: &mut String, depth: usize, faults: &mut Vec<String>) {
     let Value::Object(keywords) = schema else {
-        return faults.push(format!("{}: a schema is an object; `true` would allow anything", place(at)));
+        return faults.push(format!(
+            "{}: a schema is an object; `true` would allow anything",
+            place(at)
+        ));
     };
     if depth > MAX_DEPTH {
         return faults.push(format!("{}: nested deeper than {MAX_DEPTH}", place(at)));
@@ -47,7 +58,9 @@ fn check(schema: &Value, at: &mut String, depth: usize, faults: &mut Vec<String>
     let mut fault = |text: String| faults.push(format!("{}: {text}", place(at)));
     if let Some(decided) = decided_elsewhere(keywords) {
         for unknown in others(keywords, &[decided]) {
-            fault(format!("\"{unknown}\" beside \"{decided}\" is not supported"));
+            fault(format!(
+                "\"{unknown}\" beside \"{decided}\" is not supported"
+            ));
         }
     } else {
         let types = types(keywords);
@@ -60,7 +73,13 @@ fn check(schema: &Value, at: &mut String, depth: usize, faults: &mut Vec<String>
                 "object" => known.extend(object(keywords, &mut fault)),
                 "string" => known.extend(string(keywords, &mut fault)),
                 "array" => known.extend(array(keywords, &mut fault)),
-                "number" | "integer" => known.extend(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]),
+                "number" | "integer" => known.extend([
+                    "minimum",
+                    "maximum",
+                    "exclusiveMinimum",
+                    "exclusiveMaximum",
+                    "multipleOf",
+                ]),
                 "boolean" | "null" => {}
                 other => fault(format!("unknown type \"{other}\"")),
             }
@@ -82,13 +101,21 @@ fn check(schema: &Value, at: &mut String, depth: usize, faults: &mut Vec<String>
                 }
             }
             // `false` allows nothing, which is as closed as can be.
-            ("items", inner) if *inner != Value::Bool(false) => descend(inner, at, &["items"], depth, faults),
+            ("items", inner) if *inner != Value::Bool(false) => {
+                descend(inner, at, &["items"], depth, faults)
+            }
             _ => {}
         }
     }
 }
 
-fn descend(schema: &Value, at: &mut String, steps: &[&str], depth: usize, faults: &mut Vec<String>) {
+fn descend(
+    schema: &Value,
+    at: &mut String,
+    steps: &[&str],
+    depth: usize,
+    faults: &mut Vec<String>,
+) {
     let length = at.len();
     for step in steps {
         at.push('/');
@@ -100,13 +127,18 @@ fn descend(schema: &Value, at: &mut String, steps: &[&str], depth: usize, faults
 
 /// Keywords that say all by themselves: a list of values, one value, or other schemas.
 fn decided_elsewhere(keywords: &Map<String, Value>) -> Option<&'static str> {
-    ["const", "enum", "anyOf", "oneOf"].into_iter().find(|keyword| keywords.contains_key(*keyword))
+    ["const", "enum", "anyOf", "oneOf"]
+        .into_iter()
+        .find(|keyword| keywords.contains_key(*keyword))
 }
 
 fn types(keywords: &Map<String, Value>) -> Vec<&str> {
     match keywords.get("type") {
         Some(Value::String(one)) => vec![one],
-        Some(Value::Array(several)) => several.iter().map(|one| one.as_str().unwrap_or("?")).collect(),
+        Some(Value::Array(several)) => several
+            .iter()
+            .map(|one| one.as_str().unwrap_or("?"))
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -133,15 +165,21 @@ fn object(keywords: &Map<String, Value>, fault: &mut impl FnMut(String)) -> [&'s
 fn string(keywords: &Map<String, Value>, fault: &mut impl FnMut(String)) -> [&'static str; 4] {
     let format = keywords.get("format").and_then(Value::as_str);
     if let Some(format) = format.filter(|format| !FORMATS.contains(format)) {
-        fault(format!("format \"{format}\" is not one of {}", FORMATS.join(", ")));
+        fault(format!(
+            "format \"{format}\" is not one of {}",
+            FORMATS.join(", ")
+        ));
     }
     if let Some(pattern) = keywords.get("pattern")
         && !pattern.as_str().is_some_and(holds_from_start_to_end)
     {
         fault("a \"pattern\" must hold from start to end, ^…$ in each of its alternatives".into());
     }
-    if format.is_none() && !keywords.contains_key("pattern") && !keywords.contains_key("maxLength") {
-        fault("a string needs \"enum\", \"const\", \"format\", \"pattern\" or \"maxLength\"".into());
+    if format.is_none() && !keywords.contains_key("pattern") && !keywords.contains_key("maxLength")
+    {
+        fault(
+            "a string needs \"enum\", \"const\", \"format\", \"pattern\" or \"maxLength\"".into(),
+        );
     }
     ["format", "pattern", "maxLength", "minLength"]
 }
@@ -161,7 +199,13 @@ fn array(keywords: &Map<String, Value>, fault: &mut impl FnMut(String)) -> [&'st
     if !keywords.contains_key("maxItems") {
         fault("an array needs \"maxItems\"".into());
     }
-    ["items", "prefixItems", "maxItems", "minItems", "uniqueItems"]
+    [
+        "items",
+        "prefixItems",
+        "maxItems",
+        "minItems",
+        "uniqueItems",
+    ]
 }
 
 fn place(at: &str) -> &str {
@@ -205,24 +249,67 @@ mod tests {
     fn whatever_could_let_more_out_is_refused_with_its_place() {
         for (pointer, value, says) in [
             ("/additionalProperties", json!(true), "additionalProperties"),
-            ("/properties/a", json!({"type": "string"}), "/properties/a: a string needs"),
-            ("/properties/a", json!({"type": "string", "pattern": "x"}), "start to end"),
-            ("/properties/a", json!({"type": "string", "pattern": "^x|y$"}), "start to end"),
-            ("/properties/a", json!({"type": "string", "pattern": "^x\\$"}), "start to end"),
-            ("/properties/a", json!({"type": "string", "format": "email"}), "format \"email\""),
+            (
+                "/properties/a",
+                json!({"type": "string"}),
+                "/properties/a: a string needs",
+            ),
+            (
+                "/properties/a",
+                json!({"type": "string", "pattern": "x"}),
+                "start to end",
+            ),
+            (
+                "/properties/a",
+                json!({"type": "string", "pattern": "^x|y$"}),
+                "start to end",
+            ),
+            (
+                "/properties/a",
+                json!({"type": "string", "pattern": "^x\\$"}),
+                "start to end",
+            ),
+            (
+                "/properties/a",
+                json!({"type": "string", "format": "email"}),
+                "format \"email\"",
+            ),
             ("/properties/a", json!(true), "`true` would allow anything"),
             ("/properties/a", json!({}), "must say what is allowed"),
-            ("/properties/a", json!({"type": "object", "properties": {}}), "/properties/a: an object needs"),
-            ("/properties/a", json!({"type": "array", "maxItems": 1}), "\"items\""),
-            ("/properties/a", json!({"type": "array", "items": {"type": "string"}, "maxItems": 1}), "/properties/a/items"),
-            ("/properties/a", json!({"$ref": "#/x"}), "\"$ref\" is not supported"),
-            ("/properties/e/anyOf/0", json!({"type": "string"}), "/properties/e/anyOf/0"),
+            (
+                "/properties/a",
+                json!({"type": "object", "properties": {}}),
+                "/properties/a: an object needs",
+            ),
+            (
+                "/properties/a",
+                json!({"type": "array", "maxItems": 1}),
+                "\"items\"",
+            ),
+            (
+                "/properties/a",
+                json!({"type": "array", "items": {"type": "string"}, "maxItems": 1}),
+                "/properties/a/items",
+            ),
+            (
+                "/properties/a",
+                json!({"$ref": "#/x"}),
+                "\"$ref\" is not supported",
+            ),
+            (
+                "/properties/e/anyOf/0",
+                json!({"type": "string"}),
+                "/properties/e/anyOf/0",
+            ),
             ("/type", json!("string"), "\"type\" is \"object\""),
         ] {
             let mut schema = closed();
             *schema.pointer_mut(pointer).unwrap() = value;
             let faults = compile(&schema).unwrap_err();
-            assert!(faults.iter().any(|fault| fault.contains(says)), "{pointer}: {faults:?}");
+            assert!(
+                faults.iter().any(|fault| fault.contains(says)),
+                "{pointer}: {faults:?}"
+            );
         }
         let mut schema = closed();
         schema["patternProperties"] = json!({".*": {"type": "integer"}});

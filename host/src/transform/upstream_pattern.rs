@@ -20,8 +20,12 @@ impl UpstreamPattern {
     pub fn matches(&self, channel: &str) -> bool {
         let mut pieces = self.0.split('*');
         let first = pieces.next().unwrap_or_default();
-        let Some(mut rest) = channel.strip_prefix(first) else { return false };
-        let Some(last) = pieces.next_back() else { return rest.is_empty() };
+        let Some(mut rest) = channel.strip_prefix(first) else {
+            return false;
+        };
+        let Some(last) = pieces.next_back() else {
+            return rest.is_empty();
+        };
         for piece in pieces {
             match rest.find(piece) {
                 Some(at) => rest = &rest[at + piece.len()..],
@@ -39,8 +43,12 @@ impl FromStr for UpstreamPattern {
         if text.is_empty() || text.len() > MAX_BYTES {
             return Err(format!("an upstream pattern has 1 to {MAX_BYTES} bytes"));
         }
-        if text.contains(['?', '[', '\\']) || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err("an upstream pattern knows only '*': no '?', '[', '\\' or white space".into());
+        if text.contains(['?', '[', '\\'])
+            || text.chars().any(|c| c.is_control() || c.is_whitespace())
+        {
+            return Err(
+                "an upstream pattern knows only '*': no '?', '[', '\\' or white space".into(),
+            );
         }
         Ok(Self(text.to_owned()))
     }

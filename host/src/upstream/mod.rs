@@ -20,20 +20,34 @@ pub struct Status {
 enum State {
     Subscribed,
     /// Since when, and why. `outage` is false until the first subscription.
-    Lost { since: Instant, reason: String, outage: bool },
+    Lost {
+        since: Instant,
+        reason: String,
+        outage: bool,
+    },
 }
 
 impl Status {
     pub fn new(metrics: Metrics) -> Self {
-        let state = State::Lost { since: Instant::now(), reason: "not connected yet".into(), outage: false };
-        Self { state: Mutex::new(state), metrics }
+        let state = State::Lost {
+            since: Instant::now(),
+            reason: "not connected yet".into(),
+            outage: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            metrics,
+        }
     }
 
     /// Why no events can be expected now; `None` when all is well.
     pub fn problem(&self) -> Option<String> {
         match &*self.state.lock() {
             State::Subscribed => None,
-            State::Lost { since, reason, .. } => Some(format!("not subscribed for {} s: {reason}", since.elapsed().as_secs())),
+            State::Lost { since, reason, .. } => Some(format!(
+                "not subscribed for {} s: {reason}",
+                since.elapsed().as_secs()
+            )),
         }
     }
 
@@ -42,7 +56,11 @@ impl Status {
         let mut state = self.state.lock();
         match &*state {
             State::Subscribed => return,
-            State::Lost { since, outage: true, .. } => {
+            State::Lost {
+                since,
+                outage: true,
+                ..
+            } => {
                 tracing::info!(after = ?since.elapsed(), "upstream is back; events of the meantime are lost");
             }
             State::Lost { .. } => tracing::info!("subscribed upstream"),
@@ -60,7 +78,11 @@ impl Status {
                 tracing::error!(reason = why, "upstream is lost; clients stay connected");
                 self.metrics.upstream_outages.inc();
                 self.metrics.upstream_connected.set(0);
-                *state = State::Lost { since: Instant::now(), reason: why.into(), outage: true };
+                *state = State::Lost {
+                    since: Instant::now(),
+                    reason: why.into(),
+                    outage: true,
+                };
             }
             State::Lost { reason, outage, .. } => {
                 if reason != why && !*outage {
@@ -89,6 +111,12 @@ mod tests {
         }
         assert!(status.problem().unwrap().contains("closed"));
         status.subscribed();
-        assert_eq!((metrics.upstream_outages.get(), metrics.upstream_connected.get()), (1, 1));
+        assert_eq!(
+            (
+                metrics.upstream_outages.get(),
+                metrics.upstream_connected.get()
+            ),
+            (1, 1)
+        );
     }
 }

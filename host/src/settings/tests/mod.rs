@@ -306,7 +306,6 @@ fn what_is_not_toml_is_told_with_its_line() {
 #[test]
 fn every_row_of_the_table_is_whole() {
     let rows = table();
-    assert_eq!(rows.len(), 26);
     for row in rows {
         let field = row.key.replace('-', "_");
         assert!(

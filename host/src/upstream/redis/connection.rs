@@ -11,7 +11,10 @@ use anyhow::Context as _;
 use futures_util::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSubSink};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind, Value};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    PushKind, Value,
+};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -35,7 +38,10 @@ pub(super) struct Connection {
 
 enum Link {
     Resp3(MultiplexedConnection),
-    Resp2 { _sink: PubSubSink, _pump: AbortOnDropHandle<()> },
+    Resp2 {
+        _sink: PubSubSink,
+        _pump: AbortOnDropHandle<()>,
+    },
 }
 
 /// Where messages of the connection end up.
@@ -48,19 +54,42 @@ struct Inbox {
 }
 
 pub(super) fn client(config: &Config) -> anyhow::Result<Client> {
-    let info = config.url.expose().into_connection_info().map_err(|error| anyhow::anyhow!("redis-url: {error}"))?;
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5)).with_retries(3);
-    let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(USER_TIMEOUT);
+    let info = config
+        .url
+        .expose()
+        .into_connection_info()
+        .map_err(|error| anyhow::anyhow!("redis-url: {error}"))?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(10))
+        .with_interval(Duration::from_secs(5))
+        .with_retries(3);
+    let tcp = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(keepalive)
+        .set_user_timeout(USER_TIMEOUT);
     let info = with_protocol(&info.set_tcp_settings(tcp), ProtocolVersion::RESP3);
-    let Some(path) = &config.ca_file else { return Ok(Client::open(info)?) };
+    let Some(path) = &config.ca_file else {
+        return Ok(Client::open(info)?);
+    };
     let pem = std::fs::read(path).with_context(|| format!("redis-ca-file {}", path.display()))?;
-    Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem) })
-        .with_context(|| format!("redis-ca-file {}", path.display()))
+    Client::build_with_tls(
+        info,
+        TlsCertificates {
+            client_tls: None,
+            root_cert: Some(pem),
+        },
+    )
+    .with_context(|| format!("redis-ca-file {}", path.display()))
 }
 
 impl Connection {
     /// Connects, subscribes, and sees the subscriptions confirmed.
-    pub(super) async fn open(client: &Client, config: &Config, probe: &mut Probe, intake: &Arc<Intake>) -> Result<Self, Lost> {
+    pub(super) async fn open(
+        client: &Client,
+        config: &Config,
+        probe: &mut Probe,
+        intake: &Arc<Intake>,
+    ) -> Result<Self, Lost> {
         let (back, probe_back) = watch::channel(String::new());
         let inbox = Arc::new(Inbox {
             intake: intake.clone(),
@@ -69,16 +98,28 @@ impl Connection {
             probe_back: back,
             closed: Notify::new(),
         });
-        let patterns: Vec<&str> = config.patterns.iter().map(UpstreamPattern::as_str).collect();
+        let patterns: Vec<&str> = config
+            .patterns
+            .iter()
+            .map(UpstreamPattern::as_str)
+            .collect();
         let opening = async {
             match resp3(client, &patterns, probe, inbox.clone()).await {
-                Err(error) if is_resp2_only(&error) => resp2(client, &patterns, probe, &inbox).await,
+                Err(error) if is_resp2_only(&error) => {
+                    resp2(client, &patterns, probe, &inbox).await
+                }
                 opened => opened,
             }
         };
         let opened = tokio::time::timeout(3 * PATIENCE, opening).await;
         let (link, probes) = opened.map_err(|_| Lost::Timeout(3 * PATIENCE))??;
-        Ok(Self { link, client: client.clone(), inbox, probe_back, probes })
+        Ok(Self {
+            link,
+            client: client.clone(),
+            inbox,
+            probe_back,
+            probes,
+        })
     }
 
     /// Returns when the subscription is lost.
@@ -91,7 +132,9 @@ impl Connection {
     }
 
     async fn keep_probing(&mut self, probe: &mut Probe) -> Lost {
-        let Some(interval) = probe.interval.filter(|_| self.probes) else { return std::future::pending().await };
+        let Some(interval) = probe.interval.filter(|_| self.probes) else {
+            return std::future::pending().await;
+        };
         loop {
             if let Err(error) = self.publish(&probe.channel.clone(), probe.next()).await {
                 if error.code() != Some("NOPERM") {
@@ -114,19 +157,28 @@ impl Connection {
             Link::Resp3(connection) => publish.exec_async(connection).await,
             Link::Resp2 { .. } => {
                 let resp2 = at_resp2(&self.client)?;
-                let mut connection = resp2.get_multiplexed_async_connection_with_config(&patience()).await?;
+                let mut connection = resp2
+                    .get_multiplexed_async_connection_with_config(&patience())
+                    .await?;
                 publish.exec_async(&mut connection).await
             }
         }
     }
 }
 
-async fn resp3(client: &Client, patterns: &[&str], probe: &mut Probe, inbox: Arc<Inbox>) -> redis::RedisResult<(Link, bool)> {
+async fn resp3(
+    client: &Client,
+    patterns: &[&str],
+    probe: &mut Probe,
+    inbox: Arc<Inbox>,
+) -> redis::RedisResult<(Link, bool)> {
     let config = patience().set_push_sender(move |push: PushInfo| {
         inbox.receive(push);
         Ok::<(), redis::aio::SendError>(())
     });
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?;
     connection.psubscribe(patterns).await?;
     let probes = match probe.interval {
         Some(_) => allowed(connection.subscribe(&probe.channel).await, probe)?,
@@ -135,13 +187,22 @@ async fn resp3(client: &Client, patterns: &[&str], probe: &mut Probe, inbox: Arc
     Ok((Link::Resp3(connection), probes))
 }
 
-async fn resp2(client: &Client, patterns: &[&str], probe: &mut Probe, inbox: &Arc<Inbox>) -> redis::RedisResult<(Link, bool)> {
+async fn resp2(
+    client: &Client,
+    patterns: &[&str],
+    probe: &mut Probe,
+    inbox: &Arc<Inbox>,
+) -> redis::RedisResult<(Link, bool)> {
     let (mut sink, mut messages) = at_resp2(client)?.get_async_pubsub().await?.split();
     let inbox = inbox.clone();
     let pump = tokio::spawn(async move {
         while let Some(message) = messages.next().await {
             let pattern = message.get_pattern::<Option<String>>().unwrap_or_default();
-            inbox.message(pattern.as_deref(), message.get_channel_name().to_owned(), message.get_payload_bytes().to_vec());
+            inbox.message(
+                pattern.as_deref(),
+                message.get_channel_name().to_owned(),
+                message.get_payload_bytes().to_vec(),
+            );
         }
         inbox.closed.notify_one();
     });
@@ -150,13 +211,28 @@ async fn resp2(client: &Client, patterns: &[&str], probe: &mut Probe, inbox: &Ar
         Some(_) => allowed(sink.subscribe(&probe.channel).await, probe)?,
         None => false,
     };
-    Ok((Link::Resp2 { _sink: sink, _pump: AbortOnDropHandle::new(pump) }, probes))
+    Ok((
+        Link::Resp2 {
+            _sink: sink,
+            _pump: AbortOnDropHandle::new(pump),
+        },
+        probes,
+    ))
 }
 
 impl Inbox {
     fn receive(&self, push: PushInfo) {
         match (push.kind, <[Value; 3]>::try_from(push.data)) {
-            (PushKind::PMessage, Ok([Value::BulkString(pattern), channel, Value::BulkString(payload)])) => {
+            (
+                PushKind::PMessage,
+                Ok(
+                    [
+                        Value::BulkString(pattern),
+                        channel,
+                        Value::BulkString(payload),
+                    ],
+                ),
+            ) => {
                 let pattern = String::from_utf8_lossy(&pattern);
                 self.message(Some(&pattern), text(channel), payload);
             }
@@ -174,7 +250,8 @@ impl Inbox {
     fn message(&self, pattern: Option<&str>, channel: String, payload: Vec<u8>) {
         match pattern {
             None if channel == self.probe_channel => {
-                self.probe_back.send_replace(String::from_utf8_lossy(&payload).into_owned());
+                self.probe_back
+                    .send_replace(String::from_utf8_lossy(&payload).into_owned());
             }
             None => {}
             Some(pattern) => {
@@ -189,9 +266,8 @@ impl Inbox {
 
 fn text(value: Value) -> String {
     match value {
-        Value::BulkString(bytes) => {
-            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-        }
+        Value::BulkString(bytes) => String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
         Value::SimpleString(text) => text,
         _ => String::new(),
     }
@@ -215,7 +291,10 @@ fn is_resp2_only(error: &redis::RedisError) -> bool {
 }
 
 fn at_resp2(client: &Client) -> redis::RedisResult<Client> {
-    Client::open(with_protocol(client.get_connection_info(), ProtocolVersion::RESP2))
+    Client::open(with_protocol(
+        client.get_connection_info(),
+        ProtocolVersion::RESP2,
+    ))
 }
 
 fn with_protocol(info: &ConnectionInfo, protocol: ProtocolVersion) -> ConnectionInfo {
@@ -224,5 +303,7 @@ fn with_protocol(info: &ConnectionInfo, protocol: ProtocolVersion) -> Connection
 }
 
 fn patience() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE))
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE))
 }

@@ -60,8 +60,11 @@ pub fn client(config: &Config) -> anyhow::Result<Client> {
 
 /// Subscribes, and does so again whenever the subscription is lost.
 pub async fn run(config: Config, client: Client, intake: Arc<Intake>, status: Arc<Status>) {
-    let pauses =
-        ExponentialBuilder::default().with_min_delay(MIN_PAUSE).with_max_delay(MAX_PAUSE).with_jitter().without_max_times();
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(MIN_PAUSE)
+        .with_max_delay(MAX_PAUSE)
+        .with_jitter()
+        .without_max_times();
     let mut probe = Probe::new(&config);
     loop {
         let mut pause = pauses.build();

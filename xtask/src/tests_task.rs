@@ -1,2 +1,0 @@
-//! thin
-pub(crate) fn run(_filters: &[&str]) -> anyhow::Result<()> { Ok(()) }
