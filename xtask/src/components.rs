@@ -52,9 +52,14 @@ pub(crate) fn build(out: &Path) -> Result<()> {
     heading("Wrapping them as components");
     fs::create_dir_all(out).with_context(|| format!("could not make {}", out.display()))?;
     for guest in GUESTS {
-        let module = target.join(TARGET).join("release").join(format!("{guest}.wasm"));
+        let module = target
+            .join(TARGET)
+            .join("release")
+            .join(format!("{guest}.wasm"));
         let component = wrap(&module).with_context(|| format!("guest `{guest}`"))?;
-        prefixes.check(&component).with_context(|| format!("guest `{guest}`"))?;
+        prefixes
+            .check(&component)
+            .with_context(|| format!("guest `{guest}`"))?;
         let path = out.join(format!("{guest}.wasm"));
         fs::write(&path, &component)
             .with_context(|| format!("could not write {}", path.display()))?;
@@ -89,7 +94,10 @@ impl Prefixes {
         let mut prefixes = vec![
             (crate::root(), "/tidegate".to_owned()),
             // The name that the compiled standard library has for its own sources.
-            (toolchain::library_source(&sysroot), format!("/rustc/{commit}")),
+            (
+                toolchain::library_source(&sysroot),
+                format!("/rustc/{commit}"),
+            ),
         ];
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let cargo_home = std::env::var_os("CARGO_HOME")
@@ -97,7 +105,9 @@ impl Prefixes {
             .or_else(|| Some(home.as_ref()?.join(".cargo")));
         if let Some(folder) = cargo_home {
             // Named after the registry that a machine takes its crates from.
-            let registries = fs::read_dir(folder.join("registry/src")).into_iter().flatten();
+            let registries = fs::read_dir(folder.join("registry/src"))
+                .into_iter()
+                .flatten();
             let registries = registries.flatten().map(|entry| entry.path());
             prefixes.push((folder, "/cargo".to_owned()));
             prefixes.extend(registries.map(|path| (path, "/cargo".to_owned())));

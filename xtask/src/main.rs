@@ -7,7 +7,7 @@ mod apt;
 mod components;
 mod sources;
 mod step;
-mod tests_task;
+mod test;
 mod toolchain;
 
 use std::path::{Path, PathBuf};
@@ -32,8 +32,8 @@ fn main() -> ExitCode {
         }
         ["transforms"] => components::build(&components::dist()),
         ["transforms", "--out", folder] => components::build(Path::new(folder)),
-        ["test"] => tests_task::run(&[]),
-        ["test", "--", filters @ ..] => tests_task::run(filters),
+        ["test"] => test::run(&[]),
+        ["test", "--", filters @ ..] => test::run(filters),
         other => Err(anyhow::anyhow!(
             "no such task: {}\n\n{HELP}",
             other.join(" ")

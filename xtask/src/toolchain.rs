@@ -58,7 +58,11 @@ pub(crate) fn library_source(sysroot: &Path) -> PathBuf {
 }
 
 fn has_compiled(sysroot: &Path) -> bool {
-    sysroot.join("lib/rustlib").join(TARGET).join("lib").is_dir()
+    sysroot
+        .join("lib/rustlib")
+        .join(TARGET)
+        .join("lib")
+        .is_dir()
 }
 
 fn fetch_source(place: &Path) -> Result<()> {
@@ -73,9 +77,10 @@ fn fetch_source(place: &Path) -> Result<()> {
         "no standard library for WebAssembly: neither `rustup target add \
          wasm32-unknown-unknown` nor Debian's rust-src worked; install either by hand",
     )?;
-    let library = unpacked.path().join(format!("usr/src/rustc-{version}/library"));
-    fs::create_dir_all(place)
-        .with_context(|| format!("could not make {}", place.display()))?;
+    let library = unpacked
+        .path()
+        .join(format!("usr/src/rustc-{version}/library"));
+    fs::create_dir_all(place).with_context(|| format!("could not make {}", place.display()))?;
     // Only the library: the compiler's own source in that package is ten times as much.
     step::run(Command::new("cp").arg("-r").arg(library).arg(place))
 }
