@@ -114,11 +114,11 @@ fn operation(action: &str, summary: &str, messages: &[String]) -> Value {
     })
 }
 
-fn message(summary: &str, payload: Value) -> Value {
+fn message(summary: &str, payload: &Value) -> Value {
     json!({ "summary": summary, "payload": payload })
 }
 
-fn object(properties: Value, required: &[&str]) -> Value {
+fn object(properties: &Value, required: &[&str]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
@@ -134,32 +134,32 @@ fn requests() -> Map<String, Value> {
     let with_channels = |action: &str| {
         let properties =
             json!({ "action": { "const": action }, "channels": channels(), "id": id() });
-        object(properties, &["action", "channels"])
+        object(&properties, &["action", "channels"])
     };
     let ping = object(
-        json!({ "action": { "const": "ping" }, "id": id() }),
+        &json!({ "action": { "const": "ping" }, "id": id() }),
         &["action"],
     );
     Map::from_iter([
         (
             "subscribe".to_owned(),
-            message("Ask for channels.", with_channels("subscribe")),
+            message("Ask for channels.", &with_channels("subscribe")),
         ),
         (
             "unsubscribe".to_owned(),
-            message("Ask for channels no more.", with_channels("unsubscribe")),
+            message("Ask for channels no more.", &with_channels("unsubscribe")),
         ),
-        ("ping".to_owned(), message("Ask for a pong.", ping)),
+        ("ping".to_owned(), message("Ask for a pong.", &ping)),
     ])
 }
 
 fn answers() -> Map<String, Value> {
     let with_channels = |kind: &str| {
         let properties = json!({ "type": { "const": kind }, "channels": channels(), "id": id() });
-        object(properties, &["type", "channels"])
+        object(&properties, &["type", "channels"])
     };
     let pong = object(
-        json!({ "type": { "const": "pong" }, "id": id() }),
+        &json!({ "type": { "const": "pong" }, "id": id() }),
         &["type"],
     );
     let codes = [
@@ -182,22 +182,22 @@ fn answers() -> Map<String, Value> {
             "subscribed".to_owned(),
             message(
                 "The channels that are subscribed now.",
-                with_channels("subscribed"),
+                &with_channels("subscribed"),
             ),
         ),
         (
             "unsubscribed".to_owned(),
             message(
                 "The channels that are subscribed no more.",
-                with_channels("unsubscribed"),
+                &with_channels("unsubscribed"),
             ),
         ),
-        ("pong".to_owned(), message("The answer to a ping.", pong)),
+        ("pong".to_owned(), message("The answer to a ping.", &pong)),
         (
             "error".to_owned(),
             message(
                 "Why a request was not followed. The session goes on.",
-                object(error, &["type", "code", "message"]),
+                &object(&error, &["type", "code", "message"]),
             ),
         ),
     ])
@@ -209,9 +209,9 @@ fn family_message(descriptor: &Descriptor) -> Value {
         "channel": { "type": "string", "pattern": channel_pattern(descriptor), "description": descriptor.channel_form() },
         "data": descriptor.data_schema,
     });
-    let mut payload = object(properties, &["type", "channel", "data"]);
+    let mut payload = object(&properties, &["type", "channel", "data"]);
     payload["additionalProperties"] = false.into();
-    message(&descriptor.summary, payload)
+    message(&descriptor.summary, &payload)
 }
 
 fn channel_pattern(descriptor: &Descriptor) -> String {

@@ -30,7 +30,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 pub use self::close::CloseReason;
 use self::inbound::Inbound;
-use self::protocol::{Action, ClientError, ErrorCode};
+use self::protocol::{Action, ClientError, ErrorCode, Id};
 use self::rate::{Bucket, Verdict};
 pub use self::roster::Roster;
 use self::subscriptions::Subscriptions;
@@ -263,7 +263,7 @@ impl Session<'_> {
             Ok(request) => request,
             Err(error) => return self.fail(&error),
         };
-        let id = request.id.as_ref();
+        let id = &request.id;
         match request.action {
             Action::Ping => self.reply(&protocol::pong(id)),
             Action::Subscribe(channels) => {
@@ -329,9 +329,9 @@ impl Session<'_> {
     /// Ends the subscriptions that the key's rights no longer cover, and says which.
     fn narrow(&mut self, grant: &Grant) {
         let lost = self.subscriptions.retain(|pattern| grant.allows(pattern));
-        self.confirm("unsubscribed", &lost, None);
+        self.confirm("unsubscribed", &lost, &None);
         for pattern in &lost {
-            self.fail(&forbidden().about(pattern.as_str(), None));
+            self.fail(&forbidden().about(pattern.as_str(), &None));
         }
     }
 
@@ -347,7 +347,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn confirm(&self, kind: &'static str, channels: &[Pattern], id: Option<&serde_json::Value>) {
+    fn confirm(&self, kind: &'static str, channels: &[Pattern], id: &Id) {
         if !channels.is_empty() {
             let names: Vec<&str> = channels.iter().map(Pattern::as_str).collect();
             self.reply(&protocol::confirmation(kind, &names, id));

@@ -13,10 +13,14 @@ const MAX_ID_BYTES: usize = 64;
 /// The longest piece of a client's own text that an answer repeats, in characters.
 const MAX_ECHO_CHARS: usize = 160;
 
+/// What a client chose to recognise its answers by. Boxed: it is seldom there, and errors
+/// carry it along.
+pub(super) type Id = Option<Box<Value>>;
+
 /// A request of a client, with the `id` that its answers repeat.
 #[derive(Debug, PartialEq)]
 pub(super) struct Request {
-    pub(super) id: Option<Value>,
+    pub(super) id: Id,
     pub(super) action: Action,
 }
 
@@ -57,7 +61,7 @@ pub(super) struct ClientError {
     pub(super) code: ErrorCode,
     pub(super) message: String,
     pub(super) channel: Option<String>,
-    pub(super) id: Option<Value>,
+    pub(super) id: Id,
 }
 
 impl ClientError {
@@ -70,9 +74,9 @@ impl ClientError {
         }
     }
 
-    pub(super) fn about(mut self, channel: &str, id: Option<&Value>) -> Self {
+    pub(super) fn about(mut self, channel: &str, id: &Id) -> Self {
         self.channel = Some(channel.chars().take(MAX_ECHO_CHARS).collect());
-        self.id = id.cloned();
+        self.id.clone_from(id);
         self
     }
 
@@ -82,27 +86,23 @@ impl ClientError {
         if let Some(channel) = &self.channel {
             body["channel"] = channel.as_str().into();
         }
-        answer(body, self.id.as_ref())
+        answer(body, &self.id)
     }
 }
 
 /// `subscribed` or `unsubscribed` with the channels concerned.
-pub(super) fn confirmation(
-    kind: &'static str,
-    channels: &[impl AsRef<str>],
-    id: Option<&Value>,
-) -> Frame {
+pub(super) fn confirmation(kind: &'static str, channels: &[impl AsRef<str>], id: &Id) -> Frame {
     let channels: Vec<&str> = channels.iter().map(AsRef::as_ref).collect();
     answer(json!({ "type": kind, "channels": channels }), id)
 }
 
-pub(super) fn pong(id: Option<&Value>) -> Frame {
+pub(super) fn pong(id: &Id) -> Frame {
     answer(json!({ "type": "pong" }), id)
 }
 
-fn answer(mut body: Value, id: Option<&Value>) -> Frame {
+fn answer(mut body: Value, id: &Id) -> Frame {
     if let Some(id) = id {
-        body["id"] = id.clone();
+        body["id"] = Value::clone(id);
     }
     Frame::text(&body.to_string())
 }
@@ -127,14 +127,14 @@ pub(super) fn parse(text: &str, max_channels: usize) -> Result<Request, ClientEr
     }
 }
 
-fn invalid(message: impl Into<String>, id: Option<Value>) -> ClientError {
+fn invalid(message: impl Into<String>, id: Id) -> ClientError {
     ClientError {
         id,
         ..ClientError::new(ErrorCode::InvalidMessage, message)
     }
 }
 
-fn take_id(message: &mut Map<String, Value>) -> Result<Option<Value>, ClientError> {
+fn take_id(message: &mut Map<String, Value>) -> Result<Id, ClientError> {
     let Some(id) = message.remove("id") else {
         return Ok(None);
     };
@@ -144,7 +144,7 @@ fn take_id(message: &mut Map<String, Value>) -> Result<Option<Value>, ClientErro
         _ => false,
     };
     if usable {
-        Ok(Some(id))
+        Ok(Some(Box::new(id)))
     } else {
         Err(invalid(
             format!("\"id\" is an integer or a string of at most {MAX_ID_BYTES} bytes"),
@@ -185,7 +185,7 @@ mod tests {
             20,
         )
         .unwrap();
-        assert_eq!(request.id, Some("r1".into()));
+        assert_eq!(request.id, Some(Box::new("r1".into())));
         assert_eq!(
             request.action,
             Action::Subscribe(vec!["a:b".into(), "a:*".into()])
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(
             parse(r#"{"action":"ping","id":7}"#, 20).unwrap(),
             Request {
-                id: Some(7.into()),
+                id: Some(Box::new(7.into())),
                 action: Action::Ping
             }
         );
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_long_channel_is_not_echoed_whole() {
         let error =
-            ClientError::new(ErrorCode::InvalidChannel, "x").about(&"é".repeat(10_000), None);
+            ClientError::new(ErrorCode::InvalidChannel, "x").about(&"é".repeat(10_000), &None);
         assert!(error.frame().bytes().len() < 500);
     }
 }

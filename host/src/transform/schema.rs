@@ -144,11 +144,13 @@ fn types(keywords: &Map<String, Value>) -> Vec<&str> {
 }
 
 fn others<'a>(keywords: &'a Map<String, Value>, known: &[&str]) -> Vec<&'a str> {
-    let beside_enum = known.iter().any(|k| matches!(*k, "enum" | "const"));
+    // A type beside a list of values narrows it further.
+    let values_listed = known.iter().any(|k| matches!(*k, "enum" | "const"));
+    let fine = |k: &str| known.contains(&k) || NOTES.contains(&k) || (values_listed && k == "type");
     keywords
         .keys()
         .map(String::as_str)
-        .filter(|k| !known.contains(k) && !NOTES.contains(k) && !(beside_enum && *k == "type"))
+        .filter(|k| !fine(k))
         .collect()
 }
 
@@ -171,7 +173,9 @@ fn string(keywords: &Map<String, Value>, fault: &mut impl FnMut(String)) -> [&'s
         ));
     }
     if let Some(pattern) = keywords.get("pattern")
-        && !pattern.as_str().is_some_and(holds_from_start_to_end)
+        && pattern
+            .as_str()
+            .is_none_or(|pattern| !holds_from_start_to_end(pattern))
     {
         fault("a \"pattern\" must hold from start to end, ^…$ in each of its alternatives".into());
     }
