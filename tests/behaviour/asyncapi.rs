@@ -118,9 +118,6 @@ async fn what_clients_receive_is_as_the_document_says() {
         assert_eq!(names.len(), 1, "{message} is described by {names:?}");
         assert!(!seen.contains(&names[0]), "{names:?} twice");
         seen.extend(names);
-        let mut more = message.clone();
-        more["macdV"] = json!(1);
-        assert_eq!(fitting(&document, &more), Vec::<String>::new(), "{more}");
         if message["data"].is_object() {
             let mut more = message.clone();
             more["data"]["macdV"] = json!(1);

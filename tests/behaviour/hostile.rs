@@ -237,10 +237,27 @@ async fn data_that_was_not_declared_is_blocked() {
 }
 
 #[tokio::test]
-async fn text_that_readers_could_take_for_different_things_is_blocked() {
-    is_blocked("ticks:ABC", r#"{"price":"secret","price":"1.5"}"#).await;
+async fn what_is_no_json_is_blocked() {
     is_blocked("ticks:ABC", r#"{"price":"1.5"} {"x":1}"#).await;
     is_blocked("ticks:ABC", r#"{"price":"1.5""#).await;
+    is_blocked("ticks:ABC", "").await;
+}
+
+#[tokio::test]
+async fn of_a_name_that_stands_twice_only_what_was_checked_leaves() {
+    let twice = r#"{"price":{"secret":1},"price":"1.5"}"#;
+    let fields = format!(
+        r#"(data (i32.const 1024) "ticks:ABC") (data (i32.const 1600) "{}")"#,
+        twice.escape_default()
+    );
+    let publish = format!(
+        "(return (call $publish (i32.const 1024) (i32.const 9) (i32.const 1600) (i32.const {})))",
+        twice.len()
+    );
+    let mut stage = Stage::with(&Guest::ticks().fields(&fields).when_bad(&publish)).await;
+    stage.tick("XX").await;
+    let expected = r#"{"type":"tick","channel":"ticks:ABC","data":{"price":"1.5"}}"#;
+    assert_eq!(stage.ticks.next_text().await, expected);
 }
 
 #[tokio::test]
@@ -328,6 +345,7 @@ async fn an_instance_is_replaced_after_its_calls() {
     let mut stage = Stage::set(&guest, |transform| transform.set("max-calls", "5")).await;
     for _ in 0..40 {
         stage.tick("XX").await;
+        stage.ticks.next_json().await;
     }
     stage.ticks_flow().await;
     let labels = [("transform", "ticks")];

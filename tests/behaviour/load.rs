@@ -13,6 +13,7 @@ async fn a_burst_beyond_the_queue_drops_the_oldest_and_memory_stays_bounded() {
         .await;
     let tidegate = Tidegate::on(&redis)
         .setting("lane-queue-size", "256KiB")
+        .setting("max-event-size", "128KiB")
         .setting("skip-above", "32MiB")
         .setting("cut-above", "64MiB")
         .start()

@@ -77,7 +77,7 @@ async fn a_value_that_is_wrong_is_named_with_its_place() {
         ("listen", "here"),
         ("listen", "127.0.0.1"),
         ("redis-url", "http://127.0.0.1"),
-        ("max-connections", "-1"),
+        ("max-connections", "many"),
         ("log-format", "xml"),
     ] {
         refused(setup().setting(name, value), &[name]).await;

@@ -50,6 +50,8 @@ async fn redis_over_tls_is_reached_and_its_certificate_is_checked() {
     let (url, authority) = redis.tls_url();
     let trusting = Setup::new(&url).env("SSL_CERT_FILE", &authority.to_string_lossy());
     works(&redis, trusting).await;
+    let named = Setup::new(&url).setting("redis-ca-file", &authority.to_string_lossy());
+    works(&redis, named).await;
     let wary = Setup::new(&url).not_ready().start().await;
     tokio::time::sleep(tidegate_tests::secs(2)).await;
     assert_eq!(
@@ -138,13 +140,7 @@ async fn without_a_probe_nothing_is_published() {
         .await;
     assert_eq!(redis.publish("tidegate:probe", "x").await, 0);
     let all = redis.ask(&["CLIENT", "LIST"]).await.text();
-    assert_eq!(
-        all.lines()
-            .filter(|line| line.contains("cmd=publish"))
-            .count(),
-        1,
-        "{all}"
-    );
+    assert!(!all.contains("cmd=publish"), "{all}");
     drop(tidegate);
 }
 

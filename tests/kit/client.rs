@@ -205,10 +205,16 @@ impl Client {
 
     /// The next text frame, whatever is in it.
     pub async fn next_text(&mut self) -> String {
+        let text = self.text_within(PATIENCE).await;
+        text.expect("a message was expected")
+    }
+
+    /// The same where it may be that nothing comes.
+    pub async fn text_within(&mut self, within: Duration) -> Option<String> {
         loop {
-            match self.frame(PATIENCE).await {
-                Some(Ok(Message::Text(text))) => return text.as_str().to_owned(),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            match self.frame(within).await? {
+                Ok(Message::Text(text)) => return Some(text.as_str().to_owned()),
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
                 other => panic!("a message was expected, not {other:?}"),
             }
         }

@@ -59,19 +59,35 @@ pub async fn try_get(
     exchange(address, request.as_bytes()).await
 }
 
-/// Sends `request` and reads until the other side closes.
+/// Sends `request` and reads one answer, by its length or to the end.
 pub async fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request).await?;
     let mut bytes = Vec::new();
-    let reading = timeout(Duration::from_secs(10), stream.read_to_end(&mut bytes)).await;
-    match reading {
-        Ok(Ok(_)) => {}
+    let reading = async {
+        while stream.read_buf(&mut bytes).await? > 0 {
+            if is_complete(&bytes) {
+                break;
+            }
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    match timeout(Duration::from_secs(10), reading).await {
         Ok(Err(error)) if bytes.is_empty() => return Err(error),
-        Ok(Err(_)) => {}
+        Ok(_) => {}
         Err(_) => return Err(std::io::ErrorKind::TimedOut.into()),
     }
     Response::parse(&bytes).ok_or_else(|| std::io::Error::other("not an HTTP answer"))
+}
+
+/// Whether the body is as long as the head announced.
+fn is_complete(bytes: &[u8]) -> bool {
+    let length = Response::parse(bytes).and_then(|response| {
+        let announced: usize = response.header("content-length")?.parse().ok()?;
+        let head = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
+        Some(bytes.len() >= head + 4 + announced)
+    });
+    length.unwrap_or(false)
 }
 
 /// The headers of a well-formed upgrade, without the first line.

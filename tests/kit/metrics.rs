@@ -15,7 +15,8 @@ impl Metrics {
 
     /// The sum over all series of `name` that carry these labels; zero if there is none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.series(name, labels).sum()
+        self.series(name, labels)
+            .fold(0.0, |sum, value| sum + value)
     }
 
     /// Whether there is a series of this name at all.
