@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
-use tidegate_tests::{Client, Record, Redis, Setup, Tidegate, millis, secs};
+use tidegate_tests::raw::frame;
+use tidegate_tests::{Client, Raw, Record, Redis, Setup, Tidegate, millis, secs};
 
 const BATCH: usize = 50;
 
@@ -159,6 +160,28 @@ async fn a_client_that_comes_back_in_time_goes_on_and_lost_only_what_was_skipped
     assert!(numbers.is_sorted_by(|a, b| a < b), "out of order or twice");
     assert_eq!(numbers.len() + skipped as usize, tide.sent);
     assert_eq!(tidegate.metric("tidegate_cuts_total", &[]).await, 0.0);
+    tide.assert_nothing_lost();
+}
+
+#[tokio::test]
+async fn a_client_that_only_sips_and_stays_behind_is_cut_too() {
+    let redis = Redis::start().await;
+    let tidegate = impatient(&redis).start().await;
+    let how = tidegate.connect().receive_buffer(4096);
+    let mut sipping = Raw::upgrade(&how, tidegate.key()).await;
+    let request = br#"{"action":"subscribe","channels":["candles:*:*"]}"#;
+    sipping.write(&frame(0x81, request)).await;
+    let mut tide = Tide::new(&redis, &tidegate).await;
+    tide.until_moved(&tidegate, "tidegate_skips_total").await;
+    let behind = Instant::now();
+    while tidegate.metric("tidegate_connections", &[]).await == 4.0 {
+        assert!(
+            behind.elapsed() < secs(10),
+            "behind all the time, and not cut"
+        );
+        tide.rise().await;
+        let _ = sipping.sip(1000).await;
+    }
     tide.assert_nothing_lost();
 }
 

@@ -64,6 +64,12 @@ impl Raw {
         self.stream.write_all(bytes).await
     }
 
+    /// Reads at most so many bytes, and throws them away.
+    pub async fn sip(&mut self, bytes: usize) -> std::io::Result<usize> {
+        let mut piece = vec![0; bytes];
+        self.stream.read(&mut piece).await
+    }
+
     async fn more(&mut self) -> usize {
         let mut piece = [0; 4096];
         let reading = timeout(PATIENCE, self.stream.read(&mut piece));
