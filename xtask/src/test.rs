@@ -89,7 +89,14 @@ fn asyncapi_parser() -> Result<PathBuf> {
     if !is_version(&node_modules.join(name).join("package.json"), version) {
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("could not make {}", folder.display()))?;
-        let options = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund"];
+        // Scripts of packages are not needed, and one of them reports its use to its makers.
+        let options = [
+            "--no-save",
+            "--no-package-lock",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+        ];
         step::run(
             Command::new("npm")
                 .args(["install", "--prefix"])

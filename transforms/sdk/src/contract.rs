@@ -16,6 +16,7 @@ wit_bindgen::generate!({
     pub_export_macro: true,
     export_macro_name: "export_component",
     default_bindings_module: "tidegate_sdk::contract",
+    additional_derives: [PartialEq, Eq],
 });
 
 pub use tidegate::transform::log;

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use tidegate_sdk::sample::event;
+use tidegate_sdk::sample::{self, event};
 use tidegate_sdk::{Publication, Rejection, RejectionReason, Transform, market};
 
 use super::Signal;
@@ -59,17 +59,7 @@ fn the_example_becomes_the_public_message() {
 #[test]
 fn its_own_samples_are_true() {
     for settings in ["{}", r#"{"exchange":7}"#] {
-        let (signal, descriptor) = Signal::configure(settings).unwrap();
-        for sample in &descriptor.samples {
-            let answer = signal.transform(&sample.event);
-            match (&answer, &sample.expected) {
-                (Ok(one), Ok(other)) => {
-                    assert_eq!(format!("{one:?}"), format!("{other:?}"));
-                }
-                (Err(rejection), Err(reason)) => assert_eq!(rejection.reason, *reason),
-                _ => panic!("{:?}: {answer:?}", sample.event.channel),
-            }
-        }
+        assert_eq!(sample::check::<Signal>(settings), Ok(()));
     }
 }
 
