@@ -48,8 +48,7 @@ pub enum Keys {
 pub struct Host {
     settings: Settings,
     registry: Arc<Registry>,
-    redis: ::redis::Client,
-    redis_config: redis::Config,
+    redis: redis::Subscriber,
 }
 
 /// Where a host listens.
@@ -74,19 +73,17 @@ impl Host {
             .collect();
         patterns.sort();
         patterns.dedup();
-        let redis_config = redis::Config {
+        let redis = redis::Subscriber::new(redis::Config {
             url: settings.redis_url.clone(),
             ca_file: settings.redis_ca_file.clone(),
             patterns,
             probe_channel: settings.probe_channel.clone(),
             probe_interval: settings.probe_interval,
-        };
-        let redis = redis::client(&redis_config)?;
+        })?;
         Ok(Self {
             settings,
             registry,
             redis,
-            redis_config,
         })
     }
 
@@ -109,11 +106,11 @@ impl Host {
             settings,
             registry,
             redis,
-            redis_config,
         } = self;
         let mut signals = Signals::listen()?;
         raise_file_limit();
         let metrics = Metrics::new();
+        session::declare(&metrics);
         let shutdown = Shutdown::default();
         let upstream = Arc::new(Status::new(metrics.clone()));
         let gate = Arc::new(Gate::default());
@@ -166,7 +163,7 @@ impl Host {
             max_connections: settings.max_connections,
         };
         let document = Arc::from(asyncapi::document(registry.catalog()));
-        let mut feeding = tokio::spawn(feed(source, redis_config, redis, intake, upstream));
+        let mut feeding = tokio::spawn(feed(source, redis, intake, upstream));
         let mut administering = tokio::spawn(admin::serve(admin_listener, admin));
         let mut serving = tokio::spawn(server::serve(public, door, document, listening));
         let mut expiring = tokio::spawn(async move { gate.expire().await });
@@ -192,13 +189,12 @@ impl Host {
 
 async fn feed(
     source: Source,
-    config: redis::Config,
-    client: ::redis::Client,
+    redis: redis::Subscriber,
     intake: Arc<Intake>,
     status: Arc<upstream::Status>,
 ) {
     match source {
-        Source::Redis => redis::run(config, client, intake, status).await,
+        Source::Redis => redis.run(intake, status).await,
         Source::Demo => {
             status.subscribed();
             demo::run(

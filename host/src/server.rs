@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::metrics::Metrics;
-use crate::session::upgrade::{Arrival, Door, stream};
+use crate::session::upgrade::{Arrival, DISPLACED, Door, TIMED_OUT, stream};
 
 /// Bytes of a request's head, and how many headers it may have.
 const MAX_HEAD: usize = 16 << 10;
@@ -66,13 +66,17 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, asyncapi: Arc<str>, l
         trouble.over();
         let (waiting, displaced) = pending.enter();
         let connection = upgradeable(socket, router.clone().layer(axum::Extension(arrival)));
+        let refused = context.metrics.refused.clone();
         tokio::spawn(async move {
             let _waiting = waiting;
-            tokio::select! {
-                _ = tokio::time::timeout(limits.upgrade_timeout, connection) => {}
-                // Its place is needed for a newer one.
-                _ = displaced => {}
-            }
+            let cut = tokio::select! {
+                served = tokio::time::timeout(limits.upgrade_timeout, connection) => match served {
+                    Ok(()) => return,
+                    Err(_) => TIMED_OUT,
+                },
+                _ = displaced => DISPLACED,
+            };
+            refused.with_label_values(&[cut]).inc();
         });
     }
 }
@@ -175,7 +179,6 @@ impl Pending {
         let mut waiting = self.waiting.lock();
         if waiting.len() >= self.max {
             waiting.pop_first();
-            self.metrics.refused.with_label_values(&["displaced"]).inc();
         }
         let number = waiting.last_key_value().map_or(0, |(last, _)| last + 1);
         waiting.insert(number, keep);

@@ -34,7 +34,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub fn label(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::KeyRequired => "key_required",
             Self::InvalidKey => "invalid_key",

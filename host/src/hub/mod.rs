@@ -3,6 +3,7 @@
 //! Publishing costs what its receivers cost: the patterns that can match a channel are looked
 //! up, never searched for, and sessions that hold none of them are not touched.
 
+mod batch;
 mod index;
 mod outbox;
 
@@ -10,8 +11,9 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+pub use self::batch::Batch;
 use self::index::Index;
-pub use self::outbox::{Batch, End, Figures, Marks, Outbox, Push, Take};
+pub use self::outbox::{End, Figures, Marks, Outbox, Push, Take};
 use crate::channel::{Channel, Pattern};
 use crate::metrics::Metrics;
 
@@ -74,18 +76,17 @@ impl Hub {
     /// Gives `frame` to every subscriber of a pattern that matches `channel`, once each, and
     /// waits for none of them.
     pub fn publish(&self, channel: &Channel, frame: &Frame) {
-        let (mut queued, mut skipped, mut cut) = (0, 0, 0);
+        let (mut queued, mut skipped) = (0, 0);
         self.index
             .read()
             .for_each_subscriber(channel, |outbox| match outbox.push(frame) {
                 Push::Queued => queued += 1,
                 Push::Skipped => skipped += 1,
-                Push::Overrun => cut += 1,
-                Push::Ended => {}
+                // The session ends, and counts that itself.
+                Push::Overrun | Push::Ended => {}
             });
         self.metrics.deliveries.inc_by(queued);
         self.metrics.skips.inc_by(skipped);
-        self.metrics.cuts.inc_by(cut);
     }
 
     /// Adds a subscription; `false` where the subscriber already held it.

@@ -6,13 +6,12 @@
 //! client would look fine for megabytes.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::Frame;
+use super::{Batch, Frame};
 
 /// From which amounts on a session is behind, and too far behind. In bytes.
 #[derive(Debug, Clone, Copy)]
@@ -64,39 +63,6 @@ pub enum End {
 pub enum Take {
     Frames,
     End(End),
-}
-
-/// Frames on their way into the socket; `offset` bytes of the first have gone.
-#[derive(Debug, Default)]
-pub struct Batch {
-    pub frames: VecDeque<Frame>,
-    pub offset: usize,
-}
-
-impl Batch {
-    /// Points `slices` at what is still to go, and says how many were used.
-    pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut used = 0;
-        for (slice, frame) in slices.iter_mut().zip(&self.frames) {
-            let from = if used == 0 { self.offset } else { 0 };
-            *slice = IoSlice::new(&frame.bytes()[from..]);
-            used += 1;
-        }
-        used
-    }
-
-    /// Lets go of the next `bytes`.
-    pub fn advance(&mut self, bytes: usize) {
-        self.offset += bytes;
-        while let Some(first) = self.frames.front() {
-            let len = first.bytes().len();
-            if self.offset < len {
-                return;
-            }
-            self.offset -= len;
-            self.frames.pop_front();
-        }
-    }
 }
 
 /// The queue of one session. All methods return at once.
@@ -227,7 +193,10 @@ impl Outbox {
         let mut state = self.state.lock();
         state.waiting -= bytes;
         state.blocked = false;
-        if state.waiting <= self.marks.skip_above {
+        // The kernel took some, which is not to say that the client did: a reader that only
+        // sips has caught up once there is room for what the kernel may still hold.
+        let rest = state.waiting;
+        if rest == 0 || rest + self.marks.kernel_unsent <= self.marks.skip_above {
             state.behind_since = None;
         }
     }
@@ -385,6 +354,8 @@ mod tests {
         outbox.push(&frame(150));
         assert_eq!(take(&outbox), Poll::Ready((Take::Frames, 150)));
         assert_eq!(outbox.push(&frame(1)), Push::Skipped, "taken is not sent");
+        outbox.sent(50);
+        assert!(outbox.deadline().is_some(), "the kernel may hold 50 more");
         outbox.sent(50);
         assert_eq!(outbox.deadline(), None);
         assert_eq!(outbox.push(&frame(1)), Push::Queued);

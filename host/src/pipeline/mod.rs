@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::metrics::{Metrics, TransformMetrics};
 use crate::registry::Registry;
 use crate::session::Context;
-use crate::transform::UpstreamPattern;
+use crate::transform::{self, UpstreamPattern};
 
 /// Where the upstream hands over its events. It never waits.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ pub fn start(
     let mut routes = Vec::new();
     for live in registry.live() {
         let metrics = context.metrics.transform(&live.component.descriptor.name);
+        transform::declare(&metrics);
+        for reason in ["queue_full", "too_large", "put_out"] {
+            metrics.dropped(reason);
+        }
         let mut lanes = Vec::new();
         for n in 0..live.lanes {
             let queue = Arc::new(Queue::new(queue_size, metrics.clone()));

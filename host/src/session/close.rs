@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::gate::Refusal;
 use crate::hub::Frame;
+use crate::metrics::Metrics;
 
 /// The end of a session. An expected end is a value, not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,28 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    const ALL: [Self; 11] = [
+        Self::ClientLeft,
+        Self::DeadPeer,
+        Self::SlowConsumer,
+        Self::Draining,
+        Self::ProtocolViolation,
+        Self::NotUtf8,
+        Self::MessageTooBig,
+        Self::RateLimited,
+        Self::Refused(Refusal::KeyRequired),
+        Self::Refused(Refusal::InvalidKey),
+        Self::Refused(Refusal::ConnectionLimit),
+    ];
+
+    /// Lets all ends be counted from zero: a counter that appears with its first event hides
+    /// that event from whoever watches its rate.
+    pub(super) fn declare(metrics: &Metrics) {
+        for reason in Self::ALL {
+            metrics.closed.with_label_values(&[reason.label()]);
+        }
+    }
+
     /// A fixed word for metrics and logs.
     pub fn label(self) -> &'static str {
         match self {

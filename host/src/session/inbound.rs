@@ -30,6 +30,14 @@ impl<R> Inbound<R> {
         }
     }
 
+    /// Queues what was written, as one piece.
+    pub(super) fn hand_over(&mut self) {
+        if !self.written.is_empty() {
+            let frame = Frame::from_wire(std::mem::take(&mut self.written));
+            self.outbox.push_control(&frame);
+        }
+    }
+
     pub(super) fn socket(&mut self) -> &mut R {
         &mut self.socket
     }
@@ -56,10 +64,7 @@ impl<R: Unpin> AsyncWrite for Inbound<R> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.written.is_empty() {
-            let frame = Frame::from_wire(std::mem::take(&mut self.written));
-            self.outbox.push_control(&frame);
-        }
+        self.hand_over();
         Poll::Ready(Ok(()))
     }
 

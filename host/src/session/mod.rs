@@ -12,6 +12,7 @@ mod close;
 mod inbound;
 mod protocol;
 mod rate;
+mod requests;
 mod roster;
 mod subscriptions;
 pub mod upgrade;
@@ -24,20 +25,16 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::Frame as WireFrame;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
 
 pub use self::close::CloseReason;
 use self::inbound::Inbound;
-use self::protocol::{Action, ClientError, ErrorCode, Id};
-use self::rate::{Bucket, Verdict};
+use self::protocol::ErrorCode;
+use self::requests::Client;
 pub use self::roster::Roster;
-use self::subscriptions::Subscriptions;
 use self::writer::{Writer, Written};
-use crate::channel::Pattern;
-use crate::gate::{Grant, Permit, Refusal};
-use crate::hub::{Frame, Hub, Marks, Outbox, SubscriberId};
+use crate::gate::{Permit, Refusal};
+use crate::hub::{Hub, Marks, Outbox, SubscriberId};
 use crate::metrics::Metrics;
 use crate::registry::Catalog;
 use crate::shutdown::Shutdown;
@@ -77,6 +74,17 @@ pub struct Limits {
     pub drain_time: Duration,
 }
 
+/// Lets everything that sessions count start at zero.
+pub fn declare(metrics: &Metrics) {
+    CloseReason::declare(metrics);
+    for code in ErrorCode::ALL {
+        metrics.client_errors.with_label_values(&[code.as_str()]);
+    }
+    for reason in upgrade::REFUSALS {
+        metrics.refused.with_label_values(&[reason]);
+    }
+}
+
 /// Serves one client until either side ends it. The result says why, and whether the goodbye
 /// went through; if not, the connection is best reset.
 pub(crate) async fn run<R, W>(
@@ -102,16 +110,7 @@ where
     )
     .await;
     let mut writer = Writer::new(write);
-    let mut session = Session {
-        subscriptions: Subscriptions::new(&context.hub, id, outbox.clone()),
-        bucket: Bucket::new(
-            limits.message_rate,
-            limits.message_burst,
-            std::time::Instant::now(),
-        ),
-        awaits_pong: false,
-        context,
-    };
+    let mut client = Client::new(context, id, outbox.clone());
     let mut heartbeat = tokio::time::interval_at(
         Instant::now() + spread(id, limits.heartbeat_interval),
         limits.heartbeat_interval,
@@ -136,21 +135,24 @@ where
             () = permit.changed() => {
                 grant = permit.grant();
                 if let Some(granted) = &grant {
-                    session.narrow(granted);
+                    client.narrow(granted);
                 }
                 Ok(())
             }
             () = &mut drain => Err(CloseReason::Draining),
-            message = messages.next() => session.receive(message, granted),
-            _ = heartbeat.tick() => session.beat(),
+            message = messages.next() => client.receive(message, granted),
+            _ = heartbeat.tick() => client.beat(),
         };
         if let Err(reason) = step {
             break reason;
         }
     };
-    // An answer to the client's own close is still inside tungstenite.
+    // An answer to the client's own close is still inside tungstenite, which ends without
+    // flushing its stream.
     let _ = messages.flush().await;
-    let socket = messages.get_mut().socket();
+    let inbound = messages.get_mut();
+    inbound.hand_over();
+    let socket = inbound.socket();
     (
         reason,
         finish(reason, socket, &mut writer, &outbox, &context.metrics).await,
@@ -169,6 +171,8 @@ where
     W: AsyncWrite + Unpin,
 {
     let reason = CloseReason::Refused(refusal);
+    let label = refusal.label();
+    context.metrics.refused.with_label_values(&[label]).inc();
     let outbox = Outbox::new(context.limits.marks);
     (
         reason,
@@ -198,6 +202,9 @@ where
     W: AsyncWrite + Unpin,
 {
     metrics.closed.with_label_values(&[reason.label()]).inc();
+    metrics
+        .cuts
+        .inc_by(u64::from(reason == CloseReason::SlowConsumer));
     if reason.discards() {
         writer.discard(outbox);
     }
@@ -211,168 +218,6 @@ where
     let quiet = async { while matches!(read.read(&mut rest).await, Ok(1..)) {} };
     let _ = tokio::time::timeout(CLOSE_PATIENCE, quiet).await;
     true
-}
-
-struct Session<'a> {
-    subscriptions: Subscriptions<'a>,
-    bucket: Bucket,
-    awaits_pong: bool,
-    context: &'a Context,
-}
-
-impl Session<'_> {
-    fn receive(
-        &mut self,
-        message: Option<Result<Message, Error>>,
-        grant: &Grant,
-    ) -> Result<(), CloseReason> {
-        let message = match message {
-            Some(Ok(message)) => message,
-            Some(Err(error)) => return Err(CloseReason::of(&error)),
-            None => return Err(CloseReason::ClientLeft),
-        };
-        match &message {
-            Message::Close(_) => return Err(CloseReason::ClientLeft),
-            Message::Pong(_) if std::mem::take(&mut self.awaits_pong) => return Ok(()),
-            _ => {}
-        }
-        let verdict = self.bucket.take(std::time::Instant::now());
-        match (verdict, message) {
-            (Verdict::Abusive, _) => return Err(CloseReason::RateLimited),
-            // tungstenite answers pings; a flood of them runs into the verdict above.
-            (_, Message::Ping(_) | Message::Pong(_) | Message::Frame(_) | Message::Close(_)) => {}
-            (Verdict::Limited, _) => {
-                self.fail(&ClientError::new(
-                    ErrorCode::RateLimited,
-                    "too many messages; this one was not read",
-                ));
-            }
-            (Verdict::Allowed, Message::Text(text)) => self.act(&text, grant),
-            (Verdict::Allowed, Message::Binary(_)) => {
-                self.fail(&ClientError::new(
-                    ErrorCode::InvalidMessage,
-                    "messages are text frames",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn act(&mut self, text: &str, grant: &Grant) {
-        let request = match protocol::parse(text, self.context.limits.max_channels_per_message) {
-            Ok(request) => request,
-            Err(error) => return self.fail(&error),
-        };
-        let id = &request.id;
-        match request.action {
-            Action::Ping => self.reply(&protocol::pong(id)),
-            Action::Subscribe(channels) => {
-                let (mut accepted, mut refused) = (Vec::new(), Vec::new());
-                for channel in channels {
-                    match self.check_subscription(&channel, grant, &accepted) {
-                        Ok(pattern) => accepted.push(pattern),
-                        Err(error) => refused.push(error.about(&channel, id)),
-                    }
-                }
-                // The answer is queued before the hub can queue a message, and nothing is
-                // written before both are done.
-                self.confirm("subscribed", &accepted, id);
-                for pattern in accepted {
-                    self.subscriptions.add(pattern);
-                }
-                refused.iter().for_each(|error| self.fail(error));
-            }
-            Action::Unsubscribe(channels) => {
-                let (mut removed, mut refused) = (Vec::new(), Vec::new());
-                for channel in channels {
-                    match self.known_channel(&channel) {
-                        Ok(pattern) => removed.push(pattern),
-                        Err(error) => refused.push(error.about(&channel, id)),
-                    }
-                }
-                for pattern in &removed {
-                    self.subscriptions.remove(pattern);
-                }
-                self.confirm("unsubscribed", &removed, id);
-                refused.iter().for_each(|error| self.fail(error));
-            }
-        }
-    }
-
-    fn known_channel(&self, channel: &str) -> Result<Pattern, ClientError> {
-        let invalid = |message: String| ClientError::new(ErrorCode::InvalidChannel, message);
-        let pattern: Pattern = channel
-            .parse()
-            .map_err(|error| invalid(format!("{error}")))?;
-        self.context.catalog.check(&pattern).map_err(invalid)?;
-        Ok(pattern)
-    }
-
-    fn check_subscription(
-        &self,
-        channel: &str,
-        grant: &Grant,
-        accepted: &[Pattern],
-    ) -> Result<Pattern, ClientError> {
-        let pattern = self.known_channel(channel)?;
-        if !grant.allows(&pattern) {
-            return Err(forbidden());
-        }
-        let max = self.context.limits.max_subscriptions;
-        if !self.subscriptions.fits(&pattern, accepted, max) {
-            let message = format!("a session holds at most {max} subscriptions");
-            return Err(ClientError::new(ErrorCode::SubscriptionLimit, message));
-        }
-        Ok(pattern)
-    }
-
-    /// Ends the subscriptions that the key's rights no longer cover, and says which.
-    fn narrow(&mut self, grant: &Grant) {
-        let lost = self.subscriptions.retain(|pattern| grant.allows(pattern));
-        self.confirm("unsubscribed", &lost, &None);
-        for pattern in &lost {
-            self.fail(&forbidden().about(pattern.as_str(), &None));
-        }
-    }
-
-    fn beat(&mut self) -> Result<(), CloseReason> {
-        if std::mem::replace(&mut self.awaits_pong, true) {
-            return Err(CloseReason::DeadPeer);
-        }
-        let mut wire = Vec::new();
-        WireFrame::ping(Vec::new())
-            .format(&mut wire)
-            .expect("writing to a Vec does not fail");
-        self.reply(&Frame::from_wire(wire));
-        Ok(())
-    }
-
-    fn confirm(&self, kind: &'static str, channels: &[Pattern], id: &Id) {
-        if !channels.is_empty() {
-            let names: Vec<&str> = channels.iter().map(Pattern::as_str).collect();
-            self.reply(&protocol::confirmation(kind, &names, id));
-        }
-    }
-
-    fn fail(&self, error: &ClientError) {
-        self.context
-            .metrics
-            .client_errors
-            .with_label_values(&[error.code.as_str()])
-            .inc();
-        self.reply(&error.frame());
-    }
-
-    fn reply(&self, frame: &Frame) {
-        self.subscriptions.outbox().push_control(frame);
-    }
-}
-
-fn forbidden() -> ClientError {
-    ClientError::new(
-        ErrorCode::ForbiddenChannel,
-        "this key is not allowed to read the channel",
-    )
 }
 
 fn wire_config(limits: &Limits) -> WebSocketConfig {

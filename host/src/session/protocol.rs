@@ -43,6 +43,15 @@ pub(super) enum ErrorCode {
 }
 
 impl ErrorCode {
+    pub(super) const ALL: [Self; 6] = [
+        Self::ParseError,
+        Self::InvalidMessage,
+        Self::InvalidChannel,
+        Self::ForbiddenChannel,
+        Self::SubscriptionLimit,
+        Self::RateLimited,
+    ];
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::ParseError => "PARSE_ERROR",

@@ -7,11 +7,14 @@ use tokio::io::DuplexStream;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame as WireFrame;
+
 use super::*;
 use crate::gate::Gate;
 use crate::gate::keys::{self, KeyRecord};
 
-type Client = WebSocketStream<DuplexStream>;
+type Peer = WebSocketStream<DuplexStream>;
 
 fn context() -> Arc<Context> {
     let metrics = Metrics::new();
@@ -51,7 +54,7 @@ async fn connect(
     context: &Arc<Context>,
     gate: &Gate,
     leftover: &[u8],
-) -> (Client, tokio::task::JoinHandle<(CloseReason, bool)>) {
+) -> (Peer, tokio::task::JoinHandle<(CloseReason, bool)>) {
     let permit = gate.admit(Some("key")).unwrap();
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let (read, write) = tokio::io::split(theirs);

@@ -17,12 +17,35 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::Instrument;
 
 use super::{CloseReason, Context, refuse, run};
-use crate::gate::Gate;
+use crate::gate::{Gate, Refusal};
 use crate::hub::Outbox;
 
 /// The subprotocol that browsers offer, next to `key.<KEY>`; the only one ever echoed.
 const SUBPROTOCOL: &str = "tidegate";
 const KEY_SUBPROTOCOL: &str = "key.";
+
+const NOT_AN_UPGRADE: &str = "not_an_upgrade";
+const ORIGIN: &str = "origin";
+const DRAINING: &str = "draining";
+const FULL: &str = "full";
+/// The time for the upgrade was over.
+pub(crate) const TIMED_OUT: &str = "upgrade_timeout";
+/// A newer connection took the place among those not yet upgraded.
+pub(crate) const DISPLACED: &str = "displaced";
+
+/// Why connections are turned away, as the metric names it; those without a key that counts
+/// are refused after the upgrade.
+pub(super) const REFUSALS: [&str; 9] = [
+    NOT_AN_UPGRADE,
+    ORIGIN,
+    DRAINING,
+    FULL,
+    TIMED_OUT,
+    DISPLACED,
+    Refusal::KeyRequired.label(),
+    Refusal::InvalidKey.label(),
+    Refusal::ConnectionLimit.label(),
+];
 
 /// What the door needs beyond what sessions share.
 #[derive(Debug)]
@@ -55,11 +78,11 @@ pub async fn stream(State(door): State<Arc<Door>>, mut request: Request) -> Resp
     };
     let handshake = match Handshake::check(request.headers()) {
         Ok(handshake) => handshake,
-        Err(response) => return refused("not_an_upgrade", *response),
+        Err(response) => return refused(NOT_AN_UPGRADE, *response),
     };
     if !door.allows_origin(request.headers()) {
         return refused(
-            "origin",
+            ORIGIN,
             (StatusCode::FORBIDDEN, "this origin is not allowed\n").into_response(),
         );
     }
@@ -72,17 +95,17 @@ pub async fn stream(State(door): State<Arc<Door>>, mut request: Request) -> Resp
             .into_response()
     };
     if door.context.shutdown.is_draining() {
-        return refused("draining", later("shutting down\n"));
+        return refused(DRAINING, later("shutting down\n"));
     }
     let Ok(place) = door.places.clone().try_acquire_owned() else {
-        return refused("full", later("too many connections\n"));
+        return refused(FULL, later("too many connections\n"));
     };
     let key = presented_key(&request, &handshake);
     let (Some(arrival), Some(upgrade)) = (
         request.extensions().get::<Arrival>().cloned(),
         request.extensions_mut().remove::<OnUpgrade>(),
     ) else {
-        return refused("not_an_upgrade", upgrade_required());
+        return refused(NOT_AN_UPGRADE, upgrade_required());
     };
     let response = handshake.response();
     let task_door = door.clone();

@@ -190,18 +190,29 @@ fn parameter(stated: &contract::Parameter) -> Result<Parameter, String> {
             Allowed::OneOf(values.clone())
         }
         contract::AllowedValues::Pattern(text) => {
+            let text = without_anchors(text);
             let compiled = regex::RegexBuilder::new(&format!("^(?:{text})$"))
                 .size_limit(MAX_REGEX)
                 .dfa_size_limit(MAX_REGEX)
                 .build()
                 .map_err(|error| format!("parameter {name}: pattern: {error}"))?;
             Allowed::Pattern {
-                text: text.clone(),
+                text: text.to_owned(),
                 compiled,
             }
         }
     };
     Ok(Parameter { name, allowed })
+}
+
+/// The pattern holds from start to end in any case; anchors that say so again would be in the
+/// way wherever it is written as part of another.
+fn without_anchors(text: &str) -> &str {
+    let text = text.strip_prefix('^').unwrap_or(text);
+    match text.strip_suffix('$') {
+        Some(rest) if !rest.ends_with('\\') => rest,
+        _ => text,
+    }
 }
 
 fn is_name(text: &str, extra: char) -> bool {
@@ -228,7 +239,7 @@ pub(super) mod tests {
             upstream_patterns: vec!["in:*".into()],
             family: "ticks".into(),
             parameters: vec![
-                contract::Parameter { name: "symbol".into(), allowed: contract::AllowedValues::Pattern("[A-Z]{1,4}".into()) },
+                contract::Parameter { name: "symbol".into(), allowed: contract::AllowedValues::Pattern("^[A-Z]{1,4}$".into()) },
                 contract::Parameter { name: "side".into(), allowed: contract::AllowedValues::OneOf(vec!["bid".into(), "ask".into()]) },
             ],
             message_type: "tick".into(),

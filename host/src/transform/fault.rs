@@ -30,6 +30,16 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Deadline,
+        Self::Memory,
+        Self::Stack,
+        Self::Boundary,
+        Self::Output,
+        Self::Configure,
+        Self::Trap,
+    ];
+
     pub fn label(self) -> &'static str {
         match self {
             Self::Deadline => "deadline",

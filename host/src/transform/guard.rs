@@ -27,6 +27,8 @@ pub enum Block {
 }
 
 impl Block {
+    pub(super) const ALL: [Self; 3] = [Self::Channel, Self::Json, Self::Schema];
+
     pub fn label(self) -> &'static str {
         match self {
             Self::Channel => "channel",

@@ -188,6 +188,13 @@ fn fault(store: &Store<HostState>, error: &wasmtime::Error) -> Fault {
     Fault::of(error, store.data().budget.was_refused())
 }
 
+pub(super) const REJECTION_REASONS: [RejectionReason; 4] = [
+    RejectionReason::Malformed,
+    RejectionReason::Missing,
+    RejectionReason::Invalid,
+    RejectionReason::Unwanted,
+];
+
 pub(super) fn reason_label(reason: RejectionReason) -> &'static str {
     match reason {
         RejectionReason::Malformed => "malformed",

@@ -20,6 +20,8 @@ pub mod limits;
 mod schema;
 mod upstream_pattern;
 
+use crate::metrics::TransformMetrics;
+
 pub use self::component::{Component, LoadError};
 pub use self::descriptor::{Allowed, Descriptor, Parameter};
 pub use self::engine::Engine;
@@ -28,6 +30,22 @@ pub use self::guard::{Admitted, Block};
 pub use self::health::Health;
 pub use self::instance::{Instance, Outcome};
 pub use self::upstream_pattern::UpstreamPattern;
+
+/// Lets everything that is counted of a transform start at zero.
+pub fn declare(metrics: &TransformMetrics) {
+    for kind in FaultKind::ALL {
+        metrics.fault(kind.label());
+    }
+    for block in Block::ALL {
+        metrics.guard_block(block.label());
+    }
+    for reason in instance::REJECTION_REASONS {
+        metrics.rejected(instance::reason_label(reason));
+    }
+    for outcome in ["written", "dropped"] {
+        metrics.log_line(outcome);
+    }
+}
 
 /// The contract, as Rust.
 #[allow(

@@ -136,7 +136,13 @@ impl Connection {
             return std::future::pending().await;
         };
         loop {
-            if let Err(error) = self.publish(&probe.channel.clone(), probe.next()).await {
+            let (channel, text) = (probe.channel.clone(), probe.next());
+            let publishing = self.publish(&channel, text);
+            let Ok(published) = tokio::time::timeout(interval.min(PATIENCE), publishing).await
+            else {
+                return Lost::Silent;
+            };
+            if let Err(error) = published {
                 if error.code() != Some("NOPERM") {
                     return Lost::Redis(error);
                 }

@@ -50,26 +50,43 @@ enum Lost {
     Timeout(Duration),
 }
 
-/// Reads the settings of the connection; nothing is connected yet.
-///
-/// # Errors
-/// When the certificates cannot be read or used.
-pub fn client(config: &Config) -> anyhow::Result<Client> {
-    connection::client(config)
+/// What will subscribe; nothing is connected yet.
+#[derive(Debug)]
+pub struct Subscriber {
+    config: Config,
+    client: Client,
 }
 
-/// Subscribes, and does so again whenever the subscription is lost.
-pub async fn run(config: Config, client: Client, intake: Arc<Intake>, status: Arc<Status>) {
+impl Subscriber {
+    /// # Errors
+    /// When the certificates cannot be read or used.
+    pub fn new(config: Config) -> anyhow::Result<Self> {
+        let client = connection::client(&config)?;
+        Ok(Self { config, client })
+    }
+
+    /// Subscribes, and does so again whenever the subscription is lost.
+    pub async fn run(self, intake: Arc<Intake>, status: Arc<Status>) {
+        subscribe_for_ever(&self.config, &self.client, &intake, &status).await;
+    }
+}
+
+async fn subscribe_for_ever(
+    config: &Config,
+    client: &Client,
+    intake: &Arc<Intake>,
+    status: &Status,
+) {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(MIN_PAUSE)
         .with_max_delay(MAX_PAUSE)
         .with_jitter()
         .without_max_times();
-    let mut probe = Probe::new(&config);
+    let mut probe = Probe::new(config);
     loop {
         let mut pause = pauses.build();
         loop {
-            match Connection::open(&client, &config, &mut probe, &intake).await {
+            match Connection::open(client, config, &mut probe, intake).await {
                 Ok(mut connection) => {
                     status.subscribed();
                     status.lost(&connection.watch(&mut probe).await.to_string());
