@@ -73,7 +73,11 @@ fn the_table_of_settings_is_complete() {
     let (table, _) = rest
         .split_once("<!-- /settings -->")
         .expect("the table's end");
-    let in_table: BTreeSet<String> = table
+    // The limits of a transform follow, which have no flags.
+    let (settings_table, _) = table
+        .split_once("`[[transform]]`")
+        .expect("the second table");
+    let in_table: BTreeSet<String> = settings_table
         .lines()
         .filter_map(|line| {
             line.strip_prefix("| `")?

@@ -20,7 +20,8 @@ pub struct Marks {
     pub skip_above: usize,
     /// Above this, the session is cut.
     pub cut_above: usize,
-    /// Above `skip_above` for longer than this, the session is cut too.
+    /// A session that went above `skip_above` and has not come down to half of it within this
+    /// time is cut too.
     pub cut_after: Duration,
     /// What the kernel may hold unsent (`TCP_NOTSENT_LOWAT`).
     pub kernel_unsent: usize,
@@ -193,10 +194,10 @@ impl Outbox {
         let mut state = self.state.lock();
         state.waiting -= bytes;
         state.blocked = false;
-        // The kernel took some, which is not to say that the client did: a reader that only
-        // sips has caught up once there is room for what the kernel may still hold.
+        // Half of the mark, so that a reader that only sips, whose kernel takes a gulp now and
+        // then, does not look as if it had caught up each time.
         let rest = state.waiting;
-        if rest == 0 || rest + self.marks.kernel_unsent <= self.marks.skip_above {
+        if rest == 0 || rest + self.marks.kernel_unsent <= self.marks.skip_above / 2 {
             state.behind_since = None;
         }
     }
@@ -354,9 +355,9 @@ mod tests {
         outbox.push(&frame(150));
         assert_eq!(take(&outbox), Poll::Ready((Take::Frames, 150)));
         assert_eq!(outbox.push(&frame(1)), Push::Skipped, "taken is not sent");
-        outbox.sent(50);
+        outbox.sent(149);
         assert!(outbox.deadline().is_some(), "the kernel may hold 50 more");
-        outbox.sent(50);
+        outbox.sent(1);
         assert_eq!(outbox.deadline(), None);
         assert_eq!(outbox.push(&frame(1)), Push::Queued);
     }

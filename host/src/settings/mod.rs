@@ -113,7 +113,7 @@ settings! {
     cut_above: usize, "cut-above", Size<usize>, "256KiB", "1KiB" to "1GiB";
         "Bytes waiting for a client above which it is cut"
     cut_after: Duration, "cut-after", Time, "10s", "10ms" to "1h";
-        "Time above skip-above after which a client is cut"
+        "Time to come from above skip-above down to half of it, after which a client is cut"
     kernel_unsent_limit: usize, "kernel-unsent-limit", Size<usize>, "16KiB", "1KiB" to "16MiB";
         "Bytes that the kernel may hold unsent for a client; they count as waiting"
     lane_queue_size: usize, "lane-queue-size", Size<usize>, "8MiB", "1KiB" to "4GiB";

@@ -138,7 +138,8 @@ impl Connection {
         loop {
             let (channel, text) = (probe.channel.clone(), probe.next());
             let publishing = self.publish(&channel, text);
-            let Ok(published) = tokio::time::timeout(interval.min(PATIENCE), publishing).await
+            let Ok(published) =
+                tokio::time::timeout((2 * interval).min(PATIENCE), publishing).await
             else {
                 return Lost::Silent;
             };
