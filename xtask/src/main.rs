@@ -1,4 +1,4 @@
-//! The tasks that cargo has no word for: building the guests, and testing everything.
+//! The tasks that cargo has no word for: building the guests, testing everything, measuring.
 //!
 //! Run as `cargo xtask TASK`. Each task says what it does while it does it, and leaves with a
 //! non-zero status at the first thing that fails.
@@ -20,6 +20,8 @@ Tasks:
   transforms [--out DIR]   Build the guests into components (default DIR: transforms/dist)
   test [-- FILTER...]      Install what the tests need, then run every test there is;
                            filters go to the tests of the whole system
+  bench [--quick] [--json] Measure the host against a bare loop of sends, and the guests
+                           against plain Rust; docs/performance.md says more
 ";
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["transforms", "--out", folder] => components::build(Path::new(folder)),
         ["test"] => test::run(&[]),
         ["test", "--", filters @ ..] => test::run(filters),
+        ["bench", options @ ..] => bench(options),
         other => Err(anyhow::anyhow!(
             "no such task: {}\n\n{HELP}",
             other.join(" ")
@@ -46,6 +49,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The benchmark is a program of its own, which needs the host: its code and its binary.
+fn bench(options: &[&str]) -> anyhow::Result<()> {
+    let build = ["build", "--release", "--package", "tidegate"];
+    step::run(step::cargo(&root()).args(build))?;
+    let run = ["run", "--release", "--package", "xtask", "--bin", "bench"];
+    let more = ["--features", "bench", "--"];
+    step::run(step::cargo(&root()).args(run).args(more).args(options))
 }
 
 /// The repository's root: this package is one folder below it.

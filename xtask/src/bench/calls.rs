@@ -1,0 +1,121 @@
+//! What a transform call costs: the guests' logic as plain Rust, the same in the sandbox, and
+//! the same with the egress guard behind it.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use tidegate::event::Event;
+use tidegate::metrics::Metrics;
+use tidegate::transform::limits::Limits;
+use tidegate::transform::{Component, Engine, Instance, Outcome};
+use tidegate_sdk::{Transform, sample};
+
+use crate::{Plan, feed, progress};
+
+/// The host's default for the stack of an instance, in bytes.
+const STACK: usize = 512 << 10;
+
+/// Events made ahead, so that making them is not measured.
+const CHUNK: usize = 1_000;
+
+/// Alerts come on one upstream channel for all markets.
+const ALERT_CHANNEL: &str = "channel:alerts:exchange:1";
+const ALERT: &str = r#"{"id":123,"symbol":"BTC-USD","alertType":"macdv","timeframe":"15m","price":42350.5,"triggerValue":85.3,"signalDelta":12.4,"triggeredAt":"2026-02-19T12:00:00.000Z","sourceExchangeId":1,"sourceExchangeName":"coinbase","triggerLabel":"level_3"}"#;
+
+/// One component's calls.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pub(crate) name: &'static str,
+    pub(crate) rounds: Vec<Round>,
+}
+
+/// Nanoseconds a call, all three measured one right after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Round {
+    /// Plain Rust.
+    pub(crate) native: f64,
+    /// In the sandbox, event in and publication out.
+    pub(crate) sandbox: f64,
+    /// The same, and the guard's check and the frame.
+    pub(crate) guarded: f64,
+}
+
+pub(crate) fn measure(plan: &Plan) -> Result<Vec<Calls>> {
+    let candle = feed::payload(0);
+    let candle = one::<candle::Candle>(plan, "candle", feed::UPSTREAM_CHANNEL, &candle)?;
+    let signal = one::<signal::Signal>(plan, "signal", ALERT_CHANNEL, ALERT)?;
+    Ok(vec![candle, signal])
+}
+
+fn one<T: Transform>(
+    plan: &Plan,
+    name: &'static str,
+    channel: &str,
+    payload: &str,
+) -> Result<Calls> {
+    progress(&format!("transform calls: {name}"));
+    let settings = serde_json::json!({});
+    let (transform, _) = T::configure(&settings.to_string()).map_err(anyhow::Error::msg)?;
+    let engine = Engine::start(STACK)?;
+    let component = Component::load(&engine, &component(name)?, &settings, Limits::default())?;
+    let mut rounds = Vec::with_capacity(plan.rounds);
+    for _ in 0..plan.rounds {
+        let native = native(&transform, channel, payload, plan.calls)?;
+        let (sandbox, guarded) = sandboxed(&component, channel, payload, plan.calls)?;
+        rounds.push(Round {
+            native,
+            sandbox,
+            guarded,
+        });
+    }
+    Ok(Calls { name, rounds })
+}
+
+/// The component that the host carries.
+fn component(name: &str) -> Result<Vec<u8>> {
+    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../transforms/dist");
+    std::fs::read(dist.join(name).with_extension("wasm"))
+        .with_context(|| format!("no component {name}: run `cargo xtask transforms`"))
+}
+
+fn native<T: Transform>(transform: &T, channel: &str, payload: &str, calls: usize) -> Result<f64> {
+    let event = sample::event(channel, payload);
+    ensure!(
+        transform.transform(&event).is_ok(),
+        "the event is a good one"
+    );
+    let started = Instant::now();
+    for _ in 0..calls {
+        let _ = black_box(transform.transform(black_box(&event)));
+    }
+    Ok(started.elapsed().as_secs_f64() * 1e9 / calls as f64)
+}
+
+fn sandboxed(
+    component: &Component,
+    channel: &str,
+    payload: &str,
+    calls: usize,
+) -> Result<(f64, f64)> {
+    let metrics = Metrics::new().transform("bench");
+    let mut instance = Instance::new(component, &metrics)?;
+    let mut elapsed = 0.0;
+    let chunks = calls / CHUNK;
+    for _ in 0..chunks {
+        let events = vec![Event::new(channel.into(), payload.into()); CHUNK];
+        let started = Instant::now();
+        for event in events {
+            match instance.transform(component, event, &metrics)? {
+                Outcome::Published(all) => ensure!(all.iter().all(Result::is_ok), "blocked"),
+                Outcome::Rejected(reason) => anyhow::bail!("rejected as {reason}"),
+            }
+        }
+        elapsed += started.elapsed().as_secs_f64();
+    }
+    let calls = (chunks * CHUNK) as f64;
+    // What the host itself measures is the call alone.
+    let inside = metrics.seconds.get_sample_sum();
+    Ok((inside * 1e9 / calls, elapsed * 1e9 / calls))
+}

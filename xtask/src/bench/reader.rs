@@ -1,0 +1,203 @@
+//! All clients in one thread that costs little: bytes are read from whichever socket has some
+//! and compared with what must come. A byte too many, too few or in the wrong place ends the
+//! run, so a figure is only ever about messages that all arrived, whole and in order.
+
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream as Connected;
+use std::sync::atomic::Ordering;
+use std::thread::Thread;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::feed;
+use crate::publisher::Shared;
+
+/// Without a byte for so long, messages are lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A WebSocket ping as the host sends it. With heartbeats an hour apart, and those of a thousand
+/// sessions spread over it, there is one in some seconds. It needs no answer within the hour.
+const PING: [u8; 2] = [0x89, 0];
+
+/// What was read of one batch.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// From a message's stamp to each session's read, in nanoseconds, unsorted.
+    pub(crate) latencies: Vec<u64>,
+    /// Processor time of the reading thread.
+    pub(crate) cpu: Duration,
+    /// The last read, in nanoseconds since the batch began.
+    pub(crate) ended: u64,
+}
+
+/// Connections, and where each stands in the stream of bytes.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    poll: Poll,
+    sockets: Vec<TcpStream>,
+}
+
+impl Reader {
+    pub(crate) fn new(connections: Vec<Connected>) -> Result<Self> {
+        let poll = Poll::new()?;
+        let mut sockets = Vec::with_capacity(connections.len());
+        for (n, connection) in connections.into_iter().enumerate() {
+            connection.set_nonblocking(true)?;
+            let mut socket = TcpStream::from_std(connection);
+            poll.registry()
+                .register(&mut socket, Token(n), Interest::READABLE)?;
+            sockets.push(socket);
+        }
+        Ok(Self { poll, sockets })
+    }
+
+    /// Reads a batch to its end on all connections, the first message having the number `first`.
+    pub(crate) fn read(
+        &mut self,
+        first: usize,
+        shared: &Shared,
+        publisher: &Thread,
+    ) -> Result<Received> {
+        let result = self.read_batch(first, shared, publisher);
+        if result.is_err() {
+            shared.failed.store(true, Ordering::Relaxed);
+            publisher.unpark();
+        }
+        result
+    }
+
+    fn read_batch(
+        &mut self,
+        first: usize,
+        shared: &Shared,
+        publisher: &Thread,
+    ) -> Result<Received> {
+        let sessions = self.sockets.len();
+        let frame = feed::frame(first).len();
+        let expected: Vec<u8> = (first..first + shared.messages())
+            .flat_map(feed::frame)
+            .collect();
+        let mut positions = vec![0; sessions];
+        let mut arrived = vec![0; shared.messages()];
+        let mut latencies = Vec::with_capacity(sessions * shared.messages());
+        let mut unfinished = sessions;
+        let mut buffer = vec![0; 64 << 10];
+        let mut events = Events::with_capacity(1024);
+        let cpu_before = thread_cpu();
+        while unfinished > 0 {
+            self.poll.poll(&mut events, Some(PATIENCE))?;
+            ensure!(
+                !events.is_empty(),
+                "{unfinished} of {sessions} sessions did not get all messages"
+            );
+            for event in &events {
+                let Token(session) = event.token();
+                let position = &mut positions[session];
+                let before = *position;
+                drain(
+                    &mut self.sockets[session],
+                    &mut buffer,
+                    &expected,
+                    frame,
+                    position,
+                )?;
+                let now = shared.now();
+                let read = before / frame..*position / frame;
+                for (message, sessions_with_it) in read.clone().zip(&mut arrived[read]) {
+                    latencies.push(now.saturating_sub(shared.stamp(message)));
+                    *sessions_with_it += 1;
+                    if *sessions_with_it == sessions {
+                        shared.complete.store(message + 1, Ordering::Release);
+                        publisher.unpark();
+                    }
+                }
+                if before < expected.len() && *position == expected.len() {
+                    unfinished -= 1;
+                }
+            }
+        }
+        Ok(Received {
+            latencies,
+            cpu: thread_cpu().saturating_sub(cpu_before),
+            ended: shared.now(),
+        })
+    }
+}
+
+/// Reads what there is. Readiness is told once, so it goes on until a read comes back short.
+fn drain(
+    socket: &mut TcpStream,
+    buffer: &mut [u8],
+    expected: &[u8],
+    frame: usize,
+    position: &mut usize,
+) -> Result<()> {
+    loop {
+        match socket.read(buffer) {
+            Ok(0) => bail!("the connection was closed"),
+            Ok(length) => {
+                let advanced = follow(&buffer[..length], expected, *position, frame);
+                let Some(advanced) = advanced else {
+                    bail!("a session got other bytes than were sent to it");
+                };
+                *position = advanced;
+                if length < buffer.len() {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Where a session stands after these bytes; `None` if they are not the next ones. Between two
+/// frames there may be a ping.
+fn follow(mut bytes: &[u8], expected: &[u8], mut position: usize, frame: usize) -> Option<usize> {
+    let end = position + bytes.len();
+    if expected.get(position..end) == Some(bytes) {
+        return Some(end);
+    }
+    while !bytes.is_empty() {
+        if position.is_multiple_of(frame)
+            && let Some(rest) = bytes.strip_prefix(&PING)
+        {
+            bytes = rest;
+            continue;
+        }
+        let length = bytes.len().min(frame - position % frame);
+        let (first, rest) = bytes.split_at(length);
+        if expected.get(position..position + length) != Some(first) {
+            return None;
+        }
+        position += length;
+        bytes = rest;
+    }
+    Some(position)
+}
+
+fn thread_cpu() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_bytes_are_followed_with_pings_between_frames_only() {
+        let expected = b"abcdef";
+        assert_eq!(follow(b"abcd", expected, 0, 3), Some(4));
+        assert_eq!(follow(b"ef", expected, 4, 3), Some(6));
+        assert_eq!(follow(b"\x89\0abc\x89\0\x89\0def", expected, 0, 3), Some(6));
+        assert_eq!(follow(b"\x89\0", expected, 6, 3), Some(6));
+        for other in [&b"b"[..], b"ab\x89\0c", b"abd", b"abcdefa"] {
+            assert_eq!(follow(other, expected, 0, 3), None, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Some measurements of the same thing: the middle one, and how far apart they are.
+
+use std::fmt;
+
+/// Median, least and most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    /// Of at least one value.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+        let last = values.len().saturating_sub(1);
+        Self {
+            median: f64::midpoint(at(last / 2), at(values.len() / 2)),
+            least: at(0),
+            most: at(last),
+        }
+    }
+}
+
+/// As a ratio.
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.2}  ({:.2} to {:.2})",
+            self.median, self.least, self.most
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_is_that_of_an_odd_and_of_an_even_number() {
+        let spread = |values: &[f64]| {
+            let Spread {
+                median,
+                least,
+                most,
+            } = Spread::of(values.iter().copied());
+            (least, median, most)
+        };
+        assert_eq!(spread(&[3.0, 1.0, 9.0]), (1.0, 3.0, 9.0));
+        assert_eq!(spread(&[4.0, 1.0, 2.0, 9.0]), (1.0, 3.0, 9.0));
+        assert_eq!(spread(&[5.0]), (5.0, 5.0, 5.0));
+    }
+}
