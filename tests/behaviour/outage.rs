@@ -37,7 +37,12 @@ async fn twenty_seconds_without_redis_are_survived_by_everyone() {
     let mut client = tidegate.subscriber(["candles:*:*"]).await;
     heard(&redis, 1).await;
     assert_eq!(number_of(&client.next_json().await), 1);
-    let lines = tidegate.stderr().text().lines().count();
+    let lines = async || tidegate.stderr().text().lines().count();
+    until("the line of the start", secs(5), async || {
+        tidegate.stderr().lines_with("subscribed upstream") == 1
+    })
+    .await;
+    let at_start = lines().await;
     redis.kill().await;
     let killed = Instant::now();
     tidegate.becomes_unready(secs(5)).await;
@@ -65,8 +70,12 @@ async fn twenty_seconds_without_redis_are_survived_by_everyone() {
         tidegate.metric("tidegate_upstream_connected", &[]).await,
         1.0
     );
+    until("a line at each edge", secs(5), async || {
+        lines().await >= at_start + 2
+    })
+    .await;
     let log = tidegate.stderr().text();
-    let fresh: Vec<_> = log.lines().skip(lines).collect();
+    let fresh: Vec<_> = log.lines().skip(at_start).collect();
     assert_eq!(fresh.len(), 2, "a line at each edge: {fresh:#?}");
 }
 

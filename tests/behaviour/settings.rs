@@ -209,8 +209,11 @@ async fn logs_can_be_written_as_json() {
         .setting("log-format", "json")
         .start()
         .await;
+    tidegate_tests::until("a line in the log", secs(5), async || {
+        !tidegate.stderr().text().is_empty()
+    })
+    .await;
     let log = tidegate.stderr().text();
-    assert!(!log.is_empty());
     for line in log.lines() {
         let value: Result<serde_json::Value, _> = serde_json::from_str(line);
         assert!(value.is_ok_and(|value| value.is_object()), "{line}");
