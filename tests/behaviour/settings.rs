@@ -209,7 +209,7 @@ async fn logs_can_be_written_as_json() {
         .setting("log-format", "json")
         .start()
         .await;
-    tidegate_tests::until("a line in the log", secs(5), async || {
+    tidegate_tests::until("a line in the log", tidegate_tests::secs(5), async || {
         !tidegate.stderr().text().is_empty()
     })
     .await;
