@@ -260,3 +260,22 @@ async fn no_key_is_ever_written_to_the_log() {
         assert!(!log.contains(secret), "a secret in the log:\n{log}");
     }
 }
+
+#[test]
+fn a_file_keeps_the_mode_that_it_was_given() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("keys.json");
+    let mode = || {
+        let data = std::fs::metadata(&file).expect("written");
+        data.permissions().mode() & 0o777
+    };
+    keys::create(&file, "first", &[]);
+    assert_eq!(mode(), 0o600);
+    // A group that the host runs in may read the file.
+    let shared = std::fs::Permissions::from_mode(0o640);
+    std::fs::set_permissions(&file, shared).expect("one's own file");
+    keys::create(&file, "second", &[]);
+    assert_eq!(mode(), 0o640, "after key create");
+    keys::revoke(&file, "first");
+    assert_eq!(mode(), 0o640, "after key revoke");
+}

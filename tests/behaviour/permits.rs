@@ -1,6 +1,7 @@
 //! The five places of a key: exactly five, and given back by whichever door one leaves.
 
-use tidegate_tests::{Client, Connect, Raw, Redis, Tidegate, eventually, keys, secs};
+use serde_json::json;
+use tidegate_tests::{Client, Connect, Raw, Redis, Tidegate, eventually, keys, millis, secs};
 
 const FULL: (u16, &str) = (4008, "Connection limit exceeded");
 
@@ -104,4 +105,34 @@ async fn of_fifty_that_come_at_once_five_get_in() {
     }
     assert_eq!(inside.len(), 5);
     assert_full(&connect).await;
+}
+
+#[tokio::test]
+async fn a_key_with_a_new_id_and_a_new_name_keeps_its_sessions_and_its_count() {
+    let (_redis, tidegate, connect) = five().await;
+    let file = tidegate.keys_file();
+    let mut inside = fill(&connect).await;
+    let mut name = "five";
+    for (number, (field, value)) in [("id", "another"), ("name", "quintet")]
+        .into_iter()
+        .enumerate()
+    {
+        keys::edit(&file, |all| keys::record(all, name)[field] = json!(value));
+        name = if field == "name" { value } else { name };
+        // Once a key that was made later works, the change is in force too.
+        let later = keys::create(&file, &format!("later-{number}"), &[]);
+        comes_in(&tidegate.connect().key(&later)).await;
+        assert_full(&connect).await;
+        for client in &mut inside {
+            client.expect_nothing_before_pong().await;
+        }
+    }
+    inside.remove(0).close().await;
+    inside.push(comes_in(&connect).await);
+    assert_full(&connect).await;
+    keys::revoke(&file, name);
+    for client in &mut inside {
+        let close = client.closed_within(millis(1500)).await;
+        assert_eq!(close, (4001, "Invalid API key".to_owned()));
+    }
 }
