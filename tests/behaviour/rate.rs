@@ -1,8 +1,11 @@
 //! How much a client may say: the rate, the burst, the end of patience.
 
+use std::time::Instant;
+
 use serde_json::json;
-use tidegate_tests::{Redis, Setup, Tidegate, eventually, millis, secs};
-use tokio::time::sleep;
+use tidegate_tests::raw::frame;
+use tidegate_tests::{Raw, Redis, Setup, Tidegate, eventually, millis, secs};
+use tokio::time::{sleep, timeout};
 
 fn slow(redis: &Redis) -> Setup {
     Tidegate::on(redis)
@@ -108,4 +111,49 @@ async fn websocket_pings_count_against_the_rate_too() {
     }
     let (code, reason) = client.closed_within(secs(5)).await;
     assert_eq!((code, reason.as_str()), (1008, "rate limit exceeded"));
+}
+
+#[tokio::test]
+async fn a_message_in_empty_pieces_without_end_is_closed_with_1008() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    let mut client = Raw::upgrade(&tidegate.connect(), tidegate.key()).await;
+    client.write(&frame(0x01, br#"{"action":"#)).await;
+    let pieces = frame(0x00, b"").repeat(2000);
+    let started = Instant::now();
+    let close = loop {
+        assert!(started.elapsed() < secs(8), "still open");
+        // The close is read before a further write can meet a reset.
+        if let Ok(close) = timeout(millis(5), client.closed()).await {
+            break close;
+        }
+        let written = timeout(secs(8), client.try_write(&pieces)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            break client.closed().await;
+        }
+    };
+    assert_eq!(close, (1008, "rate limit exceeded".to_owned()));
+    tidegate
+        .metric_becomes("tidegate_connections", &[], 0.0)
+        .await;
+}
+
+#[tokio::test]
+async fn messages_of_the_largest_size_within_the_rate_are_answered_whole_and_in_pieces() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    let mut client = Raw::upgrade(&tidegate.connect(), tidegate.key()).await;
+    let text = format!("{:<1$}", r#"{"action":"ping"}"#, 16 * 1024);
+    let (first, rest) = text.as_bytes().split_at(4096);
+    for number in 0..120 {
+        if number % 2 == 0 {
+            client.write(&frame(0x81, text.as_bytes())).await;
+        } else {
+            client.write(&frame(0x01, first)).await;
+            client.write(&frame(0x00, &rest[..4096])).await;
+            client.write(&frame(0x80, &rest[4096..])).await;
+        }
+        let pong = br#"{"type":"pong"}"#.to_vec();
+        assert_eq!(client.frame().await, Some((1, pong)), "message {number}");
+        // A little below the allowed twenty a second, after the burst.
+        sleep(millis(if number < 80 { 5 } else { 55 })).await;
+    }
 }
