@@ -82,6 +82,25 @@ async fn when_too_many_wait_for_their_upgrade_the_oldest_makes_room() {
 }
 
 #[tokio::test]
+async fn with_room_for_one_a_client_that_takes_a_moment_is_let_in_each_time() {
+    let redis = Redis::start().await;
+    let tidegate = Tidegate::on(&redis)
+        .setting("max-pending-upgrades", "1")
+        .start()
+        .await;
+    for _ in 0..20 {
+        let mut idle = Raw::connect(&tidegate.connect()).await;
+        let mut client = Raw::connect(&tidegate.connect()).await;
+        tokio::time::sleep(millis(50)).await;
+        client
+            .write(Raw::upgrade_text(tidegate.key()).as_bytes())
+            .await;
+        client.expect_upgrade().await;
+        idle.ended(secs(2)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_full_house_answers_503_and_says_when_to_come_back() {
     let redis = Redis::start().await;
     let tidegate = Tidegate::on(&redis)

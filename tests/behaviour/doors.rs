@@ -155,3 +155,21 @@ async fn where_no_origins_are_named_any_may_come() {
         .header("Origin", "https://anything.example");
     how.open().await.expect_nothing_before_pong().await;
 }
+
+#[tokio::test]
+async fn an_empty_key_in_the_address_does_not_hide_one_in_a_header() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    let key = tidegate.key();
+    for header in [
+        format!("X-API-Key: {key}"),
+        format!("Authorization: Bearer {key}"),
+    ] {
+        let mut raw = Raw::connect(&tidegate.connect()).await;
+        let text = format!("GET {STREAM}?apiKey= HTTP/1.1\r\n{UPGRADE}{header}\r\n\r\n");
+        raw.write(text.as_bytes()).await;
+        raw.expect_upgrade().await;
+        raw.write(&frame(0x81, br#"{"action":"ping"}"#)).await;
+        let pong = br#"{"type":"pong"}"#.to_vec();
+        assert_eq!(raw.frame().await, Some((1, pong)));
+    }
+}

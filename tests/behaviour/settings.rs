@@ -96,6 +96,16 @@ async fn settings_that_do_not_go_together_are_refused() {
     refused(contrary, &["skip-above", "cut-above"]).await;
     let contrary = setup().setting("cut-above", "1KiB");
     refused(contrary, &["skip-above", "cut-above"]).await;
+    // What the kernel holds counts as waiting: a client that is well could be skipped.
+    let contrary = setup().setting("kernel-unsent-limit", "128KiB");
+    refused(contrary, &["kernel-unsent-limit", "skip-above"]).await;
+    let contrary = setup().toml("skip-above = \"8KiB\"");
+    refused(contrary, &["kernel-unsent-limit", "skip-above"]).await;
+    let (accepted, said) = setup()
+        .setting("kernel-unsent-limit", "4KiB")
+        .setting("skip-above", "8KiB")
+        .check();
+    assert!(accepted, "{said}");
 }
 
 #[tokio::test]
