@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
+use tidegate_tests::process::KEEPALIVE;
 use tidegate_tests::{Client, Proxy, Redis, Setup, Tidegate, eventually, millis, secs, until};
 
 /// Publishes until the client receives it: what was sent to a dead connection is lost.
@@ -243,4 +244,38 @@ async fn a_denied_subscription_is_not_ready_and_says_so_until_it_is_granted() {
     heard(&redis, 1).await;
     assert_eq!(number_of(&client.next_json().await), 1);
     assert_eq!(tidegate.stderr().lines_with("secret-word"), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_killed_again_and_again_is_taken_up_with_pauses() {
+    let (redis, tidegate) = Tidegate::plain().await;
+    let mut client = tidegate.subscriber(["candles:*:*"]).await;
+    let started = Instant::now();
+    while started.elapsed() < secs(3) {
+        redis.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+        tokio::time::sleep(millis(2)).await;
+    }
+    let outages = tidegate
+        .metric("tidegate_upstream_outages_total", &[])
+        .await;
+    assert!((2.0..=40.0).contains(&outages), "{outages} outages");
+    let calm = Instant::now();
+    heard(&redis, 1).await;
+    flows_again(&redis, &mut client, 2).await;
+    assert!(calm.elapsed() < secs(5), "back after {:?}", calm.elapsed());
+    tidegate.becomes_ready(secs(2)).await;
+}
+
+#[tokio::test]
+async fn without_probes_the_kernel_still_watches_the_connection() {
+    let redis = Redis::start().await;
+    let tidegate = Tidegate::on(&redis)
+        .setting("probe-interval", "0s")
+        .start()
+        .await;
+    let timers = async || tidegate.process.tcp_timers_to(redis.port());
+    until("a keepalive timer", secs(5), async || {
+        timers().await == [KEEPALIVE]
+    })
+    .await;
 }

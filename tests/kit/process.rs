@@ -2,6 +2,7 @@
 //! `setpriv --pdeathsig`) when the test process itself is killed. Its output is collected
 //! for failure messages. What the process is, is for others to know.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -158,6 +159,34 @@ impl Process {
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
         kib.expect("VmRSS is a number of KiB") * 1024
+    }
+}
+
+/// The timer of a quiet connection that the kernel keeps alive, as `/proc/net/tcp` has it.
+pub const KEEPALIVE: u8 = 2;
+
+impl Process {
+    /// Which timer runs for each of its connections to this port of loopback: none is 0.
+    pub fn tcp_timers_to(&self, port: u16) -> Vec<u8> {
+        let folder = format!("/proc/{}/fd", self.id());
+        let own: HashSet<String> = std::fs::read_dir(folder)
+            .expect("the process lives")
+            .filter_map(|file| {
+                let target = std::fs::read_link(file.ok()?.path()).ok()?;
+                let inode = target.to_str()?.strip_prefix("socket:[")?;
+                Some(inode.strip_suffix(']')?.to_owned())
+            })
+            .collect();
+        let table = format!("/proc/{}/net/tcp", self.id());
+        let table = std::fs::read_to_string(table).expect("the process lives");
+        let remote = format!("0100007F:{port:04X}");
+        let timer = |line: &str| {
+            let columns: Vec<_> = line.split_whitespace().collect();
+            let ours = columns.get(2) == Some(&remote.as_str()) && own.contains(*columns.get(9)?);
+            let timer = columns.get(5)?.split(':').next()?;
+            u8::from_str_radix(timer, 16).ok().filter(|_| ours)
+        };
+        table.lines().filter_map(timer).collect()
     }
 }
 
