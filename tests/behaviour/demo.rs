@@ -1,6 +1,7 @@
 //! The first minute with Tidegate: `demo`, and `tail` in a second terminal.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use serde_json::Value;
 use tidegate_tests::binary::{self, run};
@@ -172,4 +173,31 @@ async fn tail_says_what_was_refused_and_fails() {
     );
     let output = run(&folder, &["tail", "--url", &nobody, "candles:*:*"]);
     assert!(!output.status.success() && !output.stderr.is_empty());
+}
+
+#[tokio::test]
+async fn tail_shows_a_count_on_a_terminal_and_in_a_pipe_nothing_but_messages() {
+    let demo = Demo::start().await;
+    let url = demo.url();
+    let mut piped = Process::start(&binary::tidegate(), |command| {
+        binary::without_settings(command);
+        command.args(["tail", "--url", &url, "--count", "2", "candles:*:*"]);
+    });
+    let typed = format!(
+        "{} tail --url {url} --count 4 candles:*:*",
+        binary::tidegate().display()
+    );
+    let mut terminal = Process::start(Path::new("script"), |command| {
+        binary::without_settings(command);
+        command.args(["-qefc", &typed, "/dev/null"]);
+        command.env("TERM", "xterm");
+    });
+    assert!(terminal.exit(secs(20)).await.success());
+    let shown = terminal.stdout.text();
+    assert!(shown.contains("messages: "), "no count in {shown:?}");
+    assert!(shown.contains("\u{1b}["), "nothing is redrawn: {shown:?}");
+    assert_eq!(shown.matches(r#"{"type":"candle_close","#).count(), 4);
+    assert!(piped.exit(secs(20)).await.success());
+    assert_eq!(piped.stdout.text().lines().count(), 2);
+    assert_eq!(piped.stderr.text(), "");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use serde_json::Value;
 use tidegate_tests::binary::{repository, run, said};
 use tidegate_tests::payloads::assert_nothing_hidden;
 use tidegate_tests::process::Process;
@@ -103,4 +104,49 @@ fn the_table_of_settings_is_complete() {
     // It has no flag, so that it does not show in a list of processes.
     settings.insert("admin-token".to_owned());
     assert_eq!(in_table, settings);
+}
+
+/// The table rows between two pipes, cell by cell.
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().filter_map(|line| {
+        let line = line.trim().strip_prefix('|')?;
+        Some(line.split('|').map(str::trim).collect())
+    })
+}
+
+/// Close codes with their texts, where `split` parts the texts of a cell.
+fn closes(text: &str, split: fn(&str) -> Vec<&str>) -> BTreeSet<(u16, String)> {
+    rows(text)
+        .filter_map(|cells| Some((cells.first()?.parse::<u16>().ok()?, *cells.get(1)?)))
+        .filter(|(code, _)| (1000..5000).contains(code))
+        .flat_map(|(code, cell)| split(cell).into_iter().map(move |t| (code, t.to_owned())))
+        .collect()
+}
+
+#[test]
+fn codes_are_the_same_here_and_in_the_document() {
+    let readme = readme();
+    let document = std::fs::read_to_string(repository().join("docs/asyncapi.yaml"));
+    let document: Value =
+        serde_saphyr::from_str(&document.expect("docs/asyncapi.yaml")).expect("YAML");
+    let here = closes(&readme, |cell| cell.split('`').skip(1).step_by(2).collect());
+    let description = document["channels"]["stream"]["description"].as_str();
+    let there = closes(description.expect("a description"), |cell| {
+        cell.split(" / ").collect()
+    });
+    assert!(here.len() >= 9, "{here:?}");
+    assert_eq!(here, there);
+    let here: BTreeSet<_> = rows(&readme)
+        .filter_map(|cells| cells.first()?.strip_prefix('`')?.strip_suffix('`'))
+        .filter(|code| code.contains('_') && *code == code.to_uppercase())
+        .collect();
+    let codes = "/components/messages/error/payload/properties/code/enum";
+    let there: BTreeSet<_> = document
+        .pointer(codes)
+        .and_then(Value::as_array)
+        .expect("the codes of errors")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert_eq!(here, there);
 }
