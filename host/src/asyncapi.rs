@@ -6,20 +6,15 @@
 use serde_json::{Map, Value, json};
 
 use crate::registry::Catalog;
+use crate::session::{CloseReason, MAX_ID_BYTES, error_codes};
 use crate::transform::{Allowed, Descriptor, Parameter};
 
-const CLOSE_CODES: &str = "\
-| code | text | meaning |
-|---|---|---|
-| 1001 | server shutting down | connect again, elsewhere or in a while |
-| 1002 | protocol error | a frame against RFC 6455 |
-| 1007 | text is not UTF-8 | |
-| 1008 | rate limit exceeded | too many messages, and on after being told |
-| 1009 | message too big | |
-| 1013 | slow consumer | what was waiting for the client went past the limit |
-| 4001 | API key required / Invalid API key | also when a key is revoked or expires |
-| 4008 | Connection limit exceeded | close another connection of this key first |
-";
+fn close_codes() -> String {
+    let row =
+        |(code, text, meaning): (u16, &str, &str)| format!("| {code} | `{text}` | {meaning} |\n");
+    let rows: String = CloseReason::table().into_iter().map(row).collect();
+    format!("| code | text | meaning |\n|---|---|---|\n{rows}")
+}
 
 /// The document as YAML.
 ///
@@ -76,7 +71,8 @@ fn value(catalog: &Catalog) -> Value {
                 "title": "The stream",
                 "description": format!(
                     "Browsers, which cannot set headers, offer the subprotocols `tidegate` and `key.<KEY>`.\n\n\
-                     Close codes:\n\n{CLOSE_CODES}"
+                     Close codes:\n\n{}",
+                    close_codes()
                 ),
                 "messages": channel_messages,
                 "bindings": { "ws": { "method": "GET" } },
@@ -123,7 +119,7 @@ fn object(properties: &Value, required: &[&str]) -> Value {
 }
 
 fn id() -> Value {
-    json!({ "type": ["string", "integer"], "maxLength": 64, "description": "Chosen by the client and repeated in each answer." })
+    json!({ "type": ["string", "integer"], "maxLength": MAX_ID_BYTES, "description": "Chosen by the client and repeated in each answer." })
 }
 
 fn channels() -> Value {
@@ -162,17 +158,9 @@ fn answers() -> Map<String, Value> {
         &json!({ "type": { "const": "pong" }, "id": id() }),
         &["type"],
     );
-    let codes = [
-        "PARSE_ERROR",
-        "INVALID_MESSAGE",
-        "INVALID_CHANNEL",
-        "FORBIDDEN_CHANNEL",
-        "SUBSCRIPTION_LIMIT",
-        "RATE_LIMITED",
-    ];
     let error = json!({
         "type": { "const": "error" },
-        "code": { "enum": codes },
+        "code": { "enum": error_codes() },
         "message": { "type": "string", "description": "For a person." },
         "channel": { "type": "string", "description": "The channel at fault, if one is." },
         "id": id(),
@@ -228,4 +216,23 @@ fn channel_pattern(descriptor: &Descriptor) -> String {
     };
     let parts: Vec<String> = descriptor.parameters.iter().map(part).collect();
     format!("^{}:{}$", descriptor.family, parts.join(":"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_names_every_close_code_and_error_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+        let readme = std::fs::read_to_string(path).unwrap();
+        assert!(
+            readme.contains(&close_codes()),
+            "README.md: copy\n{}",
+            close_codes()
+        );
+        for code in error_codes() {
+            assert!(readme.contains(&format!("| `{code}` |")), "{code}");
+        }
+    }
 }

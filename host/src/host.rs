@@ -8,7 +8,6 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin};
 use crate::gate::keys::KeyRecord;
@@ -125,7 +124,7 @@ impl Host {
             }
         };
         let context = Arc::new(session::Context {
-            hub: Hub::new(metrics.clone()),
+            hub: Arc::new(Hub::new(metrics.clone())),
             catalog: registry.catalog().clone(),
             roster: Roster::new(metrics.clone()),
             limits: session_limits(&settings),
@@ -141,7 +140,8 @@ impl Host {
 
         let intake = Arc::new(pipeline::start(
             &registry,
-            &context,
+            &context.hub,
+            &metrics,
             settings.lane_queue_size,
             settings.max_event_size,
         )?);
@@ -197,11 +197,7 @@ async fn feed(
         Source::Redis => redis.run(intake, status).await,
         Source::Demo => {
             status.subscribed();
-            demo::run(
-                |channel, payload| intake.offer(channel, payload),
-                CancellationToken::new(),
-            )
-            .await;
+            demo::run(|channel, payload| intake.offer(channel, payload)).await;
         }
     }
 }

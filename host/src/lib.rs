@@ -6,24 +6,35 @@
 //!                             registry (which component is live)       └── subscribe ────┘
 //!  gate: asked once, at the door         admin: its own listener, from the side
 //! ```
-//! The modules, in the order that data flows:
+//! The modules, in the order that data flows; then what starts them; then the leaves, which
+//! any of them may use.
+
+pub mod upstream;
+
+pub mod pipeline;
+
+pub mod transform;
+
+pub mod registry;
+
+pub mod hub;
+
+pub mod session;
+
+pub mod gate;
+
+pub mod server;
 
 pub mod admin;
 pub mod asyncapi;
-pub mod cli;
-pub mod gate;
-pub mod host;
-pub mod hub;
-pub mod pipeline;
-pub mod registry;
-pub mod server;
-pub mod session;
-pub mod transform;
-pub mod upstream;
 
-// Leaves, which any of them may use.
+pub mod settings;
+
+pub mod host;
+
+pub mod cli;
+
 pub mod channel;
 pub mod event;
 pub mod metrics;
-pub mod settings;
 pub mod shutdown;

@@ -10,7 +10,7 @@ use prometheus::{
     Registry,
 };
 
-/// From 1 µs to 16 ms by powers of four halves: a call takes some 4 µs, the default deadline is 10 ms.
+/// Fine around the 4 to 8 µs that a call takes, and up to beyond the default deadline of 10 ms.
 const CALL_SECONDS: [f64; 12] = [
     1e-6, 2e-6, 4e-6, 8e-6, 16e-6, 32e-6, 64e-6, 125e-6, 500e-6, 2e-3, 10e-3, 50e-3,
 ];
@@ -97,7 +97,7 @@ impl Metrics {
             closed: counters(
                 &r,
                 "sessions_closed_total",
-                "Sessions that ended.",
+                "Connections that ended after their upgrade, those that were refused included.",
                 &["reason"],
             ),
             client_errors: counters(

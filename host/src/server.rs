@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -118,13 +119,7 @@ async fn accept(
         .await
         .map_err(io::Error::other)?;
     let (socket, remote) = listener.accept().await?;
-    Ok((
-        socket,
-        Arrival {
-            remote,
-            slot: Arc::new(slot),
-        },
-    ))
+    Ok((socket, Arrival::new(remote, slot)))
 }
 
 /// How many connections may be open: sessions, those being refused and those not yet upgraded,
@@ -155,6 +150,8 @@ fn max_open(limits: &Limits) -> usize {
 struct Pending {
     max: usize,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<()>>>,
+    /// Never used twice: a place that was given up must not be mistaken for its successor.
+    next: AtomicU64,
     metrics: Metrics,
 }
 
@@ -169,6 +166,7 @@ impl Pending {
         Self {
             max,
             waiting: Mutex::default(),
+            next: AtomicU64::new(0),
             metrics,
         }
     }
@@ -180,7 +178,7 @@ impl Pending {
         if waiting.len() >= self.max {
             waiting.pop_first();
         }
-        let number = waiting.last_key_value().map_or(0, |(last, _)| last + 1);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         waiting.insert(number, keep);
         self.show(waiting.len());
         (
@@ -255,6 +253,19 @@ mod tests {
                 .is_err_and(|e| e == oneshot::error::TryRecvError::Empty)
         );
         assert_eq!(pending.metrics.pending_upgrades.get(), 2);
+    }
+
+    #[test]
+    fn a_place_that_was_lost_is_not_its_successors() {
+        let pending = Arc::new(Pending::new(1, Metrics::new()));
+        let (first, _) = pending.enter();
+        let (_second, mut displaced) = pending.enter();
+        drop(first);
+        assert!(
+            displaced
+                .try_recv()
+                .is_err_and(|e| e == oneshot::error::TryRecvError::Empty)
+        );
     }
 
     #[test]

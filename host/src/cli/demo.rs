@@ -43,7 +43,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         expires: None,
         revoked: None,
     };
-    super::runtime()?.block_on(host.run(
+    super::block_on(host.run(
         Source::Demo,
         Keys::Fixed(vec![key]),
         |addresses, registry| {

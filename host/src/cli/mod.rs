@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Key(args) => key::run(args),
-        Command::Tail(args) => runtime().and_then(|runtime| runtime.block_on(tail::run(args))),
+        Command::Tail(args) => block_on(tail::run(args)),
         Command::Asyncapi(args) => asyncapi::run(args),
     };
     match result {
@@ -53,8 +53,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread()
+/// Runs `task` on a runtime of its own. What still blocks when it ends, such as a look-up of
+/// a name that nobody answers, is not waited for.
+fn block_on<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()?)
+        .build()?;
+    let ended = runtime.block_on(task);
+    runtime.shutdown_background();
+    ended
 }

@@ -31,7 +31,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     }
     log_to_stderr(&settings);
     let host = Host::prepare(settings)?;
-    super::runtime()?.block_on(
+    super::block_on(
         host.run(Source::Redis, Keys::File(keys_file), |addresses, _| {
             // A closed standard output is no reason not to serve.
             let mut out = std::io::stdout();

@@ -55,6 +55,9 @@ impl Refusal {
 /// What a key allows at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
+    /// The key's public identifier and name; not the key.
+    pub key_id: String,
+    pub key_name: String,
     /// `None` allows every channel.
     channels: Option<Vec<Pattern>>,
     max_connections: u32,
@@ -72,8 +75,6 @@ impl Grant {
 
 #[derive(Debug)]
 struct Key {
-    id: String,
-    name: String,
     digest: [u8; 32],
     live: AtomicU32,
     /// `None` once the key is no longer in force.
@@ -92,6 +93,7 @@ pub struct Gate {
 #[derive(Debug)]
 pub struct Permit {
     key: Arc<Key>,
+    at_the_door: Arc<Grant>,
     grant: watched::Receiver<Option<Arc<Grant>>>,
 }
 
@@ -104,6 +106,8 @@ impl Gate {
         let mut old = std::mem::take(&mut *keys);
         for record in records.iter().filter(|record| record.in_force(now)) {
             let grant = Arc::new(Grant {
+                key_id: record.id.clone(),
+                key_name: record.name.clone(),
                 channels: record.channels.clone(),
                 max_connections: record.max_connections,
                 expires: record.expires,
@@ -111,11 +115,9 @@ impl Gate {
             let prefix = prefix(&record.sha256);
             let known = old
                 .remove(&prefix)
-                .filter(|key| key.digest == record.sha256 && key.id == record.id);
+                .filter(|key| key.digest == record.sha256);
             let key = known.unwrap_or_else(|| {
                 Arc::new(Key {
-                    id: record.id.clone(),
-                    name: record.name.clone(),
                     digest: record.sha256,
                     live: AtomicU32::new(0),
                     grant: watched::Sender::new(None),
@@ -145,16 +147,17 @@ impl Gate {
         let same = bool::from(expected.ct_eq(&digest));
         let key = found.filter(|_| same).ok_or(Refusal::InvalidKey)?;
         let grant = key.grant.subscribe();
-        let limit = grant
-            .borrow()
-            .as_ref()
-            .ok_or(Refusal::InvalidKey)?
-            .max_connections;
+        let at_the_door = grant.borrow().clone().ok_or(Refusal::InvalidKey)?;
+        let limit = at_the_door.max_connections;
         let take = |live: u32| (live < limit).then_some(live + 1);
         key.live
             .try_update(Ordering::AcqRel, Ordering::Acquire, take)
             .map_err(|_| Refusal::ConnectionLimit)?;
-        Ok(Permit { key, grant })
+        Ok(Permit {
+            key,
+            at_the_door,
+            grant,
+        })
     }
 
     /// Ends keys when their time comes. Runs for as long as the host does.
@@ -186,13 +189,9 @@ impl Gate {
 }
 
 impl Permit {
-    /// The key's public identifier; not the key.
-    pub fn key_id(&self) -> &str {
-        &self.key.id
-    }
-
-    pub fn key_name(&self) -> &str {
-        &self.key.name
+    /// The key's rights when it was shown.
+    pub fn at_the_door(&self) -> &Grant {
+        &self.at_the_door
     }
 
     /// What the key allows now; `None` when it is no longer in force.
@@ -268,6 +267,24 @@ mod tests {
         }
         assert_eq!(gate.admit(Some("")).unwrap_err(), Refusal::KeyRequired);
         assert_eq!(gate.admit(None).unwrap_err(), Refusal::KeyRequired);
+    }
+
+    #[test]
+    fn a_key_that_is_renamed_keeps_its_sessions_and_can_be_revoked() {
+        let gate = Gate::default();
+        gate.replace(&[record("a")]);
+        let mut permit = gate.admit(Some("a")).unwrap();
+        let renamed = KeyRecord {
+            id: "other".into(),
+            name: "other".into(),
+            max_connections: 1,
+            ..record("a")
+        };
+        gate.replace(&[renamed]);
+        assert_eq!(permit.grant().unwrap().key_id, "other");
+        assert_eq!(gate.admit(Some("a")).unwrap_err(), Refusal::ConnectionLimit);
+        gate.replace(&[]);
+        assert_eq!(permit.grant(), None);
     }
 
     #[test]

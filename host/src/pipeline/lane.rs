@@ -6,10 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::queue::Queue;
+use prometheus::Histogram;
+
 use crate::event::Event;
+use crate::hub::Hub;
 use crate::metrics::TransformMetrics;
 use crate::registry::Live;
-use crate::session::Context;
 use crate::transform::{Component, Fault, Health, Instance, Outcome};
 
 /// The thread's own stack, in bytes; the guest's part of it is a setting of at most 1 MiB.
@@ -21,8 +23,9 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 struct Lane {
     component: Arc<Component>,
     health: Arc<Health>,
-    context: Arc<Context>,
+    hub: Arc<Hub>,
     metrics: TransformMetrics,
+    lag: Histogram,
     instance: Option<Instance>,
     last_log: Option<Instant>,
 }
@@ -31,14 +34,16 @@ pub(super) fn spawn(
     n: usize,
     live: &Live,
     queue: &Arc<Queue>,
-    context: &Arc<Context>,
+    hub: &Arc<Hub>,
     metrics: &TransformMetrics,
+    lag: Histogram,
 ) -> io::Result<()> {
     let mut lane = Lane {
         component: live.component.clone(),
         health: live.health.clone(),
-        context: context.clone(),
+        hub: hub.clone(),
         metrics: metrics.clone(),
+        lag,
         instance: None,
         last_log: None,
     };
@@ -95,12 +100,9 @@ impl Lane {
         for publication in publications {
             match publication {
                 Ok(admitted) => {
-                    self.context.hub.publish(&admitted.channel, &admitted.frame);
+                    self.hub.publish(&admitted.channel, &admitted.frame);
                     self.metrics.publications.inc();
-                    self.context
-                        .metrics
-                        .upstream_lag
-                        .observe(received.elapsed().as_secs_f64());
+                    self.lag.observe(received.elapsed().as_secs_f64());
                 }
                 Err(block) => {
                     self.metrics.guard_block(block.label()).inc();

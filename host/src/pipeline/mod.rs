@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use self::queue::Queue;
 use crate::event::Event;
+use crate::hub::Hub;
 use crate::metrics::{Metrics, TransformMetrics};
 use crate::registry::Registry;
-use crate::session::Context;
 use crate::transform::{self, UpstreamPattern};
 
 /// Where the upstream hands over its events. It never waits.
@@ -38,13 +38,15 @@ struct Route {
 /// When the machine has no thread left.
 pub fn start(
     registry: &Registry,
-    context: &Arc<Context>,
+    hub: &Arc<Hub>,
+    metrics: &Metrics,
     queue_size: usize,
     max_event_size: usize,
 ) -> std::io::Result<Intake> {
     let mut routes = Vec::new();
     for live in registry.live() {
-        let metrics = context.metrics.transform(&live.component.descriptor.name);
+        let all = metrics;
+        let metrics = all.transform(&live.component.descriptor.name);
         transform::declare(&metrics);
         for reason in ["queue_full", "too_large", "put_out"] {
             metrics.dropped(reason);
@@ -52,7 +54,7 @@ pub fn start(
         let mut lanes = Vec::new();
         for n in 0..live.lanes {
             let queue = Arc::new(Queue::new(queue_size, metrics.clone()));
-            lane::spawn(n, live, &queue, context, &metrics)?;
+            lane::spawn(n, live, &queue, hub, &metrics, all.upstream_lag.clone())?;
             lanes.push(queue);
         }
         routes.push(Route {
@@ -64,7 +66,7 @@ pub fn start(
     Ok(Intake {
         routes,
         max_event_size,
-        metrics: context.metrics.clone(),
+        metrics: metrics.clone(),
     })
 }
 

@@ -140,6 +140,7 @@ fn refuse_conflicts(live: &[Live]) -> Result<(), RegistryError> {
             let same = [
                 ("family", &one.family, &other.family),
                 ("name", &one.name, &other.name),
+                ("message-type", &one.message_type, &other.message_type),
             ];
             if let Some((what, value, _)) = same.into_iter().find(|(_, a, b)| a == b) {
                 return Err(RegistryError::Conflict {

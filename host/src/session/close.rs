@@ -79,6 +79,38 @@ impl CloseReason {
         })
     }
 
+    /// For API clients: what to make of the code.
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::ClientLeft | Self::DeadPeer => "",
+            Self::SlowConsumer => "too much was waiting for the client, or for too long",
+            Self::Draining => "connect again",
+            Self::ProtocolViolation => "a frame against RFC 6455, such as an unmasked one",
+            Self::NotUtf8 => "text frames are UTF-8",
+            Self::MessageTooBig => {
+                "the largest message is a setting of the host, 16 KiB by default"
+            }
+            Self::RateLimited => "a flood, or a whole further burst while `RATE_LIMITED`",
+            Self::Refused(Refusal::KeyRequired) => "no key was shown",
+            Self::Refused(Refusal::InvalidKey) => "also when a key is revoked or expires",
+            Self::Refused(Refusal::ConnectionLimit) => {
+                "5 live connections a key, unless the key says otherwise"
+            }
+        }
+    }
+
+    /// Rows of code, text and meaning for documents, by code.
+    pub fn table() -> Vec<(u16, &'static str, &'static str)> {
+        let told = |reason: Self| {
+            reason
+                .code()
+                .map(|(code, text)| (code, text, reason.meaning()))
+        };
+        let mut rows: Vec<_> = Self::ALL.into_iter().filter_map(told).collect();
+        rows.sort_by_key(|row| row.0);
+        rows
+    }
+
     /// Whether what still waits for the client is dropped rather than sent before the close.
     pub fn discards(self) -> bool {
         matches!(self, Self::SlowConsumer | Self::DeadPeer)

@@ -7,10 +7,12 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::rate::{Bucket, Verdict};
 use crate::hub::{Frame, Outbox};
 
 #[derive(Debug)]
@@ -19,15 +21,26 @@ pub(super) struct Inbound<R> {
     outbox: Arc<Outbox>,
     /// What was written since the last flush: tungstenite flushes at the end of each frame.
     written: Vec<u8>,
+    /// Bytes that the client may send: as many as the messages it may send could have.
+    bytes: Bucket,
+    flooded: bool,
 }
 
 impl<R> Inbound<R> {
-    pub(super) fn new(socket: R, outbox: Arc<Outbox>) -> Self {
+    pub(super) fn new(socket: R, outbox: Arc<Outbox>, bytes: Bucket) -> Self {
         Self {
             socket,
             outbox,
             written: Vec::new(),
+            bytes,
+            flooded: false,
         }
+    }
+
+    /// Whether reading ended because the client sent far too much, as frames that never
+    /// become a message do.
+    pub(super) fn flooded(&self) -> bool {
+        self.flooded
     }
 
     /// Queues what was written, as one piece.
@@ -49,7 +62,14 @@ impl<R: AsyncRead + Unpin> AsyncRead for Inbound<R> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        let read = u32::try_from(buf.filled().len() - before).unwrap_or(u32::MAX);
+        if self.bytes.take(read, Instant::now()) == Verdict::Abusive {
+            self.flooded = true;
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -30,6 +30,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 pub use self::close::CloseReason;
 use self::inbound::Inbound;
 use self::protocol::ErrorCode;
+pub(crate) use self::protocol::MAX_ID_BYTES;
+use self::rate::Bucket;
 use self::requests::Client;
 pub use self::roster::Roster;
 use self::writer::{Writer, Written};
@@ -49,7 +51,7 @@ const READ_BUFFER: usize = 2 << 10;
 /// What all sessions share.
 #[derive(Debug)]
 pub struct Context {
-    pub hub: Hub,
+    pub hub: Arc<Hub>,
     pub catalog: Arc<Catalog>,
     pub roster: Roster,
     pub metrics: Metrics,
@@ -74,6 +76,16 @@ pub struct Limits {
     pub drain_time: Duration,
 }
 
+impl Limits {
+    /// The bytes that so many messages of the largest size have.
+    fn byte_bucket(&self) -> Bucket {
+        let size = u32::try_from(self.max_message_size).unwrap_or(u32::MAX);
+        let bytes = |messages: u32| messages.saturating_mul(size);
+        let now = std::time::Instant::now();
+        Bucket::new(bytes(self.message_rate), bytes(self.message_burst), now)
+    }
+}
+
 /// Lets everything that sessions count start at zero.
 pub fn declare(metrics: &Metrics) {
     CloseReason::declare(metrics);
@@ -83,6 +95,11 @@ pub fn declare(metrics: &Metrics) {
     for reason in upgrade::REFUSALS {
         metrics.refused.with_label_values(&[reason]);
     }
+}
+
+/// The codes of `error` messages, for documents.
+pub fn error_codes() -> Vec<&'static str> {
+    ErrorCode::ALL.into_iter().map(ErrorCode::as_str).collect()
 }
 
 /// Serves one client until either side ends it. The result says why, and whether the goodbye
@@ -101,7 +118,7 @@ where
     W: AsyncWrite + Unpin,
 {
     let limits = &context.limits;
-    let inbound = Inbound::new(read, outbox.clone());
+    let inbound = Inbound::new(read, outbox.clone(), limits.byte_bucket());
     let mut messages = WebSocketStream::from_partially_read(
         inbound,
         leftover,
@@ -147,11 +164,17 @@ where
             break reason;
         }
     };
+    // Whoever says goodbye is no receiver any more.
+    drop(client);
     // An answer to the client's own close is still inside tungstenite, which ends without
     // flushing its stream.
     let _ = messages.flush().await;
     let inbound = messages.get_mut();
     inbound.hand_over();
+    let reason = match reason {
+        CloseReason::ClientLeft if inbound.flooded() => CloseReason::RateLimited,
+        reason => reason,
+    };
     let socket = inbound.socket();
     (
         reason,
@@ -202,6 +225,7 @@ where
     W: AsyncWrite + Unpin,
 {
     metrics.closed.with_label_values(&[reason.label()]).inc();
+    tracing::debug!(reason = reason.label(), "session ends");
     metrics
         .cuts
         .inc_by(u64::from(reason == CloseReason::SlowConsumer));

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::hub::Frame;
 
 /// The longest `id` that a request may carry, in bytes.
-const MAX_ID_BYTES: usize = 64;
+pub(crate) const MAX_ID_BYTES: usize = 64;
 
 /// The longest piece of a client's own text that an answer repeats, in characters.
 const MAX_ECHO_CHARS: usize = 160;

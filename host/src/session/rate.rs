@@ -12,7 +12,7 @@ pub(super) enum Verdict {
     Abusive,
 }
 
-/// Holds between `-burst` and `burst` tokens: below zero, what was refused is remembered, so
+/// Holds up to `burst` tokens: below zero, what was refused is remembered, so
 /// that a flood ends instead of being answered for ever.
 #[derive(Debug)]
 pub(super) struct Bucket {
@@ -32,11 +32,12 @@ impl Bucket {
         }
     }
 
-    pub(super) fn take(&mut self, now: Instant) -> Verdict {
+    /// Takes `count` tokens: messages, or bytes.
+    pub(super) fn take(&mut self, count: u32, now: Instant) -> Verdict {
         let elapsed: Duration = now.saturating_duration_since(self.at);
         self.at = now;
         self.tokens = (self.tokens + elapsed.as_secs_f64() * self.per_second).min(self.burst);
-        self.tokens -= 1.0;
+        self.tokens -= f64::from(count);
         if self.tokens >= 0.0 {
             Verdict::Allowed
         } else if self.tokens >= -self.burst {
@@ -55,7 +56,7 @@ mod tests {
     fn a_burst_passes_then_the_rate_then_patience_ends() {
         let start = Instant::now();
         let mut bucket = Bucket::new(10, 3, start);
-        let verdicts: Vec<_> = (0..7).map(|_| bucket.take(start)).collect();
+        let verdicts: Vec<_> = (0..7).map(|_| bucket.take(1, start)).collect();
         use Verdict::{Abusive, Allowed, Limited};
         assert_eq!(
             verdicts,
@@ -71,7 +72,7 @@ mod tests {
         let mut bucket = Bucket::new(10, 1, start);
         for n in 0..1_000 {
             let now = start + Duration::from_millis(101) * n;
-            assert_eq!(bucket.take(now), Verdict::Allowed, "{n}");
+            assert_eq!(bucket.take(1, now), Verdict::Allowed, "{n}");
         }
     }
 }

@@ -52,7 +52,7 @@ impl<'a> Client<'a> {
             Message::Pong(_) if std::mem::take(&mut self.awaits_pong) => return Ok(()),
             _ => {}
         }
-        let verdict = self.bucket.take(Instant::now());
+        let verdict = self.bucket.take(1, Instant::now());
         match (verdict, message) {
             (Verdict::Abusive, _) => return Err(CloseReason::RateLimited),
             // tungstenite answers pings; a flood of them runs into the verdict above.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::gate::Permit;
+use crate::gate::Grant;
 use crate::hub::{Figures, Outbox, SubscriberId};
 use crate::metrics::Metrics;
 
@@ -61,14 +61,14 @@ impl Roster {
     pub(super) fn enter(
         &self,
         remote: SocketAddr,
-        permit: &Permit,
+        grant: &Grant,
         outbox: &Arc<Outbox>,
     ) -> Presence<'_> {
         let id = SubscriberId(self.next.fetch_add(1, Ordering::Relaxed));
         let entry = Entry {
             remote,
-            key_id: permit.key_id().into(),
-            key_name: permit.key_name().into(),
+            key_id: grant.key_id.clone(),
+            key_name: grant.key_name.clone(),
             since: Timestamp::now(),
             outbox: outbox.clone(),
         };

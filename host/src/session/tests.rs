@@ -19,7 +19,7 @@ type Peer = WebSocketStream<DuplexStream>;
 fn context() -> Arc<Context> {
     let metrics = Metrics::new();
     Arc::new(Context {
-        hub: Hub::new(metrics.clone()),
+        hub: Arc::new(Hub::new(metrics.clone())),
         catalog: Arc::new(Catalog::default()),
         roster: Roster::new(metrics.clone()),
         limits: Limits {

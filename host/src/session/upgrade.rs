@@ -61,9 +61,16 @@ pub struct Door {
 /// The connection that a request came on; put into the request by the listener.
 #[derive(Debug, Clone)]
 pub struct Arrival {
-    pub remote: SocketAddr,
+    remote: SocketAddr,
     /// Held for as long as the connection is open, upgraded or not.
-    pub slot: Arc<OwnedSemaphorePermit>,
+    _slot: Arc<OwnedSemaphorePermit>,
+}
+
+impl Arrival {
+    pub fn new(remote: SocketAddr, slot: OwnedSemaphorePermit) -> Self {
+        let _slot = Arc::new(slot);
+        Self { remote, _slot }
+    }
 }
 
 /// `GET /public/v1/stream`.
@@ -140,9 +147,9 @@ impl Door {
             Ok(permit) => {
                 drop(key);
                 let outbox = Arc::new(Outbox::new(context.limits.marks));
-                let presence = context.roster.enter(arrival.remote, &permit, &outbox);
-                let span =
-                    tracing::debug_span!("session", id = presence.id.0, key = permit.key_id());
+                let grant = permit.at_the_door();
+                let presence = context.roster.enter(arrival.remote, grant, &outbox);
+                let span = tracing::debug_span!("session", id = presence.id.0, key = grant.key_id);
                 run(
                     &mut read,
                     &mut write,
@@ -156,7 +163,6 @@ impl Door {
                 .await
             }
         };
-        tracing::debug!(reason = reason.label(), told, "session ended");
         if !told && reason != CloseReason::ClientLeft {
             // What is still in the kernel would be kept and retried for minutes.
             let _ = SockRef::from(read.as_ref()).set_linger(Some(std::time::Duration::ZERO));
@@ -295,8 +301,11 @@ fn presented_key(request: &Request, handshake: &Handshake) -> Option<String> {
             .find_map(|one| one.strip_prefix(KEY_SUBPROTOCOL))
             .map(str::to_owned)
     };
+    // An empty one is as good as none, and must not hide another.
+    let given = |key: &String| !key.is_empty();
     in_query()
-        .or_else(in_header)
-        .or_else(bearer)
+        .filter(given)
+        .or_else(|| in_header().filter(given))
+        .or_else(|| bearer().filter(given))
         .or_else(in_protocol)
 }

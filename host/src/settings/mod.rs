@@ -156,6 +156,10 @@ impl Settings {
             "skip-above must not be above cut-above, or clients are cut before anything is skipped",
         );
         must(
+            self.kernel_unsent_limit <= self.skip_above,
+            "kernel-unsent-limit must not be above skip-above, or one full socket is already too much",
+        );
+        must(
             self.max_event_size <= self.lane_queue_size,
             "max-event-size must not be above lane-queue-size, or the largest events never fit",
         );

@@ -9,6 +9,7 @@ use super::contract::{self, Transform, TransformPre};
 use super::descriptor::Descriptor;
 use super::engine::Engine;
 use super::fault::Fault;
+use super::guest_log::{Allowance, printable};
 use super::instance::{HostState, Instance, reason_label};
 use super::limits::Limits;
 use crate::metrics::{Metrics, TransformMetrics};
@@ -19,12 +20,18 @@ const ALLOWED_IMPORTS: [&str; 2] = [
     "tidegate:transform/types@1.0.0",
 ];
 
+/// How much of a component's own words an error repeats: characters of each, and how many of
+/// what is wrong with a descriptor.
+const MAX_CHARS: usize = 500;
+const MAX_TOLD: usize = 50;
+
 /// A component that was compiled and linked, with its settings and limits; it has not run yet.
 pub(super) struct Prepared {
     pub(super) pre: TransformPre<HostState>,
     /// The operator's settings, as the JSON text that `configure` gets.
     pub(super) settings: String,
     pub(super) limits: Limits,
+    pub(super) log_allowance: Arc<Allowance>,
 }
 
 /// A component that said what it is and showed that it does so.
@@ -75,12 +82,16 @@ impl Component {
         let prepared = Prepared {
             pre: link(engine, bytes)?,
             settings: settings.to_string(),
+            log_allowance: Allowance::new(limits.log_lines_per_second),
             limits,
         };
         // What is counted before a component has a name is not worth keeping.
         let uncounted = Metrics::new().transform("(loading)");
         let (mut instance, stated) = Instance::configured(&prepared, "(loading)", &uncounted)?;
-        let descriptor = Descriptor::check(&stated).map_err(LoadError::Descriptor)?;
+        let descriptor = Descriptor::check(&stated).map_err(|faults| {
+            let told = faults.iter().take(MAX_TOLD);
+            LoadError::Descriptor(told.map(|fault| printable(fault, MAX_CHARS)).collect())
+        })?;
         for (i, sample) in stated.samples.iter().enumerate() {
             try_sample(
                 &mut instance,
@@ -91,7 +102,7 @@ impl Component {
             )
             .map_err(|detail| LoadError::Sample {
                 number: i + 1,
-                detail,
+                detail: printable(&detail, MAX_CHARS),
             })?;
         }
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(bytes));
@@ -118,13 +129,13 @@ impl std::fmt::Debug for Component {
 }
 
 fn link(engine: &Engine, bytes: &[u8]) -> Result<TransformPre<HostState>, LoadError> {
-    let text = |error: wasmtime::Error| format!("{error:#}");
+    let text = |error: wasmtime::Error| printable(&format!("{error:#}"), MAX_CHARS);
     let component = wasmtime::component::Component::from_binary(&engine.0, bytes)
         .map_err(|error| LoadError::NotAComponent(text(error)))?;
     for (name, item) in component.component_type().imports(&engine.0) {
         let harmless = matches!(item.ty, ComponentItem::Type(_));
         if !harmless && !ALLOWED_IMPORTS.contains(&name) {
-            return Err(LoadError::Import(name.escape_debug().to_string()));
+            return Err(LoadError::Import(printable(name, MAX_CHARS)));
         }
     }
     let mut linker = Linker::new(&engine.0);

@@ -12,6 +12,19 @@ use crate::channel::{MAX_PARAMETERS, Pattern};
 const MAX_NAME: usize = 64;
 const MAX_SUMMARY: usize = 256;
 const MAX_UPSTREAM_PATTERNS: usize = 16;
+const MAX_SCHEMA: usize = 64 << 10;
+const MAX_SAMPLES: usize = 64;
+/// Types of the protocol's own messages; a client could not tell them apart.
+const RESERVED_TYPES: [&str; 8] = [
+    "error",
+    "gap",
+    "ping",
+    "pong",
+    "status",
+    "subscribe",
+    "subscribed",
+    "unsubscribed",
+];
 const MAX_ALLOWED_VALUES: usize = 1_000;
 /// What one compiled parameter pattern may take, in bytes of memory.
 const MAX_REGEX: usize = 64 << 10;
@@ -66,7 +79,11 @@ impl Descriptor {
     /// # Errors
     /// One sentence for each thing that is wrong, for the component's developer.
     pub(super) fn check(stated: &contract::Descriptor) -> Result<Self, Vec<String>> {
-        let mut faults = Vec::new();
+        let mut faults = oversized(stated);
+        if !faults.is_empty() {
+            // What is too much is not looked at any closer: that would take time.
+            return Err(faults);
+        }
         let mut name = |what: &str, text: &str, extra: char| {
             if !is_name(text, extra) {
                 faults.push(format!(
@@ -85,12 +102,10 @@ impl Descriptor {
         if stated.summary.is_empty() || stated.summary.len() > MAX_SUMMARY {
             faults.push(format!("summary has 1 to {MAX_SUMMARY} bytes"));
         }
-        if !(1..=MAX_PARAMETERS).contains(&stated.parameters.len()) {
-            faults.push(format!("a family has 1 to {MAX_PARAMETERS} parameters"));
-        }
-        if !(1..=MAX_UPSTREAM_PATTERNS).contains(&stated.upstream_patterns.len()) {
+        if RESERVED_TYPES.contains(&&*stated.message_type) {
             faults.push(format!(
-                "there are 1 to {MAX_UPSTREAM_PATTERNS} upstream-patterns"
+                "message-type \"{}\" is the protocol's own",
+                stated.message_type
             ));
         }
         let mut note = |error: String| faults.push(error);
@@ -166,6 +181,31 @@ impl Descriptor {
                 format!("{form}:{{{}}}", parameter.name)
             })
     }
+}
+
+/// What there is too much or too little of.
+fn oversized(stated: &contract::Descriptor) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut between = |what: &str, count: usize, least: usize, most: usize| {
+        if !(least..=most).contains(&count) {
+            faults.push(format!("{what}: {count}; allowed are {least} to {most}"));
+        }
+    };
+    between("parameters", stated.parameters.len(), 1, MAX_PARAMETERS);
+    between(
+        "upstream-patterns",
+        stated.upstream_patterns.len(),
+        1,
+        MAX_UPSTREAM_PATTERNS,
+    );
+    between("samples", stated.samples.len(), 0, MAX_SAMPLES);
+    between(
+        "bytes of data-schema",
+        stated.data_schema.len(),
+        2,
+        MAX_SCHEMA,
+    );
+    faults
 }
 
 fn parameter(stated: &contract::Parameter) -> Result<Parameter, String> {

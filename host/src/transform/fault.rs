@@ -2,6 +2,11 @@
 
 use wasmtime::Trap;
 
+use super::guest_log::printable;
+
+/// The longest explanation, in characters: parts of it may be the guest's own words.
+const MAX_DETAIL: usize = 500;
+
 /// One call that did not end as the contract says.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}: {detail}")]
@@ -63,7 +68,7 @@ impl Fault {
     pub(super) fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
         Self {
             kind,
-            detail: detail.into(),
+            detail: printable(&detail.into(), MAX_DETAIL),
         }
     }
 

@@ -1,6 +1,9 @@
 //! Log lines of components: escaped, cut, and limited in number.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::contract::log::Level;
 use crate::metrics::TransformMetrics;
@@ -8,40 +11,61 @@ use crate::metrics::TransformMetrics;
 /// The longest line, in characters; what a guest writes beyond is cut off.
 const MAX_CHARS: usize = 256;
 
-/// The log of one instance. The allowance is by instance and second; a transform has as many
-/// instances as lanes.
+/// The log of one instance.
 #[derive(Debug)]
 pub(super) struct GuestLog {
     metrics: TransformMetrics,
     transform: String,
+    allowance: Arc<Allowance>,
+}
+
+/// What all instances of a transform may write together: a guest that faults after each line
+/// must not get a new allowance with each new instance.
+#[derive(Debug)]
+pub(super) struct Allowance {
     per_second: u32,
-    second: Instant,
-    written: u32,
+    /// When the present second began, and the lines since.
+    used: Mutex<(Instant, u32)>,
+}
+
+impl Allowance {
+    pub(super) fn new(per_second: u32) -> Arc<Self> {
+        Arc::new(Self {
+            per_second,
+            used: Mutex::new((Instant::now(), 0)),
+        })
+    }
+
+    fn take(&self) -> bool {
+        let mut used = self.used.lock();
+        if used.0.elapsed() >= Duration::from_secs(1) {
+            *used = (Instant::now(), 0);
+        }
+        used.1 = used.1.saturating_add(1);
+        used.1 <= self.per_second
+    }
 }
 
 impl GuestLog {
-    pub(super) fn new(metrics: TransformMetrics, transform: &str, per_second: u32) -> Self {
+    pub(super) fn new(
+        metrics: TransformMetrics,
+        transform: &str,
+        allowance: Arc<Allowance>,
+    ) -> Self {
         Self {
             metrics,
             transform: transform.into(),
-            per_second,
-            second: Instant::now(),
-            written: 0,
+            allowance,
         }
     }
 
-    pub(super) fn write(&mut self, level: Level, message: &str) {
-        if self.second.elapsed() >= Duration::from_secs(1) {
-            self.second = Instant::now();
-            self.written = 0;
-        }
-        if self.written >= self.per_second {
+    pub(super) fn write(&self, level: Level, message: &str) {
+        if !self.allowance.take() {
             self.metrics.log_line("dropped").inc();
             return;
         }
-        self.written += 1;
         self.metrics.log_line("written").inc();
-        let (transform, line) = (self.transform.as_str(), escape(message));
+        let (transform, line) = (self.transform.as_str(), printable(message, MAX_CHARS));
         match level {
             Level::Debug => tracing::debug!(target: "guest", transform, "{line}"),
             Level::Info => tracing::info!(target: "guest", transform, "{line}"),
@@ -51,12 +75,12 @@ impl GuestLog {
     }
 }
 
-/// One printable line: control characters, line breaks and terminal sequences come out as
-/// escapes.
-fn escape(message: &str) -> String {
+/// Text of a guest as one printable line of at most `max` characters: control characters, line
+/// breaks and terminal sequences come out as escapes.
+pub(super) fn printable(message: &str, max: usize) -> String {
     let mut line = String::new();
     let mut chars = message.chars();
-    for c in chars.by_ref().take(MAX_CHARS) {
+    for c in chars.by_ref().take(max) {
         if c.is_control() || is_layout(c) {
             line.extend(c.escape_unicode());
         } else {
@@ -82,21 +106,19 @@ mod tests {
 
     #[test]
     fn a_line_is_printable_and_has_a_length() {
-        assert_eq!(escape("a\n\u{1b}[31mb"), "a\\u{a}\\u{1b}[31mb");
-        assert_eq!(escape("x\u{202e}y"), "x\\u{202e}y");
-        assert_eq!(escape(&"é".repeat(MAX_CHARS)).chars().count(), MAX_CHARS);
-        assert_eq!(
-            escape(&"é".repeat(MAX_CHARS + 1)).chars().count(),
-            MAX_CHARS + 1
-        );
+        assert_eq!(printable("a\n\u{1b}[31mb", 99), "a\\u{a}\\u{1b}[31mb");
+        assert_eq!(printable("x\u{202e}y", 99), "x\\u{202e}y");
+        assert_eq!(printable(&"é".repeat(9), 9).chars().count(), 9);
+        assert_eq!(printable(&"é".repeat(10), 9), "é".repeat(9) + "…");
     }
 
     #[test]
     fn lines_within_the_allowance_are_written_and_the_rest_counted() {
         let metrics = Metrics::new().transform("t");
-        let mut log = GuestLog::new(metrics.clone(), "t", 3);
+        let allowance = Allowance::new(3);
         for _ in 0..5 {
-            log.write(Level::Info, "line");
+            let fresh_instance = GuestLog::new(metrics.clone(), "t", allowance.clone());
+            fresh_instance.write(Level::Info, "line");
         }
         assert_eq!(
             (

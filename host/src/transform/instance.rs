@@ -70,7 +70,7 @@ impl Instance {
         metrics: &TransformMetrics,
     ) -> Result<(Self, contract::Descriptor), Fault> {
         let limits = &prepared.limits;
-        let log = GuestLog::new(metrics.clone(), name, limits.log_lines_per_second);
+        let log = GuestLog::new(metrics.clone(), name, prepared.log_allowance.clone());
         let state = HostState {
             budget: Budget::new(limits),
             log,
@@ -96,13 +96,7 @@ impl Instance {
             .call_configure(&mut instance.store, &prepared.settings)
         {
             Ok(Ok(stated)) => Ok((instance, stated)),
-            Ok(Err(refusal)) => {
-                let refusal: String = refusal.chars().take(500).collect();
-                Err(Fault::new(
-                    FaultKind::Configure,
-                    refusal.escape_debug().to_string(),
-                ))
-            }
+            Ok(Err(refusal)) => Err(Fault::new(FaultKind::Configure, refusal)),
             Err(error) => Err(fault(&instance.store, &error)),
         }
     }

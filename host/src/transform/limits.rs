@@ -12,7 +12,8 @@ const MIB: usize = 1024 * KIB;
 /// What one transform may use. The same for all of its instances.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
-    /// How long one call may run, in wall-clock time; instantiation and `configure` too. A
+    /// How much processor time one call may take, to within some milliseconds; instantiation
+    /// and `configure` too. A
     /// JSON event takes some 4 µs, so this is thousands of times what honest work needs, and
     /// still short enough that the lane's queue survives a run of faults.
     pub deadline: Duration,

@@ -20,6 +20,18 @@ const NOTES: [&str; 7] = [
 /// Formats that the validator asserts and that bound a string to a short, plain form.
 const FORMATS: [&str; 6] = ["date", "date-time", "time", "duration", "uuid", "ipv4"];
 
+/// For those of them that may have any number of digits, in characters.
+const MAX_FORMAT: u64 = 64;
+
+/// Bounds on what one validation can cost: subschemas in all, alternatives in one place, and
+/// items of one array. It runs on a lane, and nothing interrupts it.
+const MAX_SUBSCHEMAS: usize = 1_000;
+const MAX_ALTERNATIVES: usize = 16;
+const MAX_ITEMS: u64 = 1_000;
+
+/// What one compiled pattern may take, in bytes of memory.
+const MAX_REGEX: usize = 64 << 10;
+
 /// The deepest nesting of a schema; real ones have two or three levels.
 const MAX_DEPTH: usize = 16;
 
@@ -28,6 +40,12 @@ const MAX_DEPTH: usize = 16;
 /// # Errors
 /// One sentence for each thing that is wrong, with the place as a JSON pointer.
 pub(super) fn compile(schema: &Value) -> Result<jsonschema::Validator, Vec<String>> {
+    let objects = objects(schema);
+    if objects > MAX_SUBSCHEMAS {
+        return Err(vec![format!(
+            "{objects} subschemas; allowed are {MAX_SUBSCHEMAS}"
+        )]);
+    }
     let mut faults = Vec::new();
     check(schema, &mut String::new(), 0, &mut faults);
     if schema.get("type").and_then(Value::as_str) != Some("object") {
@@ -40,9 +58,35 @@ pub(super) fn compile(schema: &Value) -> Result<jsonschema::Validator, Vec<Strin
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)
         // Linear in its input: the schema comes with the component, and no deadline guards the host.
-        .with_pattern_options(jsonschema::PatternOptions::regex())
-        .build(schema)
+        .with_pattern_options(jsonschema::PatternOptions::regex().dfa_size_limit(MAX_REGEX))
+        .build(&with_short_formats(schema))
         .map_err(|error| vec![format!("not a JSON Schema: {error}")])
+}
+
+fn objects(schema: &Value) -> usize {
+    match schema {
+        Value::Object(inner) => 1 + inner.values().map(objects).sum::<usize>(),
+        Value::Array(inner) => inner.iter().map(objects).sum(),
+        _ => 0,
+    }
+}
+
+/// The schema with a length beside each format: some allow fractions of any length, and with
+/// them any number.
+fn with_short_formats(schema: &Value) -> Value {
+    match schema {
+        Value::Object(keywords) => {
+            let inner =
+                |(name, value): (&String, &Value)| (name.clone(), with_short_formats(value));
+            let mut short: Map<String, Value> = keywords.iter().map(inner).collect();
+            if keywords.get("format").is_some_and(Value::is_string) {
+                short.entry("maxLength").or_insert(MAX_FORMAT.into());
+            }
+            Value::Object(short)
+        }
+        Value::Array(list) => list.iter().map(with_short_formats).collect(),
+        other => other.clone(),
+    }
 }
 
 fn check(schema: &Value, at: &mut String, depth: usize, faults: &mut Vec<String>) {
@@ -57,6 +101,15 @@ fn check(schema: &Value, at: &mut String, depth: usize, faults: &mut Vec<String>
     }
     let mut fault = |text: String| faults.push(format!("{}: {text}", place(at)));
     if let Some(decided) = decided_elsewhere(keywords) {
+        let alternatives = keywords
+            .get(decided)
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len);
+        if matches!(decided, "anyOf" | "oneOf") && alternatives > MAX_ALTERNATIVES {
+            fault(format!(
+                "\"{decided}\" has at most {MAX_ALTERNATIVES} alternatives"
+            ));
+        }
         for unknown in others(keywords, &[decided]) {
             fault(format!(
                 "\"{unknown}\" beside \"{decided}\" is not supported"
@@ -172,12 +225,21 @@ fn string(keywords: &Map<String, Value>, fault: &mut impl FnMut(String)) -> [&'s
             FORMATS.join(", ")
         ));
     }
-    if let Some(pattern) = keywords.get("pattern")
-        && pattern
-            .as_str()
-            .is_none_or(|pattern| !holds_from_start_to_end(pattern))
-    {
-        fault("a \"pattern\" must hold from start to end, ^…$ in each of its alternatives".into());
+    if let Some(pattern) = keywords.get("pattern") {
+        let text = pattern.as_str().unwrap_or_default();
+        if !holds_from_start_to_end(text) {
+            fault(
+                "a \"pattern\" must hold from start to end, ^…$ in each of its alternatives".into(),
+            );
+        } else if regex::RegexBuilder::new(text)
+            .size_limit(MAX_REGEX)
+            .build()
+            .is_err()
+        {
+            fault(format!(
+                "the \"pattern\" takes more than {MAX_REGEX} bytes when it is compiled"
+            ));
+        }
     }
     if format.is_none() && !keywords.contains_key("pattern") && !keywords.contains_key("maxLength")
     {
@@ -200,8 +262,9 @@ fn array(keywords: &Map<String, Value>, fault: &mut impl FnMut(String)) -> [&'st
     if !keywords.contains_key("items") {
         fault("an array needs \"items\", or anything could follow".into());
     }
-    if !keywords.contains_key("maxItems") {
-        fault("an array needs \"maxItems\"".into());
+    let items = keywords.get("maxItems").and_then(Value::as_u64);
+    if items.is_none_or(|items| items > MAX_ITEMS) {
+        fault(format!("an array needs \"maxItems\", at most {MAX_ITEMS}"));
     }
     [
         "items",
@@ -318,6 +381,38 @@ mod tests {
         let mut schema = closed();
         schema["patternProperties"] = json!({".*": {"type": "integer"}});
         assert!(compile(&schema).unwrap_err()[0].contains("patternProperties"));
+    }
+
+    #[test]
+    fn a_format_is_no_way_out_for_long_numbers() {
+        let validator = compile(&closed()).unwrap();
+        let time = |digits: usize| format!("2026-01-01T00:00:00.{}Z", "1".repeat(digits));
+        assert!(validator.is_valid(&json!({"a": "x", "c": time(9)})));
+        assert!(!validator.is_valid(&json!({"a": "x", "c": time(60)})));
+    }
+
+    #[test]
+    fn what_a_validation_could_cost_is_bounded() {
+        let with = |property: Value| {
+            let mut schema = closed();
+            schema["properties"]["z"] = property;
+            compile(&schema).map(|_| ())
+        };
+        let numbers = |n: usize| Value::from(vec![json!({"type": "null"}); n]);
+        let array = |n: usize| json!({"type": "array", "items": {"type": "null"}, "maxItems": n});
+        let wide = |n: usize| json!({"type": "string", "pattern": format!("^\\w{{{n}}}$")});
+        for (allowed, too_much) in [
+            (json!({"anyOf": numbers(16)}), json!({"anyOf": numbers(17)})),
+            (array(1000), array(1001)),
+            (wide(2), wide(900)),
+            (
+                json!({"anyOf": numbers(10)}),
+                json!({"anyOf": numbers(1000)}),
+            ),
+        ] {
+            assert_eq!(with(allowed), Ok(()));
+            assert!(with(too_much.clone()).is_err(), "{too_much}");
+        }
     }
 
     #[test]

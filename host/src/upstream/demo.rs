@@ -9,7 +9,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
 
 /// A channel that something happens on every second.
 pub const EXAMPLE_CHANNEL: &str = "candles:BTC-USD:1m";
@@ -35,19 +34,15 @@ const LABELS: [&str; 5] = [
     "level_0",
 ];
 
-/// Offers events, as upstream channel and payload, every second until `stop`.
-pub async fn run(offer: impl Fn(String, Vec<u8>), stop: CancellationToken) {
+/// Offers events, as upstream channel and payload, every second for as long as it runs.
+pub async fn run(offer: impl Fn(String, Vec<u8>)) {
     let mut market = Market::new(SEED);
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = seconds.tick() => {
-                for (channel, payload) in market.second(Timestamp::now()) {
-                    offer(channel, payload.to_string().into_bytes());
-                }
-            }
+        seconds.tick().await;
+        for (channel, payload) in market.second(Timestamp::now()) {
+            offer(channel, payload.to_string().into_bytes());
         }
     }
 }
@@ -324,21 +319,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_offers_at_once_and_ends_when_told() {
-        let stop = CancellationToken::new();
+    async fn it_offers_at_once() {
         let (send, events) = mpsc::channel();
-        let token = stop.clone();
-        let demo = run(
-            move |channel, payload| {
-                let _: Value = serde_json::from_slice(&payload).unwrap();
-                send.send(channel).unwrap();
-                stop.cancel();
-            },
-            token,
-        );
-        tokio::time::timeout(Duration::from_secs(10), demo)
-            .await
-            .unwrap();
+        let demo = run(move |channel, payload| {
+            let _: Value = serde_json::from_slice(&payload).unwrap();
+            send.send(channel).unwrap();
+        });
+        // The sender goes with the feed.
+        let _ = tokio::time::timeout(Duration::from_millis(500), demo).await;
         assert_eq!(events.iter().count(), 6);
     }
 }

@@ -44,6 +44,8 @@ pub fn publish(channel: String, data: &impl serde::Serialize) -> Result<Publicat
 #[macro_export]
 macro_rules! export {
     ($transform:ty) => {
+        // Natively nobody calls the exports, and two guests in one program would have them twice.
+        #[cfg(target_family = "wasm")]
         const _: () = {
             ::std::thread_local! {
                 static CONFIGURED: ::std::cell::RefCell<Option<$transform>> =

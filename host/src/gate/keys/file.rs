@@ -120,7 +120,7 @@ fn replace(path: &Path, keys: &[KeyRecord]) -> io::Result<()> {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    // Made with mode 0600, and removed again unless it gets to its place.
+    // Made with mode 0600, which a new file keeps, and removed again unless it gets to its place.
     let mut copy = tempfile::Builder::new()
         .prefix(".keys-")
         .tempfile_in(folder)?;
@@ -129,6 +129,7 @@ fn replace(path: &Path, keys: &[KeyRecord]) -> io::Result<()> {
     if let Ok(old) = fs::metadata(path) {
         // Root may add a key for a host that runs as somebody else, who must still read it.
         std::os::unix::fs::fchown(copy.as_file(), Some(old.uid()), Some(old.gid()))?;
+        copy.as_file().set_permissions(old.permissions())?;
     }
     copy.as_file().sync_all()?;
     copy.persist(path)?;

@@ -86,7 +86,7 @@ fn without_anything_the_defaults_hold() {
 
 #[test]
 fn a_flag_beats_the_environment_which_beats_the_file() {
-    let file = "max-connections = 1\nmax-subscriptions = 1\nskip-above = \"1KiB\"";
+    let file = "max-connections = 1\nmax-subscriptions = 1\nskip-above = \"17KiB\"";
     let environment = [
         ("TIDEGATE_MAX_CONNECTIONS", "2"),
         ("TIDEGATE_MAX_SUBSCRIPTIONS", "2"),
@@ -94,7 +94,7 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     let settings = load_with(&["--max-connections", "3"], &environment, file).unwrap();
     assert_eq!(settings.max_connections, 3);
     assert_eq!(settings.max_subscriptions, 2);
-    assert_eq!(settings.skip_above, 1024);
+    assert_eq!(settings.skip_above, 17 << 10);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn an_empty_variable_is_not_set() {
 fn values_have_the_forms_that_people_write() {
     let file = "
         max-connections = 1_000
-        skip-above = 2048
+        skip-above = 20480
         cut-above = \"1.5MiB\"
         drain-time = \"1m 30s\"
         probe-interval = \"0s\"
@@ -119,7 +119,7 @@ fn values_have_the_forms_that_people_write() {
     assert_eq!(settings.max_connections, 1000);
     assert_eq!(
         (settings.skip_above, settings.cut_above),
-        (2048, 1536 << 10)
+        (20480, 1536 << 10)
     );
     assert_eq!(settings.drain_time, Duration::from_secs(90));
     assert_eq!(settings.probe_interval, Duration::ZERO);

@@ -9,7 +9,7 @@ mod probe;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use redis::{Client, RedisError, TlsCertificates};
@@ -83,18 +83,20 @@ async fn subscribe_for_ever(
         .with_jitter()
         .without_max_times();
     let mut probe = Probe::new(config);
+    let mut pause = pauses.build();
     loop {
-        let mut pause = pauses.build();
-        loop {
-            match Connection::open(client, config, &mut probe, intake).await {
-                Ok(mut connection) => {
-                    status.subscribed();
-                    status.lost(&connection.watch(&mut probe).await.to_string());
-                    break;
+        match Connection::open(client, config, &mut probe, intake).await {
+            Ok(mut connection) => {
+                status.subscribed();
+                let since = Instant::now();
+                status.lost(&connection.watch(&mut probe).await.to_string());
+                // One that is lost as soon as it stands is no better than none.
+                if since.elapsed() > MAX_PAUSE {
+                    pause = pauses.build();
                 }
-                Err(error) => status.lost(&error.to_string()),
             }
-            tokio::time::sleep(pause.next().unwrap_or(MAX_PAUSE).min(MAX_PAUSE)).await;
+            Err(error) => status.lost(&error.to_string()),
         }
+        tokio::time::sleep(pause.next().unwrap_or(MAX_PAUSE).min(MAX_PAUSE)).await;
     }
 }
