@@ -1,11 +1,11 @@
 //! How much a client may say: the rate, the burst, the end of patience.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tidegate_tests::raw::frame;
 use tidegate_tests::{Raw, Redis, Setup, Tidegate, eventually, millis, secs};
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 fn slow(redis: &Redis) -> Setup {
     Tidegate::on(redis)
@@ -155,5 +155,35 @@ async fn messages_of_the_largest_size_within_the_rate_are_answered_whole_and_in_
         assert_eq!(client.frame().await, Some((1, pong)), "message {number}");
         // A little below the allowed twenty a second, after the burst.
         sleep(millis(if number < 80 { 5 } else { 55 })).await;
+    }
+}
+
+#[tokio::test]
+async fn the_frames_around_the_largest_messages_are_not_held_against_a_client() {
+    let redis = Redis::start().await;
+    // Small ones, where the header and the mask weigh most.
+    let tidegate = Tidegate::on(&redis)
+        .setting("max-message-size", "128B")
+        .setting("client-message-rate", "400")
+        .setting("client-message-burst", "40")
+        .start()
+        .await;
+    let mut client = Raw::upgrade(&tidegate.connect(), tidegate.key()).await;
+    let message = frame(0x81, format!("{:<128}", r#"{"action":"ping"}"#).as_bytes());
+    let mut ticks = interval(Duration::from_micros(2525));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let started = Instant::now();
+    while started.elapsed() < secs(6) {
+        ticks.tick().await;
+        client.write(&message).await;
+        // On a busy machine one may come too early and be refused; none ends the session.
+        let (opcode, payload) = client.frame().await.expect("an answer");
+        let after = started.elapsed();
+        assert_eq!(
+            opcode,
+            1,
+            "{:?} after {after:?}",
+            payload.escape_ascii().to_string()
+        );
     }
 }

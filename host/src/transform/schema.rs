@@ -30,7 +30,7 @@ const MAX_ALTERNATIVES: usize = 16;
 const MAX_ITEMS: u64 = 1_000;
 
 /// What one compiled pattern may take, in bytes of memory.
-const MAX_REGEX: usize = 64 << 10;
+const MAX_REGEX: usize = 256 << 10;
 
 /// The deepest nesting of a schema; real ones have two or three levels.
 const MAX_DEPTH: usize = 16;
