@@ -10,10 +10,7 @@ const IMAGE: u32 = 4096;
 
 pub(super) fn component(guest: &Guest) -> String {
     let (bytes, descriptor) = guest.descriptor.layout(IMAGE);
-    let mut image = String::with_capacity(bytes.len() * 3);
-    for byte in bytes {
-        write!(image, "\\{byte:02x}").expect("a String takes all");
-    }
+    let image = escaped(&bytes);
     let mut text = format!(
         "(component\n{}\n{TYPES}\n{MEMORY}\n(core module $code\n",
         guest.component_fields
@@ -46,7 +43,7 @@ pub(super) fn component(guest: &Guest) -> String {
 )
 {EXPORTS})
 "#,
-        family = guest.descriptor.family,
+        family = escaped(guest.descriptor.family.as_bytes()),
         own = guest.descriptor.family.len() + 1,
         feed = FEED.len(),
         fields = guest.fields,
@@ -54,6 +51,15 @@ pub(super) fn component(guest: &Guest) -> String {
         when_bad = guest.when_bad,
     )
     .expect("a String takes all");
+    text
+}
+
+/// Bytes as a string of the text format takes them, whatever they are.
+fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 3);
+    for byte in bytes {
+        write!(text, "\\{byte:02x}").expect("a String takes all");
+    }
     text
 }
 
