@@ -13,6 +13,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// What is still to go, where that is in one frame.
+    pub fn only(&self) -> Option<&[u8]> {
+        match self.frames.front() {
+            Some(frame) if self.frames.len() == 1 => Some(&frame.bytes()[self.offset..]),
+            _ => None,
+        }
+    }
+
     /// Points `slices` at what is still to go, and says how many were used.
     pub fn fill<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut used = 0;

@@ -48,6 +48,9 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 /// Requests are some hundred bytes.
 const READ_BUFFER: usize = 2 << 10;
 
+/// The longest head of a client's frame, in bytes (RFC 6455, 5.2).
+const MAX_FRAME_HEADER: usize = 14;
+
 /// What all sessions share.
 #[derive(Debug)]
 pub struct Context {
@@ -77,9 +80,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The bytes that so many messages of the largest size have.
+    /// The bytes that so many messages of the largest size have, in a frame each.
     fn byte_bucket(&self) -> Bucket {
-        let size = u32::try_from(self.max_message_size).unwrap_or(u32::MAX);
+        let framed = self.max_message_size.saturating_add(MAX_FRAME_HEADER);
+        let size = u32::try_from(framed).unwrap_or(u32::MAX);
         let bytes = |messages: u32| messages.saturating_mul(size);
         let now = std::time::Instant::now();
         Bucket::new(bytes(self.message_rate), bytes(self.message_burst), now)

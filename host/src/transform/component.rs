@@ -47,8 +47,8 @@ pub struct Component {
 /// Why a component was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("the file has {size} bytes; max-component-size is {limit}")]
-    TooBig { size: u64, limit: u64 },
+    #[error("it has more than the {0} bytes of max-component-size")]
+    TooBig(u64),
     #[error("not a WebAssembly component: {0}")]
     NotAComponent(String),
     #[error("it imports {0}, and a transform may import nothing but {allowed}", allowed = ALLOWED_IMPORTS[0])]
@@ -72,12 +72,8 @@ impl Component {
         settings: &serde_json::Value,
         limits: Limits,
     ) -> Result<Self, LoadError> {
-        let size = bytes.len() as u64;
-        if size > limits.max_component_size {
-            return Err(LoadError::TooBig {
-                size,
-                limit: limits.max_component_size,
-            });
+        if bytes.len() as u64 > limits.max_component_size {
+            return Err(LoadError::TooBig(limits.max_component_size));
         }
         let prepared = Prepared {
             pre: link(engine, bytes)?,

@@ -54,10 +54,5 @@ fn config(stack: usize) -> Config {
         .shared_memory(false);
     // A trap's message names at most this many functions of the guest.
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(4));
-    // Instances have 16 MiB by default; reserving wasmtime's 4 GiB of addresses for each would
-    // let a few thousand of them fill the address space.
-    config
-        .memory_reservation(64 << 20)
-        .memory_reservation_for_growth(16 << 20);
     config
 }

@@ -1,0 +1,145 @@
+//! What is closed, what is not, and what is too much.
+
+use super::*;
+use serde_json::json;
+
+fn closed() -> Value {
+    json!({
+        "type": "object", "additionalProperties": false, "required": ["a"],
+        "properties": {
+            "a": {"type": "string", "pattern": "^x+$", "description": "x"},
+            "b": {"enum": ["p", "q"]},
+            "c": {"type": ["string", "null"], "format": "date-time"},
+            "d": {"type": "array", "items": {"type": "integer"}, "maxItems": 3},
+            "e": {"anyOf": [{"type": "string", "maxLength": 3}, {"const": 1}]},
+        },
+    })
+}
+
+#[test]
+fn a_closed_schema_is_taken_and_holds() {
+    let validator = compile(&closed()).unwrap();
+    assert!(validator.is_valid(&json!({"a": "xx", "b": "p", "d": [1], "e": "abc"})));
+    for open in [
+        json!({}),
+        json!({"a": "xx", "z": 1}),
+        json!({"a": "y"}),
+        json!({"a": "xx", "c": "no date"}),
+        json!({"a": "xx", "e": "abcd"}),
+    ] {
+        assert!(!validator.is_valid(&open), "{open}");
+    }
+}
+
+#[test]
+fn whatever_could_let_more_out_is_refused_with_its_place() {
+    for (pointer, value, says) in [
+        ("/additionalProperties", json!(true), "additionalProperties"),
+        (
+            "/properties/a",
+            json!({"type": "string"}),
+            "/properties/a: a string needs",
+        ),
+        (
+            "/properties/a",
+            json!({"type": "string", "pattern": "x"}),
+            "start to end",
+        ),
+        (
+            "/properties/a",
+            json!({"type": "string", "pattern": "^x|y$"}),
+            "start to end",
+        ),
+        (
+            "/properties/a",
+            json!({"type": "string", "pattern": "^x\\$"}),
+            "start to end",
+        ),
+        (
+            "/properties/a",
+            json!({"type": "string", "format": "email"}),
+            "format \"email\"",
+        ),
+        ("/properties/a", json!(true), "`true` would allow anything"),
+        ("/properties/a", json!({}), "must say what is allowed"),
+        (
+            "/properties/a",
+            json!({"type": "object", "properties": {}}),
+            "/properties/a: an object needs",
+        ),
+        (
+            "/properties/a",
+            json!({"type": "array", "maxItems": 1}),
+            "\"items\"",
+        ),
+        (
+            "/properties/a",
+            json!({"type": "array", "items": {"type": "string"}, "maxItems": 1}),
+            "/properties/a/items",
+        ),
+        (
+            "/properties/a",
+            json!({"$ref": "#/x"}),
+            "\"$ref\" is not supported",
+        ),
+        (
+            "/properties/e/anyOf/0",
+            json!({"type": "string"}),
+            "/properties/e/anyOf/0",
+        ),
+        ("/type", json!("string"), "\"type\" is \"object\""),
+    ] {
+        let mut schema = closed();
+        *schema.pointer_mut(pointer).unwrap() = value;
+        let faults = compile(&schema).unwrap_err();
+        assert!(
+            faults.iter().any(|fault| fault.contains(says)),
+            "{pointer}: {faults:?}"
+        );
+    }
+    let mut schema = closed();
+    schema["patternProperties"] = json!({".*": {"type": "integer"}});
+    assert!(compile(&schema).unwrap_err()[0].contains("patternProperties"));
+}
+
+#[test]
+fn a_format_is_no_way_out_for_long_numbers() {
+    let validator = compile(&closed()).unwrap();
+    let time = |digits: usize| format!("2026-01-01T00:00:00.{}Z", "1".repeat(digits));
+    assert!(validator.is_valid(&json!({"a": "x", "c": time(9)})));
+    assert!(!validator.is_valid(&json!({"a": "x", "c": time(60)})));
+}
+
+#[test]
+fn what_a_validation_could_cost_is_bounded() {
+    let with = |property: Value| {
+        let mut schema = closed();
+        schema["properties"]["z"] = property;
+        compile(&schema).map(|_| ())
+    };
+    let numbers = |n: usize| Value::from(vec![json!({"type": "null"}); n]);
+    let array = |n: usize| json!({"type": "array", "items": {"type": "null"}, "maxItems": n});
+    let wide = |n: usize| json!({"type": "string", "pattern": format!("^\\w{{{n}}}$")});
+    for (allowed, too_much) in [
+        (json!({"anyOf": numbers(16)}), json!({"anyOf": numbers(17)})),
+        (array(1000), array(1001)),
+        (wide(2), wide(900)),
+        (
+            json!({"anyOf": numbers(10)}),
+            json!({"anyOf": numbers(1000)}),
+        ),
+    ] {
+        assert_eq!(with(allowed), Ok(()));
+        assert!(with(too_much.clone()).is_err(), "{too_much}");
+    }
+}
+
+#[test]
+fn a_schema_is_not_nested_for_ever() {
+    let mut schema = json!({"type": "null"});
+    for _ in 0..40 {
+        schema =
+            json!({"type": "object", "additionalProperties": false, "properties": {"x": schema}});
+    }
+    assert!(compile(&schema).unwrap_err()[0].contains("nested deeper"));
+}
