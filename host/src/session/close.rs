@@ -6,6 +6,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as WireFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::inbound::FLOODED;
 use crate::gate::Refusal;
 use crate::hub::Frame;
 use crate::metrics::Metrics;
@@ -136,6 +137,7 @@ impl CloseReason {
             Error::Protocol(_) => Self::ProtocolViolation,
             Error::Utf8(_) => Self::NotUtf8,
             Error::Capacity(_) => Self::MessageTooBig,
+            Error::Io(error) if error.kind() == FLOODED => Self::RateLimited,
             _ => Self::ClientLeft,
         }
     }

@@ -15,6 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::rate::{Bucket, Verdict};
 use crate::hub::{Frame, Outbox};
 
+/// What a read fails with when the client sent far too much, as frames that never become a
+/// message do. No socket fails in this way.
+pub(super) const FLOODED: io::ErrorKind = io::ErrorKind::QuotaExceeded;
+
 #[derive(Debug)]
 pub(super) struct Inbound<R> {
     socket: R,
@@ -23,7 +27,6 @@ pub(super) struct Inbound<R> {
     written: Vec<u8>,
     /// Bytes that the client may send: as many as the messages it may send could have.
     bytes: Bucket,
-    flooded: bool,
 }
 
 impl<R> Inbound<R> {
@@ -33,14 +36,7 @@ impl<R> Inbound<R> {
             outbox,
             written: Vec::new(),
             bytes,
-            flooded: false,
         }
-    }
-
-    /// Whether reading ended because the client sent far too much, as frames that never
-    /// become a message do.
-    pub(super) fn flooded(&self) -> bool {
-        self.flooded
     }
 
     /// Queues what was written, as one piece.
@@ -66,8 +62,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Inbound<R> {
         ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
         let read = u32::try_from(buf.filled().len() - before).unwrap_or(u32::MAX);
         if self.bytes.take(read, Instant::now()) == Verdict::Abusive {
-            self.flooded = true;
-            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+            return Poll::Ready(Err(FLOODED.into()));
         }
         Poll::Ready(Ok(()))
     }

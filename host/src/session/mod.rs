@@ -175,10 +175,6 @@ where
     let _ = messages.flush().await;
     let inbound = messages.get_mut();
     inbound.hand_over();
-    let reason = match reason {
-        CloseReason::ClientLeft if inbound.flooded() => CloseReason::RateLimited,
-        reason => reason,
-    };
     let socket = inbound.socket();
     (
         reason,

@@ -136,8 +136,7 @@ impl Connection {
             return std::future::pending().await;
         };
         loop {
-            let (channel, text) = (probe.channel.clone(), probe.next());
-            let publishing = self.publish(&channel, text);
+            let publishing = self.publish(probe.next());
             let Ok(published) =
                 tokio::time::timeout((2 * interval).min(PATIENCE), publishing).await
             else {
@@ -157,9 +156,9 @@ impl Connection {
         }
     }
 
-    async fn publish(&mut self, channel: &str, text: String) -> redis::RedisResult<()> {
+    async fn publish(&mut self, probe: String) -> redis::RedisResult<()> {
         let mut publish = redis::cmd("PUBLISH");
-        publish.arg(channel).arg(text);
+        publish.arg(&self.inbox.probe_channel).arg(probe);
         match &mut self.link {
             Link::Resp3(connection) => publish.exec_async(connection).await,
             Link::Resp2 { .. } => {
