@@ -3,6 +3,9 @@
 //! What every host has in common (requests, answers, close codes) stands here; what there is
 //! to subscribe to comes from the components.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use crate::registry::Catalog;
@@ -14,6 +17,34 @@ fn close_codes() -> String {
         |(code, text, meaning): (u16, &str, &str)| format!("| {code} | `{text}` | {meaning} |\n");
     let rows: String = CloseReason::table().into_iter().map(row).collect();
     format!("| code | text | meaning |\n|---|---|---|\n{rows}")
+}
+
+/// The document of a running host, written anew when what runs has changed.
+#[derive(Debug)]
+pub struct Published {
+    catalog: Arc<Catalog>,
+    /// For which version of the catalog, and the text.
+    written: Mutex<(u64, Arc<str>)>,
+}
+
+impl Published {
+    pub fn new(catalog: Arc<Catalog>) -> Self {
+        let written = (catalog.version(), document(&catalog).into());
+        Self {
+            catalog,
+            written: Mutex::new(written),
+        }
+    }
+
+    /// The present document, as YAML.
+    pub fn text(&self) -> Arc<str> {
+        let version = self.catalog.version();
+        let mut written = self.written.lock();
+        if written.0 != version {
+            *written = (version, document(&self.catalog).into());
+        }
+        written.1.clone()
+    }
 }
 
 /// The document as YAML.
@@ -29,7 +60,7 @@ fn value(catalog: &Catalog) -> Value {
     messages.extend(answers());
     let mut sent: Vec<String> = answers().keys().cloned().collect();
     for descriptor in catalog.descriptors() {
-        messages.insert(descriptor.message_type.clone(), family_message(descriptor));
+        messages.insert(descriptor.message_type.clone(), family_message(&descriptor));
         sent.push(descriptor.message_type.clone());
     }
     let received: Vec<String> = requests().keys().cloned().collect();
@@ -165,6 +196,11 @@ fn answers() -> Map<String, Value> {
         "channel": { "type": "string", "description": "The channel at fault, if one is." },
         "id": id(),
     });
+    let status = json!({
+        "type": { "const": "status" },
+        "channel": { "type": "string", "description": "The subscription, as it was asked for." },
+        "state": { "enum": ["paused", "live"] },
+    });
     Map::from_iter([
         (
             "subscribed".to_owned(),
@@ -181,6 +217,14 @@ fn answers() -> Map<String, Value> {
             ),
         ),
         ("pong".to_owned(), message("The answer to a ping.", &pong)),
+        (
+            "status".to_owned(),
+            message(
+                "The operator has paused this subscription's messages; those of the meantime do not come later. \
+                 Or they come again.",
+                &object(&status, &["type", "channel", "state"]),
+            ),
+        ),
         (
             "error".to_owned(),
             message(

@@ -8,21 +8,25 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Tokens};
+use crate::asyncapi::Published;
+use crate::credentials;
+use crate::gate::Gate;
 use crate::gate::keys::KeyRecord;
-use crate::gate::{Gate, watch};
 use crate::hub::{Hub, Marks};
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Intake};
-use crate::registry::Registry;
+use crate::pipeline::{Bounds, Intake, ProbationMarks};
+use crate::registry::{self, Registry};
+use crate::server;
 use crate::session::upgrade::Door;
 use crate::session::{self, Roster};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
-use crate::transform::{Engine, UpstreamPattern};
+use crate::transform::Engine;
+use crate::transform::limits::Limits;
 use crate::upstream::{self, Status, demo, redis};
-use crate::{asyncapi, server};
 
 /// What a drain may take beyond its own time: saying goodbye to the last session.
 const DRAIN_GRACE: Duration = Duration::from_secs(3);
@@ -46,6 +50,9 @@ pub enum Keys {
 #[derive(Debug)]
 pub struct Host {
     settings: Settings,
+    metrics: Metrics,
+    hub: Arc<Hub>,
+    intake: Arc<Intake>,
     registry: Arc<Registry>,
     redis: redis::Subscriber,
 }
@@ -58,36 +65,52 @@ pub struct Addresses {
 }
 
 impl Host {
-    /// Loads the transforms. It compiles, so it blocks.
+    /// Loads and starts the transforms.
     ///
     /// # Errors
     /// Whatever would keep the host from running, before it has touched the network.
-    pub fn prepare(settings: Settings) -> anyhow::Result<Self> {
-        let engine = Engine::start(settings.wasm_stack)?;
-        let registry = Arc::new(Registry::load(&engine, &settings.transforms)?);
-        let mut patterns: Vec<UpstreamPattern> = registry
-            .live()
-            .iter()
-            .flat_map(|live| live.component.descriptor.upstream_patterns.clone())
-            .collect();
-        patterns.sort();
-        patterns.dedup();
+    pub async fn prepare(settings: Settings) -> anyhow::Result<Self> {
         let redis = redis::Subscriber::new(redis::Config {
             url: settings.redis_url.clone(),
             ca_file: settings.redis_ca_file.clone(),
-            patterns,
             probe_channel: settings.probe_channel.clone(),
             probe_interval: settings.probe_interval,
         })?;
+        let engine = Engine::start(settings.wasm_stack)?;
+        let metrics = Metrics::new();
+        let hub = Arc::new(Hub::new(metrics.clone()));
+        let bounds = Bounds {
+            lane_queue: settings.lane_queue_size,
+            event: settings.max_event_size,
+            recent_events: settings.recent_events,
+            recent_size: settings.recent_size,
+        };
+        let intake = Arc::new(Intake::new(hub.clone(), metrics.clone(), bounds));
+        let options = registry::Options {
+            keep: settings.keep_revisions,
+            probation: settings.probation_time,
+            marks: ProbationMarks {
+                max_failures: settings.probation_max_failures,
+                max_slowdown: settings.probation_max_slowdown,
+            },
+        };
+        let registry = Registry::open(
+            &settings,
+            options,
+            &engine,
+            intake.clone(),
+            hub.clone(),
+            metrics.clone(),
+        )
+        .await?;
         Ok(Self {
             settings,
+            metrics,
+            hub,
+            intake,
             registry,
             redis,
         })
-    }
-
-    pub fn registry(&self) -> &Registry {
-        &self.registry
     }
 
     /// Runs until a signal ends it and all sessions are through. `announce` is called once
@@ -103,12 +126,14 @@ impl Host {
     ) -> anyhow::Result<()> {
         let Self {
             settings,
+            metrics,
+            hub,
+            intake,
             registry,
             redis,
         } = self;
         let mut signals = Signals::listen()?;
         raise_file_limit();
-        let metrics = Metrics::new();
         session::declare(&metrics);
         let shutdown = Shutdown::default();
         let upstream = Arc::new(Status::new(metrics.clone()));
@@ -120,11 +145,16 @@ impl Host {
             }
             Keys::File(path) => {
                 let gate = gate.clone();
-                Some(watch::watch(path, move |records| gate.replace(&records))?)
+                let replace = move |records: Vec<KeyRecord>| gate.replace(&records);
+                Some(credentials::watch(path, replace)?)
             }
         };
+        let tokens = Tokens::start(
+            settings.admin_token.as_ref(),
+            settings.admin_tokens_file.clone(),
+        )?;
         let context = Arc::new(session::Context {
-            hub: Arc::new(Hub::new(metrics.clone())),
+            hub,
             catalog: registry.catalog().clone(),
             roster: Roster::new(metrics.clone()),
             limits: session_limits(&settings),
@@ -138,19 +168,14 @@ impl Host {
             admin: admin_listener.local_addr()?,
         };
 
-        let intake = Arc::new(pipeline::start(
-            &registry,
-            &context.hub,
-            &metrics,
-            settings.lane_queue_size,
-            settings.max_event_size,
-        )?);
-        let admin = Arc::new(Admin {
-            context: context.clone(),
-            registry: registry.clone(),
-            upstream: upstream.clone(),
-            token: settings.admin_token.clone(),
-        });
+        registry.join_fleet(addresses.admin.port());
+        let admin = Arc::new(Admin::new(
+            context.clone(),
+            registry.clone(),
+            upstream.clone(),
+            tokens,
+            largest_component(&settings),
+        ));
         let door = Arc::new(Door {
             context,
             gate: gate.clone(),
@@ -162,11 +187,18 @@ impl Host {
             max_pending_upgrades: settings.max_pending_upgrades,
             max_connections: settings.max_connections,
         };
-        let document = Arc::from(asyncapi::document(registry.catalog()));
+        let document = Published::new(registry.catalog().clone());
         let mut feeding = tokio::spawn(feed(source, redis, intake, upstream));
         let mut administering = tokio::spawn(admin::serve(admin_listener, admin));
         let mut serving = tokio::spawn(server::serve(public, door, document, listening));
         let mut expiring = tokio::spawn(async move { gate.expire().await });
+        let _watching = settings.watch.clone().map(|folder| {
+            let largest = largest_component(&settings);
+            let watching = registry
+                .clone()
+                .watch_folder(folder, settings.watch_allow, largest);
+            AbortOnDropHandle::new(tokio::spawn(watching))
+        });
         announce(addresses, &registry);
 
         tokio::select! {
@@ -197,7 +229,20 @@ async fn feed(
         Source::Redis => redis.run(intake, status).await,
         Source::Demo => {
             status.subscribed();
+            tokio::spawn(promise_everything(intake.clone()));
             demo::run(|channel, payload| intake.offer(channel, payload)).await;
+        }
+    }
+}
+
+/// The built-in feed needs no subscription: what is wanted is there, or never comes.
+async fn promise_everything(intake: Arc<Intake>) {
+    let mut wanted = intake.wanted();
+    loop {
+        let patterns = wanted.borrow_and_update().clone();
+        intake.note_subscribed(patterns);
+        if wanted.changed().await.is_err() {
+            return;
         }
     }
 }
@@ -218,6 +263,15 @@ fn session_limits(settings: &Settings) -> session::Limits {
             kernel_unsent: settings.kernel_unsent_limit,
         },
     }
+}
+
+/// Bytes that an upload may have: those of the transform that may have the most.
+fn largest_component(settings: &Settings) -> u64 {
+    let transforms = settings.transforms.iter();
+    let largest = transforms.map(|one| one.limits.max_component_size).max();
+    largest
+        .unwrap_or_default()
+        .max(Limits::default().max_component_size)
 }
 
 async fn bind(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

@@ -3,7 +3,7 @@
 //! ```text
 //!  Redis ─► upstream ─Event─► pipeline ─(transform, guard)─► Frame ─► hub ─► outbox ─► session ─► socket
 //!                                ▲                                     ▲                 │
-//!                             registry (which component is live)       └── subscribe ────┘
+//!                             registry (which revision is live)       └── subscribe ────┘
 //!  gate: asked once, at the door         admin: its own listener, from the side
 //! ```
 //! The modules, in the order that data flows; then what starts them; then the leaves, which
@@ -15,9 +15,9 @@ pub mod pipeline;
 
 pub mod transform;
 
-pub mod registry;
-
 pub mod hub;
+
+pub mod registry;
 
 pub mod session;
 
@@ -35,6 +35,8 @@ pub mod host;
 pub mod cli;
 
 pub mod channel;
+pub mod credentials;
 pub mod event;
+mod files;
 pub mod metrics;
 pub mod shutdown;

@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::asyncapi::Published;
 use crate::metrics::Metrics;
 use crate::session::upgrade::{Arrival, DISPLACED, Door, TIMED_OUT, stream};
 
@@ -41,8 +42,8 @@ pub struct Limits {
     pub max_connections: usize,
 }
 
-/// Serves clients until the host drains. `asyncapi` is the public document, as YAML.
-pub async fn serve(listener: TcpListener, door: Arc<Door>, asyncapi: Arc<str>, limits: Limits) {
+/// Serves clients until the host drains. `asyncapi` is the public document.
+pub async fn serve(listener: TcpListener, door: Arc<Door>, asyncapi: Published, limits: Limits) {
     let context = door.context.clone();
     let router = router(door, asyncapi);
     let pending = Arc::new(Pending::new(
@@ -82,13 +83,14 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, asyncapi: Arc<str>, l
     }
 }
 
-fn router(door: Arc<Door>, asyncapi: Arc<str>) -> Router {
+fn router(door: Arc<Door>, asyncapi: Published) -> Router {
+    let asyncapi = Arc::new(asyncapi);
     let yaml = [(header::CONTENT_TYPE, "application/yaml")];
     Router::new()
         .route("/public/v1/stream", get(stream))
         .route(
             "/public/v1/asyncapi.yaml",
-            get(async move || (yaml, asyncapi.to_string())),
+            get(async move || (yaml, asyncapi.text().to_string())),
         )
         .with_state(door)
 }

@@ -1,7 +1,7 @@
 //! `tidegate asyncapi`: the public document, from the transforms that the settings name.
 
 use crate::asyncapi::document;
-use crate::registry::Registry;
+use crate::registry::{Catalog, configured};
 use crate::settings::{self, Flags};
 use crate::transform::Engine;
 
@@ -13,7 +13,13 @@ pub(super) struct AsyncapiArgs {
 
 pub(super) fn run(args: AsyncapiArgs) -> anyhow::Result<()> {
     let settings = settings::load(args.flags)?;
-    let registry = Registry::load(&Engine::start(settings.wasm_stack)?, &settings.transforms)?;
-    print!("{}", document(registry.catalog()));
+    let engine = Engine::start(settings.wasm_stack)?;
+    let configured = super::block_on(async { Ok(configured(&settings, &engine).await?) })?;
+    let catalog = Catalog::of(
+        configured
+            .iter()
+            .map(|one| one.component.descriptor.clone()),
+    );
+    print!("{}", document(&catalog));
     Ok(())
 }

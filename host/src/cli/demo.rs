@@ -10,7 +10,7 @@ use super::serve::log_to_stderr;
 use crate::gate::keys::{self, KeyRecord};
 use crate::host::{Addresses, Host, Keys, Source};
 use crate::registry::Registry;
-use crate::settings::Settings;
+use crate::settings::{Secret, Settings};
 use crate::upstream::demo::EXAMPLE_CHANNEL;
 
 const KEY: &str = "demo";
@@ -26,13 +26,18 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
+    // Gone when the demo ends, by whatever signal it listens to.
+    let state = tempfile::Builder::new()
+        .prefix("tidegate-demo-")
+        .tempdir()?;
     let settings = Settings {
         listen: args.listen,
         admin_listen: args.admin_listen,
+        admin_token: Some(Secret::from(KEY.to_owned())),
+        state_dir: Some(state.path().to_owned()),
         ..Settings::default()
     };
     log_to_stderr(&settings);
-    let host = Host::prepare(settings)?;
     let key = KeyRecord {
         id: KEY.into(),
         name: KEY.into(),
@@ -43,16 +48,17 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         expires: None,
         revoked: None,
     };
-    super::block_on(host.run(
-        Source::Demo,
-        Keys::Fixed(vec![key]),
-        |addresses, registry| {
-            let mut out = std::io::stdout();
-            // A closed standard output is no reason not to serve.
-            let _ = write!(out, "{}", welcome(addresses, registry));
-            let _ = out.flush();
-        },
-    ))
+    let announce = |addresses, registry: &Registry| {
+        let mut out = std::io::stdout();
+        // A closed standard output is no reason not to serve.
+        let _ = write!(out, "{}", welcome(addresses, registry));
+        let _ = out.flush();
+    };
+    super::block_on(async {
+        let host = Host::prepare(settings).await?;
+        host.run(Source::Demo, Keys::Fixed(vec![key]), announce)
+            .await
+    })
 }
 
 fn welcome(addresses: Addresses, registry: &Registry) -> String {

@@ -1,10 +1,15 @@
 //! The commands, one file each.
 
+mod admin_token;
 mod asyncapi;
+mod compile;
+mod credentials;
 mod demo;
 mod key;
+mod openapi;
 mod serve;
 mod tail;
+mod transform;
 
 use std::process::ExitCode;
 
@@ -29,10 +34,18 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Make, list and revoke API keys
     Key(key::KeyArgs),
+    /// Make, list and revoke tokens of the admin API
+    AdminToken(admin_token::AdminTokenArgs),
     /// Subscribe and print each message as a line of JSON
     Tail(tail::TailArgs),
+    /// See and change the transforms of a running host
+    Transform(Box<transform::TransformArgs>),
     /// Print the AsyncAPI document of the public stream
     Asyncapi(asyncapi::AsyncapiArgs),
+    #[command(hide = true)]
+    Compile(compile::CompileArgs),
+    /// Print the OpenAPI document of the admin API
+    Openapi,
 }
 
 /// Runs the command line that the process was started with.
@@ -41,8 +54,12 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Key(args) => key::run(args),
+        Command::AdminToken(args) => admin_token::run(args),
         Command::Tail(args) => block_on(tail::run(args)),
+        Command::Transform(args) => return transform::run(*args),
         Command::Asyncapi(args) => asyncapi::run(args),
+        Command::Compile(args) => return compile::run(&args),
+        Command::Openapi => openapi::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,18 +1,22 @@
 //! `tidegate serve`: the host on a real Redis.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use comfy_table::{Table, presets};
 use tracing_subscriber::EnvFilter;
 
-use crate::gate::keys;
-use crate::host::{Host, Keys, Source};
-use crate::registry::Registry;
+use crate::admin::tokens::TokenRecord;
+use crate::credentials;
+use crate::gate::keys::KeyRecord;
+use crate::host::{Addresses, Host, Keys, Source};
+use crate::registry::{Configured, Registry, configured};
 use crate::settings::{self, Flags, LogFormat, Settings};
+use crate::transform::Engine;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
-    /// Check all settings, keys and transforms, and end
+    /// Check all settings, keys, tokens and transforms, and end
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -23,26 +27,37 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = settings::load(args.flags)?;
     let keys_file = settings.required_keys_file()?.to_owned();
     if args.check {
-        let known = keys::read(&keys_file)?.len();
-        let host = Host::prepare(settings)?;
-        println!("{}", transforms(host.registry()));
-        println!("{known} keys. All settings are good.");
+        let known = credentials::read::<KeyRecord>(&keys_file)?.len();
+        let tokens = settings.admin_tokens_file.as_deref().map(admin_tokens);
+        let tokens = tokens.transpose()?.unwrap_or_default();
+        let engine = Engine::start(settings.wasm_stack)?;
+        let all = super::block_on(async { Ok(configured(&settings, &engine).await?) })?;
+        println!("{}", transforms(&all));
+        println!("{known} keys{tokens}. All settings are good.");
         return Ok(());
     }
     log_to_stderr(&settings);
-    let host = Host::prepare(settings)?;
-    super::block_on(
-        host.run(Source::Redis, Keys::File(keys_file), |addresses, _| {
-            // A closed standard output is no reason not to serve.
-            let mut out = std::io::stdout();
-            let _ = writeln!(
-                out,
-                "public ws://{}/public/v1/stream\nadmin http://{}",
-                addresses.public, addresses.admin
-            );
-            let _ = out.flush();
-        }),
-    )
+    let announce = |addresses: Addresses, _: &Registry| {
+        // A closed standard output is no reason not to serve.
+        let mut out = std::io::stdout();
+        let _ = writeln!(
+            out,
+            "public ws://{}/public/v1/stream\nadmin http://{}",
+            addresses.public, addresses.admin
+        );
+        let _ = out.flush();
+    };
+    super::block_on(async {
+        let host = Host::prepare(settings).await?;
+        host.run(Source::Redis, Keys::File(keys_file), announce)
+            .await
+    })
+}
+
+/// How many admin tokens the file lists, in words.
+fn admin_tokens(file: &Path) -> anyhow::Result<String> {
+    let known = credentials::read::<TokenRecord>(file)?.len();
+    Ok(format!(", {known} admin tokens"))
 }
 
 pub(super) fn log_to_stderr(settings: &Settings) {
@@ -59,7 +74,7 @@ pub(super) fn log_to_stderr(settings: &Settings) {
     }
 }
 
-fn transforms(registry: &Registry) -> Table {
+fn transforms(all: &[Configured]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header([
         "TRANSFORM",
@@ -68,14 +83,14 @@ fn transforms(registry: &Registry) -> Table {
         "COMPONENT",
         "SHA-256",
     ]);
-    for live in registry.live() {
-        let descriptor = &live.component.descriptor;
-        let digest = &live.component.digest[..12];
+    for one in all {
+        let descriptor = &one.component.descriptor;
+        let digest = &one.component.digest[..12];
         table.add_row([
             &descriptor.name,
             &descriptor.version.to_string(),
             &descriptor.channel_form(),
-            &live.origin,
+            &one.origin,
             digest,
         ]);
     }

@@ -5,7 +5,6 @@
 //! sessions through the permit's grant.
 
 pub mod keys;
-pub mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use tokio::sync::watch as watched;
 
 use self::keys::KeyRecord;
 use crate::channel::Pattern;
+use crate::credentials::Credential;
 
 /// How often the clock is held against the keys' ends. Wall-clock time is what an end is
 /// stated in, so a clock that is set is seen as soon.

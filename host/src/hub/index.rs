@@ -1,6 +1,6 @@
 //! Patterns and who holds them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Outbox, SubscriberId};
@@ -14,9 +14,37 @@ type Subscriber = (SubscriberId, Arc<Outbox>);
 #[derive(Debug, Default)]
 pub(super) struct Index {
     patterns: HashMap<Arc<str>, Vec<Subscriber>>,
+    /// Families that are paused; bounded by the number of transforms.
+    paused: BTreeSet<String>,
 }
 
 impl Index {
+    /// Returns whether that is new.
+    pub(super) fn set_paused(&mut self, family: &str, paused: bool) -> bool {
+        if paused {
+            self.paused.insert(family.to_owned())
+        } else {
+            self.paused.remove(family)
+        }
+    }
+
+    pub(super) fn is_paused(&self, family: &str) -> bool {
+        self.paused.contains(family)
+    }
+
+    /// Visits each pattern of a family that somebody holds.
+    pub(super) fn for_each_of_family(
+        &self,
+        family: &str,
+        mut visit: impl FnMut(&str, &[Subscriber]),
+    ) {
+        for (pattern, subscribers) in &self.patterns {
+            if pattern.split(':').next() == Some(family) {
+                visit(pattern, subscribers);
+            }
+        }
+    }
+
     pub(super) fn insert(
         &mut self,
         id: SubscriberId,

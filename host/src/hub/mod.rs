@@ -56,6 +56,16 @@ impl Frame {
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// What the frame carries, without its head; empty where the bytes are no unmasked frame.
+    pub fn payload(&self) -> &[u8] {
+        let head = match self.0.get(1) {
+            Some(126) => 4,
+            Some(127) => 10,
+            _ => 2,
+        };
+        self.0.get(head..).unwrap_or_default()
+    }
 }
 
 /// The map from patterns to subscribers.
@@ -63,6 +73,13 @@ impl Frame {
 pub struct Hub {
     index: RwLock<Index>,
     metrics: Metrics,
+}
+
+/// Says of a subscription that its messages have stopped for now, or come again.
+fn status(pattern: &str, paused: bool) -> Frame {
+    let state = if paused { "paused" } else { "live" };
+    let body = serde_json::json!({ "type": "status", "channel": pattern, "state": state });
+    Frame::text(&body.to_string())
 }
 
 impl Hub {
@@ -89,9 +106,31 @@ impl Hub {
         self.metrics.skips.inc_by(skipped);
     }
 
-    /// Adds a subscription; `false` where the subscriber already held it.
+    /// Notes that a family is paused or live again, and tells it to its subscribers, once for
+    /// each pattern that they hold.
+    pub fn set_paused(&self, family: &str, paused: bool) {
+        let mut index = self.index.write();
+        if !index.set_paused(family, paused) {
+            return;
+        }
+        index.for_each_of_family(family, |pattern, subscribers| {
+            let frame = status(pattern, paused);
+            for (_, outbox) in subscribers {
+                outbox.push_control(&frame);
+            }
+        });
+    }
+
+    /// Adds a subscription; `false` where the subscriber already held it. Where the family is
+    /// paused, the subscriber is told.
     pub fn subscribe(&self, id: SubscriberId, outbox: &Arc<Outbox>, pattern: &Pattern) -> bool {
-        let added = self.index.write().insert(id, outbox, pattern);
+        // Under one lock with `set_paused`, so that what a subscriber hears last is true.
+        let mut index = self.index.write();
+        let added = index.insert(id, outbox, pattern);
+        if added && index.is_paused(pattern.family()) {
+            outbox.push_control(&status(pattern.as_str(), true));
+        }
+        drop(index);
         self.metrics.subscriptions.add(added.into());
         added
     }
@@ -157,6 +196,34 @@ mod tests {
     }
 
     #[test]
+    fn subscribers_of_a_paused_family_are_told_and_so_are_those_who_come_later() {
+        let hub = hub();
+        let outboxes: Vec<_> = (0..3)
+            .map(|_| Arc::new(Outbox::new(Marks::default())))
+            .collect();
+        let subscribe = |n: usize, text: &str| {
+            hub.subscribe(SubscriberId(n as u64), &outboxes[n], &text.parse().unwrap());
+        };
+        subscribe(0, "a:x");
+        subscribe(0, "a:*");
+        subscribe(1, "ab:x");
+        hub.set_paused("a", true);
+        hub.set_paused("a", true);
+        subscribe(2, "a:x");
+        let told = || outboxes.iter().map(|o| drain(o)).collect::<Vec<_>>();
+        assert_eq!(told(), [2, 0, 1]);
+        hub.set_paused("a", false);
+        assert_eq!(told(), [2, 0, 1]);
+        subscribe(1, "a:x");
+        assert_eq!(told(), [0, 0, 0]);
+        let text = String::from_utf8(status("a:*", true).bytes()[2..].to_vec()).unwrap();
+        assert_eq!(
+            text,
+            r#"{"type":"status","channel":"a:*","state":"paused"}"#
+        );
+    }
+
+    #[test]
     fn a_text_frame_is_what_tungstenite_would_send() {
         use tokio_tungstenite::tungstenite::protocol::frame::{
             Frame as Reference,
@@ -168,7 +235,9 @@ mod tests {
             Reference::message(payload.clone(), OpCode::Data(Data::Text), true)
                 .format(&mut wire)
                 .unwrap();
-            assert_eq!(Frame::text(&payload).bytes(), wire, "{len}");
+            let frame = Frame::text(&payload);
+            assert_eq!(frame.bytes(), wire, "{len}");
+            assert_eq!(frame.payload(), payload.as_bytes(), "{len}");
         }
     }
 }

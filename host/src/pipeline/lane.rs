@@ -1,18 +1,20 @@
-//! One thread, one instance, one event after the other.
+//! One thread: one event after the other, and orders between two of them.
 
 use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::queue::Queue;
 use prometheus::Histogram;
+use tokio::sync::oneshot;
 
+use super::live::Seat;
+use super::probation::Probation;
+use super::queue::{Queue, Work};
 use crate::event::Event;
 use crate::hub::Hub;
 use crate::metrics::TransformMetrics;
-use crate::registry::Live;
-use crate::transform::{Component, Fault, Health, Instance, Outcome};
+use crate::transform::{Fault, Outcome};
 
 /// The thread's own stack, in bytes; the guest's part of it is a setting of at most 1 MiB.
 const STACK: usize = 2 << 20;
@@ -20,82 +22,136 @@ const STACK: usize = 2 << 20;
 /// The log says at most so often that events are blocked or fail; the metrics say how many.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-struct Lane {
-    component: Arc<Component>,
-    health: Arc<Health>,
-    hub: Arc<Hub>,
-    metrics: TransformMetrics,
-    lag: Histogram,
-    instance: Option<Instance>,
+/// What a lane is told, and where it answers: with the seats that it has no more use for, so
+/// that instances are taken down elsewhere.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) what: What,
+    pub(super) done: oneshot::Sender<Vec<Seat>>,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// From here on, events go through this seat. With a probation, the one before stays
+    /// behind it.
+    Switch(Seat, Option<Arc<Probation>>),
+    /// The probation is over, and who stands behind may go.
+    Settle,
+    Pause(bool),
+}
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) front: Seat,
+    pub(super) paused: bool,
+    pub(super) hub: Arc<Hub>,
+    pub(super) metrics: TransformMetrics,
+    pub(super) lag: Histogram,
+    behind: Option<Behind>,
     last_log: Option<Instant>,
 }
 
-pub(super) fn spawn(
-    n: usize,
-    live: &Live,
-    queue: &Arc<Queue>,
-    hub: &Arc<Hub>,
-    metrics: &TransformMetrics,
-    lag: Histogram,
-) -> io::Result<()> {
-    let mut lane = Lane {
-        component: live.component.clone(),
-        health: live.health.clone(),
-        hub: hub.clone(),
-        metrics: metrics.clone(),
-        lag,
-        instance: None,
-        last_log: None,
-    };
-    let queue = queue.clone();
-    let name = format!("{}-{n}", live.component.descriptor.name);
-    thread::Builder::new()
-        .name(name)
-        .stack_size(STACK)
-        .spawn(move || {
-            let _loud = AbortOnPanic;
-            while let Some(event) = queue.pop() {
-                lane.handle(Arc::unwrap_or_clone(event));
-            }
-        })?;
-    Ok(())
+/// The revision before, for as long as the one in front is on probation.
+#[derive(Debug)]
+struct Behind {
+    seat: Seat,
+    probation: Arc<Probation>,
 }
 
 impl Lane {
-    fn handle(&mut self, event: Event) {
-        if self.health.out_for(Instant::now()).is_some() {
-            return self.metrics.dropped("put_out").inc();
-        }
-        self.metrics.events.inc();
-        let received = event.received;
-        match self.call(event) {
-            Ok(outcome) => {
-                if self.health.succeeded() {
-                    self.metrics.out.set(0);
-                    tracing::info!(transform = self.name(), "transform is back");
-                }
-                self.publish(outcome, received);
-            }
-            Err(fault) => self.failed(&fault),
+    pub(super) fn new(
+        front: Seat,
+        paused: bool,
+        hub: Arc<Hub>,
+        metrics: TransformMetrics,
+        lag: Histogram,
+    ) -> Self {
+        Self {
+            front,
+            paused,
+            hub,
+            metrics,
+            lag,
+            behind: None,
+            last_log: None,
         }
     }
 
-    fn call(&mut self, event: Event) -> Result<Outcome, Fault> {
-        let instance = match &mut self.instance {
-            Some(instance) => instance,
-            none => none.insert(Instance::new(&self.component, &self.metrics)?),
-        };
-        let outcome = instance.transform(&self.component, event, &self.metrics)?;
-        if instance.is_worn(&self.component) {
-            self.instance = None;
+    pub(super) fn spawn(mut self, n: usize, queue: Arc<Queue<Order>>) -> io::Result<()> {
+        let name = format!("{}-{n}", self.front.live.name());
+        thread::Builder::new()
+            .name(name)
+            .stack_size(STACK)
+            .spawn(move || {
+                let _loud = AbortOnPanic;
+                while let Some(work) = queue.pop() {
+                    match work {
+                        Work::Event(event) => self.handle(&event),
+                        Work::Order(order) => {
+                            // Nobody may be waiting; then the seats are dropped here.
+                            let _ = order.done.send(self.follow(order.what));
+                        }
+                    }
+                }
+            })?;
+        Ok(())
+    }
+
+    fn follow(&mut self, what: What) -> Vec<Seat> {
+        let mut left: Vec<Seat> = Vec::new();
+        match what {
+            What::Switch(seat, probation) => {
+                let before = std::mem::replace(&mut self.front, seat);
+                let (good, rest) = match self.behind.take() {
+                    // What stood in front has failed: the one behind it was at work already.
+                    Some(behind) if behind.probation.verdict().is_some() => {
+                        (behind.seat, Some(before))
+                    }
+                    behind => (before, behind.map(|behind| behind.seat)),
+                };
+                left.extend(rest);
+                match probation {
+                    Some(probation) => {
+                        self.behind = Some(Behind {
+                            seat: good,
+                            probation,
+                        });
+                    }
+                    None => left.push(good),
+                }
+                self.metrics.out.set(0);
+            }
+            What::Settle => left.extend(self.behind.take().map(|behind| behind.seat)),
+            What::Pause(paused) => self.paused = paused,
         }
-        Ok(outcome)
+        left
+    }
+
+    fn handle(&mut self, event: &Event) {
+        if self.paused {
+            return self.metrics.dropped("paused").inc();
+        }
+        let answer = match &mut self.behind {
+            Some(behind) => {
+                let tried = try_on_probation(&mut self.front, behind, event, &self.metrics);
+                match tried {
+                    Tried::Passed(outcome) => Some(Ok(outcome)),
+                    Tried::Unwanted => None,
+                    Tried::Failed => through(&mut behind.seat, event, &self.metrics),
+                }
+            }
+            None => through(&mut self.front, event, &self.metrics),
+        };
+        match answer {
+            None => {}
+            Some(Ok(outcome)) => self.publish(outcome, event.received),
+            Some(Err(fault)) => self.tell(&fault),
+        }
     }
 
     fn publish(&mut self, outcome: Outcome, received: Instant) {
-        let publications = match outcome {
-            Outcome::Rejected(reason) => return self.metrics.rejected(reason).inc(),
-            Outcome::Published(publications) => publications,
+        let Outcome::Published(publications) = outcome else {
+            return;
         };
         for publication in publications {
             match publication {
@@ -104,39 +160,25 @@ impl Lane {
                     self.metrics.publications.inc();
                     self.lag.observe(received.elapsed().as_secs_f64());
                 }
-                Err(block) => {
-                    self.metrics.guard_block(block.label()).inc();
-                    if self.may_log() {
-                        tracing::warn!(
-                            transform = self.name(),
-                            reason = block.label(),
-                            "publication blocked"
-                        );
-                    }
+                Err(block) if self.may_log() => {
+                    tracing::warn!(
+                        transform = self.front.live.name(),
+                        reason = block.label(),
+                        "publication blocked"
+                    );
                 }
+                Err(_) => {}
             }
         }
     }
 
-    /// The instance is of no more use; the transform may be out.
-    fn failed(&mut self, fault: &Fault) {
-        self.instance = None;
-        self.metrics.fault(fault.kind.label()).inc();
+    fn tell(&mut self, fault: &Fault) {
         if self.may_log() {
             tracing::warn!(
-                transform = self.name(),
+                transform = self.front.live.name(),
                 kind = fault.kind.label(),
                 detail = fault.detail,
                 "transform fault"
-            );
-        }
-        if let Some(pause) = self.health.failed(Instant::now()) {
-            self.metrics.out.set(1);
-            tracing::error!(
-                transform = self.name(),
-                ?pause,
-                kind = fault.kind.label(),
-                "transform is put out"
             );
         }
     }
@@ -150,10 +192,81 @@ impl Lane {
         }
         due
     }
+}
 
-    fn name(&self) -> &str {
-        &self.component.descriptor.name
+/// What the revision on probation made of an event.
+enum Tried {
+    Passed(Outcome),
+    /// The revision did not ask for the event's channel.
+    Unwanted,
+    /// Nothing that could go out whole: the event is the other's.
+    Failed,
+}
+
+fn try_on_probation(
+    front: &mut Seat,
+    behind: &Behind,
+    event: &Event,
+    metrics: &TransformMetrics,
+) -> Tried {
+    if behind.probation.verdict().is_some() {
+        return Tried::Failed;
     }
+    if !front.live.wants(&event.channel) {
+        return Tried::Unwanted;
+    }
+    let answer = front.call(event, metrics);
+    behind.probation.note_time(front.took);
+    match answer {
+        Ok(outcome) if outcome.blocks().next().is_none() => {
+            metrics.events.inc();
+            Tried::Passed(outcome)
+        }
+        _ => {
+            behind.probation.judge(&front.live.tally.counts(), false);
+            Tried::Failed
+        }
+    }
+}
+
+/// Passes an event through a revision that answers for itself: one that keeps failing is put
+/// out for a while. `None` where it gets no event.
+fn through(
+    seat: &mut Seat,
+    event: &Event,
+    metrics: &TransformMetrics,
+) -> Option<Result<Outcome, Fault>> {
+    let live = seat.live.clone();
+    // What was queued for a revision that is gone may be of no interest to the present one.
+    if !live.wants(&event.channel) {
+        return None;
+    }
+    if live.health.out_for(Instant::now()).is_some() {
+        metrics.dropped("put_out").inc();
+        return None;
+    }
+    metrics.events.inc();
+    let answer = seat.call(event, metrics);
+    match &answer {
+        Ok(_) => {
+            if live.health.succeeded() {
+                metrics.out.set(0);
+                tracing::info!(transform = live.name(), "transform is back");
+            }
+        }
+        Err(fault) => {
+            if let Some(pause) = live.health.failed(Instant::now()) {
+                metrics.out.set(1);
+                tracing::error!(
+                    transform = live.name(),
+                    ?pause,
+                    kind = fault.kind.label(),
+                    "transform is put out"
+                );
+            }
+        }
+    }
+    Some(answer)
 }
 
 /// A lane that ended unseen would leave its channels silent and everything else looking well.

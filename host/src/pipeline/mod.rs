@@ -2,101 +2,219 @@
 //!
 //! Events of one upstream channel stay in one lane, so their order is kept. A transform that
 //! is slow or faulty holds up its own lanes and nobody else's; what waits for a lane is
-//! bounded in bytes, and when it is full the oldest goes first.
+//! bounded in bytes, and when it is full the oldest goes first. Which revision a lane runs is
+//! decided elsewhere and arrives as an order, between two events.
 
 mod lane;
+mod live;
+mod orders;
+mod probation;
 mod queue;
+mod recent;
+mod tap;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use self::lane::{Lane, Order};
+pub use self::live::{Counts, Live, Seat};
+pub use self::orders::{Following, Next};
+pub use self::probation::{Probation, ProbationMarks};
 use self::queue::Queue;
+use self::recent::Recent;
+use self::tap::Spout;
+pub use self::tap::Tap;
 use crate::event::Event;
 use crate::hub::Hub;
 use crate::metrics::{Metrics, TransformMetrics};
-use crate::registry::Registry;
 use crate::transform::{self, UpstreamPattern};
+
+/// Bounds of what the pipeline keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Bytes of events that may wait for one lane.
+    pub lane_queue: usize,
+    /// Bytes of one event.
+    pub event: usize,
+    /// The last events of each transform: their number, and their bytes.
+    pub recent_events: usize,
+    pub recent_size: usize,
+}
 
 /// Where the upstream hands over its events. It never waits.
 #[derive(Debug)]
 pub struct Intake {
-    routes: Vec<Route>,
-    max_event_size: usize,
+    routes: RwLock<Vec<Route>>,
+    spouts: RwLock<Vec<Spout>>,
+    /// What the upstream shall subscribe to, and what it has.
+    wanted: watch::Sender<Vec<UpstreamPattern>>,
+    subscribed: watch::Sender<Vec<UpstreamPattern>>,
+    bounds: Bounds,
+    hub: Arc<Hub>,
     metrics: Metrics,
 }
 
+/// The way of a transform's events.
 #[derive(Debug)]
 struct Route {
+    transform: String,
     patterns: Vec<UpstreamPattern>,
-    lanes: Vec<Arc<Queue>>,
+    lanes: Vec<Arc<Queue<Order>>>,
+    recent: Recent,
     metrics: TransformMetrics,
 }
 
-/// Starts the lanes of all transforms. They end when the intake is dropped.
-///
-/// # Errors
-/// When the machine has no thread left.
-pub fn start(
-    registry: &Registry,
-    hub: &Arc<Hub>,
-    metrics: &Metrics,
-    queue_size: usize,
-    max_event_size: usize,
-) -> std::io::Result<Intake> {
-    let mut routes = Vec::new();
-    for live in registry.live() {
-        let all = metrics;
-        let metrics = all.transform(&live.component.descriptor.name);
+impl Intake {
+    pub fn new(hub: Arc<Hub>, metrics: Metrics, bounds: Bounds) -> Self {
+        Self {
+            routes: RwLock::default(),
+            spouts: RwLock::default(),
+            wanted: watch::Sender::default(),
+            subscribed: watch::Sender::default(),
+            bounds,
+            hub,
+            metrics,
+        }
+    }
+
+    /// Starts the lanes of a transform, one for each seat. They end with the intake.
+    ///
+    /// # Errors
+    /// When the machine has no thread left.
+    pub fn start(&self, live: &Arc<Live>, lanes: usize, paused: bool) -> std::io::Result<()> {
+        let metrics = self.metrics.transform(live.name());
         transform::declare(&metrics);
-        for reason in ["queue_full", "too_large", "put_out"] {
+        for reason in ["queue_full", "too_large", "put_out", "paused"] {
             metrics.dropped(reason);
         }
-        let mut lanes = Vec::new();
-        for n in 0..live.lanes {
-            let queue = Arc::new(Queue::new(queue_size, metrics.clone()));
-            lane::spawn(n, live, &queue, hub, &metrics, all.upstream_lag.clone())?;
-            lanes.push(queue);
+        let mut queues = Vec::new();
+        for n in 0..lanes {
+            let queue = Arc::new(Queue::new(
+                self.bounds.lane_queue,
+                metrics.queue_bytes.clone(),
+                metrics.dropped("queue_full"),
+            ));
+            let seat = Seat::new(live.clone(), None);
+            let lag = self.metrics.upstream_lag.clone();
+            let lane = Lane::new(seat, paused, self.hub.clone(), metrics.clone(), lag);
+            queues.push(queue.clone());
+            if let Err(error) = lane.spawn(n, queue) {
+                queues.iter().for_each(|queue| queue.close());
+                return Err(error);
+            }
         }
-        routes.push(Route {
+        let Bounds {
+            recent_events,
+            recent_size,
+            ..
+        } = self.bounds;
+        self.routes.write().push(Route {
+            transform: live.name().to_owned(),
             patterns: live.component.descriptor.upstream_patterns.clone(),
-            lanes,
+            lanes: queues,
+            recent: Recent::new(recent_events, recent_size, metrics.recent_bytes.clone()),
             metrics,
         });
+        self.want(&[]);
+        Ok(())
     }
-    Ok(Intake {
-        routes,
-        max_event_size,
-        metrics: metrics.clone(),
-    })
-}
 
-impl Intake {
     /// Queues an event for every transform that asked for its channel.
     pub fn offer(&self, channel: String, payload: Vec<u8>) {
         self.metrics.upstream_messages.inc();
         let event = Arc::new(Event::new(channel, payload));
         let mut claimed = false;
-        for route in self
-            .routes
+        let routes = self.routes.read();
+        let too_large = event.payload.len() > self.bounds.event;
+        for route in routes
             .iter()
-            .filter(|route| route.wants(&event.channel))
+            .filter(|route| UpstreamPattern::any(&route.patterns, &event.channel))
         {
             claimed = true;
-            if event.payload.len() > self.max_event_size {
+            if too_large {
                 route.metrics.dropped("too_large").inc();
             } else {
+                route.recent.keep(&event);
                 route.lane_of(&event.channel).push(event.clone());
             }
         }
         if !claimed {
             self.metrics.upstream_unclaimed.inc();
         }
+        if !too_large {
+            let spouts = self.spouts.read();
+            spouts.iter().for_each(|spout| spout.offer(&event));
+        }
+    }
+
+    /// Live events of these patterns, beside the lanes.
+    pub fn tap(&self, patterns: Vec<UpstreamPattern>) -> Tap {
+        let (tap, spout) = Tap::new(patterns, self.metrics.tap_queue_bytes.clone());
+        let mut spouts = self.spouts.write();
+        spouts.retain(Spout::is_open);
+        spouts.push(spout);
+        tap
+    }
+
+    /// The last events of a transform, oldest first.
+    pub fn recent(&self, transform: &str) -> Vec<Arc<Event>> {
+        let routes = self.routes.read();
+        let route = routes.iter().find(|route| route.transform == transform);
+        route.map(|route| route.recent.events()).unwrap_or_default()
+    }
+
+    /// What the upstream is to subscribe to, in the order that it was first wanted.
+    pub fn wanted(&self) -> watch::Receiver<Vec<UpstreamPattern>> {
+        self.wanted.subscribe()
+    }
+
+    /// What the upstream has subscribed to.
+    pub fn note_subscribed(&self, patterns: Vec<UpstreamPattern>) {
+        self.subscribed.send_replace(patterns);
+    }
+
+    /// What the upstream last said that it has.
+    pub fn now_subscribed(&self) -> Vec<UpstreamPattern> {
+        self.subscribed.borrow().clone()
+    }
+
+    /// Waits until the upstream has subscribed to all of these.
+    pub async fn subscribed(&self, patterns: &[UpstreamPattern]) {
+        let mut subscribed = self.subscribed.subscribe();
+        let all = |have: &Vec<UpstreamPattern>| patterns.iter().all(|one| have.contains(one));
+        // The sender is in `self`, so it does not end.
+        let _ = subscribed.wait_for(all).await;
+    }
+
+    /// Makes known what the routes want, and `soon` besides. What was wanted before keeps its
+    /// place: an event that several patterns match belongs to the first of them.
+    pub fn want(&self, soon: &[UpstreamPattern]) {
+        let routes = self.routes.read();
+        let all: Vec<&UpstreamPattern> = routes
+            .iter()
+            .flat_map(|route| &route.patterns)
+            .chain(soon)
+            .collect();
+        self.wanted.send_if_modified(|wanted| {
+            let before = wanted.clone();
+            wanted.retain(|one| all.contains(&one));
+            for pattern in &all {
+                if !wanted.contains(pattern) {
+                    wanted.push((*pattern).clone());
+                }
+            }
+            *wanted != before
+        });
     }
 }
 
 impl Drop for Intake {
     fn drop(&mut self) {
         self.routes
+            .get_mut()
             .iter()
             .flat_map(|route| &route.lanes)
             .for_each(|queue| queue.close());
@@ -104,11 +222,7 @@ impl Drop for Intake {
 }
 
 impl Route {
-    fn wants(&self, channel: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(channel))
-    }
-
-    fn lane_of(&self, channel: &str) -> &Queue {
+    fn lane_of(&self, channel: &str) -> &Queue<Order> {
         let mut hasher = DefaultHasher::new();
         channel.hash(&mut hasher);
         let lane = hasher.finish() % self.lanes.len() as u64;

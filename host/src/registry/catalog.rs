@@ -1,25 +1,54 @@
-//! The public channels that exist, as the loaded descriptors have it.
+//! The public channels that exist now, as the descriptors of what runs have it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use crate::channel::Pattern;
-use crate::transform::Descriptor;
+use crate::transform::{Descriptor, Parameter};
 
-/// Families by name.
+/// Families by name. They change when a revision takes over.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    families: BTreeMap<String, Arc<Descriptor>>,
+    families: RwLock<Families>,
+    /// How often it was replaced.
+    version: AtomicU64,
+    /// Told when there are other channels than before.
+    channels: watch::Sender<()>,
 }
 
+type Families = BTreeMap<String, Arc<Descriptor>>;
+
 impl Catalog {
-    pub(super) fn new(descriptors: impl IntoIterator<Item = Arc<Descriptor>>) -> Self {
-        Self {
-            families: descriptors
-                .into_iter()
-                .map(|one| (one.family.clone(), one))
-                .collect(),
+    pub fn of(descriptors: impl IntoIterator<Item = Arc<Descriptor>>) -> Self {
+        let catalog = Self::default();
+        catalog.replace(descriptors);
+        catalog
+    }
+
+    pub(super) fn replace(&self, descriptors: impl IntoIterator<Item = Arc<Descriptor>>) {
+        let families = descriptors
+            .into_iter()
+            .map(|one| (one.family.clone(), one))
+            .collect();
+        let before = std::mem::replace(&mut *self.families.write(), families);
+        self.version.fetch_add(1, Ordering::Relaxed);
+        if rules(&before) != rules(&self.families.read()) {
+            self.channels.send_replace(());
         }
+    }
+
+    /// Another number after each change.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed)
+    }
+
+    /// Changes when there are other channels than before.
+    pub fn channels(&self) -> watch::Receiver<()> {
+        self.channels.subscribe()
     }
 
     /// Whether a client may ask for `pattern`.
@@ -27,20 +56,32 @@ impl Catalog {
     /// # Errors
     /// What is allowed, in words for the client.
     pub fn check(&self, pattern: &Pattern) -> Result<(), String> {
-        match self.families.get(pattern.family()) {
+        let families = self.families.read();
+        match families.get(pattern.family()) {
             Some(descriptor) => descriptor.check_channel(pattern),
             None => {
-                let families: Vec<&str> = self.families.keys().map(String::as_str).collect();
+                let names: Vec<&str> = families.keys().map(String::as_str).collect();
                 Err(format!(
                     "there is no such family; there are {}",
-                    families.join(", ")
+                    names.join(", ")
                 ))
             }
         }
     }
 
     /// All families, by name.
-    pub fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
-        self.families.values().map(AsRef::as_ref)
+    pub fn descriptors(&self) -> Vec<Arc<Descriptor>> {
+        self.families.read().values().cloned().collect()
     }
+}
+
+/// What decides which channels there are.
+fn rules(families: &Families) -> Vec<(String, Vec<String>)> {
+    families
+        .values()
+        .map(|one| {
+            let rules = one.parameters.iter().map(Parameter::rule).collect();
+            (one.channel_form(), rules)
+        })
+        .collect()
 }

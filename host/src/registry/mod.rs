@@ -1,156 +1,219 @@
-//! Which components run: read, loaded and held against each other.
+//! Which revisions run, and how that changes: everything that an operator can ask for, decided
+//! one change at a time.
+//!
+//! ```text
+//! push ─► check ─► revision ─► plan ─► (shadow) ─► apply ─► probation ─► settled
+//!                                                    └── rollback ◄── return ◄──┘
+//! ```
+//! The registry orders the pipeline and keeps the state folder true; events never wait for it.
 
+mod apply;
+mod ask;
 mod builtin;
 mod catalog;
+mod compare;
+mod diff;
+mod fleet;
+mod loader;
+mod open;
+mod pause;
+mod plans;
+mod probation;
+mod push;
+mod refused;
+pub mod report;
+mod revision;
+mod rollback;
+mod shadow;
+mod slot;
+mod start;
+pub mod store;
+mod swap;
+mod trial;
+mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use jiff::Timestamp;
+use parking_lot::{Mutex, RwLock};
+
+pub use self::ask::{Ask, Consent, RollbackAsk, ShadowAsk};
 pub use self::catalog::Catalog;
-use crate::settings::{ComponentSource, TransformSettings};
-use crate::transform::{Component, Engine, Health, LoadError};
+use self::fleet::Fleet;
+pub use self::fleet::FleetReport;
+use self::loader::{Loader, blocking};
+use self::plans::Plans;
+pub use self::refused::Refused;
+use self::refused::shown;
+use self::report::{RevisionReport, Role, TransformReport};
+pub use self::revision::{Allowed, Parameter, Revision, Surface};
+use self::shadow::Shadows;
+use self::slot::Slot;
+pub use self::start::{Configured, StartError, configured};
+use self::store::Store;
+use self::store::audit::Entry;
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::pipeline::{Intake, ProbationMarks};
+use crate::transform::RevisionId;
 
-/// A transform at work.
-#[derive(Debug)]
-pub struct Live {
-    pub component: Arc<Component>,
-    pub health: Arc<Health>,
-    /// How many threads it has.
-    pub lanes: usize,
-    /// Where it came from, for operators.
-    pub origin: String,
+/// How many plans are kept in memory; the oldest goes first.
+const MAX_PLANS: usize = 16;
+
+/// The longest detail in the audit log, in characters.
+const MAX_DETAIL: usize = 2_000;
+
+/// The fewest digits by which a revision can be named.
+const MIN_PREFIX: usize = 6;
+
+/// What the operator set.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Revisions kept beyond those that run and stand ready.
+    pub keep: usize,
+    /// How long an applied revision is watched; zero is never.
+    pub probation: Duration,
+    pub marks: ProbationMarks,
 }
 
 /// All transforms of this host.
 #[derive(Debug)]
 pub struct Registry {
-    live: Vec<Live>,
+    slots: RwLock<BTreeMap<String, Slot>>,
+    /// Held from the look at what runs to the end of a change.
+    changing: tokio::sync::Mutex<()>,
+    /// Held while a plan is made: each takes a whole component, and a core for a while.
+    planning: tokio::sync::Mutex<()>,
+    plans: Mutex<Plans>,
+    shadows: Mutex<Shadows>,
     catalog: Arc<Catalog>,
-}
-
-/// Why the transforms cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    #[error("transform {origin}: there is no built-in component of that name; there are {known}")]
-    NoSuchBuiltin { origin: String, known: String },
-    #[error("transform {origin}: cannot read it")]
-    Read {
-        origin: String,
-        source: std::io::Error,
-    },
-    #[error("transform {origin}")]
-    Load { origin: String, source: LoadError },
-    #[error(
-        "transforms {first} and {second} both have the {what} \"{value}\"; it can belong to one only"
-    )]
-    Conflict {
-        first: String,
-        second: String,
-        what: &'static str,
-        value: String,
-    },
+    loader: Loader,
+    intake: Arc<Intake>,
+    hub: Arc<Hub>,
+    metrics: Metrics,
+    options: Options,
+    /// None where this host is on its own.
+    fleet: Option<Arc<Fleet>>,
 }
 
 impl Registry {
-    /// Loads what the settings name, or all built-in components where they name nothing.
-    /// It compiles, so it blocks.
-    pub fn load(engine: &Engine, settings: &[TransformSettings]) -> Result<Self, RegistryError> {
-        let builtin = builtin::all_by_default();
-        let settings = if settings.is_empty() {
-            &builtin
-        } else {
-            settings
-        };
-        let live = settings
-            .iter()
-            .map(|one| load(engine, one))
-            .collect::<Result<Vec<_>, _>>()?;
-        refuse_conflicts(&live)?;
-        let catalog = Catalog::new(live.iter().map(|live| live.component.descriptor.clone()));
-        Ok(Self {
-            live,
-            catalog: Arc::new(catalog),
-        })
-    }
-
-    pub fn live(&self) -> &[Live] {
-        &self.live
-    }
-
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
 
-    /// The transforms that are put out, and for how much longer.
-    pub fn out(&self) -> impl Iterator<Item = (&str, Duration)> {
-        let now = Instant::now();
-        self.live.iter().filter_map(move |live| {
-            Some((&*live.component.descriptor.name, live.health.out_for(now)?))
-        })
+    /// All transforms, by name.
+    pub fn list(&self) -> Vec<TransformReport> {
+        let shadows = self.shadows.lock();
+        let slots = self.slots.read();
+        let report = |slot: &Slot| slot.report(shadows.running_for(slot.live.name()));
+        slots.values().map(report).collect()
     }
-}
 
-fn load(engine: &Engine, settings: &TransformSettings) -> Result<Live, RegistryError> {
-    let (origin, bytes) = match &settings.component {
-        ComponentSource::Builtin(name) => {
-            let origin = format!("builtin:{name}");
-            match builtin::find(name) {
-                Some(bytes) => (origin, bytes.to_vec()),
-                None => {
-                    return Err(RegistryError::NoSuchBuiltin {
-                        origin,
-                        known: builtin::names().join(", "),
-                    });
-                }
-            }
-        }
-        ComponentSource::File(path) => {
-            let origin = path.display().to_string();
-            match read_within(path, settings.limits.max_component_size) {
-                Ok(bytes) => (origin, bytes),
-                Err(source) => return Err(RegistryError::Read { origin, source }),
-            }
-        }
-    };
-    match Component::load(engine, &bytes, &settings.settings, settings.limits.clone()) {
-        Ok(component) => Ok(Live {
-            health: Arc::new(Health::new(&settings.limits)),
-            component: Arc::new(component),
-            lanes: settings.lanes,
-            origin,
-        }),
-        Err(source) => Err(RegistryError::Load { origin, source }),
+    /// # Errors
+    /// There is no such transform.
+    pub fn show(&self, name: &str) -> Result<TransformReport, Refused> {
+        let shadow = self.shadows.lock().running_for(name);
+        self.with_slot(name, |slot| slot.report(shadow))
     }
-}
 
-/// Reads one byte more than allowed at most: what is too big is refused without being read.
-fn read_within(path: &std::path::Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn refuse_conflicts(live: &[Live]) -> Result<(), RegistryError> {
-    for (i, second) in live.iter().enumerate() {
-        for first in &live[..i] {
-            let (one, other) = (&first.component.descriptor, &second.component.descriptor);
-            let same = [
-                ("family", &one.family, &other.family),
-                ("name", &one.name, &other.name),
-                ("message-type", &one.message_type, &other.message_type),
-            ];
-            if let Some((what, value, _)) = same.into_iter().find(|(_, a, b)| a == b) {
-                return Err(RegistryError::Conflict {
-                    first: first.origin.clone(),
-                    second: second.origin.clone(),
-                    what,
-                    value: value.clone(),
+    /// All revisions that are known, newest first.
+    pub fn revisions(&self, transform: Option<&str>) -> Vec<RevisionReport> {
+        let slots = self.slots.read();
+        let mut all: Vec<RevisionReport> = slots.values().flat_map(Slot::revisions).collect();
+        for kept in self.loader.store.iter().flat_map(|store| store.revisions()) {
+            if !all.iter().any(|one| one.revision.id == kept.id) {
+                all.push(RevisionReport {
+                    role: Role::Kept,
+                    revision: Revision::clone(&kept),
                 });
             }
         }
+        all.retain(|one| transform.is_none_or(|name| one.revision.transform == name));
+        all.sort_by_key(|one| std::cmp::Reverse(one.revision.at));
+        all
     }
-    Ok(())
+
+    /// The one revision whose id begins so.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
+    pub fn revision(&self, beginning: &str) -> Result<RevisionReport, Refused> {
+        let mut found = self.revisions(None);
+        found.retain(|one| {
+            beginning.len() >= MIN_PREFIX && one.revision.id.as_str().starts_with(beginning)
+        });
+        match found.len() {
+            0 => Err(Refused::NoSuchRevision(shown(beginning))),
+            1 => Ok(found.remove(0)),
+            _ => Err(Refused::AmbiguousRevision(shown(beginning))),
+        }
+    }
+
+    /// The last entries of the audit log, newest last.
+    ///
+    /// # Errors
+    /// There is no state folder, or it cannot be read.
+    pub fn history(&self, transform: Option<&str>, limit: usize) -> Result<Vec<Entry>, Refused> {
+        let entries = self.store()?.audit().tail(transform, limit);
+        entries.map_err(Refused::State)
+    }
+
+    /// The transforms that are put out, and for how much longer.
+    pub fn out(&self) -> Vec<(String, Duration)> {
+        let slots = self.slots.read();
+        let out = |slot: &Slot| Some((slot.live.name().to_owned(), slot.out_for()?));
+        slots.values().filter_map(out).collect()
+    }
+
+    fn with_slot<T>(&self, name: &str, look: impl FnOnce(&Slot) -> T) -> Result<T, Refused> {
+        let slots = self.slots.read();
+        let slot = slots.get(name);
+        slot.map(look)
+            .ok_or_else(|| Refused::NoSuchTransform(shown(name)))
+    }
+
+    fn store(&self) -> Result<Arc<Store>, Refused> {
+        self.loader.store.clone().ok_or(Refused::NoStateDir)
+    }
+
+    /// Writes down what came of a change, whichever way it went.
+    async fn record<T>(&self, what: Record<'_>, outcome: Result<T, Refused>) -> Result<T, Refused> {
+        let (result, detail) = match &outcome {
+            Ok(_) => ("done", what.detail),
+            Err(refused @ Refused::Check { faults }) => {
+                (refused.code(), format!("{refused}: {}", faults.join("; ")))
+            }
+            Err(refused) => (refused.code(), refused.to_string()),
+        };
+        let entry = Entry {
+            at: Timestamp::now(),
+            by: what.by.to_owned(),
+            action: what.action.to_owned(),
+            transform: what.transform,
+            revision: what.revision,
+            plan: what.plan,
+            result: result.to_owned(),
+            detail: crate::transform::printable(&detail, MAX_DETAIL),
+        };
+        if let Some(store) = self.loader.store.clone() {
+            let written = blocking(move || store.audit().append(&entry)).await;
+            if let Err(error) = written {
+                tracing::error!(%error, "the audit log cannot be written");
+            }
+        }
+        outcome
+    }
+}
+
+/// What the audit log is told besides the outcome.
+#[derive(Debug)]
+struct Record<'a> {
+    by: &'a str,
+    action: &'static str,
+    transform: Option<String>,
+    revision: Option<RevisionId>,
+    plan: Option<String>,
+    detail: String,
 }

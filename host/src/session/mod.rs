@@ -33,7 +33,7 @@ use self::protocol::ErrorCode;
 pub(crate) use self::protocol::MAX_ID_BYTES;
 use self::rate::Bucket;
 use self::requests::Client;
-pub use self::roster::Roster;
+pub use self::roster::{Listed, Roster};
 use self::writer::{Writer, Written};
 use crate::gate::{Permit, Refusal};
 use crate::hub::{Hub, Marks, Outbox, SubscriberId};
@@ -142,6 +142,7 @@ where
         .drained_after(spread(id, limits.drain_time));
     tokio::pin!(drain);
     let mut grant = permit.grant();
+    let mut channels = context.catalog.channels();
 
     let reason = loop {
         let Some(granted) = &grant else {
@@ -158,6 +159,11 @@ where
                 if let Some(granted) = &grant {
                     client.narrow(granted);
                 }
+                Ok(())
+            }
+            // The catalog lives as long as the context, so it does not end.
+            Ok(()) = channels.changed() => {
+                client.prune();
                 Ok(())
             }
             () = &mut drain => Err(CloseReason::Draining),

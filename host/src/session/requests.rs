@@ -151,6 +151,21 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Ends the subscriptions to channels that there are no more, and says which.
+    pub(super) fn prune(&mut self) {
+        let catalog = &self.context.catalog;
+        let mut errors = Vec::new();
+        let lost = self.subscriptions.retain(|pattern| {
+            let gone = catalog.check(pattern).err();
+            errors.extend(gone.iter().map(|rule| {
+                ClientError::new(ErrorCode::InvalidChannel, rule).about(pattern.as_str(), &None)
+            }));
+            gone.is_none()
+        });
+        self.confirm("unsubscribed", &lost, &None);
+        errors.iter().for_each(|error| self.fail(error));
+    }
+
     /// A heartbeat is due: sends a ping, or ends the session if the last one was not answered.
     pub(super) fn beat(&mut self) -> Result<(), CloseReason> {
         if std::mem::replace(&mut self.awaits_pong, true) {

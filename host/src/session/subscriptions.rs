@@ -52,7 +52,7 @@ impl<'a> Subscriptions<'a> {
     }
 
     /// Ends the subscriptions that `keep` refuses, and returns them.
-    pub(super) fn retain(&mut self, keep: impl Fn(&Pattern) -> bool) -> Vec<Pattern> {
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Pattern) -> bool) -> Vec<Pattern> {
         let lost: Vec<Pattern> = self
             .held
             .iter()

@@ -1,8 +1,8 @@
 //! The settings as documentation: rows for whoever wants them, and the tables of the README.
 
 use super::layers::variable;
-use super::transforms::{LANES, limits};
-use super::{each, kind};
+use super::transforms::LANES;
+use super::{each, kind, limits};
 
 /// One setting, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub fn markdown() -> String {
         "Threads; events of one upstream channel stay in one lane",
         &lanes,
     );
-    for limit in limits() {
+    for limit in limits::table() {
         text += &line(limit.key, &limit.default, limit.help, &between(limit.range));
     }
     text

@@ -36,7 +36,12 @@ pub enum Origin {
     Default,
     Flag(&'static str),
     Environment(String),
-    File { path: PathBuf, line: usize },
+    File {
+        path: PathBuf,
+        line: usize,
+    },
+    /// Asked for by an operator while the host runs.
+    Limits,
 }
 
 impl fmt::Display for Origin {
@@ -46,6 +51,7 @@ impl fmt::Display for Origin {
             Origin::Flag(key) => write!(f, "flag --{key}"),
             Origin::Environment(name) => write!(f, "environment variable {name}"),
             Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Origin::Limits => f.write_str("in the limits given"),
         }
     }
 }

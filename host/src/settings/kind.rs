@@ -162,6 +162,20 @@ impl Kind for File {
     }
 }
 
+/// A folder that need not be given.
+pub(super) struct Folder;
+
+impl Kind for Folder {
+    type Value = Option<PathBuf>;
+    const PLACEHOLDER: &'static str = "DIR";
+    const FORM: &'static str = "a path";
+    const PATH: bool = true;
+
+    fn parse(text: &str) -> Option<Option<PathBuf>> {
+        File::parse(text)
+    }
+}
+
 /// What opens the admin API. It travels in a header, so only what fits one is allowed.
 pub(super) struct Token;
 
@@ -219,27 +233,39 @@ impl Kind for Name {
     }
 }
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines: one object a line.
-    Json,
+/// What hosts call themselves and each other. It becomes part of keys in Redis, so that it
+/// holds nothing that means something in a pattern.
+pub(super) struct Label;
+
+impl Label {
+    const RULE: &'static str = "1 to 64 letters, digits, '.', '_' or '-'";
 }
 
-pub(super) struct Format;
+impl Kind for Label {
+    type Value = String;
+    const PLACEHOLDER: &'static str = "NAME";
+    const FORM: &'static str = Self::RULE;
 
-impl Kind for Format {
-    type Value = LogFormat;
-    const PLACEHOLDER: &'static str = "FORMAT";
-    const FORM: &'static str = "text or json";
+    fn parse(text: &str) -> Option<String> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(plain);
+        fits.then(|| text.to_owned())
+    }
+}
 
-    fn parse(text: &str) -> Option<LogFormat> {
-        match text {
-            "text" => Some(LogFormat::Text),
-            "json" => Some(LogFormat::Json),
-            _ => None,
+/// Such a name that need not be given.
+pub(super) struct MaybeLabel;
+
+impl Kind for MaybeLabel {
+    type Value = Option<String>;
+    const PLACEHOLDER: &'static str = "NAME";
+    const FORM: &'static str = Label::RULE;
+
+    fn parse(text: &str) -> Option<Option<String>> {
+        if text.is_empty() {
+            Some(None)
+        } else {
+            Label::parse(text).map(Some)
         }
     }
 }

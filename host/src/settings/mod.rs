@@ -7,11 +7,13 @@
 //! `load` reads and checks everything before a socket is bound. What a transform makes of
 //! its own settings is the transform's affair; which transforms there are by default, too.
 
+mod choice;
 mod docs;
 mod error;
 mod file;
 mod kind;
 mod layers;
+mod limits;
 mod secret;
 mod transforms;
 
@@ -20,14 +22,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use choice::{Fleet, LogFormat, WatchAllow};
 pub use docs::{Row, markdown, table};
 pub use error::{Origin, Problem, SettingsError};
-pub use kind::LogFormat;
 pub use layers::Flags;
+pub use limits::limits_from_json;
 pub use secret::{RedisUrl, Secret};
 pub use transforms::{ComponentSource, TransformSettings};
 
-use kind::{Address, Count, File, Format, Name, Origins, Redis, Size, Time, Token};
+use choice::{Fleets, LogFormats, WatchAllows};
+use kind::{
+    Address, Count, File, Folder, Label, MaybeLabel, Name, Origins, Redis, Size, Time, Token,
+};
 use layers::Layers;
 
 /// One declared setting.
@@ -85,7 +91,9 @@ settings! {
     admin_listen: SocketAddr, "admin-listen", Address, "127.0.0.1:8081";
         "Where health, metrics and the admin API answer; port 0 takes a free one"
     admin_token: Option<Secret>, "admin-token", Token, "";
-        "What the admin API asks for as `Authorization: Bearer`; without it that API is off"
+        "What the admin API asks for as `Authorization: Bearer`; without any token that API is off"
+    admin_tokens_file: Option<PathBuf>, "admin-tokens-file", File, "";
+        "The file of named admin tokens with roles, written by `tidegate admin-token`"
     drain_time: Duration, "drain-time", Time, "5s", "0s" to "10m";
         "How long a stopping host may take to say goodbye to its clients"
     heartbeat_interval: Duration, "heartbeat-interval", Time, "30s", "10ms" to "1h";
@@ -124,9 +132,37 @@ settings! {
         "Time between probes of the Redis connection, found dead after two; 0s turns them off"
     probe_channel: String, "probe-channel", Name, "tidegate:probe";
         "The Redis channel of the probes; the Redis user needs publish and subscribe on it"
+    state_dir: Option<PathBuf>, "state-dir", Folder, "";
+        "Folder for revisions, the active set and the audit log; without it transforms cannot be changed while the host runs"
+    keep_revisions: usize, "keep-revisions", Count<usize>, "20", "0" to "1000";
+        "Revisions kept beyond the active and the previous ones"
+    compile_memory: u64, "compile-memory", Size<u64>, "2GiB", "128MiB" to "64GiB";
+        "Memory that compiling a component may take"
+    compile_time: Duration, "compile-time", Time, "60s", "100ms" to "10m";
+        "Time that compiling a component may take"
+    recent_events: usize, "recent-events", Count<usize>, "1000", "0" to "100000";
+        "Last events of each transform that are kept, in memory only, to try a candidate on"
+    recent_size: usize, "recent-size", Size<usize>, "4MiB", "0B" to "1GiB";
+        "Bytes of them, for each transform"
+    probation_time: Duration, "probation-time", Time, "60s", "0s" to "24h";
+        "How long an applied revision is watched; 0s turns that off"
+    probation_max_failures: u32, "probation-max-failures", Count<u32>, "10", "0" to "1000";
+        "Faults and guard blocks in a thousand events above which Tidegate returns to the revision before"
+    probation_max_slowdown: u32, "probation-max-slowdown", Count<u32>, "10", "1" to "1000";
+        "How many times the mean time of the revision before most events may take, or Tidegate returns to it"
+    watch: Option<PathBuf>, "watch", Folder, "";
+        "Folder whose .wasm files are pushed and applied as they come; it needs state-dir"
+    watch_allow: WatchAllow, "watch-allow", WatchAllows, "none";
+        "What a file of that folder may change for clients: nothing, show them more, or break them"
+    fleet: Fleet, "fleet", Fleets, "off";
+        "Where hosts share which revisions shall run: in the Redis of redis-url, or not at all"
+    fleet_name: String, "fleet-name", Label, "tidegate";
+        "Hosts of one name are one fleet"
+    host_name: Option<String>, "host-name", MaybeLabel, "";
+        "What this host is called in the fleet; the machine's name and the admin port if none"
     wasm_stack: usize, "wasm-stack", Size<usize>, "512KiB", "64KiB" to "1MiB";
         "Stack of a transform's calls; over it the call is a fault"
-    log_format: LogFormat, "log-format", Format, "text";
+    log_format: LogFormat, "log-format", LogFormats, "text";
         "How the log is written to standard error; TIDEGATE_LOG says how much of it"
 }
 
@@ -166,6 +202,14 @@ impl Settings {
         must(
             self.listen != self.admin_listen || self.listen.port() == 0,
             "listen and admin-listen must differ: what is for operators stays off the public address",
+        );
+        must(
+            self.watch.is_none() || self.state_dir.is_some(),
+            "watch needs state-dir, where what comes from the watched folder is kept",
+        );
+        must(
+            self.fleet == Fleet::Off || self.state_dir.is_some(),
+            "fleet needs state-dir, where what comes from the fleet is kept",
         );
     }
 }

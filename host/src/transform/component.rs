@@ -1,31 +1,35 @@
-//! From bytes to a component that may run: compiled, linked, described and tried.
+//! From machine code to a component that may run: linked, described and tried. Whatever is
+//! wrong is told at once, for the component's developer.
+//!
+//! Compiling is for `compiler`, what a descriptor may say for `descriptor`.
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-use wasmtime::component::{HasSelf, Linker, types::ComponentItem};
+use serde_json::Value;
 
-use super::contract::{self, Transform, TransformPre};
+use super::compile::{Compiled, Fingerprint};
+use super::contract::{self, TransformPre};
 use super::descriptor::Descriptor;
 use super::engine::Engine;
-use super::fault::Fault;
+use super::fault::{Fault, FaultKind};
 use super::guest_log::{Allowance, printable};
-use super::instance::{HostState, Instance, reason_label};
+use super::instance::{HostState, Instance, Opened};
+use super::interface;
 use super::limits::Limits;
-use crate::metrics::{Metrics, TransformMetrics};
+use super::revision::RevisionId;
+use super::samples;
+use crate::event::Event;
+use crate::metrics::Metrics;
 
-/// What a component may import: the log, and the contract's types, which do nothing.
-const ALLOWED_IMPORTS: [&str; 2] = [
-    "tidegate:transform/log@1.0.0",
-    "tidegate:transform/types@1.0.0",
-];
-
-/// How much of a component's own words an error repeats: characters of each, and how many of
-/// what is wrong with a descriptor.
+/// How much of a component's own words a fault repeats, in characters, and how many faults
+/// are told.
 const MAX_CHARS: usize = 500;
 const MAX_TOLD: usize = 50;
 
-/// A component that was compiled and linked, with its settings and limits; it has not run yet.
+/// What a component is called before it has said its name.
+const NAMELESS: &str = "(loading)";
+
+/// What it takes to make an instance.
 pub(super) struct Prepared {
     pub(super) pre: TransformPre<HostState>,
     /// The operator's settings, as the JSON text that `configure` gets.
@@ -37,74 +41,46 @@ pub(super) struct Prepared {
 /// A component that said what it is and showed that it does so.
 pub struct Component {
     pub descriptor: Arc<Descriptor>,
+    /// The name of exactly this: component, settings and limits.
+    pub revision: RevisionId,
     /// SHA-256 of the component's bytes, in hex.
     pub digest: String,
+    /// Bytes of the component.
+    pub size: u64,
+    /// What it wants of the host, in its own order.
+    pub imports: Vec<String>,
+    pub settings: Value,
     pub(super) prepared: Prepared,
     /// What `configure` answered; every further instance must answer the same.
     pub(super) stated: contract::Descriptor,
 }
 
-/// Why a component was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error("it has more than the {0} bytes of max-component-size")]
-    TooBig(u64),
-    #[error("not a WebAssembly component: {0}")]
-    NotAComponent(String),
-    #[error("it imports {0}, and a transform may import nothing but {allowed}", allowed = ALLOWED_IMPORTS[0])]
-    Import(String),
-    #[error("it is not built for tidegate:transform@1.0.0: {0}")]
-    Contract(String),
-    #[error("while it was configured")]
-    Configure(#[from] Fault),
-    #[error("its descriptor is wrong:\n  - {}", .0.join("\n  - "))]
-    Descriptor(Vec<String>),
-    #[error("sample {number} of its own does not come out as it says: {detail}")]
-    Sample { number: usize, detail: String },
-}
-
 impl Component {
-    /// Loads a component, and runs it: `configure`, then its own samples. It blocks for the
-    /// time of a compilation, so it is not for an async worker.
+    /// Links a component and runs it: `configure`, then its own samples. Within the limits,
+    /// but it blocks for so long, so it is not for an async worker.
+    ///
+    /// # Errors
+    /// All that is wrong, a sentence each; what cannot be tried before something else is
+    /// right is left out.
     pub fn load(
         engine: &Engine,
-        bytes: &[u8],
-        settings: &serde_json::Value,
+        compiled: &Compiled,
+        fingerprint: &Fingerprint,
+        settings: &Value,
         limits: Limits,
-    ) -> Result<Self, LoadError> {
-        if bytes.len() as u64 > limits.max_component_size {
-            return Err(LoadError::TooBig(limits.max_component_size));
-        }
-        let prepared = Prepared {
-            pre: link(engine, bytes)?,
-            settings: settings.to_string(),
-            log_allowance: Allowance::new(limits.log_lines_per_second),
-            limits,
-        };
-        // What is counted before a component has a name is not worth keeping.
-        let uncounted = Metrics::new().transform("(loading)");
-        let (mut instance, stated) = Instance::configured(&prepared, "(loading)", &uncounted)?;
-        let descriptor = Descriptor::check(&stated).map_err(|faults| {
-            let told = faults.iter().take(MAX_TOLD);
-            LoadError::Descriptor(told.map(|fault| printable(fault, MAX_CHARS)).collect())
-        })?;
-        for (i, sample) in stated.samples.iter().enumerate() {
-            try_sample(
-                &mut instance,
-                &prepared.limits,
-                &descriptor,
-                sample,
-                &uncounted,
-            )
-            .map_err(|detail| LoadError::Sample {
-                number: i + 1,
-                detail: printable(&detail, MAX_CHARS),
-            })?;
-        }
-        let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(bytes));
+    ) -> Result<Self, Vec<String>> {
+        let component = compiled.component(engine).map_err(|fault| vec![fault])?;
+        let imports = interface::imports(engine, &component);
+        let revision = RevisionId::of(&fingerprint.digest, settings, &limits);
+        let prepared = prepare(engine, &component, &imports, settings, limits).map_err(told)?;
+        let (descriptor, stated) = describe(&prepared).map_err(told)?;
         Ok(Self {
             descriptor: Arc::new(descriptor),
-            digest,
+            revision,
+            digest: fingerprint.digest.clone(),
+            size: fingerprint.size,
+            imports,
+            settings: settings.clone(),
             prepared,
             stated,
         })
@@ -113,72 +89,112 @@ impl Component {
     pub fn limits(&self) -> &Limits {
         &self.prepared.limits
     }
+
+    /// The events of its own samples: something to warm an instance with.
+    pub fn samples(&self) -> impl Iterator<Item = Event> {
+        self.stated
+            .samples
+            .iter()
+            .map(|sample| Event::new(sample.event.channel.clone(), sample.event.payload.clone()))
+    }
 }
 
 impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Component")
             .field("name", &self.descriptor.name)
-            .field("digest", &self.digest)
+            .field("revision", &self.revision)
             .finish_non_exhaustive()
     }
 }
 
-fn link(engine: &Engine, bytes: &[u8]) -> Result<TransformPre<HostState>, LoadError> {
-    let text = |error: wasmtime::Error| printable(&format!("{error:#}"), MAX_CHARS);
-    let component = wasmtime::component::Component::from_binary(&engine.0, bytes)
-        .map_err(|error| LoadError::NotAComponent(text(error)))?;
-    for (name, item) in component.component_type().imports(&engine.0) {
-        let harmless = matches!(item.ty, ComponentItem::Type(_));
-        if !harmless && !ALLOWED_IMPORTS.contains(&name) {
-            return Err(LoadError::Import(printable(name, MAX_CHARS)));
+/// Imports and exports, and that it can be instantiated at all.
+fn prepare(
+    engine: &Engine,
+    component: &wasmtime::component::Component,
+    imports: &[String],
+    settings: &Value,
+    limits: Limits,
+) -> Result<Prepared, Vec<String>> {
+    let mut faults: Vec<String> = interface::forbidden(imports).collect();
+    let linkable = faults.is_empty();
+    faults.extend(interface::missing_exports(engine, component));
+    if !linkable {
+        return Err(faults);
+    }
+    let pre = match interface::link(engine, component) {
+        Ok(pre) => pre,
+        Err(fault) => {
+            faults.push(fault);
+            return Err(faults);
         }
-    }
-    let mut linker = Linker::new(&engine.0);
-    Transform::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)
-        .map_err(|error| LoadError::Contract(text(error)))?;
-    linker
-        .instantiate_pre(&component)
-        .and_then(TransformPre::new)
-        .map_err(|error| LoadError::Contract(text(error)))
-}
-
-/// Runs one of the component's own samples, the guard included. The error is for the
-/// component's developer, who wrote the sample, so it may show what came out.
-fn try_sample(
-    instance: &mut Instance,
-    limits: &Limits,
-    descriptor: &Descriptor,
-    sample: &contract::Sample,
-    metrics: &TransformMetrics,
-) -> Result<(), String> {
-    let answer = instance
-        .answer(limits, &sample.event, metrics)
-        .map_err(|fault| fault.to_string())?;
-    let came_out = match &answer {
-        Ok(publications) => format!("it published {publications:?}"),
-        Err(rejection) => format!(
-            "it was rejected as {}: {}",
-            reason_label(rejection.reason),
-            rejection.detail
-        ),
     };
-    let expected = match (&answer, &sample.expected) {
-        (Ok(publications), Ok(expected)) => publications == expected,
-        (Err(rejection), Err(expected)) => rejection.reason == *expected,
-        _ => false,
-    };
-    if !expected {
-        return Err(came_out);
+    let log_allowance = Allowance::new(limits.log_lines_per_second);
+    // What is counted before a component has a name is not worth keeping.
+    let uncounted = Metrics::new().transform(NAMELESS);
+    match Opened::new(&pre, &limits, &log_allowance, NAMELESS, &uncounted) {
+        Ok(mut opened) => faults.extend(interface::ill_typed_exports(&mut opened)),
+        Err(fault) => faults.push(format!("while it was configured: {fault}")),
     }
-    let blocked = answer
-        .iter()
-        .flatten()
-        .find_map(|publication| descriptor.admit(publication).err());
-    blocked.map_or(Ok(()), |block| {
-        Err(format!(
-            "{came_out}, which the guard blocks ({})",
-            block.label()
-        ))
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    Ok(Prepared {
+        pre: TransformPre::new(pre)
+            .map_err(|error| vec![interface::not_built(&format!("{error:#}"))])?,
+        settings: settings.to_string(),
+        limits,
+        log_allowance,
     })
 }
+
+/// What it says of itself, and whether its samples show that it does so.
+fn describe(prepared: &Prepared) -> Result<(Descriptor, contract::Descriptor), Vec<String>> {
+    let uncounted = Metrics::new().transform(NAMELESS);
+    let (instance, stated) = Instance::configured(prepared, NAMELESS, &uncounted)
+        .map_err(|fault| vec![not_configured(&fault)])?;
+    let checked = Descriptor::check(&stated);
+    let mut faults: Vec<String> = checked
+        .as_ref()
+        .err()
+        .into_iter()
+        .flatten()
+        .map(|fault| format!("its descriptor: {fault}"))
+        .collect();
+    let make = || Instance::configured(prepared, NAMELESS, &uncounted).map(|(one, _)| one);
+    faults.extend(samples::wrong(
+        instance,
+        make,
+        &prepared.limits,
+        checked.as_ref().ok(),
+        &stated.samples,
+    ));
+    match checked {
+        Ok(descriptor) if faults.is_empty() => Ok((descriptor, stated)),
+        _ => Err(faults),
+    }
+}
+
+fn not_configured(fault: &Fault) -> String {
+    if fault.kind == FaultKind::Configure {
+        format!("its configure refuses the settings: {}", fault.detail)
+    } else {
+        format!("while it was configured: {fault}")
+    }
+}
+
+/// Printable, and not more than a person reads.
+fn told(mut faults: Vec<String>) -> Vec<String> {
+    let more = faults.len().saturating_sub(MAX_TOLD);
+    faults.truncate(MAX_TOLD);
+    for fault in &mut faults {
+        *fault = printable(fault, MAX_CHARS);
+    }
+    if more > 0 {
+        faults.push(format!("and {more} more"));
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ const MAX_NAME: usize = 64;
 const MAX_SUMMARY: usize = 256;
 const MAX_UPSTREAM_PATTERNS: usize = 16;
 const MAX_SCHEMA: usize = 64 << 10;
-const MAX_SAMPLES: usize = 64;
+pub(super) const MAX_SAMPLES: usize = 64;
 /// Types of the protocol's own messages; a client could not tell them apart.
 const RESERVED_TYPES: [&str; 8] = [
     "error",

@@ -1,7 +1,9 @@
 //! The engine that compiles and runs all components, and the clock that ends long calls.
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use wasmtime::{Config, OptLevel};
 
 /// How often the epoch advances: the grain of every deadline. A tick costs one thread a
@@ -10,7 +12,11 @@ pub(super) const TICK: Duration = Duration::from_millis(2);
 
 /// Shared by all transforms of the process.
 #[derive(Clone, Debug)]
-pub struct Engine(pub(super) wasmtime::Engine);
+pub struct Engine {
+    pub(super) inner: wasmtime::Engine,
+    /// What the calls of one instance may use, in bytes.
+    pub(super) stack: usize,
+}
 
 impl Engine {
     /// Starts the engine and its clock, which stops when the engine is dropped. `stack` is
@@ -19,8 +25,8 @@ impl Engine {
     /// # Errors
     /// When this machine cannot run WebAssembly, or has no thread left.
     pub fn start(stack: usize) -> anyhow::Result<Self> {
-        let engine = wasmtime::Engine::new(&config(stack)).map_err(anyhow::Error::msg)?;
-        let weak = engine.weak();
+        let engine = Self::without_clock(stack)?;
+        let weak = engine.inner.weak();
         std::thread::Builder::new()
             .name("epoch".into())
             .spawn(move || {
@@ -30,7 +36,45 @@ impl Engine {
                     engine.increment_epoch();
                 }
             })?;
-        Ok(Self(engine))
+        Ok(engine)
+    }
+
+    /// An engine that compiles and calls nothing: no thread, no clock.
+    ///
+    /// # Errors
+    /// When this machine cannot run WebAssembly.
+    pub fn without_clock(stack: usize) -> anyhow::Result<Self> {
+        let inner = wasmtime::Engine::new(&config(stack)).map_err(anyhow::Error::msg)?;
+        Ok(Self { inner, stack })
+    }
+
+    /// Names all that compiled code depends on, in hex: Wasmtime, its settings, this processor
+    /// and system, this version of Tidegate. Code of another key is not for this engine.
+    pub fn key(&self) -> String {
+        let mut key = Key(Sha256::new());
+        self.inner.precompile_compatibility_hash().hash(&mut key);
+        for part in [
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::OS,
+            std::env::consts::ARCH,
+        ] {
+            part.hash(&mut key);
+        }
+        data_encoding::HEXLOWER.encode(&key.0.finalize())
+    }
+}
+
+/// Takes a digest of what is hashed: a key must not depend on the hasher of a standard library.
+struct Key(Sha256);
+
+impl Hasher for Key {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest is read instead.
+    fn finish(&self) -> u64 {
+        0
     }
 }
 
@@ -55,4 +99,22 @@ fn config(stack: usize) -> Config {
     // A trap's message names at most this many functions of the guest.
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(4));
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_of_the_engine_and_not_of_the_moment() {
+        let key = |stack| Engine::without_clock(stack).unwrap().key();
+        assert_eq!(key(512 << 10), key(512 << 10));
+        assert_eq!(key(512 << 10).len(), 64);
+        let other = wasmtime::Engine::new(config(512 << 10).epoch_interruption(false)).unwrap();
+        let other = Engine {
+            inner: other,
+            stack: 512 << 10,
+        };
+        assert_ne!(other.key(), key(512 << 10));
+    }
 }

@@ -75,9 +75,9 @@ impl GuestLog {
     }
 }
 
-/// Text of a guest as one printable line of at most `max` characters: control characters, line
+/// Text of a guest or another stranger as one printable line of at most `max` characters: control characters, line
 /// breaks and terminal sequences come out as escapes.
-pub(super) fn printable(message: &str, max: usize) -> String {
+pub(crate) fn printable(message: &str, max: usize) -> String {
     let mut line = String::new();
     let mut chars = message.chars();
     for c in chars.by_ref().take(max) {

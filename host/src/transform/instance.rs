@@ -1,15 +1,18 @@
 //! One instance of a component, in a store of its own.
 
-use std::time::Instant as Clock;
+use std::borrow::Borrow;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Clock};
 
 use wasmtime::Store;
+use wasmtime::component::InstancePre;
 
 use super::budget::Budget;
 use super::component::{Component, Prepared};
 use super::contract::{self, RejectionReason, Transform};
 use super::fault::{Fault, FaultKind};
 use super::guard::{Admitted, Block};
-use super::guest_log::GuestLog;
+use super::guest_log::{Allowance, GuestLog};
 use super::limits::Limits;
 use crate::event::Event;
 use crate::metrics::TransformMetrics;
@@ -38,18 +41,65 @@ pub enum Outcome {
     Rejected(&'static str),
 }
 
+impl Outcome {
+    /// What the guard stopped.
+    pub fn blocks(&self) -> impl Iterator<Item = Block> {
+        let publications = match self {
+            Self::Published(publications) => publications.as_slice(),
+            Self::Rejected(_) => &[],
+        };
+        publications
+            .iter()
+            .filter_map(|one| one.as_ref().err().copied())
+    }
+}
+
+/// An instance that has run its start functions and nothing else. All limits hold from
+/// there on.
+pub(super) struct Opened {
+    pub(super) store: Store<HostState>,
+    pub(super) instance: wasmtime::component::Instance,
+}
+
+impl Opened {
+    pub(super) fn new(
+        pre: &InstancePre<HostState>,
+        limits: &Limits,
+        log_allowance: &Arc<Allowance>,
+        name: &str,
+        metrics: &TransformMetrics,
+    ) -> Result<Self, Fault> {
+        let state = HostState {
+            budget: Budget::new(limits),
+            log: GuestLog::new(metrics.clone(), name, log_allowance.clone()),
+        };
+        let mut store = Store::new(pre.engine(), state);
+        store.limiter(|state| &mut state.budget);
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.at_deadline()));
+        store.set_hostcall_fuel(limits.boundary);
+        begin(&mut store);
+        match pre.instantiate(&mut store) {
+            Ok(instance) => Ok(Self { store, instance }),
+            Err(error) => Err(fault(&store, &error)),
+        }
+    }
+}
+
 /// A configured instance. After a fault it must be dropped.
 pub struct Instance {
     store: Store<HostState>,
     exports: Transform,
     calls: u64,
+    last_call: Duration,
     /// Bytes of memory when it was ready for its first event.
     memory_at_start: usize,
 }
 
 impl Instance {
-    /// Makes and configures an instance. All limits hold from here on, start functions and
-    /// `configure` included.
+    /// Makes and configures an instance. `configure` has the limits of any call.
+    ///
+    /// # Errors
+    /// What it did wrong, or that it describes itself in another way than before.
     pub fn new(component: &Component, metrics: &TransformMetrics) -> Result<Self, Fault> {
         let name = &component.descriptor.name;
         let (mut instance, stated) = Self::configured(&component.prepared, name, metrics)?;
@@ -69,18 +119,17 @@ impl Instance {
         name: &str,
         metrics: &TransformMetrics,
     ) -> Result<(Self, contract::Descriptor), Fault> {
-        let limits = &prepared.limits;
-        let log = GuestLog::new(metrics.clone(), name, prepared.log_allowance.clone());
-        let state = HostState {
-            budget: Budget::new(limits),
-            log,
-        };
-        let mut store = Store::new(prepared.pre.engine(), state);
-        store.limiter(|state| &mut state.budget);
-        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.at_deadline()));
-        store.set_hostcall_fuel(limits.boundary);
-        begin(&mut store);
-        let exports = match prepared.pre.instantiate(&mut store) {
+        let Opened {
+            mut store,
+            instance,
+        } = Opened::new(
+            prepared.pre.instance_pre(),
+            &prepared.limits,
+            &prepared.log_allowance,
+            name,
+            metrics,
+        )?;
+        let exports = match Transform::new(&mut store, &instance) {
             Ok(exports) => exports,
             Err(error) => return Err(fault(&store, &error)),
         };
@@ -88,6 +137,7 @@ impl Instance {
             store,
             exports,
             calls: 0,
+            last_call: Duration::ZERO,
             memory_at_start: 0,
         };
         begin(&mut instance.store);
@@ -101,19 +151,35 @@ impl Instance {
         }
     }
 
+    /// Runs events and forgets what came of them, so that the first real one meets memory
+    /// that was touched and code that was read. Nothing of it is counted.
+    ///
+    /// # Errors
+    /// The first fault; the instance must then be dropped.
+    pub fn warm(
+        &mut self,
+        component: &Component,
+        events: impl IntoIterator<Item = impl Borrow<Event>>,
+    ) -> Result<(), Fault> {
+        for event in events {
+            let _forgotten = self.answer(component.limits(), &event.borrow().into())?;
+        }
+        Ok(())
+    }
+
     /// Passes one event through the component and what it publishes through the guard.
+    ///
+    /// # Errors
+    /// The fault that the event was lost to; the instance must then be dropped.
     pub fn transform(
         &mut self,
         component: &Component,
-        event: Event,
+        event: &Event,
         metrics: &TransformMetrics,
     ) -> Result<Outcome, Fault> {
-        let event = contract::Event {
-            channel: event.channel,
-            payload: event.payload,
-        };
-        let answer = self.answer(component.limits(), &event, metrics)?;
-        Ok(match answer {
+        let answer = self.answer(component.limits(), &event.into());
+        metrics.seconds.observe(self.last_call.as_secs_f64());
+        Ok(match answer? {
             Ok(publications) => Outcome::Published(
                 publications
                     .iter()
@@ -129,13 +195,12 @@ impl Instance {
         &mut self,
         limits: &Limits,
         event: &contract::Event,
-        metrics: &TransformMetrics,
     ) -> Result<Result<Vec<contract::Publication>, contract::Rejection>, Fault> {
         self.calls += 1;
         begin(&mut self.store);
         let started = Clock::now();
         let answer = self.exports.call_transform(&mut self.store, event);
-        metrics.seconds.observe(started.elapsed().as_secs_f64());
+        self.last_call = started.elapsed();
         let answer = answer.map_err(|error| fault(&self.store, &error))?;
         if let Ok(publications) = &answer {
             let bytes: usize = publications
@@ -155,6 +220,11 @@ impl Instance {
         Ok(answer)
     }
 
+    /// How long the component's part of the last event took, also if it ended in a fault.
+    pub fn last_call(&self) -> Duration {
+        self.last_call
+    }
+
     /// Whether a fresh instance should take over: this one is old, or its memory has grown so
     /// much that it would soon run into the limit and lose an event.
     pub fn is_worn(&self, component: &Component) -> bool {
@@ -170,6 +240,15 @@ impl std::fmt::Debug for Instance {
         f.debug_struct("Instance")
             .field("calls", &self.calls)
             .finish_non_exhaustive()
+    }
+}
+
+impl From<&Event> for contract::Event {
+    fn from(event: &Event) -> Self {
+        Self {
+            channel: event.channel.clone(),
+            payload: event.payload.clone(),
+        }
     }
 }
 

@@ -6,16 +6,21 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// What one transform may use. The same for all of its instances.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Limits {
     /// How much processor time one call may take, to within some milliseconds; instantiation
-    /// and `configure` too. A
-    /// JSON event takes some 4 µs, so this is thousands of times what honest work needs, and
-    /// still short enough that the lane's queue survives a run of faults.
+    /// and `configure` too. A JSON event takes some 4 µs, so this is thousands of times what
+    /// honest work needs, and still short enough that the lane's queue survives a run of faults.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
     pub deadline: Duration,
     /// The most linear memory of one instance, in bytes. A Rust component starts at about
     /// 1 MiB; one with a JavaScript engine inside wants some 10 MiB.
@@ -48,8 +53,12 @@ pub struct Limits {
     /// pause is over.
     pub put_out_after: u32,
     /// The first pause of a transform that was put out. It doubles each time.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
     pub backoff: Duration,
     /// The longest such pause.
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
     pub max_backoff: Duration,
 }
 
@@ -70,5 +79,20 @@ impl Default for Limits {
             backoff: Duration::from_secs(1),
             max_backoff: Duration::from_secs(60),
         }
+    }
+}
+
+/// Durations as an operator writes them, such as `10ms`.
+mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(*value))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        humantime::parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
     }
 }

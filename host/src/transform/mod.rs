@@ -1,13 +1,16 @@
 //! Components at work: the only place that names wasmtime.
 //!
 //! ```text
-//! bytes ─► Component (compiled, linked, described, its samples tried)
-//!             └─► Instance (a store under limits) ─► publications ─► Descriptor::admit ─► frames
+//! bytes ─► Compiler (a child under limits) ─► Compiled (machine code, which can be kept)
+//!   ─► Component (linked, described, its samples tried)
+//!         └─► Instance (a store under limits) ─► publications ─► Descriptor::admit ─► frames
 //! ```
 //! What a component says of itself is checked once, when it is loaded; what it publishes is
 //! checked every time. Which components there are, and who is live, is for the registry.
 
 mod budget;
+mod compile;
+mod compiler;
 mod component;
 mod descriptor;
 mod engine;
@@ -16,19 +19,26 @@ mod guard;
 mod guest_log;
 mod health;
 mod instance;
+mod interface;
 pub mod limits;
-mod schema;
+mod revision;
+mod samples;
+pub(crate) mod schema;
 mod upstream_pattern;
 
 use crate::metrics::TransformMetrics;
 
-pub use self::component::{Component, LoadError};
+pub use self::compile::{CompileError, Compiled, Fingerprint, compile_here};
+pub use self::compiler::{Compiler, OUT_OF_MEMORY, check_size};
+pub use self::component::Component;
 pub use self::descriptor::{Allowed, Descriptor, Parameter};
 pub use self::engine::Engine;
 pub use self::fault::{Fault, FaultKind};
 pub use self::guard::{Admitted, Block};
+pub(crate) use self::guest_log::printable;
 pub use self::health::Health;
 pub use self::instance::{Instance, Outcome};
+pub use self::revision::RevisionId;
 pub use self::upstream_pattern::UpstreamPattern;
 
 /// Lets everything that is counted of a transform start at zero.

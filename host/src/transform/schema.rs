@@ -7,7 +7,7 @@ use regex_syntax::hir::Look;
 use serde_json::{Map, Value};
 
 /// Keywords that describe and do not decide.
-const NOTES: [&str; 7] = [
+pub(crate) const NOTES: [&str; 7] = [
     "$schema",
     "$comment",
     "title",
@@ -21,7 +21,7 @@ const NOTES: [&str; 7] = [
 const FORMATS: [&str; 6] = ["date", "date-time", "time", "duration", "uuid", "ipv4"];
 
 /// For those of them that may have any number of digits, in characters.
-const MAX_FORMAT: u64 = 64;
+pub(crate) const MAX_FORMAT: u64 = 64;
 
 /// Bounds on what one validation can cost: subschemas in all, alternatives in one place, and
 /// items of one array. It runs on a lane, and nothing interrupts it.
@@ -54,13 +54,21 @@ pub(super) fn compile(schema: &Value) -> Result<jsonschema::Validator, Vec<Strin
     if !faults.is_empty() {
         return Err(faults);
     }
+    validator(schema).map_err(|error| vec![format!("not a JSON Schema: {error}")])
+}
+
+/// Compiles a schema or a part of one that was found to be closed.
+///
+/// # Errors
+/// What is no JSON Schema about it.
+pub(crate) fn validator(schema: &Value) -> Result<jsonschema::Validator, String> {
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)
         // Linear in its input: the schema comes with the component, and no deadline guards the host.
         .with_pattern_options(jsonschema::PatternOptions::regex().dfa_size_limit(MAX_REGEX))
         .build(&with_short_formats(schema))
-        .map_err(|error| vec![format!("not a JSON Schema: {error}")])
+        .map_err(|error| error.to_string())
 }
 
 fn objects(schema: &Value) -> usize {

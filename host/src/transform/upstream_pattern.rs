@@ -17,6 +17,11 @@ impl UpstreamPattern {
         &self.0
     }
 
+    /// Whether one of them matches.
+    pub fn any(patterns: &[Self], channel: &str) -> bool {
+        patterns.iter().any(|one| one.matches(channel))
+    }
+
     pub fn matches(&self, channel: &str) -> bool {
         let mut pieces = self.0.split('*');
         let first = pieces.next().unwrap_or_default();

@@ -1,32 +1,21 @@
 //! `tidegate key list`: every key of the file and its state, for people or for programs.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{ListArgs, advise};
-use crate::gate::keys::{self, KeyRecord};
+use super::ListArgs;
+use crate::cli::credentials as records;
+use crate::credentials::Credential;
+use crate::gate::keys::KeyRecord;
 
 /// Writes the table, or the JSON.
 pub(super) fn run(args: &ListArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
-    let all = keys::read(&args.file.keys_file).map_err(|error| advise(error.into()))?;
-    let told = if args.json {
-        let all: Vec<_> = all.iter().map(|key| json_of(key, now)).collect();
-        writeln!(out, "{:#}", serde_json::Value::Array(all))
-    } else {
-        writeln!(out, "{}", table_of(&all, now))
-    };
-    // A reader such as `head` may have had enough.
-    told.or_else(|error| {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Ok(())
-        } else {
-            Err(error)
-        }
-    })?;
-    Ok(())
+    let all: Vec<KeyRecord> = records::read(&args.file.keys_file)?;
+    let rows = all.iter().map(|key| json_of(key, now)).collect();
+    records::tell(out, args.json, &table_of(&all, now), rows)
 }
 
 fn table_of(all: &[KeyRecord], now: Timestamp) -> Table {

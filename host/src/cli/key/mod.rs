@@ -1,6 +1,6 @@
 //! `tidegate key`: makes, lists and revokes API keys in a key file. A running host notices
-//! by itself. The form of the file, and the lock that keeps two writers apart, is
-//! `gate::keys`; this is what a person types and reads.
+//! by itself. The form of the file is `gate::keys`'s, the lock that keeps two writers apart
+//! `credentials`'s; this is what a person types and reads.
 
 mod list;
 
@@ -8,11 +8,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use jiff::{Timestamp, Unit};
+use anyhow::Context;
+use jiff::Timestamp;
 
+use super::credentials::{self as records, Revoked};
 use crate::channel::Pattern;
-use crate::gate::keys::{self, KeyFileError, KeyRecord, KeyText};
+use crate::credentials::{self, SecretText};
+use crate::gate::keys::{self, KeyRecord};
 
 /// Makes, lists and revokes API keys.
 #[derive(Debug, clap::Args)]
@@ -77,7 +79,9 @@ struct RevokeArgs {
 
 fn parse_name(text: &str) -> Result<String, &'static str> {
     let rule = "a name has 1 to 64 characters, no control characters and no space at its ends";
-    keys::is_name(text).then(|| text.to_owned()).ok_or(rule)
+    credentials::is_name(text)
+        .then(|| text.to_owned())
+        .ok_or(rule)
 }
 
 fn parse_life(text: &str) -> Result<Duration, &'static str> {
@@ -101,16 +105,15 @@ fn answer(args: KeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result
 }
 
 fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
-    // The file is read by people: nobody needs its nanoseconds.
-    let created = now.round(Unit::Second).unwrap_or(now);
+    let created = records::to_the_second(now);
     let expires = args
         .expires
         .map(|life| created.checked_add(life))
         .transpose();
     let expires =
         expires.context("--expires is too far away; leave it out for a key that lasts")?;
-    let (text, sha256) = keys::generate()?;
-    let id = format!("k_{}", keys::random_base32(5)?);
+    let (text, sha256) = credentials::generate(keys::PREFIX)?;
+    let id = format!("k_{}", credentials::random_base32(5)?);
     let record = KeyRecord {
         id,
         name: args.name,
@@ -122,23 +125,7 @@ fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Res
         revoked: None,
     };
     let path = &args.file.keys_file;
-    keys::update(path, |all| {
-        if let Some(old) = all
-            .iter()
-            .find(|key| key.name == record.name && key.in_force(now))
-        {
-            bail!(
-                "the name {:?} is in use by key {}; choose another, or end that one with \
-                 `tidegate key revoke {}`",
-                old.name,
-                old.id,
-                old.id
-            );
-        }
-        all.push(record.clone());
-        Ok(())
-    })
-    .map_err(advise)?;
+    records::add(path, &record, now)?;
     tell_created(&record, &text, path, out).with_context(|| {
         format!(
             "key {} was made but could not be shown; revoke it and make another",
@@ -149,7 +136,7 @@ fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Res
 
 fn tell_created(
     record: &KeyRecord,
-    text: &KeyText,
+    text: &SecretText,
     path: &Path,
     out: &mut impl Write,
 ) -> io::Result<()> {
@@ -184,60 +171,16 @@ fn tell_created(
 }
 
 fn revoke(args: &RevokeArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
-    let path = &args.file.keys_file;
-    // An update would take a missing file for an empty one and leave a lock beside it.
-    keys::read(path).map_err(|error| advise(error.into()))?;
-    let told = keys::update(path, |all| {
-        let found = all.iter().position(|key| key.id == args.which).or_else(|| {
-            // The one in force, which is one at most, or else the latest of that name.
-            let named = |key: &KeyRecord| key.name == args.which;
-            let live = all.iter().position(|key| named(key) && key.in_force(now));
-            live.or_else(|| all.iter().rposition(named))
-        });
-        let Some(key) = found.map(|index| &mut all[index]) else {
-            bail!(
-                "there is no key {:?}; `tidegate key list` shows those there are",
-                args.which
-            );
-        };
-        Ok(match key.revoked {
-            Some(time) => format!(
-                "key {} ({:?}) was revoked at {time} already",
-                key.id, key.name
-            ),
-            None => {
-                key.revoked = Some(now.round(Unit::Second).unwrap_or(now));
-                format!(
-                    "revoked key {} ({:?}); its connections end within a second",
-                    key.id, key.name
-                )
-            }
-        })
-    })
-    .map_err(advise)?;
-    writeln!(out, "{told}")?;
+    match records::revoke::<KeyRecord>(&args.file.keys_file, &args.which, now)? {
+        Revoked::Now(KeyRecord { id, name, .. }) => writeln!(
+            out,
+            "revoked key {id} ({name:?}); its connections end within a second"
+        ),
+        Revoked::Already(KeyRecord { id, name, .. }, time) => {
+            writeln!(out, "key {id} ({name:?}) was revoked at {time} already")
+        }
+    }?;
     Ok(())
-}
-
-/// Says what to do about a key file that cannot be used.
-fn advise(error: anyhow::Error) -> anyhow::Error {
-    use io::ErrorKind::{NotFound, PermissionDenied};
-    let next = match error.downcast_ref::<KeyFileError>() {
-        Some(KeyFileError::Read { source, .. }) if source.kind() == NotFound => {
-            "make a first key with `tidegate key create`, or name another file with --keys-file"
-        }
-        Some(KeyFileError::Write { source, .. }) if source.kind() == NotFound => {
-            "make the file's folder first, or name another file with --keys-file"
-        }
-        Some(KeyFileError::Read { source, .. } | KeyFileError::Write { source, .. })
-            if source.kind() == PermissionDenied =>
-        {
-            "run this as the user who owns the file"
-        }
-        Some(KeyFileError::Form { .. }) => "mend that line, or bring back a copy of the file",
-        _ => return error,
-    };
-    anyhow::anyhow!("{error}; {next}")
 }
 
 #[cfg(test)]

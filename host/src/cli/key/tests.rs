@@ -47,7 +47,7 @@ impl Desk {
     }
 
     fn records(&self) -> Vec<KeyRecord> {
-        keys::read(&self.path()).unwrap()
+        credentials::read(&self.path()).unwrap()
     }
 }
 
@@ -61,7 +61,7 @@ fn a_new_key_is_alone_on_the_last_line_and_only_its_digest_is_kept() {
     let [record] = &desk.records()[..] else {
         panic!("one record")
     };
-    assert_eq!(record.sha256, keys::digest(key));
+    assert_eq!(record.sha256, credentials::digest(key));
     assert!(told.contains(&record.id), "{told}");
     assert_eq!(
         (record.max_connections, &record.channels, record.expires),

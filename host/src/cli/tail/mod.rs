@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::settings::Secret;
+use crate::transform::printable;
 
 /// How long the server may take to answer the upgrade.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -92,7 +93,11 @@ async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> 
             None => bail!("the server ended the connection without a word; try again"),
         };
         let Some(channel) = data_channel(&text)? else {
-            counts.set_message("subscribed, waiting for messages");
+            match paused_or_live(&text) {
+                // Otherwise a stream that an operator has stopped looks like a quiet one.
+                Some(told) => counts.suspend(|| eprintln!("{told}")),
+                None => counts.set_message("subscribed, waiting for messages"),
+            }
             continue;
         };
         // Not split over lines, so that a reader by lines gets whole messages.
@@ -181,6 +186,14 @@ fn data_channel(text: &str) -> anyhow::Result<Option<String>> {
     Ok(channel.map(words))
 }
 
+/// What a `status` message says, in words.
+fn paused_or_live(text: &str) -> Option<String> {
+    let message: Value = serde_json::from_str(text).ok()?;
+    let field = |name: &str| message.get(name).and_then(Value::as_str).map(words);
+    let status = field("type").is_some_and(|kind| kind == "status");
+    status.then(|| Some(format!("{} is {}", field("channel")?, field("state")?)))?
+}
+
 fn next_for_code(code: &str) -> &'static str {
     match code {
         "INVALID_CHANNEL" => {
@@ -214,11 +227,7 @@ fn closed(close: Option<CloseFrame>) -> anyhow::Error {
 
 /// Words of the other side as a terminal may show them.
 fn words(text: &str) -> String {
-    text.trim()
-        .chars()
-        .take(200)
-        .flat_map(char::escape_debug)
-        .collect()
+    printable(text.trim(), 200)
 }
 
 #[cfg(test)]

@@ -253,3 +253,12 @@ async fn a_closed_pipe_is_a_quiet_end() {
             .is_ok()
     );
 }
+
+#[test]
+fn a_stream_that_is_stopped_is_said_to_be() {
+    let status = r#"{"type":"status","channel":"a:*","state":"paused"}"#;
+    assert_eq!(paused_or_live(status).as_deref(), Some("a:* is paused"));
+    for other in [r#"{"type":"pong"}"#, r#"{"type":"status"}"#, "1"] {
+        assert_eq!(paused_or_live(other), None, "{other}");
+    }
+}

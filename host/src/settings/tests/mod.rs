@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod limits;
+mod reload;
 mod transforms;
 
 #[derive(Debug, Parser)]

@@ -92,7 +92,7 @@ fn a_wrong_transform_is_told_with_its_line() {
 
 #[test]
 fn every_default_of_a_limit_is_written_as_it_is_read() {
-    for limit in crate::settings::transforms::limits() {
+    for limit in crate::settings::limits::table() {
         let file = format!(
             "[[transform]]\ncomponent = \"x\"\n{} = {:?}",
             limit.key, limit.default

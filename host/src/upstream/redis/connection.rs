@@ -4,11 +4,13 @@
 //! between the socket and the intake, and the probe is published on the same connection.
 //! With RESP2 a task pumps, and each probe takes a short connection of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use redis::aio::{MultiplexedConnection, PubSubSink};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
@@ -20,6 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Config, Lost, Probe, TlsCertificates};
 use crate::pipeline::Intake;
+use crate::settings::RedisUrl;
 use crate::transform::UpstreamPattern;
 
 /// How long the server may take to accept, to answer a command, or to confirm a subscription.
@@ -30,6 +33,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) struct Connection {
     link: Link,
+    wanted: watch::Receiver<Vec<UpstreamPattern>>,
     client: Client,
     inbox: Arc<Inbox>,
     probe_back: watch::Receiver<String>,
@@ -39,7 +43,7 @@ pub(super) struct Connection {
 enum Link {
     Resp3(MultiplexedConnection),
     Resp2 {
-        _sink: PubSubSink,
+        sink: PubSubSink,
         _pump: AbortOnDropHandle<()>,
     },
 }
@@ -47,15 +51,20 @@ enum Link {
 /// Where messages of the connection end up.
 struct Inbox {
     intake: Arc<Intake>,
-    patterns: Vec<UpstreamPattern>,
+    /// What is subscribed or is about to be, in the order that it was.
+    patterns: Mutex<Vec<UpstreamPattern>>,
     probe_channel: String,
     probe_back: watch::Sender<String>,
     closed: Notify,
 }
 
-pub(super) fn client(config: &Config) -> anyhow::Result<Client> {
-    let info = config
-        .url
+/// Connects to nothing yet. `ca_file` holds certificates in PEM that the server's must be
+/// signed by; the system's if none.
+///
+/// # Errors
+/// The certificates cannot be read or used.
+pub fn client(url: &RedisUrl, ca_file: Option<&Path>) -> anyhow::Result<Client> {
+    let info = url
         .expose()
         .into_connection_info()
         .map_err(|error| anyhow::anyhow!("redis-url: {error}"))?;
@@ -68,7 +77,7 @@ pub(super) fn client(config: &Config) -> anyhow::Result<Client> {
         .set_keepalive(keepalive)
         .set_user_timeout(USER_TIMEOUT);
     let info = with_protocol(&info.set_tcp_settings(tcp), ProtocolVersion::RESP3);
-    let Some(path) = &config.ca_file else {
+    let Some(path) = ca_file else {
         return Ok(Client::open(info)?);
     };
     let pem = std::fs::read(path).with_context(|| format!("redis-ca-file {}", path.display()))?;
@@ -91,30 +100,28 @@ impl Connection {
         intake: &Arc<Intake>,
     ) -> Result<Self, Lost> {
         let (back, probe_back) = watch::channel(String::new());
+        let mut wanted = intake.wanted();
+        let patterns = wanted.borrow_and_update().clone();
         let inbox = Arc::new(Inbox {
             intake: intake.clone(),
-            patterns: config.patterns.clone(),
+            patterns: Mutex::new(patterns.clone()),
             probe_channel: config.probe_channel.clone(),
             probe_back: back,
             closed: Notify::new(),
         });
-        let patterns: Vec<&str> = config
-            .patterns
-            .iter()
-            .map(UpstreamPattern::as_str)
-            .collect();
+        let names: Vec<&str> = patterns.iter().map(UpstreamPattern::as_str).collect();
         let opening = async {
-            match resp3(client, &patterns, probe, inbox.clone()).await {
-                Err(error) if is_resp2_only(&error) => {
-                    resp2(client, &patterns, probe, &inbox).await
-                }
+            match resp3(client, &names, probe, inbox.clone()).await {
+                Err(error) if is_resp2_only(&error) => resp2(client, &names, probe, &inbox).await,
                 opened => opened,
             }
         };
         let opened = tokio::time::timeout(3 * PATIENCE, opening).await;
         let (link, probes) = opened.map_err(|_| Lost::Timeout(3 * PATIENCE))??;
+        intake.note_subscribed(patterns);
         Ok(Self {
             link,
+            wanted,
             client: client.clone(),
             inbox,
             probe_back,
@@ -125,10 +132,68 @@ impl Connection {
     /// Returns when the subscription is lost.
     pub(super) async fn watch(&mut self, probe: &mut Probe) -> Lost {
         let inbox = self.inbox.clone();
-        tokio::select! {
-            () = inbox.closed.notified() => Lost::Closed,
-            lost = self.keep_probing(probe) => lost,
+        let mut wanted = self.wanted.clone();
+        loop {
+            tokio::select! {
+                () = inbox.closed.notified() => return Lost::Closed,
+                lost = self.keep_probing(probe) => return lost,
+                Ok(()) = wanted.changed() => {
+                    let patterns = wanted.borrow_and_update().clone();
+                    let followed = tokio::time::timeout(PATIENCE, self.subscribe_to(&patterns));
+                    match followed.await {
+                        Ok(Ok(())) => {}
+                        // One pattern that is denied must not cost all the others.
+                        Ok(Err(error)) if error.code() == Some("NOPERM") => {
+                            tracing::error!("the Redis user may not subscribe to what a transform asks for; allow it");
+                            let have = self.inbox.intake.now_subscribed();
+                            self.inbox.patterns.lock().retain(|one| have.contains(one));
+                        }
+                        Ok(Err(error)) => return Lost::Redis(error),
+                        Err(_) => return Lost::Timeout(PATIENCE),
+                    }
+                }
+            }
         }
+    }
+
+    /// Follows a change of what is wanted. New patterns come last in the inbox, so that an
+    /// event which an older one matches stays the older one's; an old pattern leaves the inbox
+    /// when the server says that it sends no more for it.
+    async fn subscribe_to(&mut self, wanted: &[UpstreamPattern]) -> redis::RedisResult<()> {
+        let (mut more, mut less) = (Vec::new(), Vec::new());
+        {
+            let mut patterns = self.inbox.patterns.lock();
+            less.extend(patterns.iter().filter(|one| !wanted.contains(one)).cloned());
+            more.extend(wanted.iter().filter(|one| !patterns.contains(one)).cloned());
+            patterns.extend(more.iter().cloned());
+        }
+        let names = |patterns: &[UpstreamPattern]| -> Vec<String> {
+            patterns.iter().map(ToString::to_string).collect()
+        };
+        match &mut self.link {
+            Link::Resp3(connection) => {
+                if !more.is_empty() {
+                    connection.psubscribe(names(&more)).await?;
+                }
+                if !less.is_empty() {
+                    let left = connection.punsubscribe(names(&less)).await;
+                    // A user who may not costs nothing but messages that nobody claims.
+                    left.or_else(|error| match error.code() {
+                        Some("NOPERM") => Ok(()),
+                        _ => Err(error),
+                    })?;
+                }
+            }
+            // Here nobody tells at which message an unsubscription took effect: what is not
+            // wanted any more comes, unclaimed, until the next connection.
+            Link::Resp2 { sink, .. } => {
+                if !more.is_empty() {
+                    sink.psubscribe(names(&more)).await?;
+                }
+            }
+        }
+        self.inbox.intake.note_subscribed(wanted.to_vec());
+        Ok(())
     }
 
     async fn keep_probing(&mut self, probe: &mut Probe) -> Lost {
@@ -219,7 +284,7 @@ async fn resp2(
     };
     Ok((
         Link::Resp2 {
-            _sink: sink,
+            sink,
             _pump: AbortOnDropHandle::new(pump),
         },
         probes,
@@ -247,6 +312,12 @@ impl Inbox {
                     self.message(None, text(channel), payload);
                 }
             }
+            (PushKind::PUnsubscribe, Err(data)) => {
+                if let Some(Value::BulkString(pattern)) = data.into_iter().next() {
+                    let pattern = String::from_utf8_lossy(&pattern);
+                    self.patterns.lock().retain(|one| one.as_str() != pattern);
+                }
+            }
             (PushKind::Disconnection, _) => self.closed.notify_one(),
             _ => {}
         }
@@ -261,8 +332,11 @@ impl Inbox {
             }
             None => {}
             Some(pattern) => {
-                let first = self.patterns.iter().find(|one| one.matches(&channel));
-                if first.is_some_and(|first| first.as_str() == pattern) {
+                let patterns = self.patterns.lock();
+                let first = patterns.iter().find(|one| one.matches(&channel));
+                let ours = first.is_some_and(|first| first.as_str() == pattern);
+                drop(patterns);
+                if ours {
                     self.intake.offer(channel, payload);
                 }
             }
@@ -296,7 +370,8 @@ fn is_resp2_only(error: &redis::RedisError) -> bool {
     text.contains("hello") || text.contains("noproto") || text.contains("resp3")
 }
 
-fn at_resp2(client: &Client) -> redis::RedisResult<Client> {
+/// The same server, spoken to in the older protocol, which every version knows.
+pub fn at_resp2(client: &Client) -> redis::RedisResult<Client> {
     Client::open(with_protocol(
         client.get_connection_info(),
         ProtocolVersion::RESP2,

@@ -15,23 +15,22 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use redis::{Client, RedisError, TlsCertificates};
 
 use self::connection::Connection;
+pub use self::connection::{at_resp2, client};
 use self::probe::Probe;
 use super::Status;
 use crate::pipeline::Intake;
 use crate::settings::RedisUrl;
-use crate::transform::UpstreamPattern;
 
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 /// Clients are owed events again within 5 s of the server's return, so no pause is longer.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// What to subscribe to, and how.
+/// How to subscribe; what to, the intake says.
 #[derive(Debug)]
 pub struct Config {
     pub url: RedisUrl,
     /// Certificates that the server's must be signed by, in PEM; the system's if none.
     pub ca_file: Option<PathBuf>,
-    pub patterns: Vec<UpstreamPattern>,
     pub probe_channel: String,
     /// Zero turns the probe off.
     pub probe_interval: Duration,
@@ -61,7 +60,7 @@ impl Subscriber {
     /// # Errors
     /// When the certificates cannot be read or used.
     pub fn new(config: Config) -> anyhow::Result<Self> {
-        let client = connection::client(&config)?;
+        let client = client(&config.url, config.ca_file.as_deref())?;
         Ok(Self { config, client })
     }
 

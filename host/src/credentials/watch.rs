@@ -1,10 +1,10 @@
-//! Notices that the key file changed, and hands over the whole new list.
+//! Notices that a file of credentials changed, and hands over the whole new list.
 //!
 //! It asks three times a second instead of waiting for notifications: a path can become
 //! another file by a rename, through any link on the way, or by coming back after it was
 //! gone, and asking covers all of them. (notify's poller compares times by the second, so
-//! a key made and revoked within one would stay.) A file that cannot be used changes
-//! nothing: the keys in force stay, and the log says so once. Expiry is the gate's.
+//! one made and revoked within one would stay.) A file that cannot be used changes nothing:
+//! those in force stay, and the log says so once. Expiry is the caller's.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use super::keys::{self, KeyFileError, KeyRecord};
+use super::file::{parse, read_bytes};
+use super::{Credential, FileError, digest_of};
 
 /// How often the file is looked at. A revoked key has a second to lose its sessions.
 const EVERY: Duration = Duration::from_millis(300);
@@ -31,30 +32,36 @@ pub struct Watch {
 
 /// Reads the file, calls `on_change` with what it says, and again after each change. The
 /// first call is made before this returns; an unusable file is an error only here.
-pub fn watch(
+///
+/// # Errors
+/// When the file cannot be used, or there is no thread to be had.
+pub fn watch<T: Credential>(
     path: PathBuf,
-    on_change: impl Fn(Vec<KeyRecord>) + Send + 'static,
-) -> Result<Watch, KeyFileError> {
+    on_change: impl Fn(Vec<T>) + Send + 'static,
+) -> Result<Watch, FileError> {
     let stamp = Stamp::of(&path).ok();
-    let bytes = keys::read_bytes(&path)?;
-    on_change(keys::parse(&path, &bytes)?);
+    let bytes = read_bytes::<T>(&path)?;
+    on_change(parse(&path, &bytes)?);
     let mut seen = Seen {
         stamp,
         looks: SECOND_LOOKS,
-        last: Ok(keys::digest_of(&bytes)),
+        last: Ok(digest_of(&bytes)),
         usable: true,
     };
     let (stop, stopped) = mpsc::channel();
     thread::Builder::new()
-        .name("key-watch".to_owned())
+        .name(format!("{}-watch", T::NOUN))
         .spawn(move || {
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                if let Some(keys) = seen.look(&path) {
-                    on_change(keys);
+                if let Some(all) = seen.look(&path) {
+                    on_change(all);
                 }
             }
         })
-        .map_err(|source| KeyFileError::Watch { source })?;
+        .map_err(|source| FileError::Watch {
+            noun: T::NOUN,
+            source,
+        })?;
     Ok(Watch { _stop: stop })
 }
 
@@ -93,33 +100,33 @@ struct Seen {
 
 impl Seen {
     /// The new list, if there is one.
-    fn look(&mut self, path: &Path) -> Option<Vec<KeyRecord>> {
+    fn look<T: Credential>(&mut self, path: &Path) -> Option<Vec<T>> {
         let stamp = Stamp::of(path).ok();
         if stamp != self.stamp {
             self.stamp = stamp;
             self.looks = SECOND_LOOKS + 1;
         }
         self.looks = self.looks.checked_sub(1)?;
-        let read = keys::read_bytes(path);
+        let read = read_bytes::<T>(path);
         let found = match &read {
-            Ok(bytes) => Ok(keys::digest_of(bytes)),
+            Ok(bytes) => Ok(digest_of(bytes)),
             Err(error) => Err(error.to_string()),
         };
         if found == self.last {
             return None;
         }
         self.last = found;
-        match read.and_then(|bytes| keys::parse(path, &bytes)) {
+        match read.and_then(|bytes| parse(path, &bytes)) {
             Ok(list) => {
                 if !self.usable {
-                    tracing::info!(file = %path.display(), "the key file can be used again");
+                    tracing::info!(file = %path.display(), "the {} file can be used again", T::NOUN);
                 }
                 self.usable = true;
                 Some(list)
             }
             Err(error) => {
                 self.usable = false;
-                tracing::error!(%error, "the key file cannot be used, the keys in force stay");
+                tracing::error!(%error, "the {0} file cannot be used, the {0}s in force stay", T::NOUN);
                 None
             }
         }
@@ -134,6 +141,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::gate::keys::{self, KeyRecord};
 
     /// Longer than any look takes, so that a failure is a failure.
     const LONG: Duration = Duration::from_secs(10);
@@ -232,11 +240,11 @@ mod tests {
         let mut seen = Seen {
             stamp: Stamp::of(&path).ok(),
             looks: SECOND_LOOKS,
-            last: Ok(keys::digest_of(file_of(&["a"]).as_bytes())),
+            last: Ok(digest_of(file_of(&["a"]).as_bytes())),
             usable: true,
         };
-        assert_eq!(seen.look(&path).unwrap()[0].name, "b");
-        assert!(seen.look(&path).is_none());
+        assert_eq!(seen.look::<KeyRecord>(&path).unwrap()[0].name, "b");
+        assert!(seen.look::<KeyRecord>(&path).is_none());
         assert_eq!(seen.looks, 0, "then the file is left alone");
     }
 
@@ -251,17 +259,17 @@ mod tests {
             last: Ok([0; 32]),
             usable: true,
         };
-        assert!(seen.look(&path).is_none());
+        assert!(seen.look::<KeyRecord>(&path).is_none());
         let told = seen.last.clone();
         put(&path, "broken");
-        assert!(seen.look(&path).is_none());
+        assert!(seen.look::<KeyRecord>(&path).is_none());
         assert_eq!(
             seen.last, told,
             "the same contents in another file are nothing new"
         );
         assert!(!seen.usable);
         put(&path, &file_of(&["a"]));
-        assert!(seen.look(&path).is_some());
+        assert!(seen.look::<KeyRecord>(&path).is_some());
         assert!(seen.usable);
     }
 
@@ -270,8 +278,8 @@ mod tests {
         let (folder, path, lists, watch) = watched();
         let missing = folder.path().join("none.json");
         assert!(matches!(
-            super::watch(missing, |_| ()),
-            Err(KeyFileError::Read { .. })
+            super::watch(missing, |_: Vec<KeyRecord>| ()),
+            Err(FileError::Read { .. })
         ));
         drop(watch);
         put(&path, &file_of(&["b"]));

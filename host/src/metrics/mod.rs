@@ -3,17 +3,14 @@
 //! Labels only ever hold names of transforms and fixed words, never what a client or an event
 //! chose. Gauges that can be worked out when asked (`outbox_bytes`) are set by the admin side.
 
-use std::sync::Arc;
+mod make;
+mod transform;
 
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
-};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
-/// Fine around the 4 to 8 µs that a call takes, and up to beyond the default deadline of 10 ms.
-const CALL_SECONDS: [f64; 12] = [
-    1e-6, 2e-6, 4e-6, 8e-6, 16e-6, 32e-6, 64e-6, 125e-6, 500e-6, 2e-3, 10e-3, 50e-3,
-];
+use self::make::{counter, counters, gauge, histogram};
+use self::transform::{PerRevision, PerTransform};
+pub use self::transform::{RevisionMetrics, TransformMetrics};
 
 /// Receipt to publication: microseconds when all is well, seconds when a lane is behind.
 const LAG_SECONDS: [f64; 12] = [
@@ -39,34 +36,18 @@ pub struct Metrics {
     pub upstream_messages: IntCounter,
     pub upstream_unclaimed: IntCounter,
     pub upstream_lag: Histogram,
+    /// Bytes of events that wait for trials beside the lanes.
+    pub tap_queue_bytes: IntGauge,
+    /// Revisions on disk.
+    pub revisions: IntGauge,
+    pub compilations: IntCounterVec,
+    /// Live hosts of the fleet, this one included.
+    pub fleet_hosts: IntGauge,
+    pub fleet_connected: IntGauge,
+    /// Transforms that are not yet what the fleet wants here.
+    pub fleet_behind: IntGauge,
     transform: PerTransform,
-}
-
-#[derive(Clone, Debug)]
-struct PerTransform {
-    events: IntCounterVec,
-    dropped: IntCounterVec,
-    rejected: IntCounterVec,
-    faults: IntCounterVec,
-    guard_blocks: IntCounterVec,
-    publications: IntCounterVec,
-    log_lines: IntCounterVec,
-    seconds: HistogramVec,
-    queue_bytes: IntGaugeVec,
-    out: IntGaugeVec,
-}
-
-/// The metrics of one transform.
-#[derive(Clone, Debug)]
-pub struct TransformMetrics {
-    name: Arc<str>,
-    all: PerTransform,
-    pub events: IntCounter,
-    pub publications: IntCounter,
-    pub seconds: Histogram,
-    pub queue_bytes: IntGauge,
-    /// 1 while the transform is put out after faults.
-    pub out: IntGauge,
+    revision: PerRevision,
 }
 
 impl Metrics {
@@ -139,66 +120,27 @@ impl Metrics {
                 "Time from receipt of an event to its publication.",
                 &LAG_SECONDS,
             ),
-            transform: PerTransform {
-                events: counters(
-                    &r,
-                    "events_total",
-                    "Events given to a transform.",
-                    &["transform"],
-                ),
-                dropped: counters(
-                    &r,
-                    "events_dropped_total",
-                    "Events lost before the transform saw them.",
-                    &["transform", "reason"],
-                ),
-                rejected: counters(
-                    &r,
-                    "events_rejected_total",
-                    "Events that the transform refused.",
-                    &["transform", "reason"],
-                ),
-                faults: counters(
-                    &r,
-                    "transform_faults_total",
-                    "Calls that ended in a trap or at a limit.",
-                    &["transform", "kind"],
-                ),
-                guard_blocks: counters(
-                    &r,
-                    "guard_blocks_total",
-                    "Publications stopped by the egress guard.",
-                    &["transform", "reason"],
-                ),
-                publications: counters(
-                    &r,
-                    "publications_total",
-                    "Publications that passed the guard.",
-                    &["transform"],
-                ),
-                log_lines: counters(
-                    &r,
-                    "guest_log_lines_total",
-                    "Log lines of components.",
-                    &["transform", "outcome"],
-                ),
-                seconds: histograms(
-                    &r,
-                    "transform_seconds",
-                    "Time of one call of a transform.",
-                    &CALL_SECONDS,
-                ),
-                queue_bytes: gauges(
-                    &r,
-                    "lane_queue_bytes",
-                    "Bytes of events waiting for a transform's lanes.",
-                ),
-                out: gauges(
-                    &r,
-                    "transform_out",
-                    "1 while a transform is put out after faults.",
-                ),
-            },
+            transform: PerTransform::new(&r),
+            revision: PerRevision::new(&r),
+            tap_queue_bytes: gauge(
+                &r,
+                "tap_queue_bytes",
+                "Bytes of events waiting for trials beside the lanes.",
+            ),
+            revisions: gauge(&r, "revisions", "Revisions on disk."),
+            compilations: counters(
+                &r,
+                "compilations_total",
+                "Components compiled, taken from the cache, or refused.",
+                &["outcome"],
+            ),
+            fleet_hosts: gauge(&r, "fleet_hosts", "Live hosts of the fleet; 0 without one."),
+            fleet_connected: gauge(&r, "fleet_connected", "1 while the fleet's Redis answers."),
+            fleet_behind: gauge(
+                &r,
+                "fleet_behind",
+                "Transforms that do not run here yet as the fleet wants it.",
+            ),
             registry: r,
         }
     }
@@ -211,10 +153,47 @@ impl Metrics {
             publications: all.publications.with_label_values(&[name]),
             seconds: all.seconds.with_label_values(&[name]),
             queue_bytes: all.queue_bytes.with_label_values(&[name]),
+            recent_bytes: all.recent_bytes.with_label_values(&[name]),
             out: all.out.with_label_values(&[name]),
+            paused: all.paused.with_label_values(&[name]),
+            probation: all.probation.with_label_values(&[name]),
             name: name.into(),
             all,
         }
+    }
+
+    /// The handles for one revision of a transform; `revision` is its short name.
+    pub fn revision(&self, transform: &str, revision: &str) -> RevisionMetrics {
+        let labels = [transform, revision];
+        RevisionMetrics {
+            events: self.revision.events.with_label_values(&labels),
+            faults: self.revision.faults.with_label_values(&labels),
+            guard_blocks: self.revision.guard_blocks.with_label_values(&labels),
+            seconds: self.revision.seconds.with_label_values(&labels),
+        }
+    }
+
+    /// Says which revision of a transform runs, by its short name and its version, in place of
+    /// the one before.
+    pub fn running(&self, transform: &str, now: [&str; 2], before: Option<[&str; 2]>) {
+        let info = &self.revision.info;
+        if let Some([revision, version]) = before {
+            // An error says that it was not there, which is as well.
+            let _ = info.remove_label_values(&[transform, revision, version]);
+        }
+        let [revision, version] = now;
+        info.with_label_values(&[transform, revision, version])
+            .set(1);
+    }
+
+    /// Lets go of a revision's series, so that their number stays bounded.
+    pub fn forget_revision(&self, transform: &str, revision: &str) {
+        let labels = [transform, revision];
+        let all = &self.revision;
+        for counter in [&all.events, &all.faults, &all.guard_blocks] {
+            let _ = counter.remove_label_values(&labels);
+        }
+        let _ = all.seconds.remove_label_values(&labels);
     }
 
     /// Everything in the Prometheus text format.
@@ -230,80 +209,6 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
-}
-
-impl TransformMetrics {
-    pub fn dropped(&self, reason: &'static str) -> IntCounter {
-        self.all.dropped.with_label_values(&[&*self.name, reason])
-    }
-
-    pub fn rejected(&self, reason: &'static str) -> IntCounter {
-        self.all.rejected.with_label_values(&[&*self.name, reason])
-    }
-
-    pub fn fault(&self, kind: &'static str) -> IntCounter {
-        self.all.faults.with_label_values(&[&*self.name, kind])
-    }
-
-    pub fn guard_block(&self, reason: &'static str) -> IntCounter {
-        self.all
-            .guard_blocks
-            .with_label_values(&[&*self.name, reason])
-    }
-
-    pub fn log_line(&self, outcome: &'static str) -> IntCounter {
-        self.all
-            .log_lines
-            .with_label_values(&[&*self.name, outcome])
-    }
-}
-
-fn register<M: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: prometheus::Result<M>,
-) -> M {
-    let metric = metric.expect("names, labels and buckets are valid constants");
-    registry
-        .register(Box::new(metric.clone()))
-        .expect("each name is registered once");
-    metric
-}
-
-fn opts(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("tidegate")
-}
-
-fn gauge(r: &Registry, name: &str, help: &str) -> IntGauge {
-    register(r, IntGauge::with_opts(opts(name, help)))
-}
-
-fn gauges(r: &Registry, name: &str, help: &str) -> IntGaugeVec {
-    register(r, IntGaugeVec::new(opts(name, help), &["transform"]))
-}
-
-fn counter(r: &Registry, name: &str, help: &str) -> IntCounter {
-    register(r, IntCounter::with_opts(opts(name, help)))
-}
-
-fn counters(r: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    register(r, IntCounterVec::new(opts(name, help), labels))
-}
-
-fn histogram(r: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-    register(
-        r,
-        Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec())),
-    )
-}
-
-fn histograms(r: &Registry, name: &str, help: &str, buckets: &[f64]) -> HistogramVec {
-    register(
-        r,
-        HistogramVec::new(
-            HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec()),
-            &["transform"],
-        ),
-    )
 }
 
 #[cfg(test)]

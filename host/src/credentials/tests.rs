@@ -1,4 +1,5 @@
-//! The key file and the keys in it: what is read, what is refused, and how it is replaced.
+//! Files of credentials, tried on that of the API keys: what is read, what is refused, and
+//! how a file is replaced.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,12 +7,14 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use super::file::parse;
 use super::*;
+use crate::gate::keys::{KeyRecord, PREFIX};
 
 #[test]
 fn a_new_key_has_the_prefix_and_160_random_bits() {
-    let (one, digest_of_one) = generate().unwrap();
-    let (two, _) = generate().unwrap();
+    let (one, digest_of_one) = generate(PREFIX).unwrap();
+    let (two, _) = generate(PREFIX).unwrap();
     let random = one.expose().strip_prefix(PREFIX).unwrap();
     assert_eq!(random.len(), 32);
     assert!(
@@ -21,7 +24,7 @@ fn a_new_key_has_the_prefix_and_160_random_bits() {
     );
     assert_ne!(one.expose(), two.expose());
     assert_eq!(digest(one.expose()), digest_of_one);
-    assert_eq!(format!("{one:?}"), "KeyText(…)");
+    assert_eq!(format!("{one:?}"), "SecretText(…)");
 }
 
 #[test]
@@ -31,28 +34,6 @@ fn the_digest_is_sha_256() {
         hex,
         "2a97516c354b68848cdbd8f54a226a0a55b21ed138e207ad6c5cbb9c00aa5aea"
     );
-}
-
-#[test]
-fn a_key_is_in_force_until_it_expires_or_is_revoked() {
-    let at = |second| Timestamp::from_second(second).unwrap();
-    let mut key = KeyRecord {
-        id: "k".into(),
-        name: "n".into(),
-        sha256: digest("x"),
-        max_connections: 1,
-        channels: None,
-        created: at(0),
-        expires: None,
-        revoked: None,
-    };
-    assert!(key.in_force(at(1 << 33)));
-    key.expires = Some(at(100));
-    assert!(key.in_force(at(99)));
-    assert!(!key.in_force(at(100)));
-    key.expires = None;
-    key.revoked = Some(at(500));
-    assert!(!key.in_force(at(100)));
 }
 
 const HEX: &str = "2a97516c354b68848cdbd8f54a226a0a55b21ed138e207ad6c5cbb9c00aa5aea";
@@ -77,8 +58,8 @@ fn record(id: &str) -> KeyRecord {
     }
 }
 
-fn add(path: &Path, id: &str) -> Result<(), KeyFileError> {
-    update(path, |keys| {
+fn add(path: &Path, id: &str) -> Result<(), FileError> {
+    update(path, |keys: &mut Vec<KeyRecord>| {
         keys.push(record(id));
         Ok(())
     })
@@ -106,7 +87,7 @@ fn key(fields: &[(&str, &str)]) -> String {
 }
 
 fn refusal(text: &str) -> String {
-    parse(Path::new("keys.json"), text.as_bytes())
+    parse::<KeyRecord>(Path::new("keys.json"), text.as_bytes())
         .unwrap_err()
         .to_string()
 }
@@ -120,12 +101,15 @@ fn what_is_written_reads_back_the_same() {
     all.channels = None;
     all.expires = None;
     all.revoked = Some("2026-02-02T00:00:00Z".parse().unwrap());
-    update(&path, |keys| -> Result<(), KeyFileError> {
-        keys.push(all.clone());
-        Ok(())
-    })
+    update(
+        &path,
+        |keys: &mut Vec<KeyRecord>| -> Result<(), FileError> {
+            keys.push(all.clone());
+            Ok(())
+        },
+    )
     .unwrap();
-    assert_eq!(read(&path).unwrap(), [record("a"), all]);
+    assert_eq!(read::<KeyRecord>(&path).unwrap(), [record("a"), all]);
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
@@ -145,7 +129,7 @@ fn what_is_written_reads_back_the_same() {
 #[test]
 fn absent_fields_have_their_meaning() {
     let text = format!("{{\"version\":1,\"keys\":[{}]}}", key(&[]));
-    let keys = parse(Path::new("keys.json"), text.as_bytes()).unwrap();
+    let keys: Vec<KeyRecord> = parse(Path::new("keys.json"), text.as_bytes()).unwrap();
     assert_eq!(
         (&keys[0].channels, keys[0].expires, keys[0].revoked),
         (&None, None, None)
@@ -254,7 +238,7 @@ fn an_error_never_quotes_the_file() {
         format!("{{\"version\":1,\"keys\":[]}} {KEY}"),
         format!("{{\"version\":1,\"keys\":[ {KEY}"),
     ] {
-        let error = parse(Path::new("f"), text.as_bytes()).unwrap_err();
+        let error = parse::<KeyRecord>(Path::new("f"), text.as_bytes()).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("aaaa"), "{error:?}");
     }
 }
@@ -277,8 +261,11 @@ fn a_huge_file_and_a_folder_are_refused_unread() {
         .unwrap()
         .set_len(file::MAX_BYTES + 1)
         .unwrap();
-    assert!(matches!(read(&path), Err(KeyFileError::TooLarge { .. })));
-    let error = read(folder.path()).unwrap_err().to_string();
+    assert!(matches!(
+        read::<KeyRecord>(&path),
+        Err(FileError::TooLarge { .. })
+    ));
+    let error = read::<KeyRecord>(folder.path()).unwrap_err().to_string();
     assert!(error.ends_with("it is not a regular file"), "{error}");
 }
 
@@ -288,7 +275,7 @@ fn an_update_that_fails_changes_nothing() {
     let path = folder.path().join("keys.json");
     add(&path, "a").unwrap();
     let before = fs::read(&path).unwrap();
-    let error = update(&path, |keys| -> anyhow::Result<()> {
+    let error = update(&path, |keys: &mut Vec<KeyRecord>| -> anyhow::Result<()> {
         keys.clear();
         anyhow::bail!("no")
     });
@@ -296,7 +283,7 @@ fn an_update_that_fails_changes_nothing() {
     assert_eq!(fs::read(&path).unwrap(), before);
 
     fs::write(&path, "broken").unwrap();
-    assert!(matches!(add(&path, "b"), Err(KeyFileError::Form { .. })));
+    assert!(matches!(add(&path, "b"), Err(FileError::Form { .. })));
     assert_eq!(fs::read(&path).unwrap(), b"broken");
 }
 
@@ -314,7 +301,7 @@ fn writers_take_turns() {
             });
         }
     });
-    assert_eq!(read(&path).unwrap().len(), 40);
+    assert_eq!(read::<KeyRecord>(&path).unwrap().len(), 40);
 }
 
 #[test]
@@ -328,5 +315,5 @@ fn an_update_through_a_link_keeps_the_link() {
     std::os::unix::fs::symlink("real.json", &link).unwrap();
     add(&link, "b").unwrap();
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-    assert_eq!(read(&real).unwrap().len(), 2);
+    assert_eq!(read::<KeyRecord>(&real).unwrap().len(), 2);
 }

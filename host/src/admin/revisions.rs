@@ -1,0 +1,109 @@
+//! `/v1/revisions` and `/v1/check`: components that are sent, and those that are kept.
+
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::body::Upload;
+use super::endpoint::{Answer, Call};
+use super::problem::Problem;
+use crate::registry::report::{Pushed, RevisionReport};
+use crate::registry::{Ask, Revision};
+
+/// Where a component came from that was sent here.
+const ORIGIN: &str = "upload";
+
+/// The revisions that this host keeps, newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Revisions {
+    revisions: Vec<RevisionReport>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfTransform {
+    /// Only those of this transform.
+    transform: Option<String>,
+}
+
+/// How the component shall run; the body is the component itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HowToRun {
+    /// The transform to inherit settings and limits from; by default the one of the
+    /// component's own name.
+    transform: Option<String>,
+    /// The component's settings: a JSON object, URL-encoded.
+    #[schemars(extend("contentMediaType" = "application/json"))]
+    settings: Option<String>,
+    /// Those limits that shall be others, such as {"deadline":"20ms"}: a JSON object,
+    /// URL-encoded.
+    #[schemars(extend("contentMediaType" = "application/json"))]
+    limits: Option<String>,
+}
+
+impl HowToRun {
+    fn ask(self) -> Result<Ask, Problem> {
+        Ok(Ask {
+            transform: self.transform,
+            settings: object("settings", self.settings)?,
+            limits: object("limits", self.limits)?,
+        })
+    }
+}
+
+fn object(name: &str, text: Option<String>) -> Result<Option<Value>, Problem> {
+    match text.map(|text| serde_json::from_str(&text)).transpose() {
+        Ok(None) => Ok(None),
+        Ok(Some(object @ Value::Object(_))) => Ok(Some(object)),
+        Ok(Some(_)) => {
+            let detail = format!("the parameter `{name}`: it must be a JSON object");
+            Err(Problem::bad_request(detail))
+        }
+        Err(error) => {
+            let detail = format!("the parameter `{name}`: {error}");
+            Err(Problem::bad_request(detail))
+        }
+    }
+}
+
+pub(super) async fn check(call: Call<HowToRun, Upload>) -> Result<Answer<Revision>, Problem> {
+    let Upload {
+        bytes,
+        place: _place,
+    } = call.body;
+    let ask = call.query.ask()?;
+    Answer::ok(call.admin.registry.check(bytes, ask).await?)
+}
+
+pub(super) async fn push(call: Call<HowToRun, Upload>) -> Result<Answer<Pushed>, Problem> {
+    let Upload {
+        bytes,
+        place: _place,
+    } = call.body;
+    let ask = call.query.ask()?;
+    let registry = &call.admin.registry;
+    pushed(registry.push(&call.caller.name, ORIGIN, bytes, ask).await?)
+}
+
+/// 201 for a revision that is new, 200 for one that was here.
+pub(super) fn pushed(pushed: Pushed) -> Result<Answer<Pushed>, Problem> {
+    let status = if pushed.new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let location = format!("/v1/revisions/{}", pushed.revision.id.as_str());
+    Answer::of(status, Some(location), pushed)
+}
+
+pub(super) async fn list(call: Call<OfTransform>) -> Result<Answer<Revisions>, Problem> {
+    let transform = call.query.transform.as_deref();
+    let revisions = call.admin.registry.revisions(transform);
+    Answer::ok(Revisions { revisions })
+}
+
+pub(super) async fn show(call: Call) -> Result<Answer<RevisionReport>, Problem> {
+    Answer::ok(call.admin.registry.revision(&call.of)?)
+}

@@ -1,0 +1,82 @@
+//! `/v1/shadows`: a candidate beside the active revision. What of an event is not public is for
+//! those who operate.
+
+use axum::http::StatusCode;
+
+use super::body::Object;
+use super::endpoint::{Answer, Call, NoQuery};
+use super::problem::Problem;
+use super::tokens::Role;
+use crate::registry::ShadowAsk;
+use crate::registry::report::{Comparison, ShadowReport};
+
+pub(super) async fn start(
+    call: Call<NoQuery, Object<ShadowAsk>>,
+) -> Result<Answer<ShadowReport>, Problem> {
+    let Object(ask) = call.body;
+    if ask.events == Some(0) || ask.seconds == Some(0) {
+        let detail = "the body: `events` and `seconds` must be at least 1";
+        return Err(Problem::bad_request(detail));
+    }
+    let registry = &call.admin.registry;
+    let shadow = registry.shadow(&call.caller.name, &call.of, ask).await?;
+    let location = format!("/v1/shadows/{}", shadow.id);
+    Answer::of(StatusCode::ACCEPTED, Some(location), shadow)
+}
+
+pub(super) async fn show(call: Call) -> Result<Answer<ShadowReport>, Problem> {
+    let mut shadow = call.admin.registry.find_shadow(&call.of)?;
+    if call.caller.role != Role::Operate {
+        without_inputs(&mut shadow.comparison);
+    }
+    Answer::ok(shadow)
+}
+
+pub(super) async fn stop(call: Call) -> Result<Answer<ShadowReport>, Problem> {
+    let registry = &call.admin.registry;
+    Answer::ok(registry.stop_shadow(&call.caller.name, &call.of).await?)
+}
+
+/// Takes out the examples that show the event: their values are in full too, also those that
+/// nobody publishes.
+pub(super) fn without_inputs(comparison: &mut Comparison) {
+    for field in &mut comparison.fields {
+        field.examples.retain(|example| example.input.is_none());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::report::{Example, FieldDifference};
+
+    #[test]
+    fn without_inputs_nothing_that_only_operators_may_see_is_left() {
+        let example = Example {
+            active: Some("1".into()),
+            candidate: Some("internal".into()),
+            input: Some("secret".into()),
+        };
+        let public = Example {
+            active: Some("3".into()),
+            candidate: Some("4".into()),
+            input: None,
+        };
+        let field = FieldDifference {
+            field: "open".into(),
+            events: 2,
+            examples: vec![example.clone(), public.clone(), example],
+        };
+        let mut comparison = Comparison {
+            fields: vec![field],
+            ..Comparison::default()
+        };
+        without_inputs(&mut comparison);
+        let text = serde_json::to_string(&comparison).unwrap();
+        for hidden in ["secret", "internal"] {
+            assert!(!text.contains(hidden), "{text}");
+        }
+        assert_eq!(comparison.fields[0].examples, [public]);
+        assert_eq!(comparison.fields[0].events, 2);
+    }
+}

@@ -1,0 +1,222 @@
+//! Admin tokens: who may use the admin API, by which name, and for what. The file of them is
+//! one of `credentials`; whether a request needs a role is the routes'.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+use parking_lot::RwLock;
+use serde::de::Deserializer;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use crate::credentials::{self, Credential, FileError, VERSION, Watch, field};
+use crate::settings::Secret;
+
+/// What every admin token begins with, so that scanners for leaked secrets can find it, and
+/// people tell it from an API key.
+pub const PREFIX: &str = "tda_";
+
+/// What the token of the setting `admin-token` is called.
+pub const SINGLE: &str = "admin";
+
+/// Names that the audit log needs for others than the tokens of a file.
+const RESERVED: [&str; 5] = [SINGLE, "configuration", "fleet", "tidegate", "watch"];
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Look at everything, payloads excepted
+    View,
+    /// Change what runs, too
+    Operate,
+}
+
+impl Role {
+    /// Whether a holder of this role may do what needs the role `needed`.
+    pub fn allows(self, needed: Self) -> bool {
+        self == Self::Operate || needed == Self::View
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Operate => "operate",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// One token, as the file has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRecord {
+    /// For `admin-token revoke`. It tells nothing about the token itself.
+    #[serde(deserialize_with = "credentials::id")]
+    pub id: String,
+    /// Who acts, in the audit log and the log. Among tokens in force, one each.
+    #[serde(deserialize_with = "name")]
+    pub name: String,
+    #[serde(deserialize_with = "role")]
+    pub role: Role,
+    /// Of the token's text.
+    #[serde(
+        serialize_with = "credentials::write_sha256",
+        deserialize_with = "credentials::sha256"
+    )]
+    pub sha256: [u8; 32],
+    #[serde(deserialize_with = "credentials::created")]
+    pub created: Timestamp,
+    /// Since when it is not in force.
+    #[serde(default, deserialize_with = "credentials::revoked")]
+    pub revoked: Option<Timestamp>,
+}
+
+impl Credential for TokenRecord {
+    const NOUN: &'static str = "admin token";
+    const COMMAND: &'static str = "tidegate admin-token";
+    const FLAG: &'static str = "--tokens-file";
+    const SHAPE: &'static str = "{\"version\": 1, \"tokens\": […]}, and each token an object of \
+                                 id, name, role, sha256, created and revoked";
+
+    fn parse(json: &[u8]) -> serde_json::Result<Vec<Self>> {
+        serde_json::from_slice::<Form>(json).map(|form| form.tokens)
+    }
+
+    fn form(all: &[Self]) -> impl Serialize {
+        Form {
+            version: VERSION,
+            tokens: all.to_vec(),
+        }
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn digest(&self) -> &[u8; 32] {
+        &self.sha256
+    }
+
+    fn revoked(&mut self) -> &mut Option<Timestamp> {
+        &mut self.revoked
+    }
+
+    fn in_force(&self, _: Timestamp) -> bool {
+        self.revoked.is_none()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    #[serde(deserialize_with = "credentials::version")]
+    version: u64,
+    #[serde(deserialize_with = "credentials::list")]
+    tokens: Vec<TokenRecord>,
+}
+
+/// Whether a token of a file may be called so.
+pub(crate) fn is_name(text: &str) -> bool {
+    credentials::is_name(text) && !RESERVED.contains(&text)
+}
+
+/// What `is_name` holds to.
+pub(crate) const NAME_RULE: &str = "`name` must be a text of 1 to 64 characters without control \
+     characters, and none of admin, configuration, fleet, tidegate and watch";
+
+fn name<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    field(input, NAME_RULE, |value| {
+        let text = value.as_str().filter(|text| is_name(text))?;
+        Some(text.to_owned())
+    })
+}
+
+fn role<'de, D: Deserializer<'de>>(input: D) -> Result<Role, D::Error> {
+    field(input, "`role` must be view or operate", |value| {
+        Role::deserialize(value).ok()
+    })
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    pub name: String,
+    pub role: Role,
+}
+
+/// All tokens that open the admin API now. Clones share one list, which follows the file
+/// within a second.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// The digest of the setting `admin-token`.
+    single: Option<[u8; 32]>,
+    listed: Arc<RwLock<Vec<TokenRecord>>>,
+    _watch: Option<Arc<Watch>>,
+}
+
+impl Tokens {
+    /// Reads the file and follows it as long as a clone lives. None if the settings name
+    /// neither a token nor a file of them: then there is no admin API.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn start(
+        single: Option<&Secret>,
+        file: Option<PathBuf>,
+    ) -> Result<Option<Self>, FileError> {
+        if single.is_none() && file.is_none() {
+            return Ok(None);
+        }
+        let listed = Arc::new(RwLock::new(Vec::new()));
+        let follow = |file| {
+            let listed = listed.clone();
+            let replace = move |mut all: Vec<TokenRecord>| {
+                all.retain(|token| token.revoked.is_none());
+                *listed.write() = all;
+            };
+            credentials::watch(file, replace).map(Arc::new)
+        };
+        Ok(Some(Self {
+            single: single.map(|token| credentials::digest(token.expose())),
+            _watch: file.map(follow).transpose()?,
+            listed,
+        }))
+    }
+
+    /// Whose token that is. Digests are compared, each with all of them, so that the time it
+    /// takes tells nothing about any token.
+    pub fn find(&self, given: &str) -> Option<Caller> {
+        let digest = credentials::digest(given);
+        let same = |known: &[u8; 32]| bool::from(known.ct_eq(&digest));
+        let single = self.single.as_ref().is_some_and(same);
+        let mut caller = single.then(|| Caller {
+            name: SINGLE.to_owned(),
+            role: Role::Operate,
+        });
+        for token in self.listed.read().iter() {
+            if same(&token.sha256) {
+                caller.get_or_insert_with(|| Caller {
+                    name: token.name.clone(),
+                    role: token.role,
+                });
+            }
+        }
+        caller
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! `/v1/transforms`: what runs, its settings, back to an earlier revision, pause and resume.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::body::{NoBody, Object};
+use super::endpoint::{Answer, Call, NoQuery};
+use super::problem::Problem;
+use super::revisions;
+use crate::registry::report::{Applied, Pushed, TransformReport};
+use crate::registry::{Ask, RollbackAsk};
+
+/// All transforms of this host.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Transforms {
+    transforms: Vec<TransformReport>,
+}
+
+/// Other settings, other limits, or both, for the component that runs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SettingsAsk {
+    /// All of the component's settings; those of the active revision if none.
+    settings: Option<Map<String, Value>>,
+    /// Only those limits that shall be others.
+    limits: Option<Map<String, Value>>,
+}
+
+pub(super) async fn list(call: Call) -> Result<Answer<Transforms>, Problem> {
+    let transforms = call.admin.registry.list();
+    Answer::ok(Transforms { transforms })
+}
+
+pub(super) async fn show(call: Call) -> Result<Answer<TransformReport>, Problem> {
+    Answer::ok(call.admin.registry.show(&call.of)?)
+}
+
+pub(super) async fn settings(
+    call: Call<NoQuery, Object<SettingsAsk>>,
+) -> Result<Answer<Pushed>, Problem> {
+    let Object(SettingsAsk { settings, limits }) = call.body;
+    if settings.is_none() && limits.is_none() {
+        let detail = "the body: give `settings`, `limits` or both";
+        return Err(Problem::bad_request(detail));
+    }
+    let ask = Ask {
+        transform: None,
+        settings: settings.map(Value::Object),
+        limits: limits.map(Value::Object),
+    };
+    let registry = &call.admin.registry;
+    let pushed = registry
+        .reconfigure(&call.caller.name, &call.of, ask)
+        .await?;
+    revisions::pushed(pushed)
+}
+
+pub(super) async fn rollback(
+    call: Call<NoQuery, Object<RollbackAsk>>,
+) -> Result<Answer<Applied>, Problem> {
+    let Object(ask) = call.body;
+    let registry = &call.admin.registry;
+    let applied = registry.rollback(&call.caller.name, &call.of, ask).await?;
+    Answer::ok(applied)
+}
+
+pub(super) async fn pause(call: Call) -> Result<Answer<TransformReport>, Problem> {
+    switch(call, true).await
+}
+
+pub(super) async fn resume(call: Call) -> Result<Answer<TransformReport>, Problem> {
+    switch(call, false).await
+}
+
+async fn switch(
+    call: Call<NoQuery, NoBody>,
+    paused: bool,
+) -> Result<Answer<TransformReport>, Problem> {
+    let registry = &call.admin.registry;
+    Answer::ok(registry.pause(&call.caller.name, &call.of, paused).await?)
+}

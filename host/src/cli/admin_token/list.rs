@@ -1,0 +1,52 @@
+//! `tidegate admin-token list`: every token of the file and its state, for people or for
+//! programs.
+
+use std::io::Write;
+
+use comfy_table::{Table, presets};
+use serde_json::json;
+
+use super::ListArgs;
+use crate::admin::tokens::TokenRecord;
+use crate::cli::credentials as records;
+
+/// Writes the table, or the JSON.
+pub(super) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let all: Vec<TokenRecord> = records::read(&args.file.tokens_file)?;
+    let rows = all.iter().map(json_of).collect();
+    records::tell(out, args.json, &table_of(&all), rows)
+}
+
+fn table_of(all: &[TokenRecord]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["ID", "NAME", "ROLE", "STATE", "CREATED"]);
+    for token in all {
+        table.add_row([
+            token.id.clone(),
+            token.name.clone(),
+            token.role.to_string(),
+            state(token).to_owned(),
+            token.created.to_string(),
+        ]);
+    }
+    table
+}
+
+fn json_of(token: &TokenRecord) -> serde_json::Value {
+    json!({
+        "id": token.id,
+        "name": token.name,
+        "role": token.role,
+        "state": state(token),
+        "created": token.created,
+        "revoked": token.revoked,
+    })
+}
+
+fn state(token: &TokenRecord) -> &'static str {
+    match token.revoked {
+        Some(_) => "revoked",
+        None => "in force",
+    }
+}

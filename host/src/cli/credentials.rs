@@ -1,0 +1,130 @@
+//! What `key` and `admin-token` have in common: a name that is free, the end of a record,
+//! and advice about a file that cannot be used.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::bail;
+use comfy_table::Table;
+use jiff::{Timestamp, Unit};
+use serde_json::Value;
+
+use crate::credentials::{self, Credential, FileError};
+
+/// The file is read by people: nobody needs its nanoseconds.
+pub(super) fn to_the_second(now: Timestamp) -> Timestamp {
+    now.round(Unit::Second).unwrap_or(now)
+}
+
+/// Puts a new record into the file, unless its name is in use.
+pub(super) fn add<T: Credential>(path: &Path, record: &T, now: Timestamp) -> anyhow::Result<()> {
+    credentials::update(path, |all: &mut Vec<T>| {
+        let live = |old: &&T| old.name() == record.name() && old.in_force(now);
+        if let Some(old) = all.iter().find(live) {
+            bail!(
+                "the name {:?} is in use by {} {}; choose another, or end that one with \
+                 `{} revoke {}`",
+                old.name(),
+                T::NOUN,
+                old.id(),
+                T::COMMAND,
+                old.id()
+            );
+        }
+        all.push(record.clone());
+        Ok(())
+    })
+    .map_err(advise::<T>)
+}
+
+/// What became of a record that was to be ended.
+pub(super) enum Revoked<T> {
+    Now(T),
+    Already(T, Timestamp),
+}
+
+/// Ends the record of that id, or else of that name.
+pub(super) fn revoke<T: Credential>(
+    path: &Path,
+    which: &str,
+    now: Timestamp,
+) -> anyhow::Result<Revoked<T>> {
+    // An update would take a missing file for an empty one and leave a lock beside it.
+    read::<T>(path)?;
+    credentials::update(path, |all: &mut Vec<T>| {
+        let found = all.iter().position(|one| one.id() == which).or_else(|| {
+            // The one in force, which is one at most, or else the latest of that name.
+            let named = |one: &T| one.name() == which;
+            let live = all.iter().position(|one| named(one) && one.in_force(now));
+            live.or_else(|| all.iter().rposition(named))
+        });
+        let Some(record) = found.map(|index| &mut all[index]) else {
+            bail!(
+                "there is no {} {which:?}; `{} list` shows those there are",
+                T::NOUN,
+                T::COMMAND
+            );
+        };
+        Ok(match *record.revoked() {
+            Some(time) => Revoked::Already(record.clone(), time),
+            None => {
+                *record.revoked() = Some(to_the_second(now));
+                Revoked::Now(record.clone())
+            }
+        })
+    })
+    .map_err(advise::<T>)
+}
+
+/// All records of the file.
+pub(super) fn read<T: Credential>(path: &Path) -> anyhow::Result<Vec<T>> {
+    credentials::read(path).map_err(|error| advise::<T>(error.into()))
+}
+
+/// Writes a list as a table or, for programs, as JSON.
+pub(super) fn tell(
+    out: &mut impl Write,
+    json: bool,
+    table: &Table,
+    rows: Vec<Value>,
+) -> anyhow::Result<()> {
+    let told = if json {
+        writeln!(out, "{:#}", Value::Array(rows))
+    } else {
+        writeln!(out, "{table}")
+    };
+    // A reader such as `head` may have had enough.
+    told.or_else(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })?;
+    Ok(())
+}
+
+/// Says what to do about a file that cannot be used.
+fn advise<T: Credential>(error: anyhow::Error) -> anyhow::Error {
+    use io::ErrorKind::{NotFound, PermissionDenied};
+    let next = match error.downcast_ref::<FileError>() {
+        Some(FileError::Read { source, .. }) if source.kind() == NotFound => format!(
+            "make a first {} with `{} create`, or name another file with {}",
+            T::NOUN,
+            T::COMMAND,
+            T::FLAG
+        ),
+        Some(FileError::Write { source, .. }) if source.kind() == NotFound => format!(
+            "make the file's folder first, or name another file with {}",
+            T::FLAG
+        ),
+        Some(FileError::Read { source, .. } | FileError::Write { source, .. })
+            if source.kind() == PermissionDenied =>
+        {
+            "run this as the user who owns the file".to_owned()
+        }
+        Some(FileError::Form { .. }) => "mend that line, or bring back a copy of the file".into(),
+        _ => return error,
+    };
+    anyhow::anyhow!("{error}; {next}")
+}

@@ -1,0 +1,210 @@
+//! `transform plan` and `apply`, and the way from a revision to its switch that `push` and
+//! `settings` go too.
+
+use serde_json::{Value, json};
+
+use super::address::escaped;
+use super::client::shaped;
+use super::consent::{self, ConsentArgs};
+use super::failure::Failure;
+use super::shadow::{self, ShadowSize};
+use super::words::{micros, safe, seconds};
+use super::{Desk, plan, probation};
+use crate::registry::Consent;
+use crate::registry::report::{Applied, Plan};
+use crate::transform::RevisionId;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PlanArgs {
+    /// The revision, or the first digits of it
+    revision: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ApplyArgs {
+    /// The plan's id
+    plan: String,
+    #[command(flatten)]
+    consent: ConsentArgs,
+    /// Stay until the probation is over; fails if Tidegate returns by itself
+    #[arg(long)]
+    wait: bool,
+}
+
+/// The whole way in one command.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("consent").multiple(true).requires("apply")
+    .args(["allow_wider", "allow_breaking", "allow_failing", "no_probation", "canary"]))]
+pub(super) struct WayArgs {
+    /// Also plan it and do what the plan says
+    #[arg(long)]
+    apply: bool,
+    /// Before that, run it beside the active revision on so many live events
+    #[arg(long, value_name = "N", requires = "apply", value_parser = clap::value_parser!(u64).range(1..))]
+    shadow: Option<u64>,
+    /// Afterwards, stay until the probation is over; fails if Tidegate returns by itself
+    #[arg(long, requires = "apply")]
+    wait: bool,
+    #[command(flatten)]
+    consent: ConsentArgs,
+}
+
+pub(super) async fn plan(desk: &Desk, args: &PlanArgs) -> Result<Value, Failure> {
+    let (plan, answer) = planned(desk, &args.revision).await?;
+    desk.tell(&plan::told(&plan, desk.paint))?;
+    let next = plan::next_command(&plan, &desk.admin_flag());
+    desk.tell(&format!("\napply it with\n  {next}"))?;
+    Ok(answer)
+}
+
+async fn planned(desk: &Desk, revision: &str) -> Result<(Plan, Value), Failure> {
+    let path = format!("/v1/revisions/{}/plan", escaped(revision));
+    let doing = "comparing it with what runs";
+    let answer = desk.client.post(&path, &json!({}), doing).await?;
+    Ok((shaped(&answer)?, answer))
+}
+
+pub(super) async fn apply(desk: &Desk, args: &ApplyArgs) -> Result<Value, Failure> {
+    let path = format!("/v1/plans/{}", escaped(&args.plan));
+    let plan: Plan = shaped(&desk.client.get(&path).await?)?;
+    let consent = args.consent.for_plan(desk, &plan).await?;
+    apply_plan(desk, &plan, &consent, args.wait).await
+}
+
+/// Plans a revision, tries it in a shadow and applies it, as far as the flags say. As JSON
+/// each step's answer has its name.
+pub(super) async fn go(desk: &Desk, to: &RevisionId, way: &WayArgs) -> Result<Value, Failure> {
+    if !way.apply {
+        let next = format!("tidegate transform plan {to}{}", desk.admin_flag());
+        desk.tell(&format!("see what it would change with\n  {next}"))?;
+        return Ok(json!({}));
+    }
+    let (plan, answer) = match planned(desk, to.as_str()).await {
+        // So that a script may run twice.
+        Err(failure) if failure.code() == ALREADY_ACTIVE => {
+            desk.tell("it is what runs already: there is nothing to apply")?;
+            return Ok(json!({ "plan": null, "applied": null }));
+        }
+        other => other?,
+    };
+    let mut steps = json!({ "plan": answer });
+    desk.tell(&format!("\n{}", plan::told(&plan, desk.paint)))?;
+    // Before the shadow, which would only make somebody wait for the same answer.
+    way.consent.may_suffice(desk, &plan)?;
+    if let Some(events) = way.shadow {
+        if plan.from.is_some() {
+            let size = ShadowSize::events(events);
+            steps["shadow"] = shadow::before_apply(desk, to, &size, &way.consent).await?;
+        } else {
+            desk.tell("nothing of that name runs, so there is no shadow to compare with")?;
+        }
+    }
+    let consent = way.consent.for_plan(desk, &plan).await?;
+    steps["applied"] = apply_plan(desk, &plan, &consent, way.wait).await?;
+    Ok(steps)
+}
+
+/// The code of `Refused::AlreadyActive`.
+const ALREADY_ACTIVE: &str = "already-active";
+
+async fn apply_plan(
+    desk: &Desk,
+    plan: &Plan,
+    consent: &Consent,
+    wait: bool,
+) -> Result<Value, Failure> {
+    let last_return = if wait {
+        probation::last_return(desk, &plan.transform).await?
+    } else {
+        None
+    };
+    let path = format!("/v1/plans/{}/apply", escaped(&plan.id));
+    let content = consent::json_of(consent);
+    let answer = desk
+        .client
+        .post(&path, &content, "applying the plan")
+        .await?;
+    let applied: Applied = shaped(&answer)?;
+    desk.tell(&told(&applied, &desk.admin_flag()))?;
+    if wait {
+        probation::wait_out(desk, &applied, last_return).await?;
+    }
+    Ok(answer)
+}
+
+/// What an apply or a rollback did.
+pub(super) fn told(applied: &Applied, admin: &str) -> String {
+    let from = applied
+        .from
+        .as_ref()
+        .map_or("nothing".to_owned(), ToString::to_string);
+    let name = safe(&applied.transform);
+    let switch = applied.switch_micros.map_or_else(
+        || ", as soon as each host of the fleet has it".to_owned(),
+        |time| format!(", switched in {}", micros(time as f64)),
+    );
+    let watched = applied.probation_seconds.map_or_else(
+        || "it is not watched: no probation".to_owned(),
+        |time| format!("on probation for {}", seconds(time)),
+    );
+    let paused = if applied.paused {
+        format!(
+            "\nit is paused: no event goes through it until\n  tidegate transform resume {name}{admin}"
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{name}: {from} → {}{switch}\n{watched}; back with\n  tidegate transform rollback {name}{admin}{paused}",
+        applied.to
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples;
+    use super::*;
+    use crate::registry::Refused;
+
+    #[test]
+    fn a_switch_is_told_with_the_way_back() {
+        let mut applied = Applied {
+            transform: "ticks".into(),
+            from: Some(examples::revision("aa").id),
+            to: examples::revision("bb").id,
+            probation_seconds: Some(60.0),
+            switch_micros: Some(820),
+            paused: false,
+        };
+        let (from, to) = (applied.from.clone().unwrap(), applied.to.clone());
+        assert_eq!(
+            told(&applied, ""),
+            format!(
+                "ticks: {from} → {to}, switched in 820.0 µs\non probation for 1m; back with\n  \
+                 tidegate transform rollback ticks"
+            )
+        );
+        applied.from = None;
+        applied.probation_seconds = None;
+        let text = told(&applied, " --admin http://h:1");
+        assert!(
+            text.contains("nothing →") && text.contains("not watched"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("rollback ticks --admin http://h:1"),
+            "{text}"
+        );
+        applied.paused = true;
+        let text = told(&applied, "");
+        let last =
+            "it is paused: no event goes through it until\n  tidegate transform resume ticks";
+        assert!(text.ends_with(last), "{text}");
+    }
+
+    #[test]
+    fn the_code_is_the_hosts() {
+        let refused = Refused::AlreadyActive(examples::revision("aa").id);
+        assert_eq!(refused.code(), ALREADY_ACTIVE);
+    }
+}

@@ -1,0 +1,287 @@
+//! HTTP to one host's admin API: a connection for each request, the token from the
+//! environment, answers as JSON, and for whatever goes wrong words that say what to do.
+
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use super::address::Address;
+use super::body::Content;
+use super::failure::Failure;
+use super::progress::shown;
+use crate::settings::Secret;
+
+/// The variable that holds the token: a flag would show it in the list of processes.
+pub(super) const TOKEN: &str = "TIDEGATE_ADMIN_TOKEN";
+
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// How long an answer may take. Compiling may be allowed ten minutes, and waits its turn.
+const ANSWER_TIME: Duration = Duration::from_secs(15 * 60);
+
+/// The largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// A host's admin API.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) address: Address,
+    token: Option<Secret>,
+}
+
+impl Client {
+    pub(super) fn new(address: Address, token: Option<Secret>) -> Self {
+        Self { address, token }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        let look = self.look(path);
+        or_ctrl_c("ask again", shown("asking the host", look)).await
+    }
+
+    /// The same without a word to the person, for what is asked again and again. Who asks
+    /// minds Ctrl-C.
+    pub(super) async fn look(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(Method::GET, path, Content::nothing(), "").await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        let ask = self.ask(Method::DELETE, path, Content::nothing(), "");
+        or_ctrl_c(LOOK, ask).await
+    }
+
+    /// `doing` is what a person is shown while it takes long.
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        content: &Value,
+        doing: &str,
+    ) -> Result<Value, Failure> {
+        let text = Content::Text(content.to_string().into());
+        let ask = self.ask(Method::POST, path, text, "application/json");
+        or_ctrl_c(LOOK, shown(doing, ask)).await
+    }
+
+    /// Sends a file while it is read.
+    pub(super) async fn upload(
+        &self,
+        path: &str,
+        file: Content,
+        doing: &str,
+    ) -> Result<Value, Failure> {
+        let ask = self.ask(Method::POST, path, file, "application/wasm");
+        or_ctrl_c(LOOK, shown(doing, ask)).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        content: Content,
+        form: &'static str,
+    ) -> Result<Value, Failure> {
+        let request = self.request(method, path, content, form)?;
+        match tokio::time::timeout(ANSWER_TIME, self.exchange(request)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let minutes = ANSWER_TIME.as_secs() / 60;
+                let what = format!("{} did not answer within {minutes} minutes", self.address);
+                Err(Failure::new("no-answer", what).advise(LOOK))
+            }
+        }
+    }
+
+    async fn exchange(&self, request: Request<Content>) -> Result<Value, Failure> {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(self.connect().await?))
+            .await
+            .map_err(|error| self.broke(&error))?;
+        let connection = tokio::spawn(connection);
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(|error| self.broke(&error))?;
+        let status = answer.status();
+        let body = self.whole(answer).await?;
+        connection.abort();
+        let json = serde_json::from_slice(&body);
+        if status.is_success() {
+            return json.map_err(|_| self.stranger(status));
+        }
+        Err(self.refused(status, json.unwrap_or_default()))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        content: Content,
+        form: &'static str,
+    ) -> Result<Request<Content>, Failure> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.address.prefix))
+            .header(HOST, &self.address.authority);
+        if !form.is_empty() {
+            request = request.header(CONTENT_TYPE, form);
+        }
+        if let Some(token) = &self.token {
+            let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+            let mut value = value.map_err(|_| {
+                Failure::new(
+                    "bad-token",
+                    format!("the token in {TOKEN} is no visible ASCII"),
+                )
+            })?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        request
+            .body(content)
+            .map_err(|error| Failure::new("bad-request", error.to_string()))
+    }
+
+    async fn connect(&self) -> Result<TcpStream, Failure> {
+        let place = (self.address.host.as_str(), self.address.port);
+        let reached = tokio::time::timeout(CONNECT_TIME, TcpStream::connect(place)).await;
+        let why = match reached {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", CONNECT_TIME.as_secs()),
+        };
+        Err(Failure::new(
+            "unreachable",
+            format!(
+                "cannot reach {}: {why}; is a host running there? Its second line, `admin http://…`, \
+                 is what belongs into --admin or TIDEGATE_ADMIN",
+                self.address
+            ),
+        ))
+    }
+
+    async fn whole(&self, mut answer: Response<Incoming>) -> Result<Vec<u8>, Failure> {
+        let mut all = Vec::new();
+        while let Some(frame) = next_frame(answer.body_mut()).await {
+            let Ok(data) = frame.map_err(|error| self.broke(&error))?.into_data() else {
+                continue;
+            };
+            if all.len() + data.len() > MAX_ANSWER {
+                return Err(self.stranger(answer.status()));
+            }
+            all.extend_from_slice(&data);
+        }
+        Ok(all)
+    }
+
+    fn broke(&self, error: &hyper::Error) -> Failure {
+        let source = std::error::Error::source(error).map(ToString::to_string);
+        let why = source.unwrap_or_else(|| error.to_string());
+        if error.is_user() {
+            return Failure::new("unreadable", format!("cannot send the file: {why}"));
+        }
+        let what = format!("the connection to {} broke: {why}", self.address);
+        Failure::new("unreachable", what).advise(
+            "if a file was on its way, it may be larger than the host takes; otherwise try again",
+        )
+    }
+
+    fn stranger(&self, status: StatusCode) -> Failure {
+        let what = format!(
+            "{} answered {status} in a form that this program does not know",
+            self.address
+        );
+        Failure::new("unknown-answer", what)
+            .advise("is this the admin listener of a Tidegate of the same version?")
+    }
+
+    fn refused(&self, status: StatusCode, problem: Value) -> Failure {
+        let said = Failure::from_host(problem);
+        match (status, said) {
+            (StatusCode::UNAUTHORIZED, said) => {
+                let what = if self.token.is_some() {
+                    format!("{} does not know the token in {TOKEN}", self.address)
+                } else {
+                    format!(
+                        "{} wants a token, and there is none in {TOKEN}",
+                        self.address
+                    )
+                };
+                said.unwrap_or_else(|| Failure::new("unauthorized", ""))
+                    .with("detail", what.into())
+                    .advise("`tidegate admin-token create` makes one; the demo's is `demo`")
+            }
+            (StatusCode::FORBIDDEN, said) => {
+                let what = format!("{} does not let this token do that", self.address);
+                said.unwrap_or_else(|| Failure::new("forbidden", what))
+                    .advise(&format!("give one of the role `operate` in {TOKEN}"))
+            }
+            (StatusCode::NOT_FOUND, said) => {
+                let known = said.filter(|said| said.code().starts_with("no-such-"));
+                known.unwrap_or_else(|| {
+                    let what = format!("{} has no such admin API", self.address);
+                    Failure::new("not-found", what).advise(
+                        "start the host with TIDEGATE_ADMIN_TOKEN or --admin-tokens-file, and give \
+                         the admin listener's address, not the public one's",
+                    )
+                })
+            }
+            (_, Some(said)) => said,
+            (_, None) => self.stranger(status),
+        }
+    }
+}
+
+/// What to do where nobody knows whether the host did it.
+const LOOK: &str = "the host may have done it all the same: look at `tidegate transform history`";
+
+async fn or_ctrl_c(
+    advice: &str,
+    ask: impl Future<Output = Result<Value, Failure>>,
+) -> Result<Value, Failure> {
+    tokio::select! {
+        answer = ask => answer,
+        Ok(()) = tokio::signal::ctrl_c() => {
+            Err(Failure::new("interrupted", "interrupted").advise(advice))
+        }
+    }
+}
+
+async fn next_frame(
+    body: &mut Incoming,
+) -> Option<Result<hyper::body::Frame<Bytes>, hyper::Error>> {
+    std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+}
+
+/// The answer in the shape that the host's version of this program writes.
+pub(super) fn shaped<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
+    T::deserialize(answer).map_err(|error| {
+        Failure::new(
+            "unknown-answer",
+            format!(
+                "the host's answer has another form than expected ({error}); use the `tidegate` \
+                 of the host's own version"
+            ),
+        )
+    })
+}
+
+/// Opens the file that shall be sent.
+pub(super) fn open(path: &std::path::Path) -> Result<Content, Failure> {
+    Content::file(path).map_err(|error| {
+        let next = match error.kind() {
+            io::ErrorKind::NotFound => "; is the name right?",
+            io::ErrorKind::IsADirectory => "; give the component's file itself",
+            _ => "",
+        };
+        let what = format!("cannot read {}: {error}{next}", path.display());
+        Failure::new("unreadable", what)
+    })
+}

@@ -1,0 +1,130 @@
+//! Two revisions on the same events, as people read it: how many came out alike, which fields
+//! did not, why the candidate failed, and what a call takes.
+
+use std::fmt::{self, Write};
+
+use super::words::{Paint, count, micros, safe};
+use crate::registry::report::{Comparison, Example, FieldDifference, ShadowReport, ShadowState};
+
+/// The report of a shadow.
+pub(super) fn shadow(report: &ShadowReport, paint: Paint) -> String {
+    let state = match report.state {
+        ShadowState::Running => "is running",
+        ShadowState::Done => "is done",
+        ShadowState::Stopped => "was stopped before its time",
+    };
+    format!(
+        "{}: {} beside {} of {}; {state}\n{}",
+        paint.bold(&format!("shadow {}", safe(&report.id))),
+        report.candidate,
+        report.active,
+        safe(&report.transform),
+        told(&report.comparison, paint)
+    )
+}
+
+/// The figures, the fields and the times.
+pub(super) fn told(comparison: &Comparison, paint: Paint) -> String {
+    let mut text = String::new();
+    // A String takes all that is written to it.
+    let _ = write_comparison(&mut text, comparison, paint);
+    text
+}
+
+/// The figures in one line.
+pub(super) fn line(of: &Comparison) -> String {
+    let mut line = format!(
+        "{}: {} identical, {} different, {} failed",
+        count(of.events, "event"),
+        of.identical,
+        of.different,
+        of.failed
+    );
+    if of.missed > 0 {
+        line.push_str(&format!(", {} too fast to compare", of.missed));
+    }
+    line
+}
+
+fn write_comparison(out: &mut String, of: &Comparison, paint: Paint) -> fmt::Result {
+    let figures = line(of);
+    let figures = match (of.failed, of.different) {
+        (0, 0) => figures,
+        (0, _) => paint.yellow(&figures),
+        _ => paint.red(&figures),
+    };
+    writeln!(out, "  {figures}")?;
+    if of.events == 0 {
+        return Ok(());
+    }
+    for (kind, times) in &of.failures {
+        writeln!(out, "  failed by {}: {}", safe(kind), count(*times, "time"))?;
+    }
+    for field in &of.fields {
+        write_field(out, field)?;
+    }
+    writeln!(
+        out,
+        "  {:<10} {:>10} {:>10} {:>10}",
+        "a call", "mean", "p50", "p99"
+    )?;
+    for (name, times) in [("active", of.active), ("candidate", of.candidate)] {
+        writeln!(
+            out,
+            "  {name:<10} {:>10} {:>10} {:>10}",
+            micros(times.mean),
+            micros(times.p50),
+            micros(times.p99)
+        )?;
+    }
+    Ok(())
+}
+
+fn write_field(out: &mut String, field: &FieldDifference) -> fmt::Result {
+    let name = safe(&field.field);
+    writeln!(out, "  {name} differs in {}", count(field.events, "event"))?;
+    for Example {
+        active,
+        candidate,
+        input,
+    } in &field.examples
+    {
+        let value = |side: &Option<String>| side.as_deref().map_or("(absent)".to_owned(), safe);
+        writeln!(out, "      {} → {}", value(active), value(candidate))?;
+        if let Some(input) = input {
+            writeln!(out, "      of {}", safe(input))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples;
+    use super::*;
+
+    #[test]
+    fn a_comparison_tells_figures_fields_and_times() {
+        let told = told(&examples::comparison(), Paint::NONE);
+        let lines: Vec<_> = told.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "  10 events: 7 identical, 2 different, 1 failed",
+                "  failed by deadline: 1 time",
+                "  open differs in 2 events",
+                "      \"1\" → (absent)",
+                "  a call           mean        p50        p99",
+                "  active         4.0 µs     3.5 µs     9.0 µs",
+                "  candidate      1.2 ms     1.0 ms     2.0 ms",
+            ],
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn no_event_is_said_and_no_time_is_made_up() {
+        let told = told(&Comparison::default(), Paint::NONE);
+        assert_eq!(told, "  0 events: 0 identical, 0 different, 0 failed\n");
+    }
+}

@@ -1,0 +1,120 @@
+//! Answers of a host, for the tests of what is printed.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::registry::report::{
+    Area, Change, Comparison, Example, FieldDifference, Figures, Level, Plan, Times,
+    TransformReport, TransformState,
+};
+use crate::registry::{Allowed, Parameter, Revision, Surface};
+use crate::transform::RevisionId;
+use crate::transform::limits::Limits;
+
+pub(super) fn at() -> Timestamp {
+    "2026-03-01T12:00:00.25Z".parse().unwrap()
+}
+
+pub(super) fn revision(component: &str) -> Revision {
+    Revision {
+        id: RevisionId::of(component, &json!({}), &Limits::default()),
+        transform: "ticks".into(),
+        version: "1.0.0".into(),
+        component: component.into(),
+        size: 80_282,
+        settings: json!({}),
+        limits: Limits::default(),
+        surface: Surface {
+            summary: "Ticks of a symbol".into(),
+            family: "ticks".into(),
+            parameters: vec![Parameter {
+                name: "symbol".into(),
+                allowed: Allowed::Pattern("[A-Z]+".into()),
+            }],
+            message_type: "tick".into(),
+            data_schema: json!({"type": "object"}),
+        },
+        upstream_patterns: vec!["feed:ticks:*".into()],
+        origin: "upload".into(),
+        by: "ann".into(),
+        at: at(),
+    }
+}
+
+pub(super) fn transform() -> TransformReport {
+    TransformReport {
+        name: "ticks".into(),
+        state: TransformState::Live,
+        revision: revision("aa"),
+        previous: Some(revision("bb").id),
+        lanes: 1,
+        since: at(),
+        by: "ann".into(),
+        figures: Figures {
+            events: 1000,
+            rejected: 5,
+            faults: 2,
+            guard_blocks: 1,
+            mean_micros: 4.2,
+        },
+        probation: None,
+        returned: None,
+        shadow: None,
+    }
+}
+
+fn change(area: Area, subject: &str, what: &str, level: Level) -> Change {
+    Change {
+        area,
+        subject: subject.into(),
+        what: what.into(),
+        level,
+    }
+}
+
+pub(super) fn plan() -> Plan {
+    Plan {
+        id: "p_1".into(),
+        transform: "ticks".into(),
+        from: Some(revision("aa").id),
+        to: revision("bb").id,
+        changes: vec![
+            change(Area::Field, "vwap", "added (string)", Level::Wider),
+            change(Area::Field, "volume", "removed", Level::Breaking),
+            change(Area::Limit, "memory", "16 MiB → 32 MiB", Level::Note),
+        ],
+        recent: None,
+        at: at(),
+        by: "ann".into(),
+    }
+}
+
+pub(super) fn comparison() -> Comparison {
+    Comparison {
+        events: 10,
+        identical: 7,
+        different: 2,
+        failed: 1,
+        missed: 0,
+        fields: vec![FieldDifference {
+            field: "open".into(),
+            events: 2,
+            examples: vec![Example {
+                active: Some("\"1\"".into()),
+                candidate: None,
+                input: None,
+            }],
+        }],
+        failures: [("deadline".to_owned(), 1)].into(),
+        active: Times {
+            p50: 3.5,
+            p99: 9.0,
+            mean: 4.0,
+        },
+        candidate: Times {
+            p50: 1000.0,
+            p99: 2000.0,
+            mean: 1200.0,
+        },
+    }
+}

@@ -1,0 +1,195 @@
+//! A plan as a reviewer reads and signs it: what changes, by area, with what breaks or widens
+//! marked, and both revisions on the same events.
+
+use std::fmt::{self, Write};
+
+use super::comparison;
+use super::words::{Paint, moment, safe};
+use crate::registry::report::{Area, Change, Level, Plan};
+
+/// The whole plan, without what to do with it.
+pub(super) fn told(plan: &Plan, paint: Paint) -> String {
+    let mut text = String::new();
+    // A String takes all that is written to it.
+    let _ = write_plan(&mut text, plan, paint);
+    text
+}
+
+fn write_plan(out: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {
+    let title = format!("plan {}", safe(&plan.id));
+    let from = plan
+        .from
+        .as_ref()
+        .map_or("nothing".to_owned(), ToString::to_string);
+    writeln!(
+        out,
+        "{}: {}, from {from} to {}",
+        paint.bold(&title),
+        safe(&plan.transform),
+        plan.to
+    )?;
+    writeln!(out, "made by {} at {}", safe(&plan.by), moment(plan.at))?;
+    if plan.changes.is_empty() {
+        writeln!(out, "\nnothing changes but the component itself")?;
+    }
+    let width = |text: fn(&Change) -> String| {
+        let widths = plan
+            .changes
+            .iter()
+            .map(|change| text(change).chars().count());
+        widths.max().unwrap_or(0).min(60)
+    };
+    let (subjects, whats) = (
+        width(|change| safe(&change.subject)),
+        width(|change| safe(&change.what)),
+    );
+    for area in AREAS {
+        let mut changes = plan.changes.iter().filter(|change| change.area == area);
+        let Some(first) = changes.next() else {
+            continue;
+        };
+        writeln!(out, "\n{}", paint.bold(heading(area)))?;
+        for change in std::iter::once(first).chain(changes) {
+            let (subject, what) = (safe(&change.subject), safe(&change.what));
+            let line = format!("{subject:subjects$}  {what:whats$}");
+            writeln!(
+                out,
+                "  {} {}{}",
+                mark(change, paint),
+                line.trim_end(),
+                level(change, line.len() - line.trim_end().len(), paint)
+            )?;
+        }
+    }
+    if let Some(recent) = &plan.recent {
+        write!(out, "\n{}", paint.bold("on the last events"))?;
+        write!(out, "\n{}", comparison::told(recent, paint))?;
+    } else {
+        writeln!(out, "\nno event came lately: the two were not compared")?;
+    }
+    Ok(())
+}
+
+/// As clients meet them first.
+const AREAS: [Area; 8] = [
+    Area::Channel,
+    Area::Parameter,
+    Area::Field,
+    Area::Upstream,
+    Area::Import,
+    Area::Settings,
+    Area::Limit,
+    Area::Component,
+];
+
+fn heading(area: Area) -> &'static str {
+    match area {
+        Area::Channel => "channel",
+        Area::Parameter => "parameters of the channel",
+        Area::Field => "fields of a message",
+        Area::Upstream => "upstream channels",
+        Area::Import => "imports",
+        Area::Settings => "settings",
+        Area::Limit => "limits",
+        Area::Component => "component",
+    }
+}
+
+fn mark(change: &Change, paint: Paint) -> String {
+    let begins = |words: &[&str]| words.iter().any(|word| change.what.starts_with(word));
+    if begins(&["added", "new"]) {
+        paint.green("+")
+    } else if begins(&["removed", "gone", "no longer"]) {
+        paint.red("-")
+    } else {
+        paint.yellow("~")
+    }
+}
+
+fn level(change: &Change, pad: usize, paint: Paint) -> String {
+    let word = match change.level {
+        Level::Note => return String::new(),
+        Level::Wider => paint.yellow("WIDER"),
+        Level::Breaking => paint.red("BREAKING"),
+    };
+    format!("{:pad$}  {word}", "")
+}
+
+/// The command that would apply it, with the consent that it needs.
+pub(super) fn next_command(plan: &Plan, admin: &str) -> String {
+    let mut command = format!("tidegate transform apply {}{admin}", safe(&plan.id));
+    for (wanted, flag) in [
+        (Level::Wider, " --allow-wider"),
+        (Level::Breaking, " --allow-breaking"),
+    ] {
+        if plan.changes.iter().any(|change| change.level == wanted) {
+            command.push_str(flag);
+        }
+    }
+    if plan.recent.as_ref().is_some_and(|recent| recent.failed > 0) {
+        command.push_str(" --allow-failing");
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples;
+    use super::*;
+
+    #[test]
+    fn a_plan_reads_like_a_diff() {
+        let told = told(&examples::plan(), Paint::NONE);
+        let id = &examples::revision("aa").id;
+        assert!(
+            told.starts_with(&format!("plan p_1: ticks, from {id} to ")),
+            "{told}"
+        );
+        let fields = told.split("fields of a message\n").nth(1).unwrap();
+        let lines: Vec<_> = fields.lines().take(3).collect();
+        assert_eq!(
+            lines,
+            [
+                "  + vwap    added (string)   WIDER",
+                "  - volume  removed          BREAKING",
+                "",
+            ],
+            "{told}"
+        );
+        assert!(told.contains("  ~ memory  16 MiB → 32 MiB\n"), "{told}");
+        assert!(told.contains("no event came lately"), "{told}");
+    }
+
+    #[test]
+    fn what_breaks_is_red_on_a_terminal_only() {
+        let told = told(&examples::plan(), Paint::ALL);
+        assert!(told.contains("\u{1b}[31mBREAKING\u{1b}[0m"), "{told}");
+    }
+
+    #[test]
+    fn the_next_command_names_the_consent_that_is_needed() {
+        let mut plan = examples::plan();
+        assert_eq!(
+            next_command(&plan, ""),
+            "tidegate transform apply p_1 --allow-wider --allow-breaking"
+        );
+        plan.changes.retain(|change| change.level == Level::Note);
+        assert_eq!(
+            next_command(&plan, " --admin http://h:1"),
+            "tidegate transform apply p_1 --admin http://h:1"
+        );
+        plan.recent = Some(examples::comparison());
+        assert_eq!(
+            next_command(&plan, ""),
+            "tidegate transform apply p_1 --allow-failing"
+        );
+    }
+
+    #[test]
+    fn names_of_a_component_cannot_rewrite_the_plan() {
+        let mut plan = examples::plan();
+        plan.changes[0].subject = "a\u{1b}[1A\u{202e}b".into();
+        let told = told(&plan, Paint::NONE);
+        assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told}");
+    }
+}

@@ -1,0 +1,121 @@
+//! `transform check`, `push` and `settings`: how a revision comes to a host.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::address::escaped;
+use super::apply::{self, WayArgs};
+use super::client::{open, shaped};
+use super::failure::Failure;
+use super::words::safe;
+use super::{Desk, document, tables};
+use crate::registry::Revision;
+use crate::registry::report::Pushed;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FileArgs {
+    /// The component
+    file: PathBuf,
+    /// The transform to take settings and limits from [default: the one of its own name]
+    #[arg(long, value_name = "NAME")]
+    transform: Option<String>,
+    /// For the component's configure: JSON, or @FILE [default: as those of what runs]
+    #[arg(long, value_name = "JSON", value_parser = document::parse)]
+    settings: Option<Value>,
+    /// Limits that shall be others, such as '{"deadline": "20ms"}', or @FILE
+    #[arg(long, value_name = "JSON", value_parser = document::parse)]
+    limits: Option<Value>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PushArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    way: WayArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SettingsArgs {
+    /// The transform's name
+    name: String,
+    /// All settings of the component: JSON, or @FILE
+    #[arg(value_name = "JSON", value_parser = document::parse, required_unless_present = "limits")]
+    settings: Option<Value>,
+    /// Limits that shall be others, such as '{"deadline": "20ms"}', or @FILE
+    #[arg(long, value_name = "JSON", value_parser = document::parse)]
+    limits: Option<Value>,
+    #[command(flatten)]
+    way: WayArgs,
+}
+
+pub(super) async fn check(desk: &Desk, args: &FileArgs) -> Result<Value, Failure> {
+    let answer = send(desk, "/v1/check", args).await?;
+    let revision: Revision = shaped(&answer)?;
+    desk.tell(&format!(
+        "{} is good for {}; nothing was kept\n{}",
+        args.file.display(),
+        safe(&revision.transform),
+        tables::revision(&revision)
+    ))?;
+    Ok(answer)
+}
+
+/// As JSON with `--apply`, each step's answer has its name.
+pub(super) async fn push(desk: &Desk, args: &PushArgs) -> Result<Value, Failure> {
+    let answer = send(desk, "/v1/revisions", &args.file).await?;
+    go_on(desk, answer, &args.way).await
+}
+
+pub(super) async fn settings(desk: &Desk, args: &SettingsArgs) -> Result<Value, Failure> {
+    let mut content = json!({});
+    for (name, value) in [("settings", &args.settings), ("limits", &args.limits)] {
+        if let Some(value) = value {
+            content[name] = value.clone();
+        }
+    }
+    let path = format!("/v1/transforms/{}/settings", escaped(&args.name));
+    let doing = "checking the component with these settings";
+    let answer = desk.client.post(&path, &content, doing).await?;
+    go_on(desk, answer, &args.way).await
+}
+
+async fn send(desk: &Desk, path: &str, args: &FileArgs) -> Result<Value, Failure> {
+    let mut path = path.to_owned();
+    let transform = args.transform.clone();
+    let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+    let asks = [
+        ("transform", transform),
+        ("settings", text(&args.settings)),
+        ("limits", text(&args.limits)),
+    ];
+    for (name, value) in asks {
+        if let Some(value) = value {
+            let first = if path.contains('?') { '&' } else { '?' };
+            path.push_str(&format!("{first}{name}={}", escaped(&value)));
+        }
+    }
+    let doing = format!("sending and checking {}", args.file.display());
+    desk.client.upload(&path, open(&args.file)?, &doing).await
+}
+
+async fn go_on(desk: &Desk, answer: Value, way: &WayArgs) -> Result<Value, Failure> {
+    let Pushed { revision, new } = shaped(&answer)?;
+    let what = if new {
+        "a new revision"
+    } else {
+        "known already"
+    };
+    desk.tell(&format!(
+        "{}: {what}\n{}",
+        safe(&revision.transform),
+        tables::revision(&revision)
+    ))?;
+    let steps = apply::go(desk, &revision.id, way).await?;
+    let mut answer = answer;
+    if let (Some(answer), Value::Object(steps)) = (answer.as_object_mut(), steps) {
+        answer.extend(steps);
+    }
+    Ok(answer)
+}

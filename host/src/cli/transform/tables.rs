@@ -1,0 +1,306 @@
+//! Tables that people read: transforms, revisions, history, and one transform in full.
+
+use comfy_table::{Table, presets};
+
+use super::words::{Paint, bytes, count, micros, moment, safe, seconds};
+use crate::registry::report::{
+    Figures, Returned, RevisionReport, Role, TransformReport, TransformState,
+};
+use crate::registry::store::audit::Entry;
+use crate::registry::{Revision, Surface};
+
+/// Columns without lines, as they can be cut out by other programs.
+pub(super) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    let lines: Vec<_> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n") + "\n"
+}
+
+/// All transforms of a host.
+pub(super) fn transforms(all: &[TransformReport]) -> String {
+    let row = |one: &TransformReport| {
+        [
+            safe(&one.name),
+            state(one),
+            one.revision.id.to_string(),
+            safe(&one.revision.version),
+            channels(&one.revision.surface),
+            moment(one.since),
+            safe(&one.by),
+            one.figures.events.to_string(),
+            failed(&one.figures).to_string(),
+            micros(one.figures.mean_micros),
+        ]
+    };
+    let header = [
+        "TRANSFORM",
+        "STATE",
+        "REVISION",
+        "VERSION",
+        "CHANNELS",
+        "SINCE",
+        "BY",
+        "EVENTS",
+        "FAILED",
+        "MEAN",
+    ];
+    table(header, all.iter().map(row))
+}
+
+/// What was done, newest last.
+pub(super) fn history(all: &[Entry]) -> String {
+    let none = || "-".to_owned();
+    let row = |entry: &Entry| {
+        [
+            moment(entry.at),
+            safe(&entry.by),
+            safe(&entry.action),
+            entry.transform.as_deref().map_or_else(none, safe),
+            entry
+                .revision
+                .as_ref()
+                .map_or_else(none, ToString::to_string),
+            safe(&entry.result),
+            safe(&entry.detail),
+        ]
+    };
+    let header = [
+        "AT",
+        "BY",
+        "ACTION",
+        "TRANSFORM",
+        "REVISION",
+        "RESULT",
+        "DETAIL",
+    ];
+    table(header, all.iter().map(row))
+}
+
+/// Revisions, as the host lists them.
+pub(super) fn revisions(all: &[RevisionReport]) -> String {
+    let row = |one: &RevisionReport| {
+        let Revision {
+            id,
+            version,
+            size,
+            origin,
+            by,
+            at,
+            ..
+        } = &one.revision;
+        let role = match one.role {
+            Role::Active => "active",
+            Role::Previous => "previous",
+            Role::Kept => "kept",
+        };
+        [
+            id.to_string(),
+            role.to_owned(),
+            safe(version),
+            bytes(*size),
+            safe(origin),
+            safe(by),
+            moment(*at),
+        ]
+    };
+    let header = ["REVISION", "ROLE", "VERSION", "SIZE", "ORIGIN", "BY", "AT"];
+    table(header, all.iter().map(row))
+}
+
+/// One transform in full, with the revisions that are kept of it.
+pub(super) fn transform(one: &TransformReport, kept: &[RevisionReport], paint: Paint) -> String {
+    let figures = &one.figures;
+    let mut lines = vec![
+        paint.bold(&safe(&one.name)),
+        format!("  state      {}", state(one)),
+        format!("  since      {} by {}", moment(one.since), safe(&one.by)),
+        format!(
+            "  previous   {}",
+            one.previous
+                .as_ref()
+                .map_or("none".to_owned(), ToString::to_string)
+        ),
+        format!("  lanes      {}", one.lanes),
+        format!(
+            "  figures    {}, {} rejected, {}, {}, {} each",
+            count(figures.events, "event"),
+            figures.rejected,
+            count(figures.faults, "fault"),
+            count(figures.guard_blocks, "guard block"),
+            micros(figures.mean_micros)
+        ),
+    ];
+    if let Some(shadow) = &one.shadow {
+        lines.push(format!("  shadow     {} is running", safe(shadow)));
+    }
+    lines.push(revision(&one.revision));
+    if let Some(evidence) = &one.returned {
+        lines.push(paint.red(&returned(evidence)));
+        let examples = evidence.examples.iter();
+        lines.extend(examples.map(|example| format!("  - {}", safe(example))));
+    }
+    lines.push(String::new());
+    lines.join("\n") + &revisions(kept)
+}
+
+/// A revision in full.
+pub(super) fn revision(of: &Revision) -> String {
+    let patterns: Vec<_> = of.upstream_patterns.iter().map(|one| safe(one)).collect();
+    [
+        format!("  revision   {}, version {}", of.id, safe(&of.version)),
+        format!(
+            "  channels   {}: {}",
+            channels(&of.surface),
+            safe(&of.surface.summary)
+        ),
+        format!("  messages   {}", safe(&of.surface.message_type)),
+        format!("  upstream   {}", patterns.join(", ")),
+        format!("  settings   {}", safe(&of.settings.to_string())),
+        format!(
+            "  component  {} of {}, by {} at {}",
+            bytes(of.size),
+            safe(&of.origin),
+            safe(&of.by),
+            moment(of.at)
+        ),
+    ]
+    .join("\n")
+}
+
+/// An automatic return, without its examples.
+pub(super) fn returned(evidence: &Returned) -> String {
+    let what = match &evidence.to {
+        Some(to) => format!("Tidegate returned from {} to {to} by itself", evidence.from),
+        None => format!("Tidegate paused {} by itself", evidence.from),
+    };
+    format!(
+        "{what} at {}: {} ({}, {}, {}, {} each)",
+        moment(evidence.at),
+        safe(&evidence.reason),
+        count(evidence.figures.events, "event"),
+        count(evidence.figures.faults, "fault"),
+        count(evidence.figures.guard_blocks, "guard block"),
+        micros(evidence.figures.mean_micros)
+    )
+}
+
+fn state(one: &TransformReport) -> String {
+    let word = match one.state {
+        TransformState::Live => "live",
+        TransformState::Paused => "paused",
+        TransformState::Out => "out",
+    };
+    match &one.probation {
+        Some(probation) => format!("{word}, probation {}", seconds(probation.ends_in_seconds)),
+        None => word.to_owned(),
+    }
+}
+
+fn channels(surface: &Surface) -> String {
+    let mut form = safe(&surface.family);
+    for parameter in &surface.parameters {
+        form.push_str(&format!(":{{{}}}", safe(&parameter.name)));
+    }
+    form
+}
+
+fn failed(figures: &Figures) -> u64 {
+    figures.faults.saturating_add(figures.guard_blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples;
+    use super::*;
+    use crate::registry::report::ProbationReport;
+
+    #[test]
+    fn the_list_has_a_line_for_each_transform() {
+        let mut one = examples::transform();
+        one.probation = Some(ProbationReport {
+            ends_in_seconds: 41.2,
+            failures: 0,
+        });
+        let told = transforms(&[one]);
+        let [header, line] = told.lines().collect::<Vec<_>>()[..] else {
+            panic!("{told}")
+        };
+        assert!(header.trim().starts_with("TRANSFORM"), "{told}");
+        let id = examples::revision("aa").id;
+        for part in [
+            "ticks",
+            "live, probation 42s",
+            id.short(),
+            "1.0.0",
+            "ticks:{symbol}",
+            "2026-03-01T12:00:00Z",
+            "ann",
+            "1000",
+            " 3 ",
+            "4.2 µs",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+
+    #[test]
+    fn the_evidence_of_a_return_is_shown_with_the_transform() {
+        let mut one = examples::transform();
+        one.returned = Some(Returned {
+            from: examples::revision("bb").id,
+            to: Some(one.revision.id.clone()),
+            at: examples::at(),
+            reason: "11 failures in 200 events".into(),
+            figures: Figures::default(),
+            examples: vec!["fault: deadline\u{1b}".into()],
+        });
+        let kept = RevisionReport {
+            role: Role::Active,
+            revision: one.revision.clone(),
+        };
+        let told = transform(&one, &[kept], Paint::NONE);
+        for part in [
+            "by itself",
+            "11 failures in 200 events",
+            "fault: deadline\\u{1b}",
+            "78.4 KiB",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+
+    #[test]
+    fn history_shows_refusals_too() {
+        let told = history(&[Entry {
+            at: examples::at(),
+            by: "ann".into(),
+            action: "apply".into(),
+            transform: Some("ticks".into()),
+            revision: None,
+            plan: None,
+            result: "stale-plan".into(),
+            detail: "another was applied".into(),
+        }]);
+        let line = told.lines().nth(1).unwrap();
+        for part in [
+            "ann",
+            "apply",
+            "ticks",
+            " - ",
+            "stale-plan",
+            "another was applied",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+}

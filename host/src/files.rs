@@ -1,0 +1,146 @@
+//! Files that change in one step: a reader, or the next start after a crash, finds the old
+//! one or the new one, never a half. What stands in them is for others to say.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+
+/// How the names of copies begin that did not get to their places.
+const UNFINISHED: &str = ".tmp-";
+
+/// Puts `bytes` in the place of the file, and returns when they are on the disk. A file that
+/// was there leaves its owner and its mode to the new one; otherwise only its owner may read it.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path);
+    // Made with mode 0600, which a new file keeps, and removed again unless it gets to its place.
+    let mut copy = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempfile_in(folder)?;
+    copy.write_all(bytes)?;
+    if let Ok(old) = fs::metadata(path) {
+        // Root may write for a host that runs as somebody else, who must still read it.
+        std::os::unix::fs::fchown(copy.as_file(), Some(old.uid()), Some(old.gid()))?;
+        copy.as_file().set_permissions(old.permissions())?;
+    }
+    copy.as_file().sync_all()?;
+    copy.persist(path)?;
+    sync_folder(folder)
+}
+
+/// Makes the folder, for its owner only, unless it is there.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => sync_folder(folder_of(path)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes what interrupted writers left behind. Only where nobody writes at this time.
+pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let unfinished = entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(UNFINISHED.as_bytes());
+        if unfinished && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the folder's list of names on the disk: new, renamed and removed ones.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The bytes of a file, if there is one.
+pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    if_there(fs::read(path))
+}
+
+/// Removes a file, if there is one.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    if_there(fs::remove_file(path)).map(drop)
+}
+
+fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(it) => Ok(Some(it)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_new_file_is_for_its_owner_and_a_replaced_one_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        replace(&path, b"one").unwrap();
+        assert_eq!(mode(&path), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(mode(&path), 0o640);
+        assert_eq!(read_if_there(&path).unwrap().unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken");
+        fs::create_dir(&path).unwrap();
+        assert!(replace(&path, b"one").is_err());
+        assert!(path.is_dir());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn folders_are_made_once_and_for_their_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        make_folder(&path).unwrap();
+        make_folder(&path).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        let file = path.join("file");
+        replace(&file, b"").unwrap();
+        assert!(make_folder(&file).is_err());
+        assert!(make_folder(&path.join("a/b")).is_err());
+    }
+
+    #[test]
+    fn only_what_was_left_unfinished_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".tmp-x1y2", "kept", "kept.tmp-"] {
+            fs::write(folder.path().join(name), "half").unwrap();
+        }
+        fs::create_dir(folder.path().join(".tmp-folder")).unwrap();
+        remove_unfinished(folder.path()).unwrap();
+        let mut left: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, [".tmp-folder", "kept", "kept.tmp-"]);
+    }
+}

@@ -1,0 +1,230 @@
+//! What is counted by transform, and by revision.
+
+use std::sync::Arc;
+
+use prometheus::{
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+};
+
+use super::make::{counters, gauges, histograms};
+
+/// Fine around the 4 to 8 µs that a call takes, and up to beyond the default deadline of 10 ms.
+const CALL_SECONDS: [f64; 12] = [
+    1e-6, 2e-6, 4e-6, 8e-6, 16e-6, 32e-6, 64e-6, 125e-6, 500e-6, 2e-3, 10e-3, 50e-3,
+];
+
+#[derive(Clone, Debug)]
+pub(super) struct PerTransform {
+    pub(super) events: IntCounterVec,
+    pub(super) dropped: IntCounterVec,
+    pub(super) rejected: IntCounterVec,
+    pub(super) faults: IntCounterVec,
+    pub(super) guard_blocks: IntCounterVec,
+    pub(super) publications: IntCounterVec,
+    pub(super) log_lines: IntCounterVec,
+    pub(super) seconds: HistogramVec,
+    pub(super) queue_bytes: IntGaugeVec,
+    pub(super) recent_bytes: IntGaugeVec,
+    pub(super) out: IntGaugeVec,
+    pub(super) paused: IntGaugeVec,
+    pub(super) probation: IntGaugeVec,
+    pub(super) swaps: IntCounterVec,
+}
+
+/// By transform and revision; only of those that run or stand ready.
+#[derive(Clone, Debug)]
+pub(super) struct PerRevision {
+    pub(super) info: IntGaugeVec,
+    pub(super) events: IntCounterVec,
+    pub(super) faults: IntCounterVec,
+    pub(super) guard_blocks: IntCounterVec,
+    pub(super) seconds: HistogramVec,
+}
+
+/// The metrics of one revision at work.
+#[derive(Clone, Debug)]
+pub struct RevisionMetrics {
+    pub events: IntCounter,
+    pub faults: IntCounter,
+    pub guard_blocks: IntCounter,
+    pub seconds: Histogram,
+}
+
+/// The metrics of one transform.
+#[derive(Clone, Debug)]
+pub struct TransformMetrics {
+    pub(super) name: Arc<str>,
+    pub(super) all: PerTransform,
+    pub events: IntCounter,
+    pub publications: IntCounter,
+    pub seconds: Histogram,
+    pub queue_bytes: IntGauge,
+    /// Bytes of the last events, kept for plans.
+    pub recent_bytes: IntGauge,
+    /// 1 while the transform is put out after faults.
+    pub out: IntGauge,
+    pub paused: IntGauge,
+    /// 1 while a revision is on probation.
+    pub probation: IntGauge,
+}
+
+impl PerTransform {
+    pub(super) fn new(r: &Registry) -> Self {
+        Self {
+            events: counters(
+                r,
+                "events_total",
+                "Events given to a transform.",
+                &["transform"],
+            ),
+            dropped: counters(
+                r,
+                "events_dropped_total",
+                "Events lost before the transform saw them.",
+                &["transform", "reason"],
+            ),
+            rejected: counters(
+                r,
+                "events_rejected_total",
+                "Events that the transform refused.",
+                &["transform", "reason"],
+            ),
+            faults: counters(
+                r,
+                "transform_faults_total",
+                "Calls that ended in a trap or at a limit.",
+                &["transform", "kind"],
+            ),
+            guard_blocks: counters(
+                r,
+                "guard_blocks_total",
+                "Publications stopped by the egress guard.",
+                &["transform", "reason"],
+            ),
+            publications: counters(
+                r,
+                "publications_total",
+                "Publications that passed the guard.",
+                &["transform"],
+            ),
+            log_lines: counters(
+                r,
+                "guest_log_lines_total",
+                "Log lines of components.",
+                &["transform", "outcome"],
+            ),
+            seconds: histograms(
+                r,
+                "transform_seconds",
+                "Time of one call of a transform.",
+                &CALL_SECONDS,
+                &["transform"],
+            ),
+            queue_bytes: gauges(
+                r,
+                "lane_queue_bytes",
+                "Bytes of events waiting for a transform's lanes.",
+                &["transform"],
+            ),
+            recent_bytes: gauges(
+                r,
+                "recent_events_bytes",
+                "Bytes of the last events, kept for plans.",
+                &["transform"],
+            ),
+            out: gauges(
+                r,
+                "transform_out",
+                "1 while a transform is put out after faults.",
+                &["transform"],
+            ),
+            paused: gauges(
+                r,
+                "transform_paused",
+                "1 while a transform is paused.",
+                &["transform"],
+            ),
+            probation: gauges(
+                r,
+                "transform_probation",
+                "1 while a transform's revision is on probation.",
+                &["transform"],
+            ),
+            swaps: counters(
+                r,
+                "swaps_total",
+                "Revisions that took over; `return` is Tidegate's own rollback.",
+                &["transform", "kind"],
+            ),
+        }
+    }
+}
+
+impl PerRevision {
+    pub(super) fn new(r: &Registry) -> Self {
+        Self {
+            info: gauges(
+                r,
+                "transform_revision_info",
+                "1 for the revision that runs.",
+                &["transform", "revision", "version"],
+            ),
+            events: counters(
+                r,
+                "revision_events_total",
+                "Events given to a revision.",
+                &["transform", "revision"],
+            ),
+            faults: counters(
+                r,
+                "revision_faults_total",
+                "Calls of a revision that ended in a trap or at a limit.",
+                &["transform", "revision"],
+            ),
+            guard_blocks: counters(
+                r,
+                "revision_guard_blocks_total",
+                "Events of a revision of which the guard stopped something.",
+                &["transform", "revision"],
+            ),
+            seconds: histograms(
+                r,
+                "revision_seconds",
+                "Time of one event in a revision, the guard included.",
+                &CALL_SECONDS,
+                &["transform", "revision"],
+            ),
+        }
+    }
+}
+
+impl TransformMetrics {
+    pub fn dropped(&self, reason: &'static str) -> IntCounter {
+        self.all.dropped.with_label_values(&[&*self.name, reason])
+    }
+
+    pub fn rejected(&self, reason: &'static str) -> IntCounter {
+        self.all.rejected.with_label_values(&[&*self.name, reason])
+    }
+
+    pub fn fault(&self, kind: &'static str) -> IntCounter {
+        self.all.faults.with_label_values(&[&*self.name, kind])
+    }
+
+    pub fn guard_block(&self, reason: &'static str) -> IntCounter {
+        self.all
+            .guard_blocks
+            .with_label_values(&[&*self.name, reason])
+    }
+
+    /// Revisions that took over: `apply`, `rollback`, `return` or `settings`.
+    pub fn swapped(&self, kind: &'static str) -> IntCounter {
+        self.all.swaps.with_label_values(&[&*self.name, kind])
+    }
+
+    pub fn log_line(&self, outcome: &'static str) -> IntCounter {
+        self.all
+            .log_lines
+            .with_label_values(&[&*self.name, outcome])
+    }
+}

@@ -1,0 +1,179 @@
+//! One revision at work, and how it has been doing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::event::Event;
+use crate::metrics::{RevisionMetrics, TransformMetrics};
+use crate::transform::{Component, Fault, Health, Instance, Outcome, UpstreamPattern};
+
+/// How many faults and blocks are remembered in words, as evidence.
+const MAX_EXAMPLES: usize = 5;
+
+/// A loaded component that lanes run; shared by all lanes of its transform.
+#[derive(Debug)]
+pub struct Live {
+    pub component: Arc<Component>,
+    pub health: Health,
+    pub tally: Tally,
+    pub(super) metrics: RevisionMetrics,
+}
+
+/// What became of a revision's events since it went to work.
+#[derive(Debug, Default)]
+pub struct Tally {
+    events: AtomicU64,
+    rejected: AtomicU64,
+    faults: AtomicU64,
+    blocked: AtomicU64,
+    nanos: AtomicU64,
+    examples: Mutex<Vec<String>>,
+}
+
+/// The numbers of a tally, read one after the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    pub events: u64,
+    pub rejected: u64,
+    pub faults: u64,
+    /// Events of which the guard stopped something.
+    pub blocked: u64,
+    /// Of one call.
+    pub mean: Duration,
+}
+
+impl Live {
+    pub fn new(component: Arc<Component>, metrics: RevisionMetrics) -> Self {
+        Self {
+            health: Health::new(component.limits()),
+            component,
+            tally: Tally::default(),
+            metrics,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.component.descriptor.name
+    }
+
+    /// Whether the component asked for this upstream channel.
+    pub fn wants(&self, channel: &str) -> bool {
+        UpstreamPattern::any(&self.component.descriptor.upstream_patterns, channel)
+    }
+}
+
+impl Tally {
+    pub fn counts(&self) -> Counts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let events = read(&self.events);
+        Counts {
+            events,
+            rejected: read(&self.rejected),
+            faults: read(&self.faults),
+            blocked: read(&self.blocked),
+            mean: Duration::from_nanos(read(&self.nanos) / events.max(1)),
+        }
+    }
+
+    /// The first faults and blocks, in words.
+    pub fn examples(&self) -> Vec<String> {
+        self.examples.lock().clone()
+    }
+
+    fn example(&self, text: impl FnOnce() -> String) {
+        let mut examples = self.examples.lock();
+        if examples.len() < MAX_EXAMPLES {
+            examples.push(text());
+        }
+    }
+}
+
+impl Counts {
+    /// Events that a client got nothing of because of the revision itself.
+    pub fn failures(&self) -> u64 {
+        self.faults + self.blocked
+    }
+}
+
+/// A revision's place in one lane: what to run, and an instance that is ready.
+#[derive(Debug)]
+pub struct Seat {
+    pub(super) live: Arc<Live>,
+    pub(super) instance: Option<Instance>,
+    /// What the last event took.
+    pub(super) took: Duration,
+}
+
+impl Seat {
+    pub(super) fn new(live: Arc<Live>, instance: Option<Instance>) -> Self {
+        Self {
+            live,
+            instance,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Passes one event through, and counts what comes of it. After a fault, the next event
+    /// gets a fresh instance.
+    pub(super) fn call(
+        &mut self,
+        event: &Event,
+        metrics: &TransformMetrics,
+    ) -> Result<Outcome, Fault> {
+        let live = &*self.live;
+        let started = Instant::now();
+        let answer = run(&mut self.instance, live, event, metrics);
+        let took = started.elapsed();
+        self.took = took;
+        let tally = &live.tally;
+        tally.events.fetch_add(1, Ordering::Relaxed);
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        tally.nanos.fetch_add(nanos, Ordering::Relaxed);
+        live.metrics.events.inc();
+        live.metrics.seconds.observe(took.as_secs_f64());
+        match &answer {
+            Ok(Outcome::Rejected(reason)) => {
+                tally.rejected.fetch_add(1, Ordering::Relaxed);
+                metrics.rejected(reason).inc();
+            }
+            Ok(outcome @ Outcome::Published(_)) => {
+                let mut blocks = outcome.blocks().peekable();
+                if let Some(first) = blocks.peek() {
+                    tally.blocked.fetch_add(1, Ordering::Relaxed);
+                    tally.example(|| format!("blocked by the guard: {}", first.label()));
+                    live.metrics.guard_blocks.inc();
+                }
+                blocks.for_each(|block| metrics.guard_block(block.label()).inc());
+            }
+            Err(fault) => {
+                self.instance = None;
+                tally.faults.fetch_add(1, Ordering::Relaxed);
+                tally.example(|| fault.to_string());
+                live.metrics.faults.inc();
+                metrics.fault(fault.kind.label()).inc();
+            }
+        }
+        answer
+    }
+}
+
+fn run(
+    instance: &mut Option<Instance>,
+    live: &Live,
+    event: &Event,
+    metrics: &TransformMetrics,
+) -> Result<Outcome, Fault> {
+    let component = &live.component;
+    let at_work = match &mut *instance {
+        Some(ready) => ready,
+        none => none.insert(Instance::new(component, metrics)?),
+    };
+    let outcome = at_work.transform(component, event, metrics)?;
+    if at_work.is_worn(component) {
+        *instance = None;
+    }
+    Ok(outcome)
+}

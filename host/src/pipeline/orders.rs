@@ -1,0 +1,107 @@
+//! What the pipeline is told: run another revision, let the one before go, pause.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
+
+use super::lane::{Order, What};
+use super::live::{Live, Seat};
+use super::probation::Probation;
+use super::{Intake, Route};
+use crate::transform::Instance;
+
+/// A revision that is to take over.
+#[derive(Debug)]
+pub struct Next {
+    pub live: Arc<Live>,
+    /// Ready ones, one for each lane; a lane without makes its own.
+    pub instances: Vec<Instance>,
+    /// With it, the revision before stays behind the new one.
+    pub probation: Option<Arc<Probation>>,
+    /// Also the events that wait already go through it.
+    pub urgent: bool,
+}
+
+/// An order on its way through the lanes.
+#[derive(Debug)]
+#[must_use]
+pub struct Following(Vec<oneshot::Receiver<Vec<Seat>>>);
+
+impl Following {
+    /// Waits until every lane has followed. What they have no more use for comes back, to be
+    /// dropped where it costs no event any time.
+    pub async fn done(self) -> Vec<Seat> {
+        let left = join_all(self.0).await;
+        left.into_iter().flatten().flatten().collect()
+    }
+}
+
+impl Intake {
+    /// Lets another revision take over. The order is given to all lanes between the same two
+    /// events of the upstream: what was offered before goes through the old revision (unless
+    /// it is urgent), what is offered from then on through the new one.
+    pub fn switch(&self, next: Next) -> Following {
+        let Next {
+            live,
+            instances,
+            probation,
+            urgent,
+        } = next;
+        let mut instances = instances.into_iter();
+        let patterns = &live.component.descriptor.upstream_patterns;
+        let set_patterns = |route: &mut Route| {
+            // The revision before may take over again at any event, so it keeps its own.
+            if probation.is_none() {
+                route.patterns.clear();
+            }
+            for pattern in patterns {
+                if !route.patterns.contains(pattern) {
+                    route.patterns.push(pattern.clone());
+                }
+            }
+        };
+        let following = self.order(live.name(), urgent, set_patterns, || {
+            let seat = Seat::new(live.clone(), instances.next());
+            What::Switch(seat, probation.clone())
+        });
+        self.want(&[]);
+        following
+    }
+
+    /// The probation of what runs is over: what stands behind it may go.
+    pub fn settle(&self, live: &Live) -> Following {
+        let patterns = &live.component.descriptor.upstream_patterns;
+        let set_patterns = |route: &mut Route| route.patterns.clone_from(patterns);
+        let following = self.order(live.name(), true, set_patterns, || What::Settle);
+        self.want(&[]);
+        following
+    }
+
+    /// Stops or starts a transform's events, those that wait included.
+    pub fn pause(&self, transform: &str, paused: bool) -> Following {
+        self.order(transform, true, |_| {}, || What::Pause(paused))
+    }
+
+    fn order(
+        &self,
+        transform: &str,
+        urgent: bool,
+        change: impl FnOnce(&mut Route),
+        mut what: impl FnMut() -> What,
+    ) -> Following {
+        // With the lock, no event is offered between the first lane and the last.
+        let mut routes = self.routes.write();
+        let Some(route) = routes.iter_mut().find(|one| one.transform == transform) else {
+            return Following(Vec::new());
+        };
+        change(route);
+        let told = route.lanes.iter().map(|queue| {
+            let (done, followed) = oneshot::channel();
+            let what = what();
+            queue.order(Order { what, done }, urgent);
+            followed
+        });
+        Following(told.collect())
+    }
+}

@@ -1,0 +1,65 @@
+//! What an operator orders: carry out a plan.
+
+use std::sync::Arc;
+
+use super::report::Applied;
+use super::swap::{Kind, Turn};
+use super::{Consent, Record, Refused, Registry, shown};
+
+impl Registry {
+    /// Carries out a plan.
+    ///
+    /// # Errors
+    /// Something moved since the plan, a consent is missing, or the revision could not be
+    /// made ready. What ran before runs on.
+    pub async fn apply(
+        self: &Arc<Self>,
+        by: &str,
+        plan: &str,
+        consent: Consent,
+    ) -> Result<Applied, Refused> {
+        let made = self.plans.lock().find(plan);
+        let planned = made.as_ref().ok().map(|made| made.plan.clone());
+        let outcome = async {
+            let made = made?;
+            if let (Some(fleet), Ok(store)) = (&self.fleet, self.store()) {
+                // What takes long is done while others may still change something.
+                fleet.offer(&store, &made.revision).await?;
+            }
+            let _changing = self.changing.lock().await;
+            self.still_holds(&made)?;
+            made.covered_by(&consent)?;
+            let same_component = self.with_slot(&made.plan.transform, |slot| {
+                slot.revision.component == made.revision.component
+            });
+            let turn = Turn {
+                by,
+                kind: match same_component {
+                    Ok(true) => Kind::Settings,
+                    _ => Kind::Apply,
+                },
+                revision: made.revision,
+                component: made.component,
+                probation: consent.probation,
+            };
+            self.carry_out(turn, made.seen, consent.canary).await
+        };
+        let outcome = outcome.await;
+        let record = Record {
+            by,
+            action: "apply",
+            transform: planned.as_ref().map(|one| one.transform.clone()),
+            revision: planned.as_ref().map(|one| one.to.clone()),
+            plan: Some(shown(plan)),
+            detail: outcome.as_ref().map_or_else(|_| String::new(), told),
+        };
+        self.record(record, outcome).await
+    }
+}
+
+pub(super) fn told(applied: &Applied) -> String {
+    match &applied.from {
+        Some(from) => format!("{} after {from}", applied.to),
+        None => format!("{}, the first", applied.to),
+    }
+}

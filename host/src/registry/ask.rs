@@ -1,0 +1,64 @@
+//! What operators can say along with what they ask for.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// How a component shall run. What is not given is inherited from the active revision of the
+/// same transform, or is the default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// The transform to inherit from; by default the one of the component's own name.
+    pub transform: Option<String>,
+    /// For `configure`, an object.
+    pub settings: Option<Value>,
+    /// Those limits that shall be others, as the settings' file has them.
+    pub limits: Option<Value>,
+}
+
+/// How long a shadow runs: until the first of the two is reached.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShadowAsk {
+    #[schemars(range(min = 1))]
+    pub events: Option<u64>,
+    #[schemars(range(min = 1))]
+    pub seconds: Option<u64>,
+    /// Also keep the payloads of a few events that came out differently. They are internal.
+    pub show_input: bool,
+}
+
+/// Where to go back to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RollbackAsk {
+    /// A revision that was active before; the previous one if none.
+    pub to: Option<String>,
+    /// What was seen running, or at least 6 digits of it: if something else runs by now, this
+    /// is refused. Not looked at if none.
+    pub from: Option<String>,
+}
+
+/// What an operator agrees to when a plan is applied.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Consent {
+    pub allow_wider: bool,
+    pub allow_breaking: bool,
+    pub probation: bool,
+    /// In a fleet: the share of hosts, in percent, that goes first.
+    #[schemars(range(min = 1, max = 100))]
+    pub canary: Option<u8>,
+}
+
+impl Default for Consent {
+    fn default() -> Self {
+        Self {
+            allow_wider: false,
+            allow_breaking: false,
+            probation: true,
+            canary: None,
+        }
+    }
+}

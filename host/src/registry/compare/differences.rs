@@ -1,0 +1,177 @@
+//! What is different between two outcomes of one event.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::hub::Frame;
+use crate::registry::diff::schema::field;
+use crate::transform::{Admitted, Block, Fault, Outcome};
+
+/// The number or the channels of the publications.
+pub(super) const PUBLICATIONS: &str = "(publications)";
+/// One refused the event, or both did for different reasons.
+pub(super) const REJECTION: &str = "(rejection)";
+/// The message's `type`.
+pub(super) const TYPE: &str = "(type)";
+
+/// The most differences that one event is looked through for: what two revisions can make of
+/// it is bounded, but not small.
+const MAX_DIFFERENCES: usize = 256;
+
+/// One place where the two differ.
+#[derive(Debug, PartialEq)]
+pub(super) struct Difference {
+    pub(super) field: String,
+    pub(super) active: Seen,
+    pub(super) candidate: Seen,
+}
+
+/// What stands there.
+#[derive(Debug, PartialEq)]
+pub(super) enum Seen {
+    Nothing,
+    /// The host's own words, or what is public in any case.
+    Words(String),
+    /// Part of a message.
+    Value(Value),
+}
+
+/// All differences; none where clients would get the same. The order of publications on
+/// different channels is not one that clients could rely on.
+pub(super) fn between(
+    active: &Result<Outcome, Fault>,
+    candidate: &Result<Outcome, Fault>,
+) -> Vec<Difference> {
+    match (active, candidate) {
+        (Ok(Outcome::Published(old)), Ok(Outcome::Published(new))) => {
+            let mut found = Vec::new();
+            let (old, new) = (ByChannel::of(old), ByChannel::of(new));
+            if old.counts() != new.counts() {
+                found.push(Difference {
+                    field: PUBLICATIONS.into(),
+                    active: Seen::Words(old.words(&old)),
+                    candidate: Seen::Words(new.words(&old)),
+                });
+            }
+            for (channel, old) in &old.0 {
+                let new = new.0.get(channel).map_or(&[][..], Vec::as_slice);
+                for (old, new) in old.iter().zip(new) {
+                    frames(old, new, &mut found);
+                }
+            }
+            found
+        }
+        (Ok(Outcome::Rejected(old)), Ok(Outcome::Rejected(new))) if old == new => Vec::new(),
+        (Err(old), Err(new)) if old.kind == new.kind => Vec::new(),
+        (old, new) => {
+            let rejected = |one: &Result<Outcome, Fault>| matches!(one, Ok(Outcome::Rejected(_)));
+            let field = if rejected(old) || rejected(new) {
+                REJECTION
+            } else {
+                PUBLICATIONS
+            };
+            vec![Difference {
+                field: field.into(),
+                active: outcome(old),
+                candidate: outcome(new),
+            }]
+        }
+    }
+}
+
+fn outcome(result: &Result<Outcome, Fault>) -> Seen {
+    Seen::Words(match result {
+        Ok(Outcome::Rejected(reason)) => format!("refused as {reason}"),
+        Ok(Outcome::Published(all)) => publications(all.iter().flatten().count()),
+        Err(fault) => format!("failed: {}", fault.kind),
+    })
+}
+
+fn publications(count: usize) -> String {
+    format!("{count} publication{}", if count == 1 { "" } else { "s" })
+}
+
+/// What may leave, in order on each channel.
+struct ByChannel<'a>(BTreeMap<&'a str, Vec<&'a Frame>>);
+
+impl<'a> ByChannel<'a> {
+    fn of(all: &'a [Result<Admitted, Block>]) -> Self {
+        let mut channels: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for one in all.iter().flatten() {
+            let frames = channels.entry(one.channel.as_str()).or_default();
+            frames.push(&one.frame);
+        }
+        Self(channels)
+    }
+
+    fn counts(&self) -> Vec<(&str, usize)> {
+        let counts = self
+            .0
+            .iter()
+            .map(|(channel, frames)| (*channel, frames.len()));
+        counts.collect()
+    }
+
+    /// Their number and channels. A name that the active revision does not publish on is only
+    /// counted: it can hold values that nobody has agreed to make public.
+    fn words(&self, active: &Self) -> String {
+        let mut words = publications(self.0.values().map(Vec::len).sum());
+        let mut others = 0;
+        for (channel, frames) in &self.0 {
+            if active.0.contains_key(channel) {
+                words = format!("{words}, {} on {channel}", frames.len());
+            } else {
+                others += frames.len();
+            }
+        }
+        if others > 0 {
+            words = format!("{words}, {others} on other channels");
+        }
+        words
+    }
+}
+
+fn frames(old: &Frame, new: &Frame, found: &mut Vec<Difference>) {
+    if old.bytes() == new.bytes() {
+        return;
+    }
+    // The guard has written both, so they are JSON.
+    let parse = |frame: &Frame| serde_json::from_slice(frame.payload()).unwrap_or(Value::Null);
+    let (old, new) = (parse(old), parse(new));
+    let part = |message: &Value, name: &str| message.get(name).cloned();
+    values(TYPE, part(&old, "type"), part(&new, "type"), found);
+    values("", part(&old, "data"), part(&new, "data"), found);
+}
+
+fn values(at: &str, old: Option<Value>, new: Option<Value>, found: &mut Vec<Difference>) {
+    if found.len() >= MAX_DIFFERENCES || old == new {
+        return;
+    }
+    match (old, new) {
+        (Some(Value::Object(old)), Some(Value::Object(mut new))) => {
+            for (name, old) in old {
+                let new = new.shift_remove(&name);
+                values(&field(at, &name), Some(old), new, found);
+            }
+            for (name, new) in new {
+                values(&field(at, &name), None, Some(new), found);
+            }
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) => {
+            let at = format!("{at}[]");
+            let (mut old, mut new) = (old.into_iter(), new.into_iter());
+            loop {
+                match (old.next(), new.next()) {
+                    (None, None) => break,
+                    (old, new) => values(&at, old, new, found),
+                }
+            }
+        }
+        (old, new) => found.push(Difference {
+            field: at.into(),
+            active: old.map_or(Seen::Nothing, Seen::Value),
+            candidate: new.map_or(Seen::Nothing, Seen::Value),
+        }),
+    }
+}

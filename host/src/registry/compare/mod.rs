@@ -1,0 +1,102 @@
+//! Two revisions on the same events: what comes out differently, where, and at what cost.
+//!
+//! It is told what both made of an event and keeps counts, a few examples and times; running
+//! them is for a plan or a shadow. What nobody has agreed to publish yet is not shown, unless
+//! an operator asked for inputs too: an answer of the admin API is kept, copied and pasted.
+
+mod differences;
+mod fields;
+mod times;
+
+use std::time::Duration;
+
+use self::differences::between;
+use self::fields::Fields;
+use self::times::Recorder;
+use super::report::Comparison;
+use super::revision::Surface;
+use crate::event::Event;
+use crate::transform::{Fault, Outcome};
+
+/// What one revision made of an event.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub result: &'a Result<Outcome, Fault>,
+    /// How long the call took.
+    pub time: Duration,
+}
+
+/// A comparison that goes on. Its memory is bounded, however long it does.
+#[derive(Debug)]
+pub(super) struct Comparer {
+    counted: Comparison,
+    fields: Fields,
+    active: Recorder,
+    candidate: Recorder,
+}
+
+impl Comparer {
+    /// `active` decides which values are public already; `show_input` shows all others too,
+    /// and the events' payloads.
+    pub(super) fn new(active: &Surface, show_input: bool) -> Self {
+        Self {
+            counted: Comparison::default(),
+            fields: Fields::new(&active.data_schema, show_input),
+            active: Recorder::new(),
+            candidate: Recorder::new(),
+        }
+    }
+
+    /// Adds what both made of one event.
+    pub(super) fn note(&mut self, event: &Event, active: Said<'_>, candidate: Said<'_>) {
+        self.counted.events += 1;
+        self.active.record(active.time);
+        self.candidate.record(candidate.time);
+        let known = failures(active.result);
+        let new: Vec<_> = failures(candidate.result)
+            .into_iter()
+            .filter(|kind| !known.contains(kind))
+            .collect();
+        if !new.is_empty() {
+            self.counted.failed += 1;
+            for kind in new {
+                *self.counted.failures.entry(kind.to_owned()).or_default() += 1;
+            }
+            return;
+        }
+        let differences = between(active.result, candidate.result);
+        if differences.is_empty() {
+            self.counted.identical += 1;
+        } else {
+            self.counted.different += 1;
+            self.fields.add(event, &differences);
+        }
+    }
+
+    pub(super) fn report(&self) -> Comparison {
+        Comparison {
+            fields: self.fields.report(),
+            active: self.active.report(),
+            candidate: self.candidate.report(),
+            ..self.counted.clone()
+        }
+    }
+}
+
+/// The kinds of what went wrong, each once.
+fn failures(result: &Result<Outcome, Fault>) -> Vec<&'static str> {
+    let mut kinds = match result {
+        Err(fault) => vec![fault.kind.label()],
+        Ok(Outcome::Rejected(_)) => Vec::new(),
+        Ok(Outcome::Published(all)) => {
+            let blocks = all.iter().filter_map(|one| one.as_ref().err());
+            blocks.map(|block| block.label()).collect()
+        }
+    };
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+#[cfg(test)]
+mod tests;

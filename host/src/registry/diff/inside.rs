@@ -1,0 +1,149 @@
+//! Differences that no client sees: what a revision reads, imports, is configured with, may
+//! use and weighs. Notes, all of them.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::{Changes, Side, missing, schema, short};
+use crate::registry::report::Area;
+use crate::registry::revision::Revision;
+use crate::transform::limits::Limits;
+
+/// A new transform is held against one with the default limits and nothing else.
+pub(super) fn compare(from: Option<Side<'_>>, to: Side<'_>, found: &mut Changes) {
+    let (old, new) = (from.map(|from| from.revision), to.revision);
+    let patterns = old.map_or(&[][..], |old| &old.upstream_patterns);
+    listed(Area::Upstream, patterns, &new.upstream_patterns, found);
+    let imports = from.map_or(&[][..], |from| from.imports);
+    listed(Area::Import, imports, to.imports, found);
+    let nothing = Value::Object(Map::new());
+    let settings = old.map_or(&nothing, |old| &old.settings);
+    self::settings("", Some(settings), Some(&new.settings), found);
+    let default = Limits::default();
+    limits(old.map_or(&default, |old| &old.limits), &new.limits, found);
+    match old {
+        Some(old) => component(old, new, found),
+        None => {
+            let version = short(&new.version);
+            found.note(Area::Component, "version", version);
+            found.note(Area::Component, "size", kibibytes(new.size));
+        }
+    }
+}
+
+fn listed(area: Area, from: &[String], to: &[String], found: &mut Changes) {
+    for new in missing(to, from) {
+        found.note(area, new, "added");
+    }
+    for old in missing(from, to) {
+        found.note(area, old, "gone");
+    }
+}
+
+/// The values themselves are shown: they are the operator's own.
+fn settings(at: &str, from: Option<&Value>, to: Option<&Value>, found: &mut Changes) {
+    let text = |value: &Value| short(&value.to_string());
+    let what = match (from, to) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            let added = new.keys().filter(|name| !old.contains_key(*name));
+            for name in old.keys().chain(added) {
+                let path = schema::field(at, name);
+                settings(&path, old.get(name), new.get(name), found);
+            }
+            return;
+        }
+        (old, new) if old == new => return,
+        (Some(old), Some(new)) => format!("{}, was {}", text(new), text(old)),
+        (None, Some(new)) => format!("added: {}", text(new)),
+        (Some(old), None) => format!("gone, was {}", text(old)),
+        (None, None) => return,
+    };
+    let subject = if at.is_empty() { "(all)" } else { at };
+    found.note(Area::Settings, subject, what);
+}
+
+fn limits(from: &Limits, to: &Limits, found: &mut Changes) {
+    for ((name, old), (_, new)) in in_words(from).into_iter().zip(in_words(to)) {
+        if old != new {
+            found.note(Area::Limit, name, format!("{new}, was {old}"));
+        }
+    }
+}
+
+/// Each limit by its name in the settings' file, and as it is written there.
+fn in_words(limits: &Limits) -> [(&'static str, String); 13] {
+    // Taken apart, so that a limit that is added cannot be left out here.
+    let Limits {
+        deadline,
+        memory,
+        table_elements,
+        max_instances,
+        boundary,
+        max_publications,
+        max_output,
+        log_lines_per_second,
+        max_component_size,
+        max_calls,
+        put_out_after,
+        backoff,
+        max_backoff,
+    } = limits;
+    let time = |time: &Duration| humantime::format_duration(*time).to_string();
+    [
+        ("deadline", time(deadline)),
+        ("memory", bytes(*memory as u64)),
+        ("table-elements", table_elements.to_string()),
+        ("max-instances", max_instances.to_string()),
+        ("boundary", bytes(*boundary as u64)),
+        ("max-publications", max_publications.to_string()),
+        ("max-output", bytes(*max_output as u64)),
+        ("log-lines-per-second", log_lines_per_second.to_string()),
+        ("max-component-size", bytes(*max_component_size)),
+        ("max-calls", max_calls.to_string()),
+        ("put-out-after", put_out_after.to_string()),
+        ("backoff", time(backoff)),
+        ("max-backoff", time(max_backoff)),
+    ]
+}
+
+/// In the largest unit that loses nothing.
+fn bytes(size: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units
+        .into_iter()
+        .find(|(unit, _)| size > 0 && size.is_multiple_of(*unit))
+    {
+        Some((unit, name)) => format!("{}{name}", size / unit),
+        None => format!("{size}B"),
+    }
+}
+
+fn component(from: &Revision, to: &Revision, found: &mut Changes) {
+    let mut note = |subject: &str, changed: bool, words: &dyn Fn(&Revision) -> String| {
+        if changed {
+            let what = format!("{}, was {}", words(to), words(from));
+            found.note(Area::Component, subject, what);
+        }
+    };
+    note("version", from.version != to.version, &|one| {
+        short(&one.version)
+    });
+    note(
+        "summary",
+        from.surface.summary != to.surface.summary,
+        &|one| quoted(&one.surface.summary),
+    );
+    note("size", from.size != to.size, &|one| kibibytes(one.size));
+    note("bytes", from.component != to.component, &|one| {
+        one.component.chars().take(12).collect()
+    });
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", short(text))
+}
+
+fn kibibytes(size: u64) -> String {
+    format!("{:.1} KiB", size as f64 / 1024.0)
+}

@@ -1,0 +1,183 @@
+//! From bytes to a component that may run: compiled where nobody else is hurt, or found in
+//! the cache.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::store::Store;
+use crate::metrics::Metrics;
+use crate::transform::limits::Limits;
+use crate::transform::{
+    Compiled, Compiler, Component, Engine, Fingerprint, check_size, compile_here,
+};
+
+/// Whose bytes they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// They came with the binary, and are compiled in this process.
+    Ours,
+    /// Anybody's: compiled in a child, within limits.
+    None,
+}
+
+/// A component's machine code.
+#[derive(Debug)]
+pub(super) struct Code {
+    print: Fingerprint,
+    compiled: Compiled,
+    /// It was not in the cache.
+    fresh: bool,
+}
+
+/// A component that may run.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) component: Arc<Component>,
+    code: Arc<Code>,
+}
+
+/// What it takes to load components.
+#[derive(Debug, Clone)]
+pub(super) struct Loader {
+    pub(super) engine: Engine,
+    pub(super) compiler: Compiler,
+    /// Keeps compiled code, where there is a state folder.
+    pub(super) store: Option<Arc<Store>>,
+    pub(super) metrics: Metrics,
+}
+
+impl Loader {
+    /// Compiles where that is needed, and checks.
+    ///
+    /// # Errors
+    /// All that is wrong with the component, for its developer.
+    pub(super) async fn load(
+        &self,
+        bytes: &Arc<[u8]>,
+        trust: Trust,
+        settings: &Value,
+        limits: &Limits,
+    ) -> Result<Loaded, Vec<String>> {
+        let code = self.code(bytes, trust, limits.max_component_size).await?;
+        self.load_code(&code, settings, limits).await
+    }
+
+    /// The machine code of at most so many bytes, made now where it is not in the cache.
+    ///
+    /// # Errors
+    /// What is wrong with the component, for its developer.
+    pub(super) async fn code(
+        &self,
+        bytes: &Arc<[u8]>,
+        trust: Trust,
+        max_size: u64,
+    ) -> Result<Arc<Code>, Vec<String>> {
+        check_size(bytes.len() as u64, max_size)?;
+        let whole = bytes.clone();
+        let print = blocking(move || Fingerprint::of(&whole)).await;
+        let count = |outcome| {
+            let counted = self.metrics.compilations.with_label_values(&[outcome]);
+            counted.inc();
+        };
+        let (compiled, fresh) = match self.cached(&print).await {
+            Some(compiled) => {
+                count("cached");
+                (compiled, false)
+            }
+            None => {
+                let compiled = self.compile(bytes, trust, max_size).await;
+                count(if compiled.is_ok() {
+                    "compiled"
+                } else {
+                    "refused"
+                });
+                (compiled?, true)
+            }
+        };
+        Ok(Arc::new(Code {
+            print,
+            compiled,
+            fresh,
+        }))
+    }
+
+    /// Checks all that shows once it is compiled.
+    ///
+    /// # Errors
+    /// All that is wrong with the component, for its developer.
+    pub(super) async fn load_code(
+        &self,
+        code: &Arc<Code>,
+        settings: &Value,
+        limits: &Limits,
+    ) -> Result<Loaded, Vec<String>> {
+        check_size(code.print.size, limits.max_component_size)?;
+        let (engine, settings, limits) = (self.engine.clone(), settings.clone(), limits.clone());
+        let of = code.clone();
+        let load = move || Component::load(&engine, &of.compiled, &of.print, &settings, limits);
+        Ok(Loaded {
+            component: Arc::new(blocking(load).await?),
+            code: code.clone(),
+        })
+    }
+
+    /// Keeps the code of a component for the next start. Only for one that a revision names:
+    /// nobody would clear up after another.
+    pub(super) async fn keep(&self, loaded: Loaded) -> Arc<Component> {
+        let store = self.store.clone().filter(|_| loaded.code.fresh);
+        if let (Some(store), code) = (store, loaded.code) {
+            let keep = move || store.keep_compiled(&code.print.digest, code.compiled.as_bytes());
+            let kept = blocking(keep).await;
+            // Without it the next start takes longer, and that is all.
+            if let Err(error) = kept {
+                tracing::warn!(%error, "compiled code cannot be kept");
+            }
+        }
+        loaded.component
+    }
+
+    async fn cached(&self, print: &Fingerprint) -> Option<Compiled> {
+        let (store, digest) = (self.store.clone()?, print.digest.clone());
+        let code = blocking(move || store.compiled(&digest)).await;
+        code.map(Compiled::from_cache)
+    }
+
+    async fn compile(
+        &self,
+        bytes: &Arc<[u8]>,
+        trust: Trust,
+        max_size: u64,
+    ) -> Result<Compiled, Vec<String>> {
+        match trust {
+            Trust::Ours => {
+                let (engine, bytes) = (self.engine.clone(), bytes.clone());
+                let compiled = blocking(move || compile_here(&engine, &bytes)).await;
+                compiled.map_err(|error| vec![error.to_string()])
+            }
+            Trust::None => self.compiler.compile(bytes, max_size).await,
+        }
+    }
+}
+
+/// Reads one byte more than allowed at most: what is too big is refused without being read.
+pub(super) fn read_within(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Runs what blocks where no session waits for it.
+///
+/// # Panics
+/// If `work` does.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

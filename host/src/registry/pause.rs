@@ -1,0 +1,63 @@
+//! Pause and resume: a transform's events stop, and its clients are told.
+
+use std::sync::Arc;
+
+use super::report::TransformReport;
+use super::{Record, Refused, Registry, shown};
+
+impl Registry {
+    /// Stops a transform's events, or lets them through again. What waits is stopped too;
+    /// what is stopped is counted and does not come later.
+    ///
+    /// # Errors
+    /// There is no such transform, or it cannot be written down here or for the fleet.
+    pub async fn pause(
+        self: &Arc<Self>,
+        by: &str,
+        name: &str,
+        paused: bool,
+    ) -> Result<TransformReport, Refused> {
+        let outcome = async {
+            self.store()?;
+            let _changing = self.changing.lock().await;
+            match &self.fleet {
+                Some(fleet) => self.pause_fleet(fleet, by, name, paused).await?,
+                None => self.set_paused(name, paused).await?,
+            }
+            self.show(name)
+        };
+        let record = Record {
+            by,
+            action: if paused { "pause" } else { "resume" },
+            transform: Some(shown(name)),
+            revision: None,
+            plan: None,
+            detail: String::new(),
+        };
+        let outcome = outcome.await;
+        self.record(record, outcome).await
+    }
+
+    /// To be called with `changing` held.
+    pub(super) async fn set_paused(&self, name: &str, paused: bool) -> Result<(), Refused> {
+        let (mut active, family) = self.with_slot(name, |slot| {
+            let family = slot.component().descriptor.family.clone();
+            (slot.active.clone(), family)
+        })?;
+        active.paused = paused;
+        self.save(name, Some(active.clone())).await?;
+        // A client that was told `paused` gets nothing until it is told `live`.
+        if paused {
+            self.intake.pause(name, true).done().await;
+            self.hub.set_paused(&family, true);
+        } else {
+            self.hub.set_paused(&family, false);
+            self.intake.pause(name, false).done().await;
+        }
+        self.metrics.transform(name).paused.set(paused.into());
+        if let Some(slot) = self.slots.write().get_mut(name) {
+            slot.active = active;
+        }
+        Ok(())
+    }
+}

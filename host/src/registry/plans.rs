@@ -1,0 +1,248 @@
+//! What would change: made from what runs and a revision, and good for exactly that.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::diff::{self, Side};
+use super::fleet::Mark;
+use super::loader::{Trust, blocking};
+use super::report::{Comparison, Level, Plan};
+use super::trial::Trial;
+use super::{Consent, MAX_PLANS, Record, Refused, Registry, Revision, shown};
+use crate::event::Event;
+use crate::transform::{Component, RevisionId};
+
+/// How long the last events may be tried for a plan. An operator waits for it.
+const TRIAL_TIME: Duration = Duration::from_secs(2);
+
+/// Digits of a plan's id: enough not to be mistaken for another.
+const ID_DIGITS: usize = 12;
+
+/// The plans that can be applied, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Plans(VecDeque<Made>);
+
+/// A plan with what it takes to carry it out.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    pub(super) plan: Arc<Plan>,
+    pub(super) revision: Arc<Revision>,
+    pub(super) component: Arc<Component>,
+    /// What it was made for; see `Registry::basis`.
+    basis: String,
+    /// The fleet's order at that time.
+    pub(super) seen: Option<Mark>,
+}
+
+impl Plans {
+    fn keep(&mut self, made: Made) {
+        self.0.retain(|one| one.plan.id != made.plan.id);
+        self.0.push_back(made);
+        if self.0.len() > MAX_PLANS {
+            self.0.pop_front();
+        }
+    }
+
+    pub(super) fn find(&self, id: &str) -> Result<Made, Refused> {
+        let found = self.0.iter().find(|one| one.plan.id == id);
+        found.cloned().ok_or_else(|| Refused::NoSuchPlan(shown(id)))
+    }
+
+    /// The revisions that a plan could still make active.
+    pub(super) fn targets(&self) -> BTreeSet<RevisionId> {
+        self.0.iter().map(|one| one.plan.to.clone()).collect()
+    }
+}
+
+impl Made {
+    /// # Errors
+    /// The consent that is missing.
+    pub(super) fn covered_by(&self, consent: &Consent) -> Result<(), Refused> {
+        let breaking = self.plan.of_level(Level::Breaking);
+        if !breaking.is_empty() && !consent.allow_breaking {
+            return Err(Refused::NeedsAllowBreaking(breaking));
+        }
+        let wider = self.plan.of_level(Level::Wider);
+        if !wider.is_empty() && !consent.allow_wider {
+            return Err(Refused::NeedsAllowWider(wider));
+        }
+        Ok(())
+    }
+}
+
+impl Registry {
+    /// Works out what applying a revision would change.
+    ///
+    /// # Errors
+    /// It runs already, is not known, or would take what is another's.
+    pub async fn plan(&self, by: &str, revision: &str) -> Result<Arc<Plan>, Refused> {
+        let outcome = async {
+            let _planning = self.planning.lock().await;
+            self.make_plan(by, revision).await
+        };
+        let outcome = outcome.await;
+        let plan = outcome.as_ref().ok();
+        let record = Record {
+            by,
+            action: "plan",
+            transform: plan.map(|one| one.transform.clone()),
+            revision: plan.map(|one| one.to.clone()),
+            plan: plan.map(|one| one.id.clone()),
+            detail: plan.map_or_else(String::new, |one| {
+                let count = |level| one.of_level(level).len();
+                format!(
+                    "{} breaking, {} wider, {} other changes",
+                    count(Level::Breaking),
+                    count(Level::Wider),
+                    count(Level::Note)
+                )
+            }),
+        };
+        self.record(record, outcome).await
+    }
+
+    /// # Errors
+    /// There is no such plan any more.
+    pub fn find_plan(&self, id: &str) -> Result<Arc<Plan>, Refused> {
+        self.plans.lock().find(id).map(|made| made.plan)
+    }
+
+    async fn make_plan(&self, by: &str, revision: &str) -> Result<Arc<Plan>, Refused> {
+        self.store()?;
+        let revision = Arc::new(self.revision(revision)?.revision);
+        let name = &revision.transform;
+        let (basis, seen) = (self.basis(name), self.seen(name));
+        let active = self.with_slot(name, |slot| {
+            (slot.revision.clone(), slot.component().clone())
+        });
+        let active = active.ok();
+        if let Some((running, _)) = &active
+            && running.id == revision.id
+        {
+            return Err(Refused::AlreadyActive(revision.id.clone()));
+        }
+        let component = self.load_kept(&revision).await?;
+        let faults = self.conflicts(&component);
+        if !faults.is_empty() {
+            return Err(Refused::Check { faults });
+        }
+        let changes = diff::changes(
+            active.as_ref().map(|(revision, component)| Side {
+                revision,
+                imports: &component.imports,
+            }),
+            Side {
+                revision: &revision,
+                imports: &component.imports,
+            },
+        );
+        let recent = match &active {
+            Some((record, running)) => {
+                let trial = Trial::new(running, &record.surface, &component, false);
+                let events = self.intake.recent(name);
+                blocking(move || try_both(trial, &events)).await
+            }
+            None => None,
+        };
+        let plan = Arc::new(Plan {
+            id: id_of(&basis, &revision.id),
+            transform: name.clone(),
+            from: active.map(|(running, _)| running.id.clone()),
+            to: revision.id.clone(),
+            changes,
+            recent,
+            at: Timestamp::now(),
+            by: by.to_owned(),
+        });
+        self.plans.lock().keep(Made {
+            plan: plan.clone(),
+            revision,
+            component,
+            basis,
+            seen,
+        });
+        Ok(plan)
+    }
+
+    /// The component of a revision that is on disk.
+    pub(super) async fn load_kept(&self, revision: &Revision) -> Result<Arc<Component>, Refused> {
+        let (store, digest) = (self.store()?, revision.component.clone());
+        let bytes = blocking(move || store.component(&digest).map(Arc::from)).await;
+        let bytes = bytes.map_err(|error| Refused::State(error.into()))?;
+        let loaded = self
+            .loader
+            .load(&bytes, Trust::None, &revision.settings, &revision.limits);
+        match loaded.await {
+            Ok(loaded) => Ok(self.loader.keep(loaded).await),
+            Err(faults) => Err(Refused::Check { faults }),
+        }
+    }
+
+    /// Everything that a plan for this transform depends on, as a text that is another after
+    /// each change of it: what runs there, what the others claim, and what the fleet wants.
+    fn basis(&self, transform: &str) -> String {
+        let slots = self.slots.read();
+        let mut text = format!("{:?}\n", self.seen(transform));
+        for slot in slots.values() {
+            let descriptor = &slot.component().descriptor;
+            let own = descriptor.name == transform;
+            let (family, kind) = (&descriptor.family, &descriptor.message_type);
+            let runs = own.then_some((slot.active.revision.as_str(), slot.active.since));
+            text += &format!("{} {family} {kind} {runs:?}\n", descriptor.name);
+        }
+        text
+    }
+
+    /// What the fleet wants of a transform, as far as this host knows.
+    pub(super) fn seen(&self, transform: &str) -> Option<Mark> {
+        self.fleet.as_ref().and_then(|fleet| fleet.mark(transform))
+    }
+
+    /// # Errors
+    /// The plan was made for something else than what runs now.
+    pub(super) fn still_holds(&self, made: &Made) -> Result<(), Refused> {
+        if self.basis(&made.plan.transform) == made.basis {
+            return Ok(());
+        }
+        let fleet = self.fleet.as_ref();
+        if self.seen(&made.plan.transform) != made.seen
+            && let Some(told) = fleet.and_then(|fleet| fleet.told(&made.plan.transform))
+        {
+            return Err(Refused::StalePlan(told));
+        }
+        let now = self.with_slot(&made.plan.transform, |slot| {
+            format!(
+                "{} runs {} since {}, by {}",
+                slot.live.name(),
+                slot.active.revision,
+                slot.active.since,
+                slot.active.by
+            )
+        });
+        let other = |_| "another transform has changed meanwhile".to_owned();
+        Err(Refused::StalePlan(now.unwrap_or_else(other)))
+    }
+}
+
+fn id_of(basis: &str, to: &RevisionId) -> String {
+    let digest = Sha256::digest(format!("{basis}{}", to.as_str()));
+    let mut id = data_encoding::HEXLOWER.encode(&digest);
+    id.truncate(ID_DIGITS);
+    id
+}
+
+/// The newest first, as far as the time goes.
+fn try_both(mut trial: Trial, events: &[Arc<Event>]) -> Option<Comparison> {
+    let started = Instant::now();
+    for event in events.iter().rev() {
+        if started.elapsed() > TRIAL_TIME {
+            break;
+        }
+        trial.note(event);
+    }
+    (!events.is_empty()).then(|| trial.report())
+}

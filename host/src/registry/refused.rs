@@ -1,0 +1,110 @@
+//! Why something that an operator asked for was not done: a closed list, each with a stable
+//! code and words that say what to do next.
+
+use crate::transform::RevisionId;
+
+/// As much of a name that was asked for as an answer repeats: all of any that exists.
+pub(super) fn shown(asked: &str) -> String {
+    asked.chars().take(64).collect()
+}
+
+/// A refusal. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("there is no transform \"{0}\"; `tidegate transform list` shows those there are")]
+    NoSuchTransform(String),
+    #[error("there is no revision \"{0}\"; `tidegate transform show` lists those that are kept")]
+    NoSuchRevision(String),
+    #[error("\"{0}\" is the beginning of several revisions; give more digits")]
+    AmbiguousRevision(String),
+    #[error("there is no plan \"{0}\" (plans are kept until a restart, the newest {kept} of them); plan again", kept = super::MAX_PLANS)]
+    NoSuchPlan(String),
+    #[error("there is no shadow \"{0}\" any more; start it again")]
+    NoSuchShadow(String),
+    #[error("this host has no folder to keep revisions in; start it with --state-dir")]
+    NoStateDir,
+    #[error("the component was refused")]
+    Check { faults: Vec<String> },
+    #[error("the settings are not usable: {0}")]
+    Settings(String),
+    #[error("{0} is what runs already")]
+    AlreadyActive(RevisionId),
+    #[error("the plan was made for another state: {0}; plan again and look at what changes now")]
+    StalePlan(String),
+    #[error("clients would see more than now: {}; say --allow-wider if that is meant", .0.join("; "))]
+    NeedsAllowWider(Vec<String>),
+    #[error("clients would break: {}; say --allow-breaking if that is meant", .0.join("; "))]
+    NeedsAllowBreaking(Vec<String>),
+    #[error("{0} has no previous revision; pause it, or apply another")]
+    NoPrevious(String),
+    #[error("{revision} never was active for {transform} here; plan and apply it")]
+    NeverActive {
+        transform: String,
+        revision: RevisionId,
+    },
+    #[error("{0}; try again when it is done")]
+    Busy(String),
+    #[error("another operator was faster: {0}; look at it and plan again")]
+    Conflict(String),
+    #[error(
+        "the fleet's Redis cannot be asked now ({0}); nothing was changed, hosts keep what they have"
+    )]
+    FleetUnreachable(String),
+    #[error("this host is not part of a fleet; start it with --fleet redis")]
+    NoFleet,
+    #[error("the state folder failed: {0}; what ran runs on")]
+    State(#[source] std::io::Error),
+    #[error("it could not be made ready: {0}; what ran before runs on")]
+    NotReady(String),
+}
+
+impl Refused {
+    /// Part of the admin API's contract.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchTransform(_) => "no-such-transform",
+            Self::NoSuchRevision(_) => "no-such-revision",
+            Self::AmbiguousRevision(_) => "ambiguous-revision",
+            Self::NoSuchPlan(_) => "no-such-plan",
+            Self::NoSuchShadow(_) => "no-such-shadow",
+            Self::NoStateDir => "no-state-dir",
+            Self::Check { .. } => "check-failed",
+            Self::Settings(_) => "bad-settings",
+            Self::AlreadyActive(_) => "already-active",
+            Self::StalePlan(_) => "stale-plan",
+            Self::NeedsAllowWider(_) => "needs-allow-wider",
+            Self::NeedsAllowBreaking(_) => "needs-allow-breaking",
+            Self::NoPrevious(_) => "no-previous",
+            Self::NeverActive { .. } => "never-active",
+            Self::Busy(_) => "busy",
+            Self::Conflict(_) => "conflict",
+            Self::FleetUnreachable(_) => "fleet-unreachable",
+            Self::NoFleet => "no-fleet",
+            Self::State(_) => "state-unwritable",
+            Self::NotReady(_) => "not-ready",
+        }
+    }
+
+    /// Whether the same may be done a little later, with nothing changed by anybody.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Busy(_)
+                | Self::NotReady(_)
+                | Self::StalePlan(_)
+                | Self::Conflict(_)
+                | Self::FleetUnreachable(_)
+                | Self::State(_)
+        )
+    }
+
+    /// All that is wrong, where it is more than one thing.
+    pub fn faults(&self) -> &[String] {
+        match self {
+            Self::Check { faults }
+            | Self::NeedsAllowWider(faults)
+            | Self::NeedsAllowBreaking(faults) => faults,
+            _ => &[],
+        }
+    }
+}

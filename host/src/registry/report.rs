@@ -1,0 +1,267 @@
+//! What operators are shown: the shapes that the admin API answers with and the commands read.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::revision::Revision;
+use crate::transform::RevisionId;
+
+/// One transform of this host.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct TransformReport {
+    pub name: String,
+    pub state: TransformState,
+    /// What runs.
+    pub revision: Revision,
+    /// What ran before, ready to return.
+    pub previous: Option<RevisionId>,
+    pub lanes: usize,
+    /// When, and by whom, this revision was made active.
+    pub since: Timestamp,
+    pub by: String,
+    /// Since this revision became active in this process.
+    pub figures: Figures,
+    /// While it is on probation.
+    pub probation: Option<ProbationReport>,
+    /// The last time that Tidegate returned to an earlier revision by itself.
+    pub returned: Option<Returned>,
+    /// The shadow that runs beside it now.
+    pub shadow: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TransformState {
+    Live,
+    Paused,
+    /// Put out for a while after faults in a row.
+    Out,
+}
+
+/// What became of a revision's events.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Figures {
+    pub events: u64,
+    /// Refused by the component itself.
+    pub rejected: u64,
+    pub faults: u64,
+    /// Events of which the guard stopped something.
+    pub guard_blocks: u64,
+    /// Mean time of a call, in microseconds.
+    pub mean_micros: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbationReport {
+    pub ends_in_seconds: f64,
+    /// Events that failed so far; they went out through the previous revision.
+    pub failures: u64,
+}
+
+/// The evidence of an automatic return.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Returned {
+    pub from: RevisionId,
+    /// None where there was nothing to return to, and the transform was paused.
+    pub to: Option<RevisionId>,
+    pub at: Timestamp,
+    pub reason: String,
+    pub figures: Figures,
+    /// The first faults and blocks, in words; nothing of any event.
+    pub examples: Vec<String>,
+}
+
+/// A revision and its part.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RevisionReport {
+    pub role: Role,
+    pub revision: Revision,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Active,
+    Previous,
+    /// On disk, and neither of the two.
+    Kept,
+}
+
+/// The answer to a component that was sent.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Pushed {
+    pub revision: Revision,
+    /// False where it was here already.
+    pub new: bool,
+}
+
+/// What would change if a revision were applied.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    pub id: String,
+    pub transform: String,
+    /// What runs now; none for a new transform.
+    pub from: Option<RevisionId>,
+    pub to: RevisionId,
+    pub changes: Vec<Change>,
+    /// Both on the last events, where there were any.
+    pub recent: Option<Comparison>,
+    pub at: Timestamp,
+    pub by: String,
+}
+
+impl Plan {
+    /// The changes of one level, in words.
+    pub fn of_level(&self, level: Level) -> Vec<String> {
+        let of_level = self.changes.iter().filter(|change| change.level == level);
+        of_level.map(ToString::to_string).collect()
+    }
+}
+
+/// One difference between two revisions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    pub area: Area,
+    /// What it concerns: a field as `open` or `legs[].price`, a parameter, a limit.
+    pub subject: String,
+    /// What happened to it, such as `added (string)`.
+    pub what: String,
+    pub level: Level,
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}: {}", self.area.word(), self.subject, self.what)
+    }
+}
+
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Area {
+    /// Family, message type.
+    Channel,
+    Parameter,
+    Field,
+    Upstream,
+    Import,
+    Settings,
+    Limit,
+    /// Version, summary, size.
+    Component,
+}
+
+impl Area {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Parameter => "parameter",
+            Self::Field => "field",
+            Self::Upstream => "upstream",
+            Self::Import => "import",
+            Self::Settings => "settings",
+            Self::Limit => "limit",
+            Self::Component => "component",
+        }
+    }
+}
+
+/// What a change asks of the operator.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing: clients see no more than before, and nothing that they rely on is gone.
+    Note,
+    /// Clients could see something that they could not see before.
+    Wider,
+    /// Something that clients rely on is gone or has another form.
+    Breaking,
+}
+
+/// Two revisions on the same events.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Comparison {
+    pub events: u64,
+    /// Events of which both made the same.
+    pub identical: u64,
+    pub different: u64,
+    /// Events on which the candidate faulted or was stopped by the guard.
+    pub failed: u64,
+    /// Events that came too fast to be compared.
+    pub missed: u64,
+    pub fields: Vec<FieldDifference>,
+    /// Why the candidate failed: the kind of fault or block, and how often.
+    pub failures: BTreeMap<String, u64>,
+    pub active: Times,
+    pub candidate: Times,
+}
+
+/// One field that came out differently.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FieldDifference {
+    /// As `open` or `legs[].price`; `(publications)` where their number or channels differ,
+    /// `(rejection)` where one refused the event.
+    pub field: String,
+    pub events: u64,
+    pub examples: Vec<Example>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Example {
+    /// The value as JSON; none where the field is absent. A value that the active revision
+    /// does not publish is shown by its form only, unless inputs are shown too.
+    pub active: Option<String>,
+    pub candidate: Option<String>,
+    /// The event's payload, only where that was asked for.
+    pub input: Option<String>,
+}
+
+/// Time of one call, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Times {
+    pub p50: f64,
+    pub p99: f64,
+    pub mean: f64,
+}
+
+/// A candidate beside the active revision, on live events.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ShadowReport {
+    pub id: String,
+    pub transform: String,
+    pub active: RevisionId,
+    pub candidate: RevisionId,
+    pub state: ShadowState,
+    /// How far it is, from 0 to 1: by events or by time, whichever is further.
+    pub progress: f64,
+    pub comparison: Comparison,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ShadowState {
+    Running,
+    Done,
+    /// Ended before its time, because it was asked to or because another revision was applied.
+    Stopped,
+}
+
+/// What an apply or a rollback did.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Applied {
+    pub transform: String,
+    pub from: Option<RevisionId>,
+    pub to: RevisionId,
+    /// How long it is watched; none without probation.
+    pub probation_seconds: Option<f64>,
+    /// From the order to the last lane's switch, in microseconds; none where a fleet does it.
+    pub switch_micros: Option<u64>,
+    /// Whether the transform is paused: then no event goes through it until it is resumed.
+    pub paused: bool,
+}

@@ -1,0 +1,64 @@
+//! What is known of a revision: the record that is kept on disk and shown to operators.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::transform::RevisionId;
+use crate::transform::limits::Limits;
+
+/// One exact component with its settings and limits, and how it came here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revision {
+    pub id: RevisionId,
+    /// The name in its descriptor: the transform that it can become.
+    pub transform: String,
+    pub version: String,
+    /// SHA-256 of the component's bytes, in hex.
+    pub component: String,
+    /// Bytes of the component.
+    pub size: u64,
+    /// For the component's `configure`. Always an object.
+    #[schemars(with = "serde_json::Map<String, Value>")]
+    pub settings: Value,
+    pub limits: Limits,
+    pub surface: Surface,
+    pub upstream_patterns: Vec<String>,
+    /// Where it came from: `upload`, `watch: ticks.wasm`, `builtin:…`, a path of the settings.
+    pub origin: String,
+    /// Who sent it: the name of a token, `configuration` or `watch`.
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// All that clients can see of a transform: its channels and its messages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Surface {
+    pub summary: String,
+    pub family: String,
+    pub parameters: Vec<Parameter>,
+    pub message_type: String,
+    /// The closed JSON Schema of `data`.
+    #[schemars(with = "serde_json::Map<String, Value>")]
+    pub data_schema: Value,
+}
+
+/// One variable part of a channel's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Parameter {
+    pub name: String,
+    #[serde(flatten)]
+    pub allowed: Allowed,
+}
+
+/// What a channel may have in the place of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Allowed {
+    OneOf(Vec<String>),
+    /// A regular expression that holds from start to end.
+    Pattern(String),
+}

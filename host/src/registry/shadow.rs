@@ -1,0 +1,243 @@
+//! A candidate beside the active revision on live events. Nothing that it says is published.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::report::{Comparison, ShadowReport, ShadowState};
+use super::trial::Trial;
+use super::{Record, Refused, Registry, ShadowAsk, shown};
+use crate::pipeline::Tap;
+use crate::transform::RevisionId;
+
+/// How many shadows are remembered; the oldest goes first.
+const MAX_SHADOWS: usize = 16;
+
+const DEFAULT_EVENTS: u64 = 1_000;
+const DEFAULT_SECONDS: u64 = 60;
+const MAX_EVENTS: u64 = 10_000_000;
+const MAX_SECONDS: u64 = 24 * 60 * 60;
+
+/// How often a shadow looks up from waiting for events.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// The last shadows, oldest first. At most one runs: each takes a core for itself.
+#[derive(Debug, Default)]
+pub(super) struct Shadows(VecDeque<Arc<Shadow>>);
+
+/// One shadow, shared with its thread.
+#[derive(Debug)]
+struct Shadow {
+    id: String,
+    transform: String,
+    active: RevisionId,
+    candidate: RevisionId,
+    events: u64,
+    time: Duration,
+    started: Instant,
+    stop: AtomicBool,
+    ended: CancellationToken,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    state: ShadowState,
+    progress: f64,
+    comparison: Comparison,
+}
+
+impl Shadows {
+    pub(super) fn running_for(&self, transform: &str) -> Option<String> {
+        let running = self.0.iter().find(|one| one.is_running())?;
+        (running.transform == transform).then(|| running.id.clone())
+    }
+
+    fn find(&self, id: &str) -> Result<Arc<Shadow>, Refused> {
+        let found = self.0.iter().find(|one| one.id == id);
+        found
+            .cloned()
+            .ok_or_else(|| Refused::NoSuchShadow(shown(id)))
+    }
+}
+
+impl Registry {
+    /// Starts a shadow and returns at once.
+    ///
+    /// # Errors
+    /// Another one runs, the revision runs already, or there is nothing to run it beside.
+    pub async fn shadow(
+        &self,
+        by: &str,
+        revision: &str,
+        ask: ShadowAsk,
+    ) -> Result<ShadowReport, Refused> {
+        let show_input = ask.show_input;
+        let outcome = self.start_shadow(revision, ask).await;
+        let report = outcome.as_ref().ok();
+        let record = Record {
+            by,
+            action: "shadow",
+            transform: report.map(|one| one.transform.clone()),
+            revision: report.map(|one| one.candidate.clone()),
+            plan: None,
+            detail: if show_input {
+                "with inputs shown".into()
+            } else {
+                String::new()
+            },
+        };
+        self.record(record, outcome).await
+    }
+
+    /// # Errors
+    /// There is no such shadow any more.
+    pub fn find_shadow(&self, id: &str) -> Result<ShadowReport, Refused> {
+        Ok(self.shadows.lock().find(id)?.report())
+    }
+
+    /// Ends a shadow before its time; what it found stays.
+    ///
+    /// # Errors
+    /// There is no such shadow any more.
+    pub async fn stop_shadow(&self, by: &str, id: &str) -> Result<ShadowReport, Refused> {
+        let shadow = self.shadows.lock().find(id)?;
+        shadow.stop.store(true, Ordering::Relaxed);
+        shadow.ended.cancelled().await;
+        tracing::info!(by, transform = shadow.transform, "shadow is stopped");
+        Ok(shadow.report())
+    }
+
+    async fn start_shadow(&self, revision: &str, ask: ShadowAsk) -> Result<ShadowReport, Refused> {
+        self.store()?;
+        let revision = self.revision(revision)?.revision;
+        let (running, active) = self.with_slot(&revision.transform, |slot| {
+            (slot.revision.clone(), slot.component().clone())
+        })?;
+        if active.revision == revision.id {
+            return Err(Refused::AlreadyActive(revision.id));
+        }
+        let candidate = self.load_kept(&revision).await?;
+        let mut patterns = active.descriptor.upstream_patterns.clone();
+        patterns.extend(candidate.descriptor.upstream_patterns.iter().cloned());
+        let seconds = ask.seconds.unwrap_or(DEFAULT_SECONDS).clamp(1, MAX_SECONDS);
+        let shadow = {
+            let mut shadows = self.shadows.lock();
+            if let Some(other) = shadows.0.iter().find(|one| one.is_running()) {
+                let who = format!("a shadow of {} runs ({})", other.transform, other.id);
+                return Err(Refused::Busy(who));
+            }
+            let id = crate::credentials::random_base32(5)
+                .map_err(|error| Refused::NotReady(error.to_string()))?;
+            let shadow = Arc::new(Shadow {
+                id,
+                transform: revision.transform.clone(),
+                active: active.revision.clone(),
+                candidate: revision.id.clone(),
+                events: ask.events.unwrap_or(DEFAULT_EVENTS).clamp(1, MAX_EVENTS),
+                time: Duration::from_secs(seconds),
+                started: Instant::now(),
+                stop: AtomicBool::new(false),
+                ended: CancellationToken::new(),
+                seen: Mutex::new(Seen {
+                    state: ShadowState::Running,
+                    progress: 0.0,
+                    comparison: Comparison::default(),
+                }),
+            });
+            shadows.0.push_back(shadow.clone());
+            if shadows.0.len() > MAX_SHADOWS {
+                shadows.0.pop_front();
+            }
+            shadow
+        };
+        let tap = self.intake.tap(patterns);
+        let mut trial = Trial::new(&active, &running.surface, &candidate, ask.show_input);
+        let at_work = shadow.clone();
+        let started = std::thread::Builder::new()
+            .name("shadow".into())
+            .spawn(move || at_work.run(&tap, &mut trial));
+        if let Err(error) = started {
+            drop(Ended(&shadow));
+            return Err(Refused::NotReady(error.to_string()));
+        }
+        Ok(shadow.report())
+    }
+
+    /// Ends the shadow of a transform whose active revision is another now.
+    pub(super) fn end_shadow_of(&self, transform: &str) {
+        for shadow in &self.shadows.lock().0 {
+            if shadow.transform == transform {
+                shadow.stop.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Shadow {
+    fn is_running(&self) -> bool {
+        self.seen.lock().state == ShadowState::Running
+    }
+
+    fn report(&self) -> ShadowReport {
+        let seen = self.seen.lock();
+        ShadowReport {
+            id: self.id.clone(),
+            transform: self.transform.clone(),
+            active: self.active.clone(),
+            candidate: self.candidate.clone(),
+            state: seen.state,
+            progress: seen.progress,
+            comparison: seen.comparison.clone(),
+        }
+    }
+
+    fn run(&self, tap: &Tap, trial: &mut Trial) {
+        let _ended = Ended(self);
+        let (end, mut compared) = (self.started + self.time, 0_u64);
+        let mut told = Instant::now();
+        loop {
+            let now = Instant::now();
+            let stopped = self.stop.load(Ordering::Relaxed);
+            let over = stopped || now >= end || compared >= self.events;
+            if over || now >= told + LOOK_UP {
+                told = now;
+                let mut comparison = trial.report();
+                comparison.missed = tap.missed();
+                let by_time =
+                    now.duration_since(self.started).as_secs_f64() / self.time.as_secs_f64();
+                let by_events = compared as f64 / self.events as f64;
+                let mut seen = self.seen.lock();
+                seen.comparison = comparison;
+                seen.progress = by_time.max(by_events).min(1.0);
+                if over && !stopped {
+                    seen.state = ShadowState::Done;
+                }
+            }
+            if over {
+                return;
+            }
+            if let Some(event) = tap.next(end.min(now + LOOK_UP)) {
+                trial.note(&event);
+                compared += 1;
+            }
+        }
+    }
+}
+
+/// However the thread ends, the shadow does not run any more.
+struct Ended<'a>(&'a Shadow);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let mut seen = self.0.seen.lock();
+        if seen.state == ShadowState::Running {
+            seen.state = ShadowState::Stopped;
+        }
+        self.0.ended.cancel();
+    }
+}

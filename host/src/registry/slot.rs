@@ -1,0 +1,164 @@
+//! A transform's place on this host: what runs there, what ran before, and how it is doing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::Revision;
+use super::report::{
+    Figures, ProbationReport, Returned, RevisionReport, Role, TransformReport, TransformState,
+};
+use super::store::Active;
+use crate::pipeline::{Counts, Live, Probation};
+use crate::transform::{Component, RevisionId};
+
+/// A revision that can take over at once.
+#[derive(Debug, Clone)]
+pub(super) struct Ready {
+    pub(super) revision: Arc<Revision>,
+    pub(super) component: Arc<Component>,
+}
+
+impl Ready {
+    pub(super) fn id(&self) -> &RevisionId {
+        &self.revision.id
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) live: Arc<Live>,
+    pub(super) revision: Arc<Revision>,
+    /// Loaded, so that a return takes no longer than a switch.
+    pub(super) previous: Option<Ready>,
+    /// As it stands on disk.
+    pub(super) active: Active,
+    pub(super) watched: Option<Watched>,
+    pub(super) returned: Option<Returned>,
+}
+
+/// A probation that is not over.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) probation: Arc<Probation>,
+    pub(super) left: Left,
+    /// Ends the task that watches, when somebody else has decided.
+    _task: DropGuard,
+}
+
+impl Watched {
+    pub(super) fn new(probation: Arc<Probation>, time: Duration) -> (Self, CancellationToken) {
+        let token = CancellationToken::new();
+        let watched = Self {
+            probation,
+            left: Left::new(time),
+            _task: token.clone().drop_guard(),
+        };
+        (watched, token)
+    }
+}
+
+/// How much longer a probation lasts; clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Left(Arc<Mutex<Duration>>);
+
+impl Left {
+    fn new(time: Duration) -> Self {
+        Self(Arc::new(Mutex::new(time)))
+    }
+
+    /// Some time has passed; true if none is left.
+    pub(super) fn pass(&self, time: Duration) -> bool {
+        let mut left = self.0.lock();
+        *left = left.saturating_sub(time);
+        left.is_zero()
+    }
+
+    fn get(&self) -> Duration {
+        *self.0.lock()
+    }
+}
+
+impl Slot {
+    pub(super) fn component(&self) -> &Arc<Component> {
+        &self.live.component
+    }
+
+    pub(super) fn running(&self) -> Ready {
+        Ready {
+            revision: self.revision.clone(),
+            component: self.component().clone(),
+        }
+    }
+
+    /// What runs and what stands ready.
+    pub(super) fn in_use(&self) -> impl Iterator<Item = &RevisionId> + Clone {
+        let ready = self.previous.as_ref().map(Ready::id);
+        [Some(&self.revision.id), ready].into_iter().flatten()
+    }
+
+    /// For how much longer the transform is put out after faults.
+    pub(super) fn out_for(&self) -> Option<Duration> {
+        self.live.health.out_for(Instant::now())
+    }
+
+    pub(super) fn state(&self) -> TransformState {
+        if self.active.paused {
+            TransformState::Paused
+        } else if self.out_for().is_some() {
+            TransformState::Out
+        } else {
+            TransformState::Live
+        }
+    }
+
+    pub(super) fn role(&self, id: &RevisionId) -> Role {
+        match &self.previous {
+            _ if self.active.revision == *id => Role::Active,
+            Some(previous) if previous.id() == id => Role::Previous,
+            _ => Role::Kept,
+        }
+    }
+
+    pub(super) fn report(&self, shadow: Option<String>) -> TransformReport {
+        let probation = self.watched.as_ref().map(|watched| ProbationReport {
+            ends_in_seconds: watched.left.get().as_secs_f64(),
+            failures: self.live.tally.counts().failures(),
+        });
+        TransformReport {
+            name: self.live.name().to_owned(),
+            state: self.state(),
+            revision: Revision::clone(&self.revision),
+            previous: self.previous.as_ref().map(|one| one.id().clone()),
+            lanes: self.active.lanes,
+            since: self.active.since,
+            by: self.active.by.clone(),
+            figures: figures(&self.live.tally.counts()),
+            probation,
+            returned: self.returned.clone(),
+            shadow,
+        }
+    }
+
+    /// The running and the previous revision: also where there is no folder to keep them in.
+    pub(super) fn revisions(&self) -> impl Iterator<Item = RevisionReport> {
+        let running = [&self.revision].into_iter();
+        let all = running.chain(self.previous.as_ref().map(|one| &one.revision));
+        all.map(|one| RevisionReport {
+            role: self.role(&one.id),
+            revision: Revision::clone(one),
+        })
+    }
+}
+
+pub(super) fn figures(counts: &Counts) -> Figures {
+    Figures {
+        events: counts.events,
+        rejected: counts.rejected,
+        faults: counts.faults,
+        guard_blocks: counts.blocked,
+        mean_micros: counts.mean.as_secs_f64() * 1e6,
+    }
+}

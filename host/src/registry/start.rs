@@ -1,0 +1,348 @@
+//! What runs when the host starts: what the settings name, and what operators applied since.
+//!
+//! What an operator applied stays until an operator applies something else; all else follows
+//! the settings. Whatever of the state folder cannot be used is said and worked around.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::loader::{Loader, Trust, blocking, read_within};
+use super::push::record_of;
+use super::slot::Ready;
+use super::store::{Active, ActiveSet, Store, StoreError};
+use super::{Revision, builtin};
+use crate::metrics::Metrics;
+use crate::settings::{ComponentSource, Settings, TransformSettings};
+use crate::transform::{Compiler, Component, Engine, RevisionId};
+
+/// Who sent what the settings name.
+const CONFIGURATION: &str = "configuration";
+
+/// A transform that the settings name, loaded.
+#[derive(Debug)]
+pub struct Configured {
+    pub component: Arc<Component>,
+    /// Where it came from, for operators.
+    pub origin: String,
+    pub lanes: usize,
+}
+
+/// What takes a transform's place at the start.
+#[derive(Debug)]
+pub(super) struct Starting {
+    pub(super) revision: Arc<Revision>,
+    pub(super) component: Arc<Component>,
+    pub(super) previous: Option<Ready>,
+    pub(super) active: Active,
+}
+
+/// Why the transforms cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("transform {origin}: there is no built-in component of that name; there are {known}")]
+    NoSuchBuiltin { origin: String, known: String },
+    #[error("transform {origin}: cannot read it")]
+    Read {
+        origin: String,
+        source: std::io::Error,
+    },
+    #[error("transform {origin}: {}", listed(.faults))]
+    Load { origin: String, faults: Vec<String> },
+    #[error(
+        "transforms {first} and {second} both have the {what} \"{value}\"; it can belong to one only"
+    )]
+    Conflict {
+        first: String,
+        second: String,
+        what: &'static str,
+        value: String,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the fleet: {0:#}")]
+    Fleet(anyhow::Error),
+    #[error("no thread for a lane")]
+    Thread(#[source] std::io::Error),
+}
+
+fn listed(faults: &[String]) -> String {
+    match faults {
+        [only] => only.clone(),
+        several => format!("\n  - {}", several.join("\n  - ")),
+    }
+}
+
+/// Loads what the settings name, or all built-in components where they name nothing, and
+/// holds them against each other.
+///
+/// # Errors
+/// What keeps one of them from running.
+pub async fn configured(
+    settings: &Settings,
+    engine: &Engine,
+) -> Result<Vec<Configured>, StartError> {
+    let loader = loader(settings, engine, None, &Metrics::new());
+    let all = load_configured(&loader, &settings.transforms).await?;
+    refuse_conflicts(all.iter().map(|one| (&*one.component, &*one.origin)))?;
+    Ok(all)
+}
+
+pub(super) fn loader(
+    settings: &Settings,
+    engine: &Engine,
+    store: Option<Arc<Store>>,
+    metrics: &Metrics,
+) -> Loader {
+    for outcome in ["compiled", "cached", "refused"] {
+        metrics.compilations.with_label_values(&[outcome]);
+    }
+    Loader {
+        engine: engine.clone(),
+        compiler: Compiler::new(engine, settings.compile_memory, settings.compile_time),
+        store,
+        metrics: metrics.clone(),
+    }
+}
+
+async fn load_configured(
+    loader: &Loader,
+    settings: &[TransformSettings],
+) -> Result<Vec<Configured>, StartError> {
+    let builtin = builtin::all_by_default();
+    let settings = if settings.is_empty() {
+        &builtin
+    } else {
+        settings
+    };
+    let mut all = Vec::new();
+    for one in settings {
+        let (origin, bytes, trust) = read(one)?;
+        let loaded = loader.load(&bytes, trust, &one.settings, &one.limits).await;
+        let loaded = loaded.map_err(|faults| StartError::Load {
+            origin: origin.clone(),
+            faults,
+        })?;
+        if let Some(store) = loader.store.clone() {
+            let (kept, bytes) = (record_of(&loaded.component, &origin, CONFIGURATION), bytes);
+            blocking(move || store.add(&kept, &bytes)).await?;
+        }
+        all.push(Configured {
+            component: loader.keep(loaded).await,
+            origin,
+            lanes: one.lanes,
+        });
+    }
+    Ok(all)
+}
+
+fn read(settings: &TransformSettings) -> Result<(String, Arc<[u8]>, Trust), StartError> {
+    match &settings.component {
+        ComponentSource::Builtin(name) => {
+            let origin = format!("builtin:{name}");
+            match builtin::find(name) {
+                Some(bytes) => Ok((origin, bytes.into(), Trust::Ours)),
+                None => Err(StartError::NoSuchBuiltin {
+                    origin,
+                    known: builtin::names().join(", "),
+                }),
+            }
+        }
+        ComponentSource::File(path) => {
+            let origin = path.display().to_string();
+            match read_within(path, settings.limits.max_component_size) {
+                Ok(bytes) => Ok((origin, bytes.into(), Trust::None)),
+                Err(source) => Err(StartError::Read { origin, source }),
+            }
+        }
+    }
+}
+
+/// Opens the state folder, and works out what is to run.
+pub(super) async fn resolve(
+    settings: &Settings,
+    engine: &Engine,
+    metrics: &Metrics,
+) -> Result<(Loader, Vec<Starting>), StartError> {
+    let (store, kept) = match settings.state_dir.clone() {
+        Some(folder) => {
+            let key = engine.key();
+            let opened = blocking(move || Store::open(&folder, &key)).await?;
+            for damage in opened.damage {
+                tracing::error!(damage, "the state folder is not as it was left");
+            }
+            (Some(Arc::new(opened.store)), opened.active)
+        }
+        None => (None, ActiveSet::default()),
+    };
+    let loader = loader(settings, engine, store, metrics);
+    let mut starting = Vec::new();
+    for one in load_configured(&loader, &settings.transforms).await? {
+        let revision = record_of(&one.component, &one.origin, CONFIGURATION);
+        let kept = kept.transforms.get(&revision.transform);
+        starting.push(from_settings(&loader, one, revision, kept).await);
+    }
+    for (name, active) in &kept.transforms {
+        let named = starting.iter().any(|one| one.revision.transform == *name);
+        if active.applied && !named {
+            match from_state(&loader, name, active).await {
+                Some(one) => starting.push(one),
+                None => tracing::error!(
+                    transform = name,
+                    "none of its revisions can be used; push one again"
+                ),
+            }
+        }
+    }
+    refuse_conflicts(
+        starting
+            .iter()
+            .map(|one| (&*one.component, &*one.revision.origin)),
+    )?;
+    Ok((loader, starting))
+}
+
+/// A transform that the settings name, which may have been changed by an operator since.
+async fn from_settings(
+    loader: &Loader,
+    named: Configured,
+    revision: Revision,
+    kept: Option<&Active>,
+) -> Starting {
+    let fresh = |revision: &RevisionId| Active {
+        revision: revision.clone(),
+        previous: None,
+        past: Vec::new(),
+        failed: Vec::new(),
+        paused: false,
+        applied: false,
+        probation: false,
+        since: Timestamp::now(),
+        by: CONFIGURATION.to_owned(),
+        lanes: named.lanes,
+    };
+    if let Some(kept) = kept.filter(|kept| kept.applied)
+        && let Some(mut applied) = from_state(loader, &revision.transform, kept).await
+    {
+        if applied.revision.id != revision.id {
+            tracing::info!(
+                transform = revision.transform,
+                runs = %applied.revision.id,
+                configured = %revision.id,
+                "an operator's revision stays in place of the configured one"
+            );
+        }
+        applied.active.lanes = named.lanes;
+        return applied;
+    }
+    let mut active = kept.cloned().unwrap_or_else(|| fresh(&revision.id));
+    active.lanes = named.lanes;
+    active.applied = false;
+    active.probation = false;
+    active.turn_to(revision.id.clone(), CONFIGURATION, Timestamp::now());
+    let previous = match active.previous.clone() {
+        Some(id) => load(loader, &id).await,
+        None => None,
+    };
+    active.previous = previous.as_ref().map(|one| one.id().clone());
+    Starting {
+        revision: Arc::new(revision),
+        component: named.component,
+        previous,
+        active,
+    }
+}
+
+/// What an operator applied, or else what ran before it.
+async fn from_state(loader: &Loader, name: &str, kept: &Active) -> Option<Starting> {
+    let mut active = kept.clone();
+    let previous = match &active.previous {
+        Some(id) => load(loader, id).await,
+        None => None,
+    };
+    if let Some(Ready {
+        revision,
+        component,
+    }) = load(loader, &active.revision).await
+    {
+        active.previous = previous.as_ref().map(|one| one.id().clone());
+        return Some(Starting {
+            revision,
+            component,
+            previous,
+            active,
+        });
+    }
+    let Ready {
+        revision,
+        component,
+    } = previous?;
+    tracing::error!(
+        transform = name,
+        runs = %revision.id,
+        "the active revision cannot be used; the one before it is"
+    );
+    active.turn_to(revision.id.clone(), "tidegate", Timestamp::now());
+    active.previous = None;
+    active.probation = false;
+    Some(Starting {
+        revision,
+        component,
+        previous: None,
+        active,
+    })
+}
+
+/// A revision of the state folder, if it can still be used.
+async fn load(loader: &Loader, id: &RevisionId) -> Option<Ready> {
+    let store = loader.store.clone()?;
+    let Some(revision) = store.revision(id) else {
+        tracing::error!(revision = %id, "this revision is not in the state folder any more");
+        return None;
+    };
+    let digest = revision.component.clone();
+    let faults = match blocking(move || store.component(&digest)).await {
+        Ok(bytes) => {
+            let (bytes, settings, limits) = (bytes.into(), &revision.settings, &revision.limits);
+            match loader.load(&bytes, Trust::None, settings, limits).await {
+                Ok(loaded) => {
+                    let component = loader.keep(loaded).await;
+                    return Some(Ready {
+                        revision,
+                        component,
+                    });
+                }
+                Err(faults) => faults.join("; "),
+            }
+        }
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(revision = %id, faults, "this revision cannot be used");
+    None
+}
+
+fn refuse_conflicts<'a>(
+    all: impl Iterator<Item = (&'a Component, &'a str)>,
+) -> Result<(), StartError> {
+    let mut seen: Vec<(&Component, &str)> = Vec::new();
+    for (component, origin) in all {
+        for (earlier, first) in &seen {
+            let (one, other) = (&earlier.descriptor, &component.descriptor);
+            let same = [
+                ("family", &one.family, &other.family),
+                ("name", &one.name, &other.name),
+                ("message-type", &one.message_type, &other.message_type),
+            ];
+            if let Some((what, value, _)) = same.into_iter().find(|(_, a, b)| a == b) {
+                return Err(StartError::Conflict {
+                    first: (*first).to_owned(),
+                    second: origin.to_owned(),
+                    what,
+                    value: value.clone(),
+                });
+            }
+        }
+        seen.push((component, origin));
+    }
+    Ok(())
+}

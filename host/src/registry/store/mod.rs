@@ -1,0 +1,239 @@
+//! The state folder: revisions with their components, the active set, compiled code and the
+//! audit log, so that they survive a restart, and a crash at any moment.
+//!
+//! Everything here waits for the disk: call it where blocking is allowed. What a revision
+//! means, which of them runs, and when to prune is the registry's business.
+
+mod active;
+pub mod audit;
+mod compiled;
+mod damaged;
+mod error;
+mod records;
+mod sealed;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use self::active::ActiveFile;
+pub use self::active::{Active, ActiveSet};
+use self::audit::Audit;
+use self::compiled::Compiled;
+use self::damaged::Damaged;
+pub use self::error::StoreError;
+use self::records::Records;
+use super::Revision;
+use crate::files;
+use crate::transform::RevisionId;
+
+/// An open state folder. No other process can open it as long as this lives.
+///
+/// ```text
+///  lock                        held by the host
+///  active.json                 the active set; active.previous.json is the one before
+///  revisions/<id>.json         a record each; its component is always there
+///  components/<sha256>.wasm    as they were sent
+///  compiled/<engine>/<sha256>  native code, only a cache
+///  audit.jsonl                 who did what
+///  damaged/                    the last 20 files that were not whole
+/// ```
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    records: Records,
+    active: ActiveFile,
+    compiled: Compiled,
+    damaged: Damaged,
+    audit: Audit,
+    /// What the active set on disk needs. Held during every change, so that there is one at
+    /// a time.
+    in_use: Mutex<BTreeSet<RevisionId>>,
+    _lock: File,
+}
+
+/// A state folder as it was found.
+#[derive(Debug)]
+pub struct Opened {
+    pub store: Store,
+    pub active: ActiveSet,
+    /// What was wrong and what was done about it, a sentence each, for the log.
+    pub damage: Vec<String>,
+}
+
+impl Store {
+    /// Opens the folder, or makes it, and clears up what a crash left. `engine` names the
+    /// engine whose compiled code can be used, in letters and digits; that of others is
+    /// thrown away.
+    ///
+    /// # Errors
+    /// Another process has it open, another version wrote it, or the disk refuses.
+    pub fn open(folder: &Path, engine: &str) -> Result<Opened, StoreError> {
+        let failed = || StoreError::io("use the state folder", folder);
+        files::make_folder(folder).map_err(failed())?;
+        // Before anything is touched that another host may be writing.
+        let lock = lock(folder)?;
+        files::remove_unfinished(folder).map_err(failed())?;
+        let damaged = Damaged::open(folder.join("damaged")).map_err(failed())?;
+        let compiled = Compiled::open(folder, engine).map_err(failed())?;
+        let (records, mut damage) = Records::open(folder, &damaged)?;
+        let active = ActiveFile::new(folder);
+        let (set, wrong) = active.load(&damaged)?;
+        damage.extend(wrong);
+        damage.extend(compiled.distrust());
+        let store = Self {
+            folder: folder.to_owned(),
+            records,
+            active,
+            compiled,
+            damaged,
+            audit: Audit::new(folder),
+            in_use: Mutex::new(set.in_use()),
+            _lock: lock,
+        };
+        Ok(Opened {
+            store,
+            active: set,
+            damage,
+        })
+    }
+
+    /// All revisions, newest first. It does not wait for the disk.
+    pub fn revisions(&self) -> Vec<Arc<Revision>> {
+        self.records.all()
+    }
+
+    /// It does not wait for the disk.
+    pub fn revision(&self, id: &RevisionId) -> Option<Arc<Revision>> {
+        self.records.get(id)
+    }
+
+    /// Keeps a revision and its component; false where it was here already.
+    pub fn add(&self, revision: &Revision, component: &[u8]) -> Result<bool, StoreError> {
+        let _changing = self.in_use.lock();
+        self.records.add(revision, component)
+    }
+
+    /// The bytes of a component, by their SHA-256 in hex, which is checked on every read.
+    ///
+    /// # Errors
+    /// It is not here, or it was damaged: then its revisions are gone too, and sending it
+    /// again brings them back.
+    pub fn component(&self, digest: &str) -> Result<Vec<u8>, StoreError> {
+        if let Some(bytes) = self.records.component(digest)? {
+            return Ok(bytes);
+        }
+        // Read again when nobody else changes it: it may have been brought back just now.
+        let _changing = self.in_use.lock();
+        match self.records.component(digest)? {
+            Some(bytes) => Ok(bytes),
+            None => Err(StoreError::Damaged {
+                digest: digest.to_owned(),
+                moved: self.records.give_up(digest, &self.damaged)?,
+            }),
+        }
+    }
+
+    /// Removes the oldest revisions beyond `keep` and says which. Never removed are those that
+    /// the active set on disk needs, which are not counted either, and those of `protected`.
+    pub fn prune(
+        &self,
+        keep: usize,
+        protected: &BTreeSet<RevisionId>,
+    ) -> Result<Vec<RevisionId>, StoreError> {
+        let in_use = self.in_use.lock();
+        let old: Vec<RevisionId> = self
+            .revisions()
+            .into_iter()
+            .map(|revision| revision.id.clone())
+            .filter(|id| !in_use.contains(id))
+            .skip(keep)
+            .filter(|id| !protected.contains(id))
+            .collect();
+        self.records.remove(&old)?;
+        self.sweep()?;
+        Ok(old)
+    }
+
+    /// Removes components and compiled code that no revision names.
+    fn sweep(&self) -> Result<(), StoreError> {
+        let named = self.records.sweep()?;
+        let swept = self.compiled.retain(&named);
+        swept.map_err(StoreError::io("clear up", &self.folder.join("compiled")))
+    }
+
+    /// Makes this the active set, as one step.
+    pub fn save_active(&self, set: &ActiveSet) -> Result<(), StoreError> {
+        let mut in_use = self.in_use.lock();
+        // Both until it is known which of them stands on the disk.
+        in_use.extend(set.in_use());
+        self.active.save(set)?;
+        *in_use = set.in_use();
+        Ok(())
+    }
+
+    /// The compiled code of a component, if this engine made it and it is whole.
+    pub fn compiled(&self, component: &str) -> Option<Vec<u8>> {
+        self.compiled.get(component)
+    }
+
+    /// Keeps compiled code for the next start, until no revision names the component. False
+    /// where it was not kept, because others could change it.
+    pub fn keep_compiled(&self, component: &str, code: &[u8]) -> Result<bool, StoreError> {
+        let _changing = self.in_use.lock();
+        let kept = self.compiled.keep(component, code);
+        kept.map_err(StoreError::io("write to", &self.folder.join("compiled")))
+    }
+
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// Size of all files of the folder together. What cannot be read counts nothing.
+    pub fn bytes(&self) -> u64 {
+        size_of(&self.folder)
+    }
+}
+
+/// Its holder is the only one until the file is closed, by whatever end.
+fn lock(folder: &Path) -> Result<File, StoreError> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(StoreError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+            folder: folder.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(StoreError::io("lock", &path)(error)),
+    }
+}
+
+fn size_of(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => size_of(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+/// Whether a text is a SHA-256 in hex, and so also a safe name of a file.
+fn is_digest(text: &str) -> bool {
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == 64 && text.bytes().all(hex)
+}
+
+#[cfg(test)]
+mod tests;

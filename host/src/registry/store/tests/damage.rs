@@ -1,0 +1,165 @@
+//! Files that are not what was written: each is seen, said and moved aside, and what is
+//! whole goes on.
+
+use super::*;
+
+fn change_a_byte(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// A folder with two revisions and two saved sets; the first is the previous one.
+fn state() -> (TempDir, [ActiveSet; 2]) {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    let (one, two) = (add(&store, 1), add(&store, 2));
+    let sets = [active(&one, None), active(&two, Some(&one))];
+    store.save_active(&sets[0]).unwrap();
+    store.save_active(&sets[1]).unwrap();
+    (folder, sets)
+}
+
+fn record_of(number: i64) -> String {
+    format!("revisions/{}.json", revision(number).0.id.as_str())
+}
+
+fn component_of(number: i64) -> String {
+    format!("components/{}.wasm", revision(number).0.component)
+}
+
+#[test]
+fn a_damaged_active_set_gives_way_to_the_one_before() {
+    let (folder, sets) = state();
+    change_a_byte(&folder.path().join("active.json"));
+    let opened = open(folder.path());
+    assert_eq!(opened.active, sets[0]);
+    let [damaged, used] = opened.damage.try_into().unwrap();
+    assert!(damaged.starts_with("active.json was damaged: it was moved to damaged/"));
+    assert_eq!(used, "the active set before the last change is used");
+    let aside = names(folder.path(), "damaged");
+    assert!(aside[0].ends_with("-active.json"), "{aside:?}");
+    drop(opened.store);
+    // It is said once.
+    assert_eq!(open_whole(folder.path()).1, sets[0]);
+}
+
+#[test]
+fn an_active_set_that_is_gone_gives_way_to_the_one_before() {
+    let (folder, sets) = state();
+    fs::remove_file(folder.path().join("active.json")).unwrap();
+    let opened = open(folder.path());
+    assert_eq!(opened.active, sets[0]);
+    assert_eq!(opened.damage[0], "active.json was not there");
+}
+
+#[test]
+fn two_damaged_active_sets_are_none() {
+    let (folder, _) = state();
+    for name in ["active.json", "active.previous.json"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    let opened = open(folder.path());
+    assert_eq!(opened.active, ActiveSet::default());
+    assert_eq!(opened.damage.len(), 3);
+    assert!(opened.damage[2].contains("what the configuration names runs"));
+    assert_eq!(names(folder.path(), "damaged").len(), 2);
+    assert_eq!(opened.store.revisions().len(), 2, "all else is as it was");
+}
+
+#[test]
+fn a_damaged_active_set_never_takes_the_place_of_the_good_one_before() {
+    let (folder, sets) = state();
+    let (store, _) = open_whole(folder.path());
+    change_a_byte(&folder.path().join("active.json"));
+    store.save_active(&sets[1]).unwrap();
+    drop(store);
+    change_a_byte(&folder.path().join("active.json"));
+    assert_eq!(open(folder.path()).active, sets[0]);
+}
+
+#[test]
+fn what_a_newer_version_wrote_is_refused_and_left_as_it_is() {
+    for name in ["active.json".to_owned(), record_of(1)] {
+        let (folder, _) = state();
+        let path = folder.path().join(name);
+        let newer = "{\"version\":2,\"content\":{}}";
+        fs::write(&path, newer).unwrap();
+        let error = Store::open(folder.path(), ENGINE).unwrap_err();
+        assert!(matches!(error, StoreError::OtherVersion { .. }), "{error}");
+        assert!(error.to_string().contains("start that version"), "{error}");
+        assert_eq!(fs::read_to_string(path).unwrap(), newer);
+    }
+}
+
+#[test]
+fn a_damaged_record_costs_its_revision_only() {
+    let (folder, sets) = state();
+    change_a_byte(&folder.path().join(record_of(1)));
+    let opened = open(folder.path());
+    assert_eq!(opened.active, sets[1]);
+    assert_eq!(opened.store.revisions().len(), 1);
+    let [said] = opened.damage.try_into().unwrap();
+    assert!(
+        said.contains("was damaged: it was moved to damaged/"),
+        "{said}"
+    );
+    let (one, bytes) = revision(1);
+    assert!(opened.store.add(&one, &bytes).unwrap(), "it can come back");
+}
+
+#[test]
+fn a_record_under_the_name_of_another_is_none() {
+    let (folder, _) = state();
+    let path = |number| folder.path().join(record_of(number));
+    fs::copy(path(1), path(2)).unwrap();
+    let opened = open(folder.path());
+    assert!(opened.damage[0].contains("has the name of another"));
+    assert!(opened.store.revision(&revision(1).0.id).is_some());
+    assert!(opened.store.revision(&revision(2).0.id).is_none());
+}
+
+#[test]
+fn a_record_whose_component_is_gone_or_cut_off_is_none() {
+    let (folder, _) = state();
+    fs::remove_file(folder.path().join(component_of(1))).unwrap();
+    fs::write(folder.path().join(component_of(2)), "c").unwrap();
+    let mut opened = open(folder.path());
+    assert!(opened.store.revisions().is_empty());
+    opened
+        .damage
+        .sort_by_key(|said| said.contains("no component"));
+    assert!(opened.damage[0].contains("has a component of another size"));
+    assert!(opened.damage[1].contains("has no component"));
+    assert_eq!(opened.damage.len(), 2);
+}
+
+#[test]
+fn a_component_that_was_damaged_is_not_handed_out_and_can_be_sent_again() {
+    let (folder, _) = state();
+    let (store, _) = open_whole(folder.path());
+    let (one, bytes) = revision(1);
+    change_a_byte(&folder.path().join(component_of(1)));
+    let error = store.component(&one.component).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(error.to_string().ends_with("push it again"), "{error}");
+    assert!(store.revision(&one.id).is_none());
+    assert_eq!(store.revisions().len(), 1);
+    assert_eq!(names(folder.path(), "damaged").len(), 2);
+
+    assert!(store.add(&one, &bytes).unwrap());
+    assert_eq!(store.component(&one.component).unwrap(), bytes);
+    drop(store);
+    open_whole(folder.path());
+}
+
+#[test]
+fn sending_a_component_again_repairs_it_before_anyone_reads_it() {
+    let (folder, _) = state();
+    let (store, _) = open_whole(folder.path());
+    let (one, bytes) = revision(1);
+    change_a_byte(&folder.path().join(component_of(1)));
+    assert!(!store.add(&one, &bytes).unwrap());
+    assert_eq!(store.component(&one.component).unwrap(), bytes);
+}

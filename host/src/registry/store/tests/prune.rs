@@ -1,0 +1,91 @@
+//! Old revisions go, never those that are needed, and the disk stays bounded.
+
+use super::*;
+
+fn ids(store: &Store) -> Vec<RevisionId> {
+    store.revisions().iter().map(|it| it.id.clone()).collect()
+}
+
+#[test]
+fn the_oldest_go_and_what_is_needed_stays() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    let all: Vec<_> = (0..10).map(|number| add(&store, number)).collect();
+    store.save_active(&active(&all[1], Some(&all[0]))).unwrap();
+    let gone = store.prune(3, &[all[3].clone()].into()).unwrap();
+    let expected: Vec<_> = [6, 5, 4, 2].map(|number: usize| all[number].clone()).into();
+    assert_eq!(gone, expected);
+    let left = [9, 8, 7, 3, 1, 0].map(|number: usize| all[number].clone());
+    assert_eq!(ids(&store), left);
+    assert_eq!(names(folder.path(), "components").len(), 6);
+    drop(store);
+    assert_eq!(ids(&open_whole(folder.path()).0), left);
+}
+
+#[test]
+fn with_nothing_to_keep_the_active_and_the_previous_stay_after_a_restart_too() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    let all: Vec<_> = (0..3).map(|number| add(&store, number)).collect();
+    store.save_active(&active(&all[0], Some(&all[1]))).unwrap();
+    drop(store);
+    let (store, _) = open_whole(folder.path());
+    assert_eq!(store.prune(0, &BTreeSet::new()).unwrap(), [all[2].clone()]);
+    assert_eq!(store.prune(0, &BTreeSet::new()).unwrap(), []);
+    assert_eq!(ids(&store), [all[1].clone(), all[0].clone()]);
+}
+
+#[test]
+fn five_hundred_revisions_in_a_row_leave_a_bounded_folder() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    let first = add(&store, 0);
+    store.save_active(&active(&first, None)).unwrap();
+    let mut largest = 0;
+    for number in 1..=500 {
+        let bytes = [number.to_string().into_bytes(), vec![7; 10_000]].concat();
+        let revision = of_component(&bytes, number, number);
+        store.add(&revision, &bytes).unwrap();
+        store.keep_compiled(&revision.component, &bytes).unwrap();
+        store.prune(5, &BTreeSet::new()).unwrap();
+        largest = largest.max(store.bytes());
+    }
+    assert_eq!(store.revisions().len(), 6);
+    assert_eq!(store.revisions().last().unwrap().id, first);
+    assert!(largest < 6 * 25_000, "{largest} bytes");
+    for (below, count) in [("components", 6), ("revisions", 6), ("compiled/e1", 5)] {
+        assert_eq!(names(folder.path(), below).len(), count, "{below}");
+    }
+}
+
+#[test]
+fn pushes_prunes_and_reads_at_once_leave_whole_revisions() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    std::thread::scope(|scope| {
+        for pusher in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for number in 0..15 {
+                    // Two of them share each component.
+                    let bytes = format!("component {} {number}", pusher / 2);
+                    let at = pusher * 100 + number;
+                    let revision = of_component(bytes.as_bytes(), at, at);
+                    store.add(&revision, bytes.as_bytes()).unwrap();
+                    store.prune(4, &BTreeSet::new()).unwrap();
+                    for known in store.revisions() {
+                        match store.component(&known.component) {
+                            Ok(_) | Err(StoreError::NoSuchComponent(_)) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                }
+            });
+        }
+    });
+    for known in store.revisions() {
+        store.component(&known.component).unwrap();
+    }
+    drop(store);
+    assert_eq!(open_whole(folder.path()).0.revisions().len(), 4);
+}

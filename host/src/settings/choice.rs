@@ -1,0 +1,58 @@
+//! Settings with a few words to choose from, each word declared beside what it means.
+
+use super::kind::Kind;
+
+macro_rules! choices {
+    ($($(#[$about:meta])* $name:ident, $kind:ident, $placeholder:literal, $form:literal {
+        $($(#[$note:meta])* $variant:ident = $word:literal,)*
+    })*) => {$(
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$note])* $variant,)*
+        }
+
+        pub(super) struct $kind;
+
+        impl Kind for $kind {
+            type Value = $name;
+            const PLACEHOLDER: &'static str = $placeholder;
+            const FORM: &'static str = $form;
+
+            fn parse(text: &str) -> Option<$name> {
+                match text {
+                    $($word => Some($name::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+choices! {
+    /// How the log is written.
+    LogFormat, LogFormats, "FORMAT", "text or json" {
+        /// For people.
+        Text = "text",
+        /// For machines: one object a line.
+        Json = "json",
+    }
+
+    /// What the watched folder may change for clients without being asked.
+    WatchAllow, WatchAllows, "CHANGE", "none, wider or breaking" {
+        /// Neither.
+        None = "none",
+        /// Clients may see more than before.
+        Wider = "wider",
+        /// Clients may also lose what they rely on.
+        Breaking = "breaking",
+    }
+
+    /// Whether hosts share which revisions shall run.
+    Fleet, Fleets, "PLACE", "off or redis" {
+        /// This host is on its own.
+        Off = "off",
+        /// Through the Redis that events come from.
+        Redis = "redis",
+    }
+}
