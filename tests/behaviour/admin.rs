@@ -122,13 +122,27 @@ async fn the_session_list_shows_whose_session_it_is() {
         .await
         .body;
     assert_eq!(sessions.matches("127.0.0.1:").count(), 2, "{sessions}");
-    let transforms = http::get(tidegate.admin(), "/v1/transforms", &headers)
-        .await
-        .body;
-    assert!(
-        transforms.contains("candle") && transforms.contains("signal"),
-        "{transforms}"
-    );
+}
+
+#[tokio::test]
+async fn the_transform_list_shows_what_runs_and_since_when() {
+    let (_redis, tidegate) = with_token().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let headers = [("Authorization", bearer.as_str())];
+    let transforms = http::get(tidegate.admin(), "/v1/transforms", &headers).await;
+    let transforms: Value = serde_json::from_str(&transforms.body).expect("JSON");
+    let listed = transforms["transforms"].as_array().expect("a list");
+    let names: Vec<_> = listed.iter().map(|one| one["name"].as_str()).collect();
+    assert_eq!(names, [Some("candle"), Some("signal")]);
+    for one in listed {
+        assert_eq!(one["state"], "live", "{one}");
+        assert_eq!(one["lanes"], 1, "{one}");
+        assert!(one["since"].is_string(), "{one}");
+        let revision = &one["revision"];
+        assert_eq!(revision["id"].as_str().map(str::len), Some(64), "{one}");
+        let origin = revision["origin"].as_str().unwrap_or_default();
+        assert!(origin.starts_with("builtin:"), "{one}");
+    }
 }
 
 const GAUGES: [&str; 7] = [

@@ -1,7 +1,8 @@
-//! The kit itself: what the other tests lean on, tried without Tidegate.
+//! The kit itself: what the other tests lean on, tried by itself.
 
+use tidegate_tests::guest::{Breaking, FEED, Failing};
 use tidegate_tests::resp::{Reply, Resp};
-use tidegate_tests::{Guest, Proxy, Redis, millis, secs, until};
+use tidegate_tests::{Feed, Guest, Proxy, Redis, Setup, Tidegate, Transform, millis, secs, until};
 use tokio::time::timeout;
 
 #[tokio::test]
@@ -85,4 +86,109 @@ async fn a_proxy_loses_the_far_side_behind_the_near_sides_back() {
 fn the_component_written_by_hand_can_be_assembled() {
     let bytes = Guest::ticks().binary();
     assert_eq!(bytes[..8], *b"\0asm\x0d\0\x01\0");
+}
+
+/// What `serve --check` says of a component from text.
+fn checked(guest: &Guest) -> (bool, String) {
+    let setup = Setup::new("redis://127.0.0.1:1").not_ready();
+    let file = guest.write(&setup.path(""));
+    setup.transform(Transform::file(&file)).check()
+}
+
+#[test]
+fn every_revision_of_the_kit_is_what_it_says() {
+    let failing = [
+        Failing::Trap,
+        Failing::Loop,
+        Failing::Guard,
+        Failing::Memory,
+        Failing::Output,
+        Failing::Slow,
+    ];
+    let breaking = [
+        Breaking::FieldGone,
+        Breaking::Retyped,
+        Breaking::MessageType,
+        Breaking::Parameter,
+    ];
+    let mut sound = vec![
+        Guest::stamped("a"),
+        Guest::wider("a"),
+        Guest::showing_settings("a"),
+        Guest::stamped("a").named("tocks"),
+        Guest::stamped("a").listening_to("feed:tocks:"),
+    ];
+    sound.extend(failing.map(|how| Guest::stamped("a").failing(how)));
+    sound.extend(breaking.map(|how| Guest::breaking("a", how)));
+    for guest in &sound {
+        let (accepted, said) = checked(guest);
+        assert!(accepted, "{said}\n{}", guest.text());
+    }
+    for (guest, word) in [
+        (Guest::needing_settings("a"), "mark is missing"),
+        (Guest::trapping_at_configure("a"), "unreachable"),
+        (Guest::lying_in_samples("a"), "sample 1"),
+    ] {
+        let (accepted, said) = checked(&guest);
+        assert!(!accepted && said.contains(word), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_has_every_tick_of_a_feed_and_one_that_comes_late_says_so() {
+    let redis = Redis::start().await;
+    let setup = Tidegate::on(&redis);
+    let file = Guest::stamped("a").write(&setup.path(""));
+    let tidegate = setup.transform(Transform::file(&file)).start().await;
+    let follower = tidegate.subscriber(["ticks:*"]).await.follow();
+    let feed = Feed::start(&redis, &["AB", "XY"], 1000).await;
+    feed.sends(100).await;
+    let late = tidegate.subscriber(["ticks:*"]).await.follow();
+    feed.sends(100).await;
+    let sent = feed.stop().await;
+    follower.has_all(&sent, secs(10)).await;
+    assert_eq!(follower.marks("AB"), ["a"]);
+    until("the late one to say so", secs(5), async || {
+        late.look(|seen| {
+            seen.wrong
+                .iter()
+                .any(|what| what.contains("number 0 was due"))
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_failing_revision_fails_on_live_events_as_it_says() {
+    for how in [
+        Failing::Trap,
+        Failing::Loop,
+        Failing::Guard,
+        Failing::Memory,
+        Failing::Output,
+        Failing::Slow,
+    ] {
+        let redis = Redis::start().await;
+        let setup = Tidegate::on(&redis);
+        let file = Guest::stamped("a").failing(how).write(&setup.path(""));
+        let tidegate = setup.transform(Transform::file(&file)).start().await;
+        let mut client = tidegate.subscriber(["ticks:*"]).await;
+        for symbol in ["XY", "AB"] {
+            redis
+                .publish(&format!("{FEED}{symbol}"), r#"{"n":1}"#)
+                .await;
+        }
+        while client.next_json().await["channel"] != "ticks:AB" {}
+        let (name, label) = match how {
+            Failing::Guard => ("tidegate_guard_blocks_total", "reason"),
+            _ => ("tidegate_transform_faults_total", "kind"),
+        };
+        let counted = tidegate.metric(name, &[(label, how.word())]).await;
+        let seconds = tidegate.metric("tidegate_transform_seconds_sum", &[]).await;
+        if how == Failing::Slow {
+            assert!((0.000_5..0.05).contains(&seconds), "{seconds} s");
+        } else {
+            assert_eq!(counted, 1.0, "{how:?}");
+        }
+    }
 }

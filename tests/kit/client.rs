@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
+use crate::follow::Follower;
 use crate::record::Record;
 
 /// How long a client waits for what must come.
@@ -315,5 +316,10 @@ impl Client {
     /// Reads everything from now on in a task of its own.
     pub fn record(self) -> Record {
         Record::of(self.socket)
+    }
+
+    /// Holds every tick from now on against what was sent.
+    pub fn follow(self) -> Follower {
+        Follower::of(self.socket)
     }
 }

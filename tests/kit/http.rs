@@ -59,8 +59,37 @@ pub async fn try_get(
     exchange(address, request.as_bytes()).await
 }
 
+/// One request with a body. Compiling what was sent may take a while.
+pub async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<Response> {
+    let length = body.len();
+    let mut request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n"
+    );
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    let bytes = [request.as_bytes(), body].concat();
+    exchange_within(address, &bytes, Duration::from_secs(60)).await
+}
+
 /// Sends `request` and reads one answer, by its length or to the end.
 pub async fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
+    exchange_within(address, request, Duration::from_secs(10)).await
+}
+
+async fn exchange_within(
+    address: SocketAddr,
+    request: &[u8],
+    patience: Duration,
+) -> std::io::Result<Response> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request).await?;
     let mut bytes = Vec::new();
@@ -72,7 +101,7 @@ pub async fn exchange(address: SocketAddr, request: &[u8]) -> std::io::Result<Re
         }
         Ok::<_, std::io::Error>(())
     };
-    match timeout(Duration::from_secs(10), reading).await {
+    match timeout(patience, reading).await {
         Ok(Err(error)) if bytes.is_empty() => return Err(error),
         Ok(_) => {}
         Err(_) => return Err(std::io::ErrorKind::TimedOut.into()),

@@ -1,13 +1,19 @@
 //! The kit: what the tests of Tidegate are written with.
 //!
 //! `Redis` and `Tidegate` are the real programs as children, `Client` is an API client,
-//! `Raw` one with hand-made bytes, `Proxy` stands between any two, `payloads` are internal
-//! events, `guest` builds components from text, `wait` waits for conditions. Nothing here
-//! knows Tidegate's code: only its command line, its sockets and its contract.
+//! `Raw` one with hand-made bytes, `Admin` an operator, `Proxy` stands between any two,
+//! `payloads` are internal events, `guest` builds components from text, `Feed` sends them
+//! ticks and `Follower` holds every message against them, `Fleet` is three hosts, `wait` waits
+//! for conditions.
+//! Nothing here knows Tidegate's code: only its command line, sockets and contract.
 
+pub mod admin;
 pub mod binary;
 pub mod client;
 pub mod demo;
+pub mod feed;
+pub mod fleet;
+pub mod follow;
 pub mod guest;
 pub mod http;
 pub mod keys;
@@ -21,12 +27,17 @@ pub mod record;
 pub mod redis;
 pub mod resp;
 pub mod settings;
+pub mod stage;
 pub mod tidegate;
 pub mod tls;
 pub mod wait;
 
+pub use admin::{Admin, Answer};
 pub use client::{Client, Connect, Door};
 pub use demo::Demo;
+pub use feed::Feed;
+pub use fleet::Fleet;
+pub use follow::Follower;
 pub use guest::Guest;
 pub use metrics::Metrics;
 pub use payloads::Payload;
@@ -35,5 +46,6 @@ pub use raw::Raw;
 pub use record::Record;
 pub use redis::Redis;
 pub use settings::{Setup, Transform};
+pub use stage::Stage;
 pub use tidegate::Tidegate;
 pub use wait::{eventually, millis, secs, until};

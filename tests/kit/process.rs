@@ -138,6 +138,13 @@ impl Process {
             .count()
     }
 
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.id()))
+            .expect("the process lives")
+            .count()
+    }
+
     /// Processor time that it has used, in steps of ten milliseconds.
     pub fn cpu_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+/// The operator's token of a host with a state folder.
+pub const OPERATOR: &str = "token-of-an-operator-in-tests";
+
 /// A `[[transform]]` table.
 #[derive(Debug, Clone)]
 pub struct Transform {
@@ -96,6 +99,17 @@ impl Setup {
 
     pub fn admin_token(self, token: &str) -> Self {
         self.env("TIDEGATE_ADMIN_TOKEN", token)
+    }
+
+    /// Keeps revisions in a folder beside its settings, and lets operators in.
+    pub fn state_dir(self) -> Self {
+        let folder = self.state_folder().display().to_string();
+        self.setting("state-dir", &folder).admin_token(OPERATOR)
+    }
+
+    /// Where `state_dir` keeps them.
+    pub fn state_folder(&self) -> PathBuf {
+        self.path("state")
     }
 
     /// A transform; without any, the host runs its own two.

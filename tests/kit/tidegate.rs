@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::admin::Admin;
 use crate::binary;
 use crate::client::{Client, Connect};
 use crate::http::{self, Response};
@@ -15,7 +16,7 @@ use crate::keys;
 use crate::metrics::Metrics;
 use crate::process::{Output, Process};
 use crate::redis::Redis;
-use crate::settings::Setup;
+use crate::settings::{OPERATOR, Setup};
 use crate::wait::{eventually, secs, until};
 
 /// A running Tidegate.
@@ -90,6 +91,42 @@ impl Tidegate {
         http::get(self.admin, path, &[]).await
     }
 
+    /// An operator with the token of `Setup::state_dir`.
+    pub fn admin_api(&self) -> Admin {
+        Admin::to(self.admin, OPERATOR)
+    }
+
+    /// Where its revisions are.
+    pub fn state_folder(&self) -> PathBuf {
+        self.setup.state_folder()
+    }
+
+    /// A file in its own folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.setup.path(name)
+    }
+
+    /// Runs `tidegate transform …` against it, and waits for its end.
+    pub async fn transform(&self, arguments: &[&str]) -> std::process::Output {
+        let folder = self.path("");
+        let environment = [
+            (
+                "TIDEGATE_ADMIN".to_owned(),
+                format!("http://{}", self.admin),
+            ),
+            ("TIDEGATE_ADMIN_TOKEN".to_owned(), OPERATOR.to_owned()),
+        ];
+        let arguments: Vec<_> = arguments.iter().map(|&word| word.to_owned()).collect();
+        let command = move || {
+            let mut all = vec!["transform"];
+            all.extend(arguments.iter().map(String::as_str));
+            binary::run_with(&folder, &all, &environment)
+        };
+        tokio::task::spawn_blocking(command)
+            .await
+            .expect("the command does not panic")
+    }
+
     pub async fn metrics(&self) -> Metrics {
         Metrics::new(self.admin_get("/metrics").await.body)
     }
@@ -137,14 +174,25 @@ impl Tidegate {
         self.process.signal(Signal::TERM);
     }
 
-    /// Kills it without a word and starts it again on the same ports.
-    pub async fn kill_and_restart(mut self) -> Self {
-        let setup = self.setup;
-        let setup = setup
+    /// Kills it without a word and starts it again on the same ports and the same folder.
+    pub async fn kill_and_restart(self) -> Self {
+        self.restart_with(|setup| setup).await
+    }
+
+    /// The same with other settings.
+    pub async fn restart_with(self, change: impl FnOnce(Setup) -> Setup) -> Self {
+        let (setup, key) = self.killed();
+        change(setup).start_with_key(key).await
+    }
+
+    /// Kills it without a word; `Setup::start_with_key` starts it again.
+    pub fn killed(mut self) -> (Setup, String) {
+        self.process.kill();
+        let setup = self
+            .setup
             .setting("listen", &self.public.to_string())
             .setting("admin-listen", &self.admin.to_string());
-        self.process.kill();
-        setup.start_with_key(self.key).await
+        (setup, self.key)
     }
 }
 
@@ -155,7 +203,8 @@ impl Setup {
         self.start_with_key(key).await
     }
 
-    async fn start_with_key(self, key: String) -> Tidegate {
+    /// Starts with the key file that is there; `key` is one of its keys.
+    pub async fn start_with_key(self, key: String) -> Tidegate {
         let mut process = self.spawn();
         let address = |output: &Output, word: &str| -> Option<SocketAddr> {
             let text = output.text();

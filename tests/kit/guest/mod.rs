@@ -1,13 +1,17 @@
 //! Components written as text, for tests of the host: well-behaved ones of a family that
 //! no host has heard of (`ticks:{symbol}`), and hostile ones made from them by replacing a
-//! piece. `descriptor` lays out what it says of itself, `text` is the component.
+//! piece. `descriptor` lays out what it says of itself, `text` is the component, `stamped`
+//! has the revisions that one can tell apart by what they publish.
 
 mod descriptor;
+mod stamped;
 mod text;
 
 use std::path::{Path, PathBuf};
 
 pub use descriptor::{Allowed, Descriptor, Expected, Sample};
+pub use stamped::{Breaking, Failing};
+use text::Wrapping;
 
 /// The upstream channels that the ticks come from begin like this; the symbol follows.
 pub const FEED: &str = "feed:ticks:";
@@ -21,6 +25,7 @@ pub struct Guest {
     when_bad: String,
     fields: String,
     component_fields: String,
+    wrapping: Option<Wrapping>,
 }
 
 impl Guest {
@@ -31,6 +36,7 @@ impl Guest {
             when_bad: String::new(),
             fields: String::new(),
             component_fields: String::new(),
+            wrapping: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The text of a component: the contract's types, a module for the memory, a module for
-//! the code, and the two exports. What varies comes from the `Guest`.
+//! the code, and the two exports. What varies comes from the `Guest`; what stands around
+//! a payload is a `Wrapping`.
 
 use std::fmt::Write;
 
@@ -8,9 +9,70 @@ use super::{FEED, Guest};
 /// Where the descriptor's bytes begin.
 const IMAGE: u32 = 4096;
 
+/// Where the pieces of a wrapping are, the settings of `configure`, and the wrapped data.
+const BEFORE: u32 = 0x1e_0000;
+const MIDDLE: u32 = 0x1e_4000;
+const AFTER: u32 = 0x1e_8000;
+const SETTINGS: u32 = 0x1f_0000;
+const WRAPPED: u32 = 0x20_0000;
+
+/// What the data has besides the payload: `before`, the payload, `after`; or `before`, the
+/// settings, `middle`, the payload, `after`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wrapping {
+    pub before: String,
+    /// Set where the settings are shown.
+    pub middle: Option<String>,
+    pub after: String,
+}
+
+impl Wrapping {
+    /// `$wrap`, which puts the pieces together at `WRAPPED` and gives their length.
+    fn function(&self) -> String {
+        let mut data = String::new();
+        let mut steps = String::new();
+        let mut piece = |at: u32, text: &str| {
+            let length = text.len();
+            writeln!(
+                data,
+                r#"  (data (i32.const {at}) "{}")"#,
+                escaped(text.as_bytes())
+            )
+            .expect("a String takes all");
+            format!("(call $append (i32.const {at}) (i32.const {length}))\n")
+        };
+        steps.push_str(&piece(BEFORE, &self.before));
+        if let Some(middle) = &self.middle {
+            let settings = format!("(call $append (i32.const {SETTINGS}) (global.get $settings))");
+            steps.push_str(&settings);
+            steps.push_str(&piece(MIDDLE, middle));
+        }
+        steps.push_str("(call $append (local.get $pl) (local.get $pll))\n");
+        steps.push_str(&piece(AFTER, &self.after));
+        format!(
+            "{data}
+  (global $end (mut i32) (i32.const {WRAPPED}))
+  (func $append (param $from i32) (param $length i32)
+    (memory.copy (global.get $end) (local.get $from) (local.get $length))
+    (global.set $end (i32.add (global.get $end) (local.get $length))))
+  (func $wrap (param $pl i32) (param $pll i32) (result i32)
+    (global.set $end (i32.const {WRAPPED}))
+    {steps}
+    (i32.sub (global.get $end) (i32.const {WRAPPED})))"
+        )
+    }
+}
+
 pub(super) fn component(guest: &Guest) -> String {
     let (bytes, descriptor) = guest.descriptor.layout(IMAGE);
     let image = escaped(&bytes);
+    let (wrap, data) = match &guest.wrapping {
+        None => (String::new(), "(local.get $pl) (local.get $pll)".to_owned()),
+        Some(wrapping) => (
+            wrapping.function(),
+            format!("(i32.const {WRAPPED}) (call $wrap (local.get $pl) (local.get $pll))"),
+        ),
+    };
     let mut text = format!(
         "(component\n{}\n{TYPES}\n{MEMORY}\n(core module $code\n",
         guest.component_fields
@@ -22,7 +84,11 @@ pub(super) fn component(guest: &Guest) -> String {
   (data (i32.const {IMAGE}) "{image}")
   (data (i32.const 1024) "{family}:")
   {fields}
+  {wrap}
+  (global $settings (mut i32) (i32.const 0))
   (func (export "configure") (param i32 i32) (result i32)
+    (memory.copy (i32.const {SETTINGS}) (local.get 0) (local.get 1))
+    (global.set $settings (local.get 1))
     {configure}
     (global.set $bump (i32.const 0x20000))
     (i32.const {descriptor}))
@@ -31,7 +97,7 @@ pub(super) fn component(guest: &Guest) -> String {
       (i32.add (local.get $ch) (i32.const {feed})) (i32.sub (local.get $chl) (i32.const {feed})))
     (call $publish (i32.const 1024)
       (i32.add (i32.const {own}) (i32.sub (local.get $chl) (i32.const {feed})))
-      (local.get $pl) (local.get $pll)))
+      {data}))
   (func $answer (param $ch i32) (param $chl i32) (param $pl i32) (param $pll i32) (result i32)
     (if (i32.eq (i32.load8_u offset={feed} (local.get $ch)) (i32.const 0x58)) (then
       {when_bad}

@@ -1,0 +1,205 @@
+//! Commands that are refused: the exit code, the reason, and what to do about it.
+
+use serde_json::Value;
+use tidegate_tests::binary::{run_with, said};
+
+use super::{Desk, breaking, next_version, text, wider};
+
+impl Desk {
+    /// The reason of a command that must be refused with exit code 1, without a terminal.
+    fn refused(&self, words: &[&str]) -> String {
+        let output = self.types(words);
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{words:?}: {}",
+            said(&output)
+        );
+        let told = String::from_utf8(output.stderr).expect("text");
+        assert!(told.contains("error: "), "{words:?}: {told}");
+        told
+    }
+
+    /// The same as problem details, which have to be all there is.
+    fn problem(&self, words: &[&str]) -> Value {
+        let output = self.types(&[words, &["--json"]].concat());
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{words:?}: {}",
+            said(&output)
+        );
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}: {}", said(&output)))
+    }
+}
+
+#[tokio::test]
+async fn what_is_typed_wrongly_ends_with_two() {
+    let folder = std::env::temp_dir();
+    for words in [
+        &["transform"][..],
+        &["transform", "apply"],
+        &["transform", "list", "--admin", "nowhere"],
+        &["transform", "push", "x.wasm", "--settings", "[1]"],
+        &["transform", "apply", "p", "--yes"],
+    ] {
+        let output = run_with(&folder, words, &[]);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{words:?}: {}",
+            said(&output)
+        );
+    }
+}
+
+#[tokio::test]
+async fn consent_that_nobody_gave_is_asked_for_by_its_flag() {
+    let desk = Desk::new().await;
+    let before = desk.json(&["show", "ticks"])["revision"]["id"].clone();
+    for (guest, flag, code) in [
+        (wider(), "--allow-wider", "needs-allow-wider"),
+        (breaking(), "--allow-breaking", "needs-allow-breaking"),
+    ] {
+        let file = desk.file("candidate.wasm", &guest);
+        let way = ["push", &file, "--apply"];
+        let told = desk.refused(&way);
+        assert!(told.contains(flag), "{told}");
+        assert_eq!(desk.problem(&way)["code"], code);
+        let revision = desk.json(&["push", &file])["revision"]["id"].clone();
+        let plan = desk.json(&["plan", text(&revision)]);
+        let told = desk.refused(&["apply", text(&plan["id"])]);
+        assert!(told.contains(flag), "{told}");
+        assert_eq!(desk.json(&["show", "ticks"])["revision"]["id"], before);
+        let both = [
+            "apply",
+            text(&plan["id"]),
+            "--allow-wider",
+            "--allow-breaking",
+        ];
+        desk.done(&both);
+        desk.done(&["rollback", "ticks"]);
+    }
+}
+
+#[tokio::test]
+async fn everything_that_a_check_finds_is_told_a_line_each() {
+    let desk = Desk::new().await;
+    let guest = next_version("not a version").descriptor(|of| of.family = "Not A Family".into());
+    let file = desk.file("wrong.wasm", &guest);
+    let told = desk.refused(&["check", &file]);
+    let faults = told.lines().filter(|line| line.starts_with("  - ")).count();
+    assert!(faults >= 2, "{told}");
+    let problem = desk.problem(&["push", &file]);
+    assert_eq!(problem["code"], "check-failed");
+    assert_eq!(
+        problem["faults"].as_array().map(Vec::len),
+        Some(faults),
+        "{problem}"
+    );
+}
+
+#[tokio::test]
+async fn a_return_during_the_wait_is_a_failure_with_its_evidence() {
+    let desk = Desk::with(|setup| setup.setting("probation-time", "30s")).await;
+    let guest = next_version("1.0.1").when_bad("(unreachable)");
+    let file = desk.file("trapping.wasm", &guest);
+    let way = [
+        "push",
+        file.as_str(),
+        "--apply",
+        "--wait",
+        "--allow-failing",
+    ];
+    let output = desk.types_while_ticks_come("XYZ", &way).await;
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("by itself") && told.contains("trap"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_plan_whose_candidate_failed_on_the_last_events_needs_a_flag() {
+    let desk = Desk::new().await;
+    let guest = next_version("1.0.1").when_bad("(unreachable)");
+    let file = desk.file("trapping.wasm", &guest);
+    let way = ["push", file.as_str(), "--apply", "--json"];
+    let output = desk.types_while_ticks_come("XYZ", &way).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+    assert_eq!(problem["code"], "plan-failed", "{problem}");
+    let detail = text(&problem["detail"]);
+    for part in ["failed on", "(trap)", "--allow-failing"] {
+        assert!(detail.contains(part), "{part}: {detail}");
+    }
+    let version = || desk.json(&["show", "ticks"])["revision"]["version"].clone();
+    assert_eq!(version(), "1.0.0");
+    desk.done(&["push", &file, "--apply", "--allow-failing"]);
+    assert_eq!(version(), "1.0.1");
+}
+
+#[tokio::test]
+async fn a_candidate_that_fails_in_the_shadow_is_not_applied() {
+    // So that the plan knows nothing of it.
+    let desk = Desk::with(|setup| setup.setting("recent-events", "0")).await;
+    let guest = next_version("1.0.1").when_bad("(unreachable)");
+    let file = desk.file("trapping.wasm", &guest);
+    let way = ["push", file.as_str(), "--apply", "--shadow", "10", "--json"];
+    let output = desk.types_while_ticks_come("XYZ", &way).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+    assert_eq!(problem["code"], "shadow-failed", "{problem}");
+    assert_eq!(
+        desk.json(&["show", "ticks"])["revision"]["version"],
+        "1.0.0"
+    );
+}
+
+#[tokio::test]
+async fn a_host_that_is_away_or_wants_a_token_says_what_to_try() {
+    let desk = Desk::new().await;
+    for (name, value, parts) in [
+        (
+            "TIDEGATE_ADMIN",
+            "http://127.0.0.1:1",
+            ["cannot reach http://127.0.0.1:1", "--admin"],
+        ),
+        (
+            "TIDEGATE_ADMIN_TOKEN",
+            "wrong",
+            ["TIDEGATE_ADMIN_TOKEN", "admin-token create"],
+        ),
+        (
+            "TIDEGATE_ADMIN_TOKEN",
+            "",
+            ["none in TIDEGATE_ADMIN_TOKEN", "admin-token create"],
+        ),
+    ] {
+        let mut environment = desk.environment();
+        environment.push((name.to_owned(), value.to_owned()));
+        let output = run_with(desk.folder.path(), &["transform", "list"], &environment);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        for part in parts {
+            assert!(said(&output).contains(part), "{part}: {}", said(&output));
+        }
+        assert!(!said(&output).contains("wrong"), "{}", said(&output));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    let desk = Desk::new().await;
+    for (words, code) in [
+        (["show", "nothing"], "no-such-transform"),
+        (["plan", "abcdef012345"], "no-such-revision"),
+        (["apply", "no-plan"], "no-such-plan"),
+        (["rollback", "ticks"], "no-previous"),
+        (["rollback", "nothing"], "no-such-transform"),
+        (["check", "nowhere.wasm"], "unreadable"),
+    ] {
+        assert_eq!(desk.problem(&words)["code"], code, "{words:?}");
+    }
+}
