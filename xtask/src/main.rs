@@ -20,8 +20,10 @@ Tasks:
   transforms [--out DIR]   Build the guests into components (default DIR: transforms/dist)
   test [-- FILTER...]      Install what the tests need, then run every test there is;
                            filters go to the tests of the whole system
-  bench [--quick] [--json] Measure the host against a bare loop of sends, and the guests
-                           against plain Rust; docs/performance.md says more
+  bench [swap] [--quick] [--json]
+                           Measure the host against a bare loop of sends, the guests against
+                           plain Rust, and what a swap does to deliveries, or only that;
+                           docs/performance.md says more
 ";
 
 fn main() -> ExitCode {

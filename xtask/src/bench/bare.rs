@@ -33,7 +33,7 @@ pub(crate) fn run(sessions: usize) -> Result<()> {
         sockets.push(socket);
     }
     for line in std::io::stdin().lock().lines() {
-        let frame = feed::frame(line?.parse()?);
+        let frame = feed::frame(line?.parse()?, 0);
         for socket in &mut sockets {
             // One `send` with MSG_NOSIGNAL, and another only if the kernel took a part.
             socket.write_all(&frame)?;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use tidegate::event::Event;
 use tidegate::metrics::Metrics;
 use tidegate::transform::limits::Limits;
-use tidegate::transform::{Component, Engine, Instance, Outcome};
+use tidegate::transform::{Component, Engine, Fingerprint, Instance, Outcome, compile_here};
 use tidegate_sdk::{Transform, sample};
 
 use crate::{Plan, feed, progress};
@@ -43,8 +43,8 @@ pub(crate) struct Round {
 }
 
 pub(crate) fn measure(plan: &Plan) -> Result<Vec<Calls>> {
-    let candle = feed::payload(0);
-    let candle = one::<candle::Candle>(plan, "candle", feed::UPSTREAM_CHANNEL, &candle)?;
+    let candle = feed::payload(0, 0);
+    let candle = one::<candle::Candle>(plan, "candle", &feed::upstream_channel(0), &candle)?;
     let signal = one::<signal::Signal>(plan, "signal", ALERT_CHANNEL, ALERT)?;
     Ok(vec![candle, signal])
 }
@@ -59,7 +59,11 @@ fn one<T: Transform>(
     let settings = serde_json::json!({});
     let (transform, _) = T::configure(&settings.to_string()).map_err(anyhow::Error::msg)?;
     let engine = Engine::start(STACK)?;
-    let component = Component::load(&engine, &component(name)?, &settings, Limits::default())?;
+    let bytes = component(name)?;
+    let compiled = compile_here(&engine, &bytes)?;
+    let print = Fingerprint::of(&bytes);
+    let component = Component::load(&engine, &compiled, &print, &settings, Limits::default())
+        .map_err(|faults| anyhow::anyhow!("{name} is refused: {}", faults.join("; ")))?;
     let mut rounds = Vec::with_capacity(plan.rounds);
     for _ in 0..plan.rounds {
         let native = native(&transform, channel, payload, plan.calls)?;
@@ -106,7 +110,7 @@ fn sandboxed(
     for _ in 0..chunks {
         let events = vec![Event::new(channel.into(), payload.into()); CHUNK];
         let started = Instant::now();
-        for event in events {
+        for event in &events {
             match instance.transform(component, event, &metrics)? {
                 Outcome::Published(all) => ensure!(all.iter().all(Result::is_ok), "blocked"),
                 Outcome::Rejected(reason) => anyhow::bail!("rejected as {reason}"),

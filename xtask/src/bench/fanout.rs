@@ -4,10 +4,15 @@
 use anyhow::{Context, Result};
 
 use crate::child::Child;
+use crate::feed::Markets;
 use crate::host::{Binary, Host};
 use crate::publisher::{self, Pace, Shared, Trigger};
 use crate::reader::{Reader, Received};
-use crate::{Plan, bare, feed, progress, sessions};
+use crate::spread::Ranked;
+use crate::{Plan, bare, progress, sessions};
+
+/// All sessions get all messages.
+const ONE: Markets = Markets(1);
 
 /// Messages under way at full tilt. Some 200 bytes each, so a session never has as much waiting
 /// as makes the host skip.
@@ -59,10 +64,10 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Round>> {
     progress(&format!(
         "fan-out: connecting {count} clients to a host and to a bare loop"
     ));
-    let host = Host::start(binary)?;
-    let readers = Reader::new(sessions::subscribe(count, &host, feed::PUBLIC_CHANNEL)?)?;
+    let host = Host::start(binary, &[])?;
+    let readers = Reader::new(sessions::subscribe(count, &host, ONE)?, ONE)?;
     let mut host = Sender {
-        trigger: Trigger::redis(host.redis_port)?,
+        trigger: Trigger::redis(host.redis_port, ONE)?,
         readers,
         process: &host.process,
         sessions: count,
@@ -70,7 +75,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Round>> {
     };
     let (mut process, address) = bare::start(count)?;
     let mut bare = Sender {
-        readers: Reader::new(sessions::connect(count, address)?)?,
+        readers: Reader::new(sessions::connect(count, address)?, ONE)?,
         trigger: Trigger::Line(process.stdin()?),
         process: &process,
         sessions: count,
@@ -121,16 +126,15 @@ impl Sender<'_> {
         self.next += messages;
         let deliveries = (messages * self.sessions) as f64;
         let each = |time: std::time::Duration| time.as_secs_f64() * 1e6 / deliveries;
-        let mut latencies = received.latencies;
-        latencies.sort_unstable();
-        let rank = |part: f64| latencies[((deliveries - 1.0) * part) as usize] as f64 / 1e3;
+        let delays = received.deliveries.iter().map(|one| one.delay);
+        let delays = Ranked::of(delays);
         Ok(Batch {
             user: each(cpu.user),
             system: each(cpu.system),
             reader: each(received.cpu),
             per_second: deliveries * 1e9 / received.ended as f64,
-            p50: rank(0.5),
-            p99: rank(0.99),
+            p50: delays.rank(0.5),
+            p99: delays.rank(0.99),
         })
     }
 }
@@ -143,11 +147,21 @@ pub(crate) fn send(
     first: usize,
     messages: usize,
 ) -> Result<Received> {
-    let shared = Shared::new(messages);
+    send_shared(trigger, readers, pace, first, &Shared::new(messages))
+}
+
+/// The same with what others watch, or cut short.
+pub(crate) fn send_shared(
+    trigger: &mut Trigger,
+    readers: &mut Reader,
+    pace: Pace,
+    first: usize,
+    shared: &Shared,
+) -> Result<Received> {
     let publisher = std::thread::current();
     std::thread::scope(|scope| {
-        let reading = scope.spawn(|| readers.read(first, &shared, &publisher));
-        publisher::publish(trigger, pace, first, &shared)?;
+        let reading = scope.spawn(|| readers.read(first, shared, &publisher));
+        publisher::publish(trigger, pace, first, shared)?;
         reading
             .join()
             .map_err(|_| anyhow::anyhow!("the reading thread panicked"))?

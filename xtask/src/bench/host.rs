@@ -14,6 +14,9 @@ use crate::child::Child;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Whoever has it may operate the host.
+pub(crate) const TOKEN: &str = "the-operator-of-the-benchmark-000";
+
 /// The host's binary, copied: a build in the middle of a run does not change what is measured.
 #[derive(Debug)]
 pub(crate) struct Binary {
@@ -48,6 +51,7 @@ impl Binary {
 pub(crate) struct Host {
     pub(crate) process: Child,
     pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
     pub(crate) redis_port: u16,
     pub(crate) key: String,
     _redis: Child,
@@ -55,8 +59,9 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Default settings, but for the heartbeat: its pings would mix with the messages.
-    pub(crate) fn start(binary: &Binary) -> Result<Self> {
+    /// Default settings, but for the heartbeat: its pings would mix with the messages. `more`
+    /// are arguments of `serve`; a file or folder in them is beside the keys.
+    pub(crate) fn start(binary: &Binary, more: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (redis, redis_port) = start_redis(folder.path())?;
         let keys = folder.path().join("keys.json");
@@ -77,6 +82,8 @@ impl Host {
                 .args(["--heartbeat-interval", "1h", "--keys-file"])
                 .arg(&keys)
                 .args(["--redis-url", &format!("redis://127.0.0.1:{redis_port}")])
+                .args(more)
+                .env("TIDEGATE_ADMIN_TOKEN", TOKEN)
                 .env("TIDEGATE_LOG", "warn"),
         )?;
         let public = address(&process.line_after("public ws://")?)?;
@@ -85,6 +92,7 @@ impl Host {
         Ok(Self {
             process,
             public,
+            admin,
             redis_port,
             key: key.trim().to_owned(),
             _redis: redis,
@@ -129,7 +137,7 @@ fn start_redis(folder: &Path) -> Result<(Child, u16)> {
     Ok((redis, port))
 }
 
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
     let started = Instant::now();
     while !condition() {
         if started.elapsed() > PATIENCE {

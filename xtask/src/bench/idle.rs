@@ -4,13 +4,17 @@
 use anyhow::{Context, Result};
 use std::time::Duration;
 
+use crate::feed::Markets;
 use crate::host::{Binary, Host};
 use crate::publisher::{Pace, Trigger};
 use crate::reader::Reader;
-use crate::{Plan, fanout, feed, progress, sessions};
+use crate::{Plan, fanout, progress, sessions};
 
 /// Messages that each session gets before it is weighed again.
 const MESSAGES: usize = 20;
+
+/// All sessions get all messages.
+const ONE: Markets = Markets(1);
 
 /// For the allocator and the kernel to come to rest.
 const REST: Duration = Duration::from_secs(1);
@@ -28,16 +32,16 @@ pub(crate) struct Idle {
 
 pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Idle> {
     progress(&format!("memory: {} idle sessions", plan.idle));
-    let host = Host::start(binary)?;
+    let host = Host::start(binary, &[])?;
     let empty = host.process.resident_bytes()?;
     let each = |resident: u64| (resident as f64 - empty as f64) / plan.idle as f64;
 
-    let connections = sessions::subscribe(plan.idle, &host, feed::PUBLIC_CHANNEL)?;
+    let connections = sessions::subscribe(plan.idle, &host, ONE)?;
     std::thread::sleep(REST);
     let fresh = host.process.resident_bytes()?;
 
-    let mut reader = Reader::new(connections)?;
-    let mut trigger = Trigger::redis(host.redis_port)?;
+    let mut reader = Reader::new(connections, ONE)?;
+    let mut trigger = Trigger::redis(host.redis_port, ONE)?;
     fanout::send(&mut trigger, &mut reader, Pace::UnderWay(1), 0, MESSAGES)
         .context("messages to idle sessions")?;
     std::thread::sleep(REST);

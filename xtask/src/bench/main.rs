@@ -2,8 +2,8 @@
 //! the least that the same work could cost on the same machine in the same run.
 //!
 //! `fanout` and `idle` measure the real host on a real Redis, `bare` is the loop of `send` that
-//! the fan-out is compared with, `calls` runs the guests with and without WebAssembly, `report`
-//! writes it all down. docs/performance.md says how to read the figures.
+//! the fan-out is compared with, `calls` runs the guests with and without WebAssembly, `swap`
+//! changes a transform under load, `report` writes it all down. docs/performance.md says how to read the figures.
 
 mod bare;
 mod calls;
@@ -17,6 +17,7 @@ mod reader;
 mod report;
 mod sessions;
 mod spread;
+mod swap;
 
 use std::process::ExitCode;
 
@@ -24,9 +25,10 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const HELP: &str = "\
-Usage: cargo xtask bench [--quick] [--json]
+Usage: cargo xtask bench [swap] [--quick] [--json]
 
-  --quick   A small run of under 30 seconds: to see that it works, not to quote
+  swap      Only what an apply and a rollback do to deliveries
+  --quick   A small run of under a minute: to see that it works, not to quote
   --json    Every round's figures for scripts, instead of a table for people
 ";
 
@@ -49,6 +51,7 @@ struct Plan {
     idle: usize,
     /// Transform calls of a round, for each way of calling.
     calls: usize,
+    swap: swap::Plan,
 }
 
 const FULL: Plan = Plan {
@@ -60,6 +63,13 @@ const FULL: Plan = Plan {
     tilt: 1_000,
     idle: 5_000,
     calls: 100_000,
+    swap: swap::Plan {
+        rounds: 20,
+        sessions: 200,
+        markets: 50,
+        rate: 5_000,
+        quiet: 5_000,
+    },
 };
 
 const QUICK: Plan = Plan {
@@ -69,6 +79,10 @@ const QUICK: Plan = Plan {
     tilt: 200,
     idle: 1_000,
     calls: 20_000,
+    swap: swap::Plan {
+        rounds: 3,
+        ..FULL.swap
+    },
     ..FULL
 };
 
@@ -89,24 +103,36 @@ fn run(words: &[&str]) -> Result<()> {
     if let [bare::WORD, sessions] = words {
         return bare::run(sessions.parse()?);
     }
-    let (mut plan, mut as_json) = (FULL, false);
+    let (mut plan, mut as_json, mut only_swap) = (FULL, false, false);
     for word in words {
         match *word {
             "--quick" => plan = QUICK,
             "--json" => as_json = true,
+            "swap" => only_swap = true,
             _ => bail!("no such option: {word}\n\n{HELP}"),
         }
     }
     allow_files(plan.idle.max(2 * plan.sessions) as u64 + 500)?;
     let binary = host::Binary::prepare()?;
+    if only_swap {
+        let swaps = swap::measure(&plan.swap, &binary)?;
+        if as_json {
+            println!("{:#}", swap::json(&plan.swap, &swaps));
+        } else {
+            print!("{}", swap::table(&plan.swap, &swaps));
+        }
+        return Ok(());
+    }
     let calls = calls::measure(&plan)?;
     let idle = idle::measure(&plan, &binary)?;
     let fanout = fanout::measure(&plan, &binary)?;
+    let swaps = swap::measure(&plan.swap, &binary)?;
     let report = report::Report {
         plan,
         fanout,
         idle,
         calls,
+        swaps,
     };
     if as_json {
         println!("{:#}", report.json());

@@ -3,34 +3,41 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::ChildStdin;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::feed;
+use crate::feed::{self, Markets};
+
+/// A batch that is stopped ends with a multiple of so many messages, and with more than so many
+/// after the stop: all markets get one more, from which their readers see that it is the last.
+const LAST: usize = 100;
 
 /// What sets a message off.
 #[derive(Debug)]
 pub(crate) enum Trigger {
     /// `PUBLISH` on a Redis.
-    Redis(TcpStream),
+    Redis(TcpStream, Markets),
     /// The message's number, to the bare loop.
     Line(ChildStdin),
 }
 
 impl Trigger {
-    pub(crate) fn redis(port: u16) -> Result<Self> {
+    pub(crate) fn redis(port: u16, markets: Markets) -> Result<Self> {
         let mut redis = TcpStream::connect(("127.0.0.1", port))?;
         redis.set_nodelay(true)?;
         redis.write_all(b"CLIENT REPLY OFF\r\n")?;
-        Ok(Self::Redis(redis))
+        Ok(Self::Redis(redis, markets))
     }
 
     fn pull(&mut self, number: usize) -> Result<()> {
         match self {
-            Self::Redis(redis) => {
-                let (channel, payload) = (feed::UPSTREAM_CHANNEL, feed::payload(number));
+            Self::Redis(redis, markets) => {
+                let market = markets.of(number);
+                let channel = feed::upstream_channel(market);
+                let payload = feed::payload(number, market);
                 let command = format!(
                     "*3\r\n$7\r\nPUBLISH\r\n${}\r\n{channel}\r\n${}\r\n{payload}\r\n",
                     channel.len(),
@@ -66,6 +73,12 @@ pub(crate) struct Shared {
     pub(crate) complete: AtomicUsize,
     /// The reader gave up.
     pub(crate) failed: AtomicBool,
+    /// The reader is ready, and messages may come.
+    ready: Barrier,
+    /// Enough was sent.
+    stopped: AtomicBool,
+    /// How many messages there are in the end.
+    end: AtomicUsize,
 }
 
 impl Shared {
@@ -77,11 +90,36 @@ impl Shared {
                 .collect(),
             complete: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
+            ready: Barrier::new(2),
+            stopped: AtomicBool::new(false),
+            end: AtomicUsize::new(messages),
         }
     }
 
+    /// The most that there can be.
     pub(crate) fn messages(&self) -> usize {
         self.stamps.len()
+    }
+
+    /// How many there are. While messages are on their way it becomes less at most once, and
+    /// stays more than have been sent.
+    pub(crate) fn end(&self) -> usize {
+        self.end.load(Ordering::Acquire)
+    }
+
+    /// Waits for the other one, reader or publisher, to be ready.
+    pub(crate) fn wait(&self) {
+        self.ready.wait();
+    }
+
+    /// Whether the first message is on its way.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.stamp(0) > 0
+    }
+
+    /// Ends the batch after a few more messages.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -101,8 +139,20 @@ pub(crate) fn publish(
     first: usize,
     shared: &Shared,
 ) -> Result<()> {
+    shared.wait();
     let started = Instant::now();
+    let mut stopping = false;
     for (index, stamp) in shared.stamps.iter().enumerate() {
+        if !stopping && shared.stopped.load(Ordering::Acquire) {
+            stopping = true;
+            let end = (index / LAST + 2) * LAST;
+            shared
+                .end
+                .store(end.min(shared.messages()), Ordering::Release);
+        }
+        if index >= shared.end() {
+            break;
+        }
         match pace {
             Pace::PerSecond(rate) => {
                 let due = Duration::from_secs_f64(index as f64 / f64::from(rate));

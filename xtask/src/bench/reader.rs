@@ -13,7 +13,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::feed;
+use crate::feed::{self, Markets};
 use crate::publisher::Shared;
 
 /// Without a byte for so long, messages are lost.
@@ -26,12 +26,21 @@ const PING: [u8; 2] = [0x89, 0];
 /// What was read of one batch.
 #[derive(Debug)]
 pub(crate) struct Received {
-    /// From a message's stamp to each session's read, in nanoseconds, unsorted.
-    pub(crate) latencies: Vec<u64>,
+    /// Each message to each session that gets it, in any order.
+    pub(crate) deliveries: Vec<Delivery>,
     /// Processor time of the reading thread.
     pub(crate) cpu: Duration,
-    /// The last read, in nanoseconds since the batch began.
+    /// From the first message to the last read, in nanoseconds.
     pub(crate) ended: u64,
+}
+
+/// One message to one session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Delivery {
+    /// When it was set off, in nanoseconds since the batch began.
+    pub(crate) sent: u64,
+    /// From then to the session's read, in nanoseconds.
+    pub(crate) delay: u64,
 }
 
 /// Connections, and where each stands in the stream of bytes.
@@ -39,10 +48,12 @@ pub(crate) struct Received {
 pub(crate) struct Reader {
     poll: Poll,
     sockets: Vec<TcpStream>,
+    markets: Markets,
 }
 
 impl Reader {
-    pub(crate) fn new(connections: Vec<Connected>) -> Result<Self> {
+    /// Each market has as many of the connections as any other.
+    pub(crate) fn new(connections: Vec<Connected>, markets: Markets) -> Result<Self> {
         let poll = Poll::new()?;
         let mut sockets = Vec::with_capacity(connections.len());
         for (n, connection) in connections.into_iter().enumerate() {
@@ -52,10 +63,15 @@ impl Reader {
                 .register(&mut socket, Token(n), Interest::READABLE)?;
             sockets.push(socket);
         }
-        Ok(Self { poll, sockets })
+        Ok(Self {
+            poll,
+            sockets,
+            markets,
+        })
     }
 
     /// Reads a batch to its end on all connections, the first message having the number `first`.
+    /// That and the batch's length are multiples of the number of markets.
     pub(crate) fn read(
         &mut self,
         first: usize,
@@ -76,18 +92,25 @@ impl Reader {
         shared: &Shared,
         publisher: &Thread,
     ) -> Result<Received> {
-        let sessions = self.sockets.len();
-        let frame = feed::frame(first).len();
-        let expected: Vec<u8> = (first..first + shared.messages())
-            .flat_map(feed::frame)
+        let (sessions, Markets(markets)) = (self.sockets.len(), self.markets);
+        let frame = feed::frame(first, 0).len();
+        // For each market, its part of the batch.
+        let numbers = |market| (first + market..first + shared.messages()).step_by(markets);
+        let expected: Vec<Vec<u8>> = (0..markets)
+            .map(|market| {
+                numbers(market)
+                    .flat_map(|n| feed::frame(n, market))
+                    .collect()
+            })
             .collect();
         let mut positions = vec![0; sessions];
         let mut arrived = vec![0; shared.messages()];
-        let mut latencies = Vec::with_capacity(sessions * shared.messages());
+        let mut deliveries = Vec::with_capacity(sessions / markets * shared.messages());
         let mut unfinished = sessions;
         let mut buffer = vec![0; 64 << 10];
         let mut events = Events::with_capacity(1024);
         let cpu_before = thread_cpu();
+        shared.wait();
         while unfinished > 0 {
             self.poll.poll(&mut events, Some(PATIENCE))?;
             ensure!(
@@ -96,34 +119,38 @@ impl Reader {
             );
             for event in &events {
                 let Token(session) = event.token();
+                let market = self.markets.of(session);
                 let position = &mut positions[session];
                 let before = *position;
                 drain(
                     &mut self.sockets[session],
                     &mut buffer,
-                    &expected,
+                    &expected[market],
                     frame,
                     position,
                 )?;
                 let now = shared.now();
-                let read = before / frame..*position / frame;
-                for (message, sessions_with_it) in read.clone().zip(&mut arrived[read]) {
-                    latencies.push(now.saturating_sub(shared.stamp(message)));
-                    *sessions_with_it += 1;
-                    if *sessions_with_it == sessions {
+                for turn in before / frame..*position / frame {
+                    let message = turn * markets + market;
+                    let sent = shared.stamp(message);
+                    let delay = now.saturating_sub(sent);
+                    deliveries.push(Delivery { sent, delay });
+                    arrived[message] += 1;
+                    if arrived[message] == sessions / markets {
                         shared.complete.store(message + 1, Ordering::Release);
                         publisher.unpark();
                     }
                 }
-                if before < expected.len() && *position == expected.len() {
+                let end = shared.end() / markets * frame;
+                if before < end && *position == end {
                     unfinished -= 1;
                 }
             }
         }
         Ok(Received {
-            latencies,
+            deliveries,
             cpu: thread_cpu().saturating_sub(cpu_before),
-            ended: shared.now(),
+            ended: shared.now() - shared.stamp(0),
         })
     }
 }

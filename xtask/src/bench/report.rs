@@ -9,6 +9,7 @@ use crate::calls::{self, Calls};
 use crate::fanout::{Batch, Pair, Round};
 use crate::idle::Idle;
 use crate::spread::Spread;
+use crate::swap;
 
 /// Everything that was measured.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Report {
     pub(crate) fanout: Vec<Round>,
     pub(crate) idle: Idle,
     pub(crate) calls: Vec<Calls>,
+    pub(crate) swaps: Vec<swap::Round>,
 }
 
 impl Report {
@@ -81,11 +83,12 @@ impl Report {
         format!(
             "{}\nResident for a session of {idle}: {:.1} KiB subscribed, {:.1} KiB after some \
              messages; the host without sessions: {:.1} MiB\n\nRatios: the middle one of {rounds} \
-             rounds, least and most in brackets. Left of them, middle values.\n",
+             rounds, least and most in brackets. Left of them, middle values.\n{}",
             table.text,
             kib(self.idle.fresh),
             kib(self.idle.used),
             kib(self.idle.host as f64) / 1024.0,
+            swap::table(&self.plan.swap, &self.swaps),
         )
     }
 
@@ -129,6 +132,7 @@ impl Report {
                 "bytes_per_session_after_messages": self.idle.used,
                 "host_bytes": self.idle.host,
             },
+            "swap": swap::json(&self.plan.swap, &self.swaps),
             "calls": calls.collect::<serde_json::Map<_, _>>(),
         })
     }

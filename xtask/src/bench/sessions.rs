@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::feed::{self, Markets};
 use crate::host::Host;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,13 +22,14 @@ pub(crate) fn connect(count: usize, to: SocketAddr) -> Result<Vec<TcpStream>> {
     (0..count).map(|n| open(n, to)).collect()
 }
 
-/// `count` sessions of the host, each subscribed to `channel`.
-pub(crate) fn subscribe(count: usize, host: &Host, channel: &str) -> Result<Vec<TcpStream>> {
+/// `count` sessions of the host, spread over the markets, each subscribed to its own.
+pub(crate) fn subscribe(count: usize, host: &Host, markets: Markets) -> Result<Vec<TcpStream>> {
     (0..count)
         .map(|n| {
             let mut socket = open(n, host.public)?;
             upgrade(&mut socket, &host.key).context("the upgrade")?;
-            ask_for(&mut socket, channel).context("the subscription")?;
+            ask_for(&mut socket, &feed::public_channel(markets.of(n)))
+                .context("the subscription")?;
             Ok(socket)
         })
         .collect()

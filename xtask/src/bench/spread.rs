@@ -1,4 +1,5 @@
-//! Some measurements of the same thing: the middle one, and how far apart they are.
+//! Some measurements of the same thing: the middle one, and how far apart they are; and many
+//! delays by rank.
 
 use std::fmt;
 
@@ -22,6 +23,30 @@ impl Spread {
             least: at(0),
             most: at(last),
         }
+    }
+}
+
+/// Delays in order.
+#[derive(Debug)]
+pub(crate) struct Ranked(Vec<u64>);
+
+impl Ranked {
+    /// In nanoseconds.
+    pub(crate) fn of(delays: impl Iterator<Item = u64>) -> Self {
+        let mut sorted: Vec<u64> = delays.collect();
+        sorted.sort_unstable();
+        Self(sorted)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What this part of them does not exceed, in microseconds; none are no number.
+    pub(crate) fn rank(&self, part: f64) -> f64 {
+        let last = self.0.len().saturating_sub(1) as f64;
+        let ranked = self.0.get((last * part) as usize);
+        ranked.map_or(f64::NAN, |delay| *delay as f64 / 1e3)
     }
 }
 
