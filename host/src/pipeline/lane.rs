@@ -42,11 +42,11 @@ pub(super) enum What {
 
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) front: Seat,
-    pub(super) paused: bool,
-    pub(super) hub: Arc<Hub>,
-    pub(super) metrics: TransformMetrics,
-    pub(super) lag: Histogram,
+    front: Seat,
+    paused: bool,
+    hub: Arc<Hub>,
+    metrics: TransformMetrics,
+    lag: Histogram,
     behind: Option<Behind>,
     last_log: Option<Instant>,
 }

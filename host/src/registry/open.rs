@@ -85,11 +85,7 @@ impl Registry {
         metrics.paused.set(active.paused.into());
         self.hub
             .set_paused(&component.descriptor.family, active.paused);
-        self.metrics.running(
-            running.name(),
-            [revision.id.short(), &revision.version],
-            None,
-        );
+        self.metrics.running(running.name(), revision.label(), None);
         // A probation that a restart cut short begins again, with the revision before behind.
         let behind = previous.as_ref().filter(|_| active.probation);
         let first = behind.map_or_else(|| running.clone(), |before| live(&before.component));

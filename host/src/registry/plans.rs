@@ -126,10 +126,7 @@ impl Registry {
             return Err(Refused::AlreadyActive(revision.id.clone()));
         }
         let component = self.load_kept(&revision).await?;
-        let faults = self.conflicts(&component);
-        if !faults.is_empty() {
-            return Err(Refused::Check { faults });
-        }
+        self.refuse_conflicts(&component)?;
         let changes = diff::changes(
             active.as_ref().map(|(revision, component)| Side {
                 revision,

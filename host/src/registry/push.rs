@@ -224,8 +224,19 @@ impl Registry {
         Ok((settings, merged(&limits, ask)?))
     }
 
+    /// # Errors
+    /// The component claims what belongs to another transform.
+    pub(super) fn refuse_conflicts(&self, component: &Component) -> Result<(), Refused> {
+        let faults = self.conflicts(component);
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Refused::Check { faults })
+        }
+    }
+
     /// What the component claims that belongs to another transform.
-    pub(super) fn conflicts(&self, component: &Component) -> Vec<String> {
+    fn conflicts(&self, component: &Component) -> Vec<String> {
         let own = &component.descriptor;
         let slots = self.slots.read();
         let others = slots.values().filter(|slot| slot.live.name() != own.name);

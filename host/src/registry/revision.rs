@@ -33,6 +33,13 @@ pub struct Revision {
     pub at: Timestamp,
 }
 
+impl Revision {
+    /// Short name and version, as metrics show them.
+    pub(super) fn label(&self) -> [&str; 2] {
+        [self.id.short(), &self.version]
+    }
+}
+
 /// All that clients can see of a transform: its channels and its messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -44,10 +44,7 @@ impl Registry {
                     previous.ok_or_else(|| Refused::NoPrevious(name.to_owned()))?
                 }
             };
-            let faults = self.conflicts(&component);
-            if !faults.is_empty() {
-                return Err(Refused::Check { faults });
-            }
+            self.refuse_conflicts(&component)?;
             let turn = Turn {
                 by,
                 kind: Kind::Rollback,

@@ -342,13 +342,11 @@ impl Registry {
     /// What is known by the revision, or by its family, goes over to the new one.
     fn pass_on(&self, now: &Slot, before: Option<&Slot>) {
         let name = now.live.name();
-        let label = |slot: &'_ Slot| {
-            let revision = &slot.revision;
-            (revision.id.short().to_owned(), revision.version.clone())
-        };
-        let (new, old) = (label(now), before.map(label));
-        let old = old.as_ref().map(|(id, version)| [&**id, &**version]);
-        self.metrics.running(name, [&*new.0, &*new.1], old);
+        self.metrics.running(
+            name,
+            now.revision.label(),
+            before.map(|slot| slot.revision.label()),
+        );
         let Some(before) = before else { return };
         let stays = now.in_use();
         for gone in before

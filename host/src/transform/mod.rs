@@ -39,6 +39,7 @@ pub(crate) use self::guest_log::printable;
 pub use self::health::Health;
 pub use self::instance::{Instance, Outcome};
 pub use self::revision::RevisionId;
+pub(crate) use self::revision::is_digest;
 pub use self::upstream_pattern::UpstreamPattern;
 
 /// Lets everything that is counted of a transform start at zero.

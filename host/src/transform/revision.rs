@@ -54,12 +54,17 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
+/// Whether a text is a SHA-256 in lower-case hex, and so also a safe name of a file.
+pub(crate) fn is_digest(text: &str) -> bool {
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == 64 && text.bytes().all(hex)
+}
+
 impl FromStr for RevisionId {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if text.len() == 64 && text.bytes().all(hex) {
+        if is_digest(text) {
             Ok(Self(text.into()))
         } else {
             Err("a revision is 64 digits of lower-case hex")

@@ -1,12 +1,11 @@
 //! Components on their way through Redis: in chunks, by digest, and gone after an hour unless
 //! an order names them.
 
-use sha2::{Digest, Sha256};
-
 use super::super::loader::blocking;
 use super::super::store::Store;
 use super::super::{Refused, Revision};
 use super::Fleet;
+use crate::transform::Fingerprint;
 
 /// Bytes of one value in Redis.
 const CHUNK: u64 = 512 * 1024;
@@ -96,8 +95,8 @@ impl Fleet {
                 _ => break,
             }
         }
-        let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));
-        if digest == revision.component {
+        let (print, bytes) = blocking(move || (Fingerprint::of(&bytes), bytes)).await;
+        if print.digest == revision.component {
             Ok(bytes)
         } else {
             Err(Refused::FleetUnreachable(format!(

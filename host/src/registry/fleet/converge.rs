@@ -96,13 +96,7 @@ impl Registry {
             let Some(ready) = ready else {
                 return Err(Refused::Busy(format!("{name} is being changed")));
             };
-            if self.store()?.revision(&target.id).is_none() {
-                return Err(Refused::NoSuchRevision(target.id.to_string()));
-            }
-            let faults = self.conflicts(&ready.component);
-            if !faults.is_empty() {
-                return Err(Refused::Check { faults });
-            }
+            self.refuse_conflicts(&ready.component)?;
             let meant = order.goes_first(fleet.host());
             let turn = Turn {
                 by: &order.by,

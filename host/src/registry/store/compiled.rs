@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::files;
+use crate::transform::is_digest;
 
 /// Bytes of the digest at a file's head.
 const HEAD: usize = 32;
@@ -122,7 +123,7 @@ impl Compiled {
     }
 
     fn path(&self, component: &str) -> Option<PathBuf> {
-        super::is_digest(component).then(|| self.own().join(component))
+        is_digest(component).then(|| self.own().join(component))
     }
 }
 

@@ -229,11 +229,5 @@ fn size_of(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Whether a text is a SHA-256 in hex, and so also a safe name of a file.
-fn is_digest(text: &str) -> bool {
-    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    text.len() == 64 && text.bytes().all(hex)
-}
-
 #[cfg(test)]
 mod tests;

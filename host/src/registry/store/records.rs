@@ -14,9 +14,9 @@ use parking_lot::RwLock;
 
 use super::damaged::Damaged;
 use super::sealed::{Unusable, digest, seal, unseal};
-use super::{Revision, StoreError, is_digest};
+use super::{Revision, StoreError};
 use crate::files;
-use crate::transform::RevisionId;
+use crate::transform::{RevisionId, is_digest};
 
 type Known = BTreeMap<RevisionId, Arc<Revision>>;
 
