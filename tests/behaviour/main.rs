@@ -30,6 +30,7 @@ mod outage;
 mod pause;
 mod permits;
 mod plans;
+mod promises;
 mod protocol;
 mod prune;
 mod rate;
