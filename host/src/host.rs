@@ -1,5 +1,6 @@
 //! The life of a host, top to bottom: prepare, bind, run, drain.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,6 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::{self, Admin, Tokens};
 use crate::asyncapi::Published;
@@ -24,15 +24,16 @@ use crate::session::upgrade::Door;
 use crate::session::{self, Roster};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::tasks::{Ended, Tasks, Unasked, ever};
 use crate::transform::Engine;
 use crate::transform::limits::Limits;
-use crate::upstream::{self, Status, demo, redis};
+use crate::upstream::{Status, demo, redis};
 
 /// What a drain may take beyond its own time: saying goodbye to the last session.
 const DRAIN_GRACE: Duration = Duration::from_secs(3);
 
 /// Where events come from.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Source {
     Redis,
     /// The feed that the binary carries.
@@ -51,10 +52,26 @@ pub enum Keys {
 pub struct Host {
     settings: Settings,
     metrics: Metrics,
+    tasks: Tasks,
     hub: Arc<Hub>,
     intake: Arc<Intake>,
     registry: Arc<Registry>,
     redis: redis::Subscriber,
+}
+
+/// What lives as long as the process: it is counted in one, and watched by the other.
+#[derive(Debug)]
+pub struct Life {
+    pub metrics: Metrics,
+    pub tasks: Tasks,
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        let metrics = Metrics::new();
+        let tasks = Tasks::new(&metrics);
+        Self { metrics, tasks }
+    }
 }
 
 /// Where a host listens.
@@ -69,15 +86,16 @@ impl Host {
     ///
     /// # Errors
     /// Whatever would keep the host from running, before it has touched the network.
-    pub async fn prepare(settings: Settings) -> anyhow::Result<Self> {
+    pub async fn prepare(settings: Settings, life: Life) -> anyhow::Result<Self> {
+        let Life { metrics, tasks } = life;
         let redis = redis::Subscriber::new(redis::Config {
             url: settings.redis_url.clone(),
             ca_file: settings.redis_ca_file.clone(),
             probe_channel: settings.probe_channel.clone(),
             probe_interval: settings.probe_interval,
+            tasks: tasks.clone(),
         })?;
-        let engine = Engine::start(settings.wasm_stack)?;
-        let metrics = Metrics::new();
+        let engine = Engine::start(settings.wasm_stack, &tasks)?;
         let hub = Arc::new(Hub::new(metrics.clone()));
         let bounds = Bounds {
             lane_queue: settings.lane_queue_size,
@@ -85,7 +103,12 @@ impl Host {
             recent_events: settings.recent_events,
             recent_size: settings.recent_size,
         };
-        let intake = Arc::new(Intake::new(hub.clone(), metrics.clone(), bounds));
+        let intake = Arc::new(Intake::new(
+            hub.clone(),
+            metrics.clone(),
+            tasks.clone(),
+            bounds,
+        ));
         let options = registry::Options {
             keep: settings.keep_revisions,
             probation: settings.probation_time,
@@ -101,11 +124,13 @@ impl Host {
             intake.clone(),
             hub.clone(),
             metrics.clone(),
+            tasks.clone(),
         )
         .await?;
         Ok(Self {
             settings,
             metrics,
+            tasks,
             hub,
             intake,
             registry,
@@ -113,8 +138,8 @@ impl Host {
         })
     }
 
-    /// Runs until a signal ends it and all sessions are through. `announce` is called once
-    /// both listeners are bound.
+    /// Runs until a signal ends it and all sessions are through. What `announce` makes of it
+    /// goes to standard output once both listeners are bound.
     ///
     /// # Errors
     /// What kept it from starting, or a listener that failed.
@@ -122,11 +147,12 @@ impl Host {
         self,
         source: Source,
         keys: Keys,
-        announce: impl FnOnce(Addresses, &Registry),
+        announce: impl FnOnce(Addresses, &Registry) -> String,
     ) -> anyhow::Result<()> {
         let Self {
             settings,
             metrics,
+            tasks,
             hub,
             intake,
             registry,
@@ -146,12 +172,13 @@ impl Host {
             Keys::File(path) => {
                 let gate = gate.clone();
                 let replace = move |records: Vec<KeyRecord>| gate.replace(&records);
-                Some(credentials::watch(path, replace)?)
+                Some(credentials::watch(path, &tasks, replace)?)
             }
         };
         let tokens = Tokens::start(
             settings.admin_token.as_ref(),
             settings.admin_tokens_file.clone(),
+            &tasks,
         )?;
         let context = Arc::new(session::Context {
             hub,
@@ -159,6 +186,7 @@ impl Host {
             roster: Roster::new(metrics.clone()),
             limits: session_limits(&settings),
             shutdown: shutdown.clone(),
+            tasks: tasks.clone(),
             metrics: metrics.clone(),
         });
         let public = bind("listen", settings.listen).await?;
@@ -188,26 +216,54 @@ impl Host {
             max_connections: settings.max_connections,
         };
         let document = Published::new(registry.catalog().clone());
-        let mut feeding = tokio::spawn(feed(source, redis, intake, upstream));
-        let mut administering = tokio::spawn(admin::serve(admin_listener, admin));
-        let mut serving = tokio::spawn(server::serve(public, door, document, listening));
-        let mut expiring = tokio::spawn(async move { gate.expire().await });
-        let _watching = settings.watch.clone().map(|folder| {
-            let largest = largest_component(&settings);
-            let watching = registry
-                .clone()
-                .watch_folder(folder, settings.watch_allow, largest);
-            AbortOnDropHandle::new(tokio::spawn(watching))
+        feed(&tasks, source, redis, intake, upstream);
+        let administer = admin::serve(admin_listener, admin);
+        tasks.vital("admin_listener", async {
+            match administer.await {
+                Ok(()) => Ended::Failed("it returned".into()),
+                Err(error) => Ended::Failed(error.to_string()),
+            }
         });
-        announce(addresses, &registry);
-
-        tokio::select! {
-            name = signals.next() => tracing::info!(signal = name, sessions = shutdown.sessions(), "draining"),
-            ended = &mut feeding => bail!("the upstream task ended: {ended:?}"),
-            ended = &mut administering => bail!("the admin listener ended: {ended:?}"),
-            ended = &mut serving => bail!("the public listener ended: {ended:?}"),
-            ended = &mut expiring => bail!("the task that ends keys ended: {ended:?}"),
+        let serve = server::serve(public, door, document, listening);
+        tasks.vital("public_listener", async {
+            serve.await;
+            Ended::Asked
+        });
+        tasks.spawn("key_expiry", Unasked::Restart, move || {
+            let gate = gate.clone();
+            ever(async move { gate.expire().await })
+        });
+        if let Some(folder) = settings.watch.clone() {
+            let (registry, allow) = (registry.clone(), settings.watch_allow);
+            let largest = largest_component(&settings);
+            tasks.spawn("folder_watch", Unasked::Restart, move || {
+                ever(
+                    registry
+                        .clone()
+                        .watch_folder(folder.clone(), allow, largest),
+                )
+            });
         }
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            public = %addresses.public,
+            admin = %addresses.admin,
+            revisions = registry.in_words().join(", "),
+            settings = settings.given.join(", "),
+            "serving"
+        );
+        say(&tasks, announce(addresses, &registry))?;
+
+        let failed = tokio::select! {
+            name = signals.next() => {
+                tracing::info!(signal = name, sessions = shutdown.sessions(), "draining");
+                None
+            }
+            why = tasks.failed() => {
+                tracing::error!(reason = why, sessions = shutdown.sessions(), "draining");
+                Some(why)
+            }
+        };
         shutdown.begin();
         tokio::select! {
             ended = tokio::time::timeout(settings.drain_time + DRAIN_GRACE, shutdown.sessions_ended()) => {
@@ -215,22 +271,51 @@ impl Host {
             }
             name = signals.next() => tracing::warn!(signal = name, left = shutdown.sessions(), "second signal; not waiting"),
         }
-        Ok(())
+        match failed {
+            None => Ok(()),
+            Some(why) => bail!("{why}; clients were told to come back"),
+        }
     }
 }
 
-async fn feed(
+/// Writes to standard output. One that is closed, or that nobody reads, is no reason not to
+/// serve.
+fn say(tasks: &Tasks, text: String) -> std::io::Result<()> {
+    tasks.brief_thread("announcement", move || {
+        let mut out = std::io::stdout();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    })
+}
+
+/// Starts what brings events. One that it cannot bear must not end the process of every host
+/// that gets it, so it is started again.
+fn feed(
+    tasks: &Tasks,
     source: Source,
     redis: redis::Subscriber,
     intake: Arc<Intake>,
-    status: Arc<upstream::Status>,
+    status: Arc<Status>,
 ) {
+    let redis = Arc::new(redis);
     match source {
-        Source::Redis => redis.run(intake, status).await,
+        Source::Redis => {
+            tasks.spawn("upstream", Unasked::Restart, move || {
+                let (redis, intake, status) = (redis.clone(), intake.clone(), status.clone());
+                ever(async move { redis.run(&intake, &status).await })
+            });
+        }
         Source::Demo => {
             status.subscribed();
-            tokio::spawn(promise_everything(intake.clone()));
-            demo::run(|channel, payload| intake.offer(channel, payload)).await;
+            let wanted = intake.clone();
+            tasks.spawn("demo_subscriptions", Unasked::Restart, move || {
+                ever(promise_everything(wanted.clone()))
+            });
+            tasks.spawn("upstream", Unasked::Restart, move || {
+                let intake = intake.clone();
+                ever(async move {
+                    demo::run(|channel, payload| intake.offer(channel, payload)).await;
+                })
+            });
         }
     }
 }

@@ -8,6 +8,13 @@
 //! ```
 //! The modules, in the order that data flows; then what starts them; then the leaves, which
 //! any of them may use.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "what a test starts, the test awaits"
+    )
+)]
 
 pub mod upstream;
 
@@ -38,5 +45,7 @@ pub mod channel;
 pub mod credentials;
 pub mod event;
 mod files;
+pub mod log;
 pub mod metrics;
 pub mod shutdown;
+pub mod tasks;

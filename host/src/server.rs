@@ -69,7 +69,7 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, asyncapi: Published, 
         let (waiting, displaced) = pending.enter();
         let connection = upgradeable(socket, router.clone().layer(axum::Extension(arrival)));
         let refused = context.metrics.refused.clone();
-        tokio::spawn(async move {
+        context.tasks.brief("connection", async move {
             let _waiting = waiting;
             let cut = tokio::select! {
                 served = tokio::time::timeout(limits.upgrade_timeout, connection) => match served {

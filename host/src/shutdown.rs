@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::tasks::Tasks;
+
 /// One for the process; clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
@@ -35,8 +37,8 @@ impl Shutdown {
     }
 
     /// Runs a session's task, to be waited for.
-    pub fn spawn_session(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.sessions.spawn(task);
+    pub fn spawn_session(&self, tasks: &Tasks, task: impl Future<Output = ()> + Send + 'static) {
+        tasks.brief("session", self.sessions.track_future(task));
     }
 
     /// Waits until no session is left.

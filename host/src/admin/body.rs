@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Admin;
 use super::problem::Problem;
 use crate::registry::Refused;
+use crate::tasks::Tasks;
 
 /// Bytes of a JSON body: settings are the largest thing there.
 const MAX_JSON: u64 = 1 << 20;
@@ -181,20 +182,21 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 
 /// Lets a client finish what it is sending, within bounds, so that it gets to read why it was
 /// refused. One that asked first (`Expect`) waits for the answer and sends nothing.
-pub(super) fn linger(headers: &HeaderMap, mut body: BodyDataStream) {
+pub(super) fn linger(tasks: &Tasks, headers: &HeaderMap, mut body: BodyDataStream) {
     let sends = length(headers).is_some_and(|length| length > 0)
         || headers.contains_key(header::TRANSFER_ENCODING);
     if !sends || headers.contains_key(header::EXPECT) {
         return;
     }
-    tokio::spawn(timeout(LINGER, async move {
+    let read_on = timeout(LINGER, async move {
         let mut left = MAX_LINGER;
         while let Some(Ok(frame)) = body.next().await
             && let Some(less) = left.checked_sub(frame.len())
         {
             left = less;
         }
-    }));
+    });
+    tasks.brief("admin_linger", read_on);
 }
 
 /// A body to be read.

@@ -175,8 +175,9 @@ impl Outline {
                     Err(problem) => return problem.into_response(),
                 };
                 // On a task of its own: a caller that hangs up does not stop a swap half-way.
+                let tasks = call.admin.context.tasks.clone();
                 let answering = answer(call);
-                let task = tokio::spawn(async move {
+                let task = tasks.brief("admin_request", async move {
                     let answered = answering.await;
                     asked.log(answered.as_ref().err());
                     answered
@@ -208,7 +209,7 @@ async fn read<Q: DeserializeOwned, B: Given>(
     let caller = match known(&admin, &parts.headers) {
         Ok(caller) => caller,
         Err(problem) => {
-            body::linger(&parts.headers, body);
+            body::linger(&admin.context.tasks, &parts.headers, body);
             return Err(problem);
         }
     };
@@ -222,7 +223,7 @@ async fn read<Q: DeserializeOwned, B: Given>(
         Ok((query, body))
     };
     let read = reading.await;
-    body::linger(&parts.headers, body);
+    body::linger(&admin.context.tasks, &parts.headers, body);
     match read {
         Ok((query, body)) => {
             let call = Call {

@@ -36,6 +36,7 @@ pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     if admin.context.shutdown.is_draining() {
         reasons.push("draining".to_owned());
     }
+    reasons.extend(admin.context.tasks.down());
     reasons.extend(
         admin
             .upstream

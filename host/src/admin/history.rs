@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::endpoint::{Answer, Call};
 use super::problem::Problem;
 use crate::registry::store::audit::Entry;
+use crate::tasks::blocking;
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 10_000;
@@ -35,8 +36,6 @@ pub(super) async fn list(call: Call<Which>) -> Result<Answer<Entries>, Problem> 
     }
     let registry = call.admin.registry.clone();
     // It reads a file.
-    let read =
-        tokio::task::spawn_blocking(move || registry.history(transform.as_deref(), limit)).await;
-    let entries = read.map_err(|_| Problem::internal())??;
+    let entries = blocking(move || registry.history(transform.as_deref(), limit)).await?;
     Answer::ok(Entries { entries })
 }

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 
 use crate::credentials::{self, Credential, FileError, VERSION, Watch, field};
 use crate::settings::Secret;
+use crate::tasks::Tasks;
 
 /// What every admin token begins with, so that scanners for leaked secrets can find it, and
 /// people tell it from an API key.
@@ -176,6 +177,7 @@ impl Tokens {
     pub fn start(
         single: Option<&Secret>,
         file: Option<PathBuf>,
+        tasks: &Tasks,
     ) -> Result<Option<Self>, FileError> {
         if single.is_none() && file.is_none() {
             return Ok(None);
@@ -187,7 +189,7 @@ impl Tokens {
                 all.retain(|token| token.revoked.is_none());
                 *listed.write() = all;
             };
-            credentials::watch(file, replace).map(Arc::new)
+            credentials::watch(file, tasks, replace).map(Arc::new)
         };
         Ok(Some(Self {
             single: single.map(|token| credentials::digest(token.expose())),

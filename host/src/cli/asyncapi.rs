@@ -3,6 +3,7 @@
 use crate::asyncapi::document;
 use crate::registry::{Catalog, configured};
 use crate::settings::{self, Flags};
+use crate::tasks::Tasks;
 use crate::transform::Engine;
 
 #[derive(Debug, clap::Args)]
@@ -13,7 +14,7 @@ pub(super) struct AsyncapiArgs {
 
 pub(super) fn run(args: AsyncapiArgs) -> anyhow::Result<()> {
     let settings = settings::load(args.flags)?;
-    let engine = Engine::start(settings.wasm_stack)?;
+    let engine = Engine::start(settings.wasm_stack, &Tasks::default())?;
     let configured = super::block_on(async { Ok(configured(&settings, &engine).await?) })?;
     let catalog = Catalog::of(
         configured

@@ -33,7 +33,7 @@ pub(super) fn run(args: &CompileArgs) -> ExitCode {
     match compile(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            super::say(&format!("{error:#}\n"));
             match error.downcast_ref() {
                 Some(CompileError::OutOfMemory) => ExitCode::from(OUT_OF_MEMORY),
                 _ => ExitCode::FAILURE,

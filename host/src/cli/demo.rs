@@ -1,12 +1,12 @@
 //! `tidegate demo`: everything real but the upstream, with a key that is ready.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::serve::log_to_stderr;
+use super::serve::with_log;
 use crate::gate::keys::{self, KeyRecord};
 use crate::host::{Addresses, Host, Keys, Source};
 use crate::registry::Registry;
@@ -25,11 +25,13 @@ pub(super) struct DemoArgs {
     admin_listen: SocketAddr,
 }
 
-pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &DemoArgs) -> ExitCode {
     // Gone when the demo ends, by whatever signal it listens to.
-    let state = tempfile::Builder::new()
-        .prefix("tidegate-demo-")
-        .tempdir()?;
+    let state = tempfile::Builder::new().prefix("tidegate-demo-").tempdir();
+    let state = match state {
+        Ok(state) => state,
+        Err(error) => return super::ended(Err(error.into())),
+    };
     let settings = Settings {
         listen: args.listen,
         admin_listen: args.admin_listen,
@@ -37,7 +39,6 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         state_dir: Some(state.path().to_owned()),
         ..Settings::default()
     };
-    log_to_stderr(&settings);
     let key = KeyRecord {
         id: KEY.into(),
         name: KEY.into(),
@@ -48,19 +49,14 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         expires: None,
         revoked: None,
     };
-    let announce = |addresses, registry: &Registry| {
-        let mut out = std::io::stdout();
-        // A closed standard output is no reason not to serve.
-        let _ = write!(out, "{}", welcome(addresses, registry));
-        let _ = out.flush();
-    };
-    super::block_on(async {
-        let host = Host::prepare(settings).await?;
-        host.run(Source::Demo, Keys::Fixed(vec![key]), announce)
+    with_log(&settings.clone(), |life| async {
+        let host = Host::prepare(settings, life).await?;
+        host.run(Source::Demo, Keys::Fixed(vec![key]), welcome)
             .await
     })
 }
 
+/// What is said on standard output once it listens.
 fn welcome(addresses: Addresses, registry: &Registry) -> String {
     let Addresses { public, admin } = addresses;
     let mut text = format!(

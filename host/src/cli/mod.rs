@@ -11,6 +11,7 @@ mod serve;
 mod tail;
 mod transform;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -51,8 +52,8 @@ enum Command {
 /// Runs the command line that the process was started with.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Demo(args) => demo::run(&args),
-        Command::Serve(args) => serve::run(*args),
+        Command::Demo(args) => return demo::run(&args),
+        Command::Serve(args) => return serve::run(*args),
         Command::Key(args) => key::run(args),
         Command::AdminToken(args) => admin_token::run(args),
         Command::Tail(args) => block_on(tail::run(args)),
@@ -61,13 +62,23 @@ pub fn main() -> ExitCode {
         Command::Compile(args) => return compile::run(&args),
         Command::Openapi => openapi::run(),
     };
+    ended(result)
+}
+
+/// How a command ended, in words where it failed.
+fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            say(&format!("error: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes to standard error. One that is gone is no reason to fail in another way.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Runs `task` on a runtime of its own. What still blocks when it ends, such as a look-up of

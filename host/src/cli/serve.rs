@@ -1,17 +1,21 @@
 //! `tidegate serve`: the host on a real Redis.
 
-use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::process::ExitCode;
 
 use comfy_table::{Table, presets};
-use tracing_subscriber::EnvFilter;
+use serde_json::json;
+
+use super::say;
 
 use crate::admin::tokens::TokenRecord;
 use crate::credentials;
 use crate::gate::keys::KeyRecord;
-use crate::host::{Addresses, Host, Keys, Source};
+use crate::host::{Addresses, Host, Keys, Life, Source};
+use crate::log::{self, Log};
 use crate::registry::{Configured, Registry, configured};
 use crate::settings::{self, Flags, LogFormat, Settings};
+use crate::tasks::Tasks;
 use crate::transform::Engine;
 
 #[derive(Debug, clap::Args)]
@@ -23,55 +27,86 @@ pub(super) struct ServeArgs {
     flags: Flags,
 }
 
-pub(super) fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let settings = settings::load(args.flags)?;
-    let keys_file = settings.required_keys_file()?.to_owned();
-    if args.check {
-        let known = credentials::read::<KeyRecord>(&keys_file)?.len();
-        let tokens = settings.admin_tokens_file.as_deref().map(admin_tokens);
-        let tokens = tokens.transpose()?.unwrap_or_default();
-        let engine = Engine::start(settings.wasm_stack)?;
-        let all = super::block_on(async { Ok(configured(&settings, &engine).await?) })?;
-        println!("{}", transforms(&all));
-        println!("{known} keys{tokens}. All settings are good.");
-        return Ok(());
-    }
-    log_to_stderr(&settings);
-    let announce = |addresses: Addresses, _: &Registry| {
-        // A closed standard output is no reason not to serve.
-        let mut out = std::io::stdout();
-        let _ = writeln!(
-            out,
-            "public ws://{}/public/v1/stream\nadmin http://{}",
-            addresses.public, addresses.admin
-        );
-        let _ = out.flush();
+pub(super) fn run(args: ServeArgs) -> ExitCode {
+    let ServeArgs { check, flags } = args;
+    let read = settings::load(flags.clone()).and_then(|settings| {
+        let keys_file = settings.required_keys_file()?.to_owned();
+        Ok((settings, keys_file))
+    });
+    let (settings, keys_file) = match read {
+        Ok(read) => read,
+        // Where lines of JSON are asked for, this is the first and the last of them.
+        Err(error) if !check && settings::log_format(flags) == LogFormat::Json => {
+            say(&log::json_error(&error.to_string()));
+            return ExitCode::FAILURE;
+        }
+        Err(error) => return super::ended(Err(error.into())),
     };
-    super::block_on(async {
-        let host = Host::prepare(settings).await?;
+    if check {
+        return super::ended(say_what_was_checked(&settings, &keys_file));
+    }
+    with_log(&settings.clone(), |life| async {
+        let announce = announcement(settings.log_format);
+        let host = Host::prepare(settings, life).await?;
         host.run(Source::Redis, Keys::File(keys_file), announce)
             .await
     })
+}
+
+fn say_what_was_checked(settings: &Settings, keys_file: &Path) -> anyhow::Result<()> {
+    let known = credentials::read::<KeyRecord>(keys_file)?.len();
+    let tokens = settings.admin_tokens_file.as_deref().map(admin_tokens);
+    let tokens = tokens.transpose()?.unwrap_or_default();
+    let engine = Engine::start(settings.wasm_stack, &Tasks::default())?;
+    let all = super::block_on(async { Ok(configured(settings, &engine).await?) })?;
+    println!("{}", transforms(&all));
+    println!("{known} keys{tokens}. All settings are good.");
+    Ok(())
+}
+
+/// The addresses, on standard output: for people in two lines, for machines in one.
+fn announcement(format: LogFormat) -> impl FnOnce(Addresses, &Registry) -> String {
+    move |Addresses { public, admin }, _| {
+        let (public, admin) = (
+            format!("ws://{public}/public/v1/stream"),
+            format!("http://{admin}"),
+        );
+        match format {
+            LogFormat::Text => format!("public {public}\nadmin {admin}\n"),
+            LogFormat::Json => format!("{}\n", json!({"public": public, "admin": admin})),
+        }
+    }
+}
+
+/// Runs a host with the log that the settings ask for. What ends it is the log's last line.
+pub(super) fn with_log<F>(settings: &Settings, live: impl FnOnce(Life) -> F) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let life = Life::default();
+    let started = Log::start(
+        settings.log_format,
+        settings.log_queue_size,
+        &life.metrics,
+        &life.tasks,
+    );
+    let log = match started {
+        Ok(log) => log,
+        Err(error) => return super::ended(Err(error.into())),
+    };
+    match super::block_on(live(life)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log.last_words(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// How many admin tokens the file lists, in words.
 fn admin_tokens(file: &Path) -> anyhow::Result<String> {
     let known = credentials::read::<TokenRecord>(file)?.len();
     Ok(format!(", {known} admin tokens"))
-}
-
-pub(super) fn log_to_stderr(settings: &Settings) {
-    let filter = EnvFilter::builder()
-        .with_env_var("TIDEGATE_LOG")
-        .with_default_directive(tracing::Level::INFO.into())
-        .from_env_lossy();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match settings.log_format {
-        LogFormat::Json => log.json().init(),
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
-    }
 }
 
 fn transforms(all: &[Configured]) -> Table {

@@ -11,11 +11,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::Duration;
 
 use super::file::{parse, read_bytes};
 use super::{Credential, FileError, digest_of};
+use crate::tasks::{Ended, Name, Tasks, Unasked};
 
 /// How often the file is looked at. A revoked key has a second to lose its sessions.
 const EVERY: Duration = Duration::from_millis(300);
@@ -37,6 +37,7 @@ pub struct Watch {
 /// When the file cannot be used, or there is no thread to be had.
 pub fn watch<T: Credential>(
     path: PathBuf,
+    tasks: &Tasks,
     on_change: impl Fn(Vec<T>) + Send + 'static,
 ) -> Result<Watch, FileError> {
     let stamp = Stamp::of(&path).ok();
@@ -49,15 +50,26 @@ pub fn watch<T: Credential>(
         usable: true,
     };
     let (stop, stopped) = mpsc::channel();
-    thread::Builder::new()
-        .name(format!("{}-watch", T::NOUN))
-        .spawn(move || {
-            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                if let Some(all) = seen.look(&path) {
-                    on_change(all);
-                }
+    let mut restarted = false;
+    let look_on = move || {
+        // What was seen before a panic may not have been handed over.
+        if std::mem::replace(&mut restarted, true) {
+            seen.forget();
+        }
+        while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+            if let Some(all) = seen.look(&path) {
+                on_change(all);
             }
-        })
+        }
+        Ended::Asked
+    };
+    // Without it, what was revoked would still work.
+    tasks
+        .thread(
+            Name::of("credentials_watch", T::NOUN),
+            Unasked::Restart,
+            look_on,
+        )
         .map_err(|source| FileError::Watch {
             noun: T::NOUN,
             source,
@@ -99,6 +111,13 @@ struct Seen {
 }
 
 impl Seen {
+    /// Lets the next look read and hand over everything.
+    fn forget(&mut self) {
+        self.stamp = None;
+        self.looks = SECOND_LOOKS + 1;
+        self.last = Err(String::new());
+    }
+
     /// The new list, if there is one.
     fn look<T: Credential>(&mut self, path: &Path) -> Option<Vec<T>> {
         let stamp = Stamp::of(path).ok();
@@ -179,9 +198,13 @@ mod tests {
 
     fn watching(path: &Path) -> (Receiver<Vec<String>>, Watch) {
         let (send, lists) = channel();
-        let watch = watch(path.to_owned(), move |keys: Vec<KeyRecord>| {
-            let _ = send.send(keys.into_iter().map(|key| key.name).collect());
-        });
+        let watch = watch(
+            path.to_owned(),
+            &Tasks::default(),
+            move |keys: Vec<KeyRecord>| {
+                let _ = send.send(keys.into_iter().map(|key| key.name).collect());
+            },
+        );
         (lists, watch.unwrap())
     }
 
@@ -278,7 +301,7 @@ mod tests {
         let (folder, path, lists, watch) = watched();
         let missing = folder.path().join("none.json");
         assert!(matches!(
-            super::watch(missing, |_: Vec<KeyRecord>| ()),
+            super::watch(missing, &Tasks::default(), |_: Vec<KeyRecord>| ()),
             Err(FileError::Read { .. })
         ));
         drop(watch);

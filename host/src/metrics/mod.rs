@@ -46,6 +46,12 @@ pub struct Metrics {
     pub fleet_connected: IntGauge,
     /// Transforms that are not yet what the fleet wants here.
     pub fleet_behind: IntGauge,
+    /// Bytes of log lines that wait to be written, and lines that never were.
+    pub log_queue_bytes: IntGauge,
+    pub log_lines_lost: IntCounter,
+    /// Tasks and threads that do not run now though they should.
+    pub tasks_down: IntGauge,
+    pub task_ends: IntCounterVec,
     transform: PerTransform,
     revision: PerRevision,
 }
@@ -140,6 +146,27 @@ impl Metrics {
                 &r,
                 "fleet_behind",
                 "Transforms that do not run here yet as the fleet wants it.",
+            ),
+            log_queue_bytes: gauge(
+                &r,
+                "log_queue_bytes",
+                "Bytes of log lines waiting to be written.",
+            ),
+            log_lines_lost: counter(
+                &r,
+                "log_lines_lost_total",
+                "Log lines that did not fit into their queue or could not be written.",
+            ),
+            tasks_down: gauge(
+                &r,
+                "tasks_down",
+                "Tasks and threads that ended unasked and do not run yet again.",
+            ),
+            task_ends: counters(
+                &r,
+                "task_ends_total",
+                "Ends of tasks and threads that nobody asked for.",
+                &["task"],
             ),
             registry: r,
         }

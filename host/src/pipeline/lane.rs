@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use prometheus::Histogram;
@@ -14,10 +13,8 @@ use super::queue::{Queue, Work};
 use crate::event::Event;
 use crate::hub::Hub;
 use crate::metrics::TransformMetrics;
+use crate::tasks::{Ended, Name, Tasks, Unasked};
 use crate::transform::{Fault, Outcome};
-
-/// The thread's own stack, in bytes; the guest's part of it is a setting of at most 1 MiB.
-const STACK: usize = 2 << 20;
 
 /// The log says at most so often that events are blocked or fail; the metrics say how many.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -49,6 +46,8 @@ pub(super) struct Lane {
     lag: Histogram,
     behind: Option<Behind>,
     last_log: Option<Instant>,
+    /// An event is in the lane's hands.
+    at_work: bool,
 }
 
 /// The revision before, for as long as the one in front is on probation.
@@ -74,27 +73,44 @@ impl Lane {
             lag,
             behind: None,
             last_log: None,
+            at_work: false,
         }
     }
 
-    pub(super) fn spawn(mut self, n: usize, queue: Arc<Queue<Order>>) -> io::Result<()> {
-        let name = format!("{}-{n}", self.front.live.name());
-        thread::Builder::new()
-            .name(name)
-            .stack_size(STACK)
-            .spawn(move || {
-                let _loud = AbortOnPanic;
-                while let Some(work) = queue.pop() {
-                    match work {
-                        Work::Event(event) => self.handle(&event),
-                        Work::Order(order) => {
-                            // Nobody may be waiting; then the seats are dropped here.
-                            let _ = order.done.send(self.follow(order.what));
-                        }
-                    }
+    /// Starts the thread, which ends when the queue is closed. A panic costs the event that
+    /// was in its hands: the next one finds the lane where it was, with fresh instances.
+    pub(super) fn spawn(
+        mut self,
+        n: usize,
+        queue: Arc<Queue<Order>>,
+        tasks: &Tasks,
+    ) -> io::Result<()> {
+        let name = Name::of("lane", format!("{}-{n}", self.front.live.name()));
+        tasks.thread(name, Unasked::Restart, move || self.run(&queue))
+    }
+
+    fn run(&mut self, queue: &Queue<Order>) -> Ended {
+        if std::mem::take(&mut self.at_work) {
+            self.metrics.dropped("panic").inc();
+            self.front.instance = None;
+            if let Some(behind) = &mut self.behind {
+                behind.seat.instance = None;
+            }
+        }
+        while let Some(work) = queue.pop() {
+            match work {
+                Work::Event(event) => {
+                    self.at_work = true;
+                    self.handle(&event);
+                    self.at_work = false;
                 }
-            })?;
-        Ok(())
+                Work::Order(order) => {
+                    // Nobody may be waiting; then the seats are dropped here.
+                    let _ = order.done.send(self.follow(order.what));
+                }
+            }
+        }
+        Ended::Asked
     }
 
     fn follow(&mut self, what: What) -> Vec<Seat> {
@@ -267,16 +283,4 @@ fn through(
         }
     }
     Some(answer)
-}
-
-/// A lane that ended unseen would leave its channels silent and everything else looking well.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            tracing::error!("a lane panicked; the process ends");
-            std::process::abort();
-        }
-    }
 }

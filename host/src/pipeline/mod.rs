@@ -30,6 +30,7 @@ pub use self::tap::Tap;
 use crate::event::Event;
 use crate::hub::Hub;
 use crate::metrics::{Metrics, TransformMetrics};
+use crate::tasks::Tasks;
 use crate::transform::{self, UpstreamPattern};
 
 /// Bounds of what the pipeline keeps.
@@ -55,6 +56,7 @@ pub struct Intake {
     bounds: Bounds,
     hub: Arc<Hub>,
     metrics: Metrics,
+    tasks: Tasks,
 }
 
 /// The way of a transform's events.
@@ -68,7 +70,7 @@ struct Route {
 }
 
 impl Intake {
-    pub fn new(hub: Arc<Hub>, metrics: Metrics, bounds: Bounds) -> Self {
+    pub fn new(hub: Arc<Hub>, metrics: Metrics, tasks: Tasks, bounds: Bounds) -> Self {
         Self {
             routes: RwLock::default(),
             spouts: RwLock::default(),
@@ -77,6 +79,7 @@ impl Intake {
             bounds,
             hub,
             metrics,
+            tasks,
         }
     }
 
@@ -87,7 +90,7 @@ impl Intake {
     pub fn start(&self, live: &Arc<Live>, lanes: usize, paused: bool) -> std::io::Result<()> {
         let metrics = self.metrics.transform(live.name());
         transform::declare(&metrics);
-        for reason in ["queue_full", "too_large", "put_out", "paused"] {
+        for reason in ["queue_full", "too_large", "put_out", "paused", "panic"] {
             metrics.dropped(reason);
         }
         let mut queues = Vec::new();
@@ -101,7 +104,7 @@ impl Intake {
             let lag = self.metrics.upstream_lag.clone();
             let lane = Lane::new(seat, paused, self.hub.clone(), metrics.clone(), lag);
             queues.push(queue.clone());
-            if let Err(error) = lane.spawn(n, queue) {
+            if let Err(error) = lane.spawn(n, queue, &self.tasks) {
                 queues.iter().for_each(|queue| queue.close());
                 return Err(error);
             }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::store::Store;
 use crate::metrics::Metrics;
+use crate::tasks::blocking;
 use crate::transform::limits::Limits;
 use crate::transform::{
     Compiled, Compiler, Component, Engine, Fingerprint, check_size, compile_here,
@@ -169,15 +170,4 @@ pub(super) fn read_within(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// Runs what blocks where no session waits for it.
-///
-/// # Panics
-/// If `work` does.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }

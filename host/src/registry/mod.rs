@@ -43,7 +43,7 @@ pub use self::ask::{Ask, Consent, RollbackAsk, ShadowAsk};
 pub use self::catalog::Catalog;
 use self::fleet::Fleet;
 pub use self::fleet::FleetReport;
-use self::loader::{Loader, blocking};
+use self::loader::Loader;
 use self::plans::Plans;
 pub use self::refused::Refused;
 use self::refused::shown;
@@ -57,6 +57,7 @@ use self::store::audit::Entry;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::pipeline::{Intake, ProbationMarks};
+use crate::tasks::{Tasks, blocking};
 use crate::transform::RevisionId;
 
 /// How many plans are kept in memory; the oldest goes first.
@@ -93,6 +94,7 @@ pub struct Registry {
     intake: Arc<Intake>,
     hub: Arc<Hub>,
     metrics: Metrics,
+    tasks: Tasks,
     options: Options,
     /// None where this host is on its own.
     fleet: Option<Arc<Fleet>>,
@@ -116,6 +118,17 @@ impl Registry {
     pub fn show(&self, name: &str) -> Result<TransformReport, Refused> {
         let shadow = self.shadows.lock().running_for(name);
         self.with_slot(name, |slot| slot.report(shadow))
+    }
+
+    /// What runs, in words: each transform with its version and its revision's short name.
+    pub fn in_words(&self) -> Vec<String> {
+        let slots = self.slots.read();
+        let running = |slot: &Slot| {
+            let [revision, version] = slot.revision.label();
+            let state = if slot.active.paused { " (paused)" } else { "" };
+            format!("{} {version} {revision}{state}", slot.live.name())
+        };
+        slots.values().map(running).collect()
     }
 
     /// All revisions that are known, newest first.

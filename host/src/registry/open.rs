@@ -6,7 +6,6 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::fleet::Fleet;
-use super::loader::blocking;
 use super::slot::{Slot, Watched};
 use super::start::{self, StartError, Starting};
 use super::{Catalog, Options, Registry};
@@ -14,6 +13,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::pipeline::{Intake, Live, Next, Probation};
 use crate::settings::Settings;
+use crate::tasks::{Tasks, blocking};
 use crate::transform::Engine;
 
 impl Registry {
@@ -28,6 +28,7 @@ impl Registry {
         intake: Arc<Intake>,
         hub: Arc<Hub>,
         metrics: Metrics,
+        tasks: Tasks,
     ) -> Result<Arc<Self>, StartError> {
         let fleet = Fleet::new(settings).map_err(StartError::Fleet)?;
         let (loader, starting) = start::resolve(settings, engine, &metrics).await?;
@@ -42,6 +43,7 @@ impl Registry {
             intake,
             hub,
             metrics,
+            tasks,
             options,
             fleet,
         });

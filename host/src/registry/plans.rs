@@ -9,11 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::diff::{self, Side};
 use super::fleet::Mark;
-use super::loader::{Trust, blocking};
+use super::loader::Trust;
 use super::report::{Comparison, Level, Plan};
 use super::trial::Trial;
 use super::{Consent, MAX_PLANS, Record, Refused, Registry, Revision, shown};
 use crate::event::Event;
+use crate::tasks::blocking;
 use crate::transform::{Component, RevisionId};
 
 /// How long the last events may be tried for a plan. An operator waits for it.

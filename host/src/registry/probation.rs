@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::loader::blocking;
 use super::report::Returned;
 use super::slot::{Left, Ready, figures};
 use super::store::Active;
 use super::swap::{Kind, Turn};
 use super::{Record, Refused, Registry};
 use crate::pipeline::{Live, Probation};
+use crate::tasks::{Ended, Name, Unasked, blocking};
 
 /// How often the clock of a probation is looked at; failures are judged as they happen.
 const EVERY: Duration = Duration::from_millis(200);
@@ -34,16 +34,32 @@ impl Registry {
         left: Left,
     ) {
         let registry = self.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = decided.cancelled() => return,
-                () = registry.judged(&live, &probation, &left) => {}
-            }
-            while let Err(refused) = registry.conclude(&live, &probation).await {
-                tracing::error!(transform = live.name(), %refused, "a probation cannot be ended yet");
-                tokio::time::sleep(RETRY).await;
+        let name = Name::of("probation", live.name());
+        // Without it a revision that fails would go on; each step can be taken once more.
+        self.tasks.spawn(name, Unasked::Restart, move || {
+            let (registry, live, probation) = (registry.clone(), live.clone(), probation.clone());
+            let (decided, left) = (decided.clone(), left.clone());
+            async move {
+                tokio::select! {
+                    () = decided.cancelled() => {}
+                    () = registry.watch_to_its_end(&live, &probation, &left) => {}
+                }
+                Ended::Asked
             }
         });
+    }
+
+    async fn watch_to_its_end(
+        self: &Arc<Self>,
+        live: &Arc<Live>,
+        probation: &Probation,
+        left: &Left,
+    ) {
+        self.judged(live, probation, left).await;
+        while let Err(refused) = self.conclude(live, probation).await {
+            tracing::error!(transform = live.name(), %refused, "a probation cannot be ended yet");
+            tokio::time::sleep(RETRY).await;
+        }
     }
 
     /// Waits for a verdict, or until there will be none. While the transform is paused, the

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::loader::{Code, Loaded, Trust, blocking};
+use super::loader::{Code, Loaded, Trust};
 use super::report::Pushed;
 use super::{Ask, Record, Refused, Registry, Revision, Surface};
 use crate::settings::limits_from_json;
+use crate::tasks::blocking;
 use crate::transform::limits::Limits;
 use crate::transform::{self, Component};
 

@@ -158,9 +158,9 @@ impl Registry {
         let tap = self.intake.tap(patterns);
         let mut trial = Trial::new(&active, &running.surface, &candidate, ask.show_input);
         let at_work = shadow.clone();
-        let started = std::thread::Builder::new()
-            .name("shadow".into())
-            .spawn(move || at_work.run(&tap, &mut trial));
+        let started = self
+            .tasks
+            .brief_thread("shadow", move || at_work.run(&tap, &mut trial));
         if let Err(error) = started {
             drop(Ended(&shadow));
             return Err(Refused::NotReady(error.to_string()));

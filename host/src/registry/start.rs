@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::loader::{Loader, Trust, blocking, read_within};
+use super::loader::{Loader, Trust, read_within};
 use super::push::record_of;
 use super::slot::Ready;
 use super::store::{Active, ActiveSet, Store, StoreError};
 use super::{Revision, builtin};
 use crate::metrics::Metrics;
 use crate::settings::{ComponentSource, Settings, TransformSettings};
+use crate::tasks::blocking;
 use crate::transform::{Compiler, Component, Engine, RevisionId};
 
 /// Who sent what the settings name.

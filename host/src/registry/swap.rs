@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::loader::blocking;
 use super::report::{Applied, Returned};
 use super::slot::{Ready, Slot, Watched};
 use super::store::{Active, ActiveSet};
 use super::{Refused, Registry, Revision};
 use crate::pipeline::{Live, Next, Probation};
+use crate::tasks::blocking;
 use crate::transform::{Component, Instance, RevisionId, UpstreamPattern};
 
 /// How long the upstream may take to confirm a subscription that a revision needs.
@@ -107,7 +107,10 @@ impl Registry {
             });
             match tokio::time::timeout(LANE_PATIENCE, following.done()).await {
                 // Taking instances down costs time that nobody needs to wait for.
-                Ok(left) => drop(tokio::task::spawn_blocking(move || drop(left))),
+                Ok(left) => drop(
+                    self.tasks
+                        .brief("taking_down", blocking(move || drop(left))),
+                ),
                 Err(_) => tracing::warn!(transform = name, "a lane has not switched yet"),
             }
         } else if let Err(error) = self.intake.start(&live, active.lanes, false) {

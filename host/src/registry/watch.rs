@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::loader::{blocking, read_within};
+use super::loader::read_within;
 use super::{Ask, Consent, Refused, Registry};
 use crate::settings::WatchAllow;
+use crate::tasks::blocking;
 
 /// Who acts.
 const BY: &str = "watch";

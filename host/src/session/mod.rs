@@ -40,6 +40,7 @@ use crate::hub::{Hub, Marks, Outbox, SubscriberId};
 use crate::metrics::Metrics;
 use crate::registry::Catalog;
 use crate::shutdown::Shutdown;
+use crate::tasks::Tasks;
 
 /// How long the close frame may take into the socket, and then the client to answer it.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -60,6 +61,7 @@ pub struct Context {
     pub metrics: Metrics,
     pub limits: Limits,
     pub shutdown: Shutdown,
+    pub tasks: Tasks,
 }
 
 /// What one session may do.

@@ -33,6 +33,7 @@ fn context() -> Arc<Context> {
             drain_time: Duration::from_secs(5),
         },
         shutdown: Shutdown::default(),
+        tasks: Tasks::new(&metrics),
         metrics,
     })
 }

@@ -116,7 +116,8 @@ pub async fn stream(State(door): State<Arc<Door>>, mut request: Request) -> Resp
     };
     let response = handshake.response();
     let task_door = door.clone();
-    door.context.shutdown.spawn_session(async move {
+    let context = &door.context;
+    context.shutdown.spawn_session(&context.tasks, async move {
         let _place = place;
         if let Ok(upgraded) = upgrade.await
             && let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>()

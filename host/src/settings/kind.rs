@@ -32,6 +32,11 @@ pub(super) trait Kind {
 
     fn parse(text: &str) -> Option<Self::Value>;
 
+    /// What a log may show of a value that may hold a secret.
+    fn harmless(_: &Self::Value) -> Option<String> {
+        None
+    }
+
     /// A number to hold against a range. Kinds without ranges leave it.
     fn measure(_: &Self::Value) -> u128 {
         0
@@ -145,6 +150,10 @@ impl Kind for Redis {
 
     fn parse(text: &str) -> Option<RedisUrl> {
         RedisUrl::parse(text)
+    }
+
+    fn harmless(url: &RedisUrl) -> Option<String> {
+        Some(url.to_string())
     }
 }
 

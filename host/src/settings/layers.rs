@@ -19,6 +19,9 @@ use super::{Entry, each, file};
 const USUAL_FILE: &str = "tidegate.toml";
 const CONFIG_VARIABLE: &str = "TIDEGATE_CONFIG";
 
+/// Characters of a value that are shown.
+const MAX_SHOWN: usize = 80;
+
 /// What the command line said. Flatten it into a command's arguments.
 #[derive(Clone, Default)]
 pub struct Flags {
@@ -122,6 +125,8 @@ pub(super) struct Layers<'a> {
     environment: &'a dyn Fn(&str) -> Option<OsString>,
     file: BTreeMap<String, Given>,
     pub(super) problems: Vec<Problem>,
+    /// What is not as by default, with where it was set.
+    pub(super) given: Vec<String>,
 }
 
 impl<'a> Layers<'a> {
@@ -131,6 +136,7 @@ impl<'a> Layers<'a> {
             environment,
             file: BTreeMap::new(),
             problems: Vec::new(),
+            given: Vec::new(),
         }
     }
 
@@ -185,7 +191,18 @@ impl<'a> Layers<'a> {
                 origin: Origin::Default,
             }
         };
-        read::<K>(entry.key, entry.range, given, &mut self.problems)
+        let (text, origin) = (given.text.clone(), given.origin.clone());
+        let value = read::<K>(entry.key, entry.range, given, &mut self.problems)?;
+        if origin != Origin::Default && text != entry.default {
+            let shown = match K::harmless(&value) {
+                Some(shown) => shown,
+                None if K::SECRET => "(not shown)".to_owned(),
+                None => text,
+            };
+            let shown = crate::transform::printable(&shown, MAX_SHOWN);
+            self.given.push(format!("{}={shown} ({origin})", entry.key));
+        }
+        Some(value)
     }
 }
 
@@ -225,7 +242,7 @@ pub(super) fn read<K: Kind>(
 
 /// A value as an error may show it.
 fn shown(text: &str, secret: bool) -> String {
-    match text.char_indices().nth(80) {
+    match text.char_indices().nth(MAX_SHOWN) {
         _ if secret => "not usable (not shown, since it may hold a secret)".to_owned(),
         Some((end, _)) => format!("{:?} and more", &text[..end]),
         None => format!("{text:?}"),

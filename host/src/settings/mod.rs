@@ -56,6 +56,8 @@ macro_rules! settings {
             $(#[doc = $help] pub $field: $type,)*
             /// The transforms of the file, in its order. Empty: the caller's own choice.
             pub transforms: Vec<TransformSettings>,
+            /// What is not as by default, and where it was set, to be shown.
+            pub given: Vec<String>,
         }
 
         impl Settings {
@@ -63,7 +65,8 @@ macro_rules! settings {
                 $(let $field = layers.take::<$kind>(&Entry {
                     key: $key, default: $default, range: settings!(@range $($from $to)?), help: $help,
                 });)*
-                Some(Self { $($field: $field?,)* transforms })
+                let given = std::mem::take(&mut layers.given);
+                Some(Self { $($field: $field?,)* transforms, given })
             }
         }
 
@@ -162,6 +165,8 @@ settings! {
         "What this host is called in the fleet; the machine's name and the admin port if none"
     wasm_stack: usize, "wasm-stack", Size<usize>, "512KiB", "64KiB" to "1MiB";
         "Stack of a transform's calls; over it the call is a fault"
+    log_queue_size: usize, "log-queue-size", Size<usize>, "1MiB", "4KiB" to "1GiB";
+        "Bytes of log lines waiting to be written; over it lines are dropped and counted"
     log_format: LogFormat, "log-format", LogFormats, "text";
         "How the log is written to standard error; TIDEGATE_LOG says how much of it"
 }
@@ -212,6 +217,25 @@ impl Settings {
             "fleet needs state-dir, where what comes from the fleet is kept",
         );
     }
+}
+
+/// How the log is to be written, where the settings as a whole cannot be used.
+pub fn log_format(flags: Flags) -> LogFormat {
+    let environment = |name: &str| std::env::var_os(name);
+    let mut layers = Layers::new(flags, &environment);
+    if let Some(path) = layers.config_file(Path::new("")) {
+        // What is wrong with it has been said already.
+        let _ = layers.read_file(&path);
+    }
+    let mut wanted = LogFormat::Text;
+    each(|entry, _| {
+        if entry.key == "log-format"
+            && let Some(format) = layers.take::<LogFormats>(entry)
+        {
+            wanted = format;
+        }
+    });
+    wanted
 }
 
 /// Reads flags, environment and file, and checks the whole.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use wasmtime::{Config, OptLevel};
 
+use crate::tasks::{Ended, Tasks, Unasked};
+
 /// How often the epoch advances: the grain of every deadline. A tick costs one thread a
 /// wake-up and the guests nothing.
 pub(super) const TICK: Duration = Duration::from_millis(2);
@@ -24,18 +26,19 @@ impl Engine {
     ///
     /// # Errors
     /// When this machine cannot run WebAssembly, or has no thread left.
-    pub fn start(stack: usize) -> anyhow::Result<Self> {
+    pub fn start(stack: usize, tasks: &Tasks) -> anyhow::Result<Self> {
         let engine = Self::without_clock(stack)?;
         let weak = engine.inner.weak();
-        std::thread::Builder::new()
-            .name("epoch".into())
-            .spawn(move || {
-                loop {
-                    std::thread::sleep(TICK);
-                    let Some(engine) = weak.upgrade() else { return };
-                    engine.increment_epoch();
-                }
-            })?;
+        // Without it no deadline holds.
+        tasks.thread("epoch", Unasked::EndProcess, move || {
+            loop {
+                std::thread::sleep(TICK);
+                let Some(engine) = weak.upgrade() else {
+                    return Ended::Asked;
+                };
+                engine.increment_epoch();
+            }
+        })?;
         Ok(engine)
     }
 

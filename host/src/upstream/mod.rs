@@ -9,6 +9,9 @@ use parking_lot::Mutex;
 
 use crate::metrics::Metrics;
 
+/// Why there are no events before the first attempt to get them.
+const NOT_CONNECTED: &str = "not connected yet";
+
 /// Whether the upstream subscription is in force. Shared with the admin side.
 #[derive(Debug)]
 pub struct Status {
@@ -31,7 +34,7 @@ impl Status {
     pub fn new(metrics: Metrics) -> Self {
         let state = State::Lost {
             since: Instant::now(),
-            reason: "not connected yet".into(),
+            reason: NOT_CONNECTED.into(),
             outage: false,
         };
         Self {

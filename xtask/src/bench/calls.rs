@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use tidegate::event::Event;
 use tidegate::metrics::Metrics;
+use tidegate::tasks::Tasks;
 use tidegate::transform::limits::Limits;
 use tidegate::transform::{Component, Engine, Fingerprint, Instance, Outcome, compile_here};
 use tidegate_sdk::{Transform, sample};
@@ -58,7 +59,7 @@ fn one<T: Transform>(
     progress(&format!("transform calls: {name}"));
     let settings = serde_json::json!({});
     let (transform, _) = T::configure(&settings.to_string()).map_err(anyhow::Error::msg)?;
-    let engine = Engine::start(STACK)?;
+    let engine = Engine::start(STACK, &Tasks::default())?;
     let bytes = component(name)?;
     let compiled = compile_here(&engine, &bytes)?;
     let print = Fingerprint::of(&bytes);

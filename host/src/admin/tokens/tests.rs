@@ -39,11 +39,17 @@ fn who_operates_may_view_and_not_the_other_way_round() {
 
 #[test]
 fn without_tokens_nobody_comes_in() {
-    assert!(Tokens::start(None, None).unwrap().is_none());
+    assert!(
+        Tokens::start(None, None, &Tasks::default())
+            .unwrap()
+            .is_none()
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokens.json");
     fs::write(&path, file_of(&[])).unwrap();
-    let tokens = Tokens::start(None, Some(path)).unwrap().unwrap();
+    let tokens = Tokens::start(None, Some(path), &Tasks::default())
+        .unwrap()
+        .unwrap();
     for given in ["", "admin", "tda_"] {
         assert_eq!(tokens.find(given), None, "{given:?}");
     }
@@ -52,7 +58,9 @@ fn without_tokens_nobody_comes_in() {
 #[test]
 fn the_single_token_operates_by_the_name_of_admin() {
     let secret = Secret::from("one-for-all".to_owned());
-    let tokens = Tokens::start(Some(&secret), None).unwrap().unwrap();
+    let tokens = Tokens::start(Some(&secret), None, &Tasks::default())
+        .unwrap()
+        .unwrap();
     assert_eq!(tokens.find("one-for-all"), caller("admin", Role::Operate));
     for given in ["", "one-for-al", "one-for-all ", "ONE-FOR-ALL"] {
         assert_eq!(tokens.find(given), None, "{given:?}");
@@ -66,7 +74,7 @@ fn a_file_is_followed_while_the_host_runs() {
     let path = folder.path().join("tokens.json");
     fs::write(&path, file_of(&[record("ann", "view", "tda_a")])).unwrap();
     let single = Secret::from("s".to_owned());
-    let tokens = Tokens::start(Some(&single), Some(path.clone()))
+    let tokens = Tokens::start(Some(&single), Some(path.clone()), &Tasks::default())
         .unwrap()
         .unwrap();
     let elsewhere = tokens.clone();
@@ -93,7 +101,9 @@ fn a_file_is_followed_while_the_host_runs() {
 #[test]
 fn a_file_that_is_missing_keeps_the_host_from_starting() {
     let missing = tempfile::tempdir().unwrap().path().join("none.json");
-    let error = Tokens::start(None, Some(missing)).unwrap_err().to_string();
+    let error = Tokens::start(None, Some(missing), &Tasks::default())
+        .unwrap_err()
+        .to_string();
     assert!(
         error.starts_with("cannot read the admin token file"),
         "{error}"
@@ -150,5 +160,5 @@ fn a_file_of_keys_is_no_file_of_tokens_nor_the_other_way_round() {
     fs::write(&path, file_of(&[record("n", "operate", "x")])).unwrap();
     assert!(credentials::read::<KeyRecord>(&path).is_err());
     fs::write(&path, "{\"version\":1,\"keys\":[]}").unwrap();
-    assert!(Tokens::start(None, Some(path)).is_err());
+    assert!(Tokens::start(None, Some(path), &Tasks::default()).is_err());
 }

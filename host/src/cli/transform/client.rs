@@ -19,6 +19,7 @@ use super::body::Content;
 use super::failure::Failure;
 use super::progress::shown;
 use crate::settings::Secret;
+use crate::tasks;
 
 /// The variable that holds the token: a flag would show it in the list of processes.
 pub(super) const TOKEN: &str = "TIDEGATE_ADMIN_TOKEN";
@@ -104,7 +105,7 @@ impl Client {
         let (mut sender, connection) = http1::handshake(TokioIo::new(self.connect().await?))
             .await
             .map_err(|error| self.broke(&error))?;
-        let connection = tokio::spawn(connection);
+        let connection = tasks::awaited(connection);
         let answer = sender
             .send_request(request)
             .await

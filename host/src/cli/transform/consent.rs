@@ -10,6 +10,7 @@ use super::words::{count, safe};
 use super::{Desk, plan};
 use crate::registry::report::{Area, Change, Level, Plan};
 use crate::registry::{Consent, Refused};
+use crate::tasks;
 
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(super) struct ConsentArgs {
@@ -175,14 +176,13 @@ fn question(plan: &Plan, given: &ConsentArgs) -> String {
 pub(super) async fn asked(question: &str) -> Result<bool, Failure> {
     let mut err = io::stderr();
     write!(err, "{question}").and_then(|()| err.flush())?;
-    let line = tokio::task::spawn_blocking(|| {
+    let line = tasks::blocking(|| {
         let mut line = String::new();
         io::stdin().read_line(&mut line).map(|_| line)
     });
     tokio::select! {
         line = line => {
-            let line = line.map_err(io::Error::other)??;
-            Ok(is_yes(&line))
+            Ok(is_yes(&line?))
         }
         Ok(()) = tokio::signal::ctrl_c() => {
             let _ = writeln!(err);

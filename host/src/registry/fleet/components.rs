@@ -1,10 +1,10 @@
 //! Components on their way through Redis: in chunks, by digest, and gone after an hour unless
 //! an order names them.
 
-use super::super::loader::blocking;
 use super::super::store::Store;
 use super::super::{Refused, Revision};
 use super::Fleet;
+use crate::tasks::blocking;
 use crate::transform::Fingerprint;
 
 /// Bytes of one value in Redis.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::super::loader::{Trust, blocking};
+use super::super::loader::Trust;
 use super::super::slot::Ready;
 use super::super::swap::{Kind, Turn};
 use super::super::{Record, Refused, Registry, Revision};
@@ -13,6 +13,7 @@ use super::Fleet;
 use super::board::Known;
 use super::hosts::Outcome;
 use super::order::{Order, Stage};
+use crate::tasks::blocking;
 use crate::transform::RevisionId;
 
 /// How often a revision may not become ready until it counts as refused.

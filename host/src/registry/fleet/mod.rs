@@ -34,6 +34,7 @@ pub(super) use self::order::Mark;
 pub use self::report::FleetReport;
 use super::Registry;
 use crate::settings::{self, Settings};
+use crate::tasks::{Unasked, ever};
 use crate::upstream::redis::{at_resp2, client};
 
 /// This host's part in its fleet.
@@ -108,9 +109,18 @@ impl Registry {
             format!("{machine}:{admin_port}")
         });
         tracing::info!(fleet = fleet.name, host, "following the fleet");
-        tokio::spawn(self.clone().pulse(fleet.clone()));
-        tokio::spawn(fleet.clone().listen());
-        tokio::spawn(self.clone().follow(fleet.clone()));
+        let (registry, of) = (self.clone(), fleet.clone());
+        self.tasks.spawn("fleet_pulse", Unasked::Restart, move || {
+            ever(registry.clone().pulse(of.clone()))
+        });
+        let of = fleet.clone();
+        self.tasks.spawn("fleet_listen", Unasked::Restart, move || {
+            ever(of.clone().listen())
+        });
+        let (registry, of) = (self.clone(), fleet.clone());
+        self.tasks.spawn("fleet_follow", Unasked::Restart, move || {
+            ever(registry.clone().follow(of.clone()))
+        });
     }
 }
 

@@ -23,6 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{Config, Lost, Probe, TlsCertificates};
 use crate::pipeline::Intake;
 use crate::settings::RedisUrl;
+use crate::tasks::Tasks;
 use crate::transform::UpstreamPattern;
 
 /// How long the server may take to accept, to answer a command, or to confirm a subscription.
@@ -56,6 +57,15 @@ struct Inbox {
     probe_channel: String,
     probe_back: watch::Sender<String>,
     closed: Notify,
+}
+
+/// However a pump ends, its connection is of no use any more.
+struct Closing<'a>(&'a Inbox);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.closed.notify_one();
+    }
 }
 
 /// Connects to nothing yet. `ca_file` holds certificates in PEM that the server's must be
@@ -112,7 +122,9 @@ impl Connection {
         let names: Vec<&str> = patterns.iter().map(UpstreamPattern::as_str).collect();
         let opening = async {
             match resp3(client, &names, probe, inbox.clone()).await {
-                Err(error) if is_resp2_only(&error) => resp2(client, &names, probe, &inbox).await,
+                Err(error) if is_resp2_only(&error) => {
+                    resp2(client, &names, probe, &inbox, &config.tasks).await
+                }
                 opened => opened,
             }
         };
@@ -263,10 +275,12 @@ async fn resp2(
     patterns: &[&str],
     probe: &mut Probe,
     inbox: &Arc<Inbox>,
+    tasks: &Tasks,
 ) -> redis::RedisResult<(Link, bool)> {
     let (mut sink, mut messages) = at_resp2(client)?.get_async_pubsub().await?.split();
     let inbox = inbox.clone();
-    let pump = tokio::spawn(async move {
+    let pump = tasks.brief("redis_pump", async move {
+        let _closing = Closing(&inbox);
         while let Some(message) = messages.next().await {
             let pattern = message.get_pattern::<Option<String>>().unwrap_or_default();
             inbox.message(
@@ -275,7 +289,6 @@ async fn resp2(
                 message.get_payload_bytes().to_vec(),
             );
         }
-        inbox.closed.notify_one();
     });
     sink.psubscribe(patterns).await?;
     let probes = match probe.interval {

@@ -17,9 +17,10 @@ use redis::{Client, RedisError, TlsCertificates};
 use self::connection::Connection;
 pub use self::connection::{at_resp2, client};
 use self::probe::Probe;
-use super::Status;
+use super::{NOT_CONNECTED, Status};
 use crate::pipeline::Intake;
 use crate::settings::RedisUrl;
+use crate::tasks::Tasks;
 
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 /// Clients are owed events again within 5 s of the server's return, so no pause is longer.
@@ -34,6 +35,7 @@ pub struct Config {
     pub probe_channel: String,
     /// Zero turns the probe off.
     pub probe_interval: Duration,
+    pub tasks: Tasks,
 }
 
 /// How a subscription ended, or why there was none.
@@ -65,8 +67,10 @@ impl Subscriber {
     }
 
     /// Subscribes, and does so again whenever the subscription is lost.
-    pub async fn run(self, intake: Arc<Intake>, status: Arc<Status>) {
-        subscribe_for_ever(&self.config, &self.client, &intake, &status).await;
+    pub async fn run(&self, intake: &Arc<Intake>, status: &Status) {
+        // Where this begins anew after a panic, nobody has said so yet.
+        status.lost(NOT_CONNECTED);
+        subscribe_for_ever(&self.config, &self.client, intake, status).await;
     }
 }
 
