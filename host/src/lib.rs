@@ -41,6 +41,7 @@ pub mod host;
 
 pub mod cli;
 
+pub mod certificates;
 pub mod channel;
 pub mod credentials;
 pub mod event;

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Config, Lost, Probe, TlsCertificates};
+use crate::certificates;
 use crate::pipeline::Intake;
 use crate::settings::RedisUrl;
 use crate::tasks::Tasks;
@@ -90,7 +91,7 @@ pub fn client(url: &RedisUrl, ca_file: Option<&Path>) -> anyhow::Result<Client> 
     let Some(path) = ca_file else {
         return Ok(Client::open(info)?);
     };
-    let pem = std::fs::read(path).with_context(|| format!("redis-ca-file {}", path.display()))?;
+    let pem = certificates::read(path).context("redis-ca-file")?;
     Client::build_with_tls(
         info,
         TlsCertificates {
