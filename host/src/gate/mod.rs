@@ -5,6 +5,7 @@
 //! sessions through the permit's grant.
 
 pub mod keys;
+pub mod origin;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::Instrument;
 
 use super::{CloseReason, Context, refuse, run};
+use crate::gate::origin::{self, OriginRule};
 use crate::gate::{Gate, Refusal};
 use crate::hub::Outbox;
 
@@ -54,8 +55,8 @@ pub struct Door {
     pub gate: Arc<Gate>,
     /// Places for sessions, those that are being refused included.
     pub places: Arc<Semaphore>,
-    /// Origins of web pages that may connect, in lower case; empty allows all.
-    pub allowed_origins: Vec<String>,
+    /// Web pages that may connect; empty allows all.
+    pub allowed_origins: Vec<OriginRule>,
 }
 
 /// The connection that a request came on; put into the request by the listener.
@@ -152,13 +153,7 @@ impl Door {
                 let presence = context.roster.enter(arrival.remote, grant, &outbox);
                 let span = tracing::debug_span!("session", id = presence.id.0, key = grant.key_id);
                 run(
-                    &mut read,
-                    &mut write,
-                    leftover,
-                    presence.id,
-                    outbox,
-                    permit,
-                    context,
+                    &mut read, &mut write, leftover, presence, outbox, permit, context,
                 )
                 .instrument(span)
                 .await
@@ -170,17 +165,9 @@ impl Door {
         }
     }
 
-    /// Clients that are not web pages send no origin and need none.
     fn allows_origin(&self, headers: &HeaderMap) -> bool {
-        let Some(origin) = headers.get(header::ORIGIN) else {
-            return true;
-        };
-        let origin = origin.as_bytes().to_ascii_lowercase();
-        self.allowed_origins.is_empty()
-            || self
-                .allowed_origins
-                .iter()
-                .any(|one| one.as_bytes() == origin)
+        let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+        origin::allows(&self.allowed_origins, origin)
     }
 }
 

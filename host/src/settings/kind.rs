@@ -11,6 +11,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::secret::{RedisUrl, Secret};
+use crate::gate::origin::OriginRule;
 
 /// One form of value.
 pub(super) trait Kind {
@@ -201,31 +202,25 @@ impl Kind for Token {
     }
 }
 
-/// Origins as browsers send them, which they do in lower case and without a path.
+/// Origins as browsers send them.
 pub(super) struct Origins;
 
 impl Kind for Origins {
-    type Value = Vec<String>;
+    type Value = Vec<OriginRule>;
     const PLACEHOLDER: &'static str = "ORIGIN";
-    const FORM: &'static str = "a list of origins (https://app.example, http://localhost:3000)";
+    const FORM: &'static str = "a list of origins as browsers send them: scheme://host, with \
+                                :port if it is not the scheme's own, without a path \
+                                (https://app.example, http://localhost:3000), or \
+                                https://*.example.com for all hosts below that one";
     const LIST: bool = true;
 
-    fn parse(text: &str) -> Option<Vec<String>> {
-        let origins = text
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty());
-        origins
-            .map(|origin| is_origin(origin).then(|| origin.to_ascii_lowercase()))
-            .collect()
+    fn parse(text: &str) -> Option<Vec<OriginRule>> {
+        if text.is_empty() {
+            return Some(Vec::new());
+        }
+        let origins = text.split(',').map(|origin| origin.trim().parse().ok());
+        origins.collect()
     }
-}
-
-fn is_origin(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(scheme, host)| {
-        let named = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic());
-        named(scheme) && named(host) && !host.contains(['/', '*', '?', '#', '@', '\\'])
-    })
 }
 
 /// The name of a Redis channel.

@@ -36,6 +36,8 @@ use kind::{
 };
 use layers::Layers;
 
+use crate::gate::origin::OriginRule;
+
 /// One declared setting.
 #[derive(Debug)]
 struct Entry {
@@ -107,7 +109,7 @@ settings! {
         "Connections not yet upgraded; over it the oldest of them is closed"
     upgrade_timeout: Duration, "upgrade-timeout", Time, "10s", "10ms" to "5m";
         "From the accepted connection to the finished upgrade"
-    allowed_origins: Vec<String>, "allowed-origins", Origins, "";
+    allowed_origins: Vec<OriginRule>, "allowed-origins", Origins, "";
         "Web pages that may connect; empty means any. Clients that send no Origin always may"
     max_subscriptions: usize, "max-subscriptions", Count<usize>, "200", "1" to "100000";
         "Subscriptions of one session"

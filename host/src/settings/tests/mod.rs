@@ -127,7 +127,7 @@ fn values_have_the_forms_that_people_write() {
     assert_eq!(settings.probe_interval, Duration::ZERO);
     assert_eq!(
         settings.allowed_origins,
-        ["https://app.example", "http://localhost:3000"]
+        ["https://app.example", "http://localhost:3000"].map(|text| text.parse().unwrap())
     );
     assert_eq!(settings.log_format, LogFormat::Json);
     assert!(settings.listen.is_ipv6());
@@ -140,7 +140,7 @@ fn values_have_the_forms_that_people_write() {
     let settings = load_with(&words, &[], file).unwrap();
     assert_eq!(
         settings.allowed_origins,
-        ["https://a.b", "https://c.d", "app://x"]
+        ["https://a.b", "https://c.d", "app://x"].map(|text| text.parse().unwrap())
     );
 }
 
@@ -185,6 +185,9 @@ fn values_out_of_form_or_range_are_refused() {
         "wasm-stack = \"2MiB\"",
         "allowed-origins = [\"*\"]",
         "allowed-origins = [\"https://a.b/\"]",
+        "allowed-origins = [\"a.b\"]",
+        "allowed-origins = [\"https://a.b:443\"]",
+        "allowed-origins = [\"https://a.b\", \"null\"]",
         "allowed-origins = [1]",
         "allowed-origins = true",
         "keys-file = 7",
