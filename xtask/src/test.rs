@@ -15,7 +15,7 @@ use crate::{apt, root};
 const ASYNCAPI_PARSER: (&str, &str) = ("@asyncapi/parser", "3.6.3");
 
 /// What the tests run, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &[&str], &str); 6] = [
+const PROGRAMS: [(&str, &[&str], &str); 7] = [
     ("redis-server", &["--version"], "redis-server"),
     ("node", &["--version"], "nodejs"),
     ("npm", &["--version"], "npm"),
@@ -26,6 +26,7 @@ const PROGRAMS: [(&str, &[&str], &str); 6] = [
         "python3-websockets",
     ),
     ("chromium", &["--version"], "chromium"),
+    ("faketime", &["--version"], "faketime"),
 ];
 
 /// Installs what is missing, then runs the tests; `filters` choose among the system's.

@@ -1,5 +1,4 @@
-//! What anybody may ask on this listener: does it live, is it ready, its numbers. And for
-//! those with a token, who is connected.
+//! What anybody may ask on this listener: does it live, is it ready, its numbers.
 
 use std::sync::Arc;
 
@@ -11,9 +10,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Admin;
-use super::endpoint::{Answer, Call};
-use super::problem::Problem;
-use crate::session::Listed;
 
 /// Prometheus' text format.
 pub(super) const METRICS_TYPE: &str = "text/plain; version=0.0.4";
@@ -23,12 +19,6 @@ pub(super) const METRICS_TYPE: &str = "text/plain; version=0.0.4";
 pub(super) struct Readiness {
     ready: bool,
     reasons: Vec<String>,
-}
-
-/// The live sessions, oldest first.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Sessions {
-    sessions: Vec<Listed>,
 }
 
 pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
@@ -64,9 +54,4 @@ pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
         .outbox_bytes
         .set(i64::try_from(admin.context.roster.outbox_bytes()).unwrap_or(i64::MAX));
     ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics.render()).into_response()
-}
-
-pub(super) async fn sessions(call: Call) -> Result<Answer<Sessions>, Problem> {
-    let sessions = call.admin.context.roster.list();
-    Answer::ok(Sessions { sessions })
 }

@@ -16,6 +16,7 @@ pub mod openapi;
 mod plans;
 mod problem;
 mod revisions;
+mod sessions;
 mod shadows;
 mod table;
 pub mod tokens;

@@ -39,6 +39,7 @@ pub(super) const KINDS: &[Kind] = &[
     kind(StatusCode::NOT_FOUND, "no-such-revision", "There is no such revision"),
     kind(StatusCode::NOT_FOUND, "no-such-plan", "There is no such plan"),
     kind(StatusCode::NOT_FOUND, "no-such-shadow", "There is no such shadow"),
+    kind(StatusCode::NOT_FOUND, "no-such-session", "There is no such session"),
     kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The path has no such method"),
     kind(StatusCode::REQUEST_TIMEOUT, "upload-stalled", "The upload did not go on"),
     kind(StatusCode::CONFLICT, "ambiguous-revision", "Several revisions begin like this"),

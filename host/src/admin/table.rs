@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::endpoint::{Endpoint, Outline};
 use super::tokens::Role::{Operate, View};
-use super::{fleet, health, history, openapi, plans, revisions, shadows, transforms};
+use super::{fleet, health, history, openapi, plans, revisions, sessions, shadows, transforms};
 
 const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
@@ -34,13 +34,15 @@ fn outline(method: Method, path: &'static str, id: &'static str, summary: &'stat
     }
 }
 
-/// First what anybody may ask, then looking, then the steps of a change in their order.
+/// First what anybody may ask, then looking, then the steps of a change in their order, then
+/// sessions.
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let mut all = open();
     all.extend(looking());
     all.extend(sending());
     all.extend(trying());
     all.extend(switching());
+    all.extend(ending());
     all
 }
 
@@ -132,7 +134,7 @@ fn looking() -> Vec<Endpoint> {
         of("/v1/sessions", "listSessions", "Who is connected").with(
             View,
             &[(OK, "The live sessions.")],
-            health::sessions,
+            sessions::list,
         ),
     ]
 }
@@ -265,5 +267,22 @@ fn switching() -> Vec<Endpoint> {
         of("/v1/transforms/{name}/resume", "resume", "Ends a pause")
             .refuses(&["no-such-transform"])
             .with(Operate, &[(OK, "It is live.")], transforms::resume),
+    ]
+}
+
+fn ending() -> Vec<Endpoint> {
+    vec![
+        outline(
+            Method::DELETE,
+            "/v1/sessions/{id}",
+            "closeSession",
+            "Ends one session: its client is told 4010 `closed by operator`",
+        )
+        .refuses(&["no-such-session"])
+        .with(
+            Operate,
+            &[(OK, "It was told to leave; this is how it stood.")],
+            sessions::close,
+        ),
     ]
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::serve::with_log;
-use crate::gate::keys::{self, KeyRecord};
+use crate::gate::keys::{self, AtLimit, KeyRecord};
 use crate::host::{Addresses, Host, Keys, Source};
 use crate::registry::Registry;
 use crate::settings::{Secret, Settings};
@@ -44,6 +44,7 @@ pub(super) fn run(args: &DemoArgs) -> ExitCode {
         name: KEY.into(),
         sha256: keys::digest(KEY),
         max_connections: 100,
+        at_limit: AtLimit::default(),
         channels: None,
         created: Timestamp::now(),
         expires: None,

@@ -1,15 +1,24 @@
-//! The commands, one file each.
+//! The commands, one file each, and what several of them share: `credentials` for those that
+//! keep files of secrets, `desk` and all behind it for those that speak to a running host.
 
+mod address;
 mod admin_token;
 mod asyncapi;
+mod body;
+mod client;
 mod compile;
 mod credentials;
 mod demo;
+mod desk;
+mod failure;
 mod key;
 mod openapi;
+mod progress;
 mod serve;
+mod sessions;
 mod tail;
 mod transform;
+mod words;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -41,6 +50,8 @@ enum Command {
     Tail(tail::TailArgs),
     /// See and change the transforms of a running host
     Transform(Box<transform::TransformArgs>),
+    /// See who is connected to a running host, and end a session
+    Sessions(sessions::SessionsArgs),
     /// Print the AsyncAPI document of the public stream
     Asyncapi(asyncapi::AsyncapiArgs),
     #[command(hide = true)]
@@ -58,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::AdminToken(args) => admin_token::run(args),
         Command::Tail(args) => block_on(tail::run(args)),
         Command::Transform(args) => return transform::run(*args),
+        Command::Sessions(args) => return sessions::run(args),
         Command::Asyncapi(args) => asyncapi::run(args),
         Command::Compile(args) => return compile::run(&args),
         Command::Openapi => openapi::run(),

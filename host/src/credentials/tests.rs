@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::file::parse;
 use super::*;
-use crate::gate::keys::{KeyRecord, PREFIX};
+use crate::gate::keys::{AtLimit, KeyRecord, PREFIX};
 
 #[test]
 fn a_new_key_has_the_prefix_and_160_random_bits() {
@@ -48,6 +48,7 @@ fn record(id: &str) -> KeyRecord {
         name: format!("name of {id}"),
         sha256: digest(id),
         max_connections: 5,
+        at_limit: AtLimit::default(),
         channels: Some(vec![
             "ticks:*:1h".parse().unwrap(),
             "trades:*:*".parse().unwrap(),

@@ -90,7 +90,7 @@ struct State {
 }
 
 /// A session's figures, for the admin side.
-#[derive(Debug, Clone, Copy, serde::Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Figures {
     pub waiting_bytes: usize,
     pub delivered: u64,

@@ -173,6 +173,28 @@ impl Registry {
         entries.map_err(Refused::State)
     }
 
+    /// Writes down a change that an operator asked for elsewhere, and what came of it.
+    ///
+    /// # Errors
+    /// Those of `outcome`.
+    pub async fn note<T>(
+        &self,
+        by: &str,
+        action: &'static str,
+        detail: String,
+        outcome: Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let record = Record {
+            by,
+            action,
+            transform: None,
+            revision: None,
+            plan: None,
+            detail,
+        };
+        self.record(record, outcome).await
+    }
+
     /// The transforms that are put out, and for how much longer.
     pub fn out(&self) -> Vec<(String, Duration)> {
         let slots = self.slots.read();

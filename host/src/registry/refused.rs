@@ -21,6 +21,8 @@ pub enum Refused {
     NoSuchPlan(String),
     #[error("there is no shadow \"{0}\" any more; start it again")]
     NoSuchShadow(String),
+    #[error("there is no session \"{0}\"; `tidegate sessions` shows who is connected")]
+    NoSuchSession(String),
     #[error("this host has no folder to keep revisions in; start it with --state-dir")]
     NoStateDir,
     #[error("the component was refused")]
@@ -59,6 +61,11 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// `id` is what was asked for.
+    pub fn no_such_session(id: &str) -> Self {
+        Self::NoSuchSession(shown(id))
+    }
+
     /// Part of the admin API's contract.
     pub fn code(&self) -> &'static str {
         match self {
@@ -67,6 +74,7 @@ impl Refused {
             Self::AmbiguousRevision(_) => "ambiguous-revision",
             Self::NoSuchPlan(_) => "no-such-plan",
             Self::NoSuchShadow(_) => "no-such-shadow",
+            Self::NoSuchSession(_) => "no-such-session",
             Self::NoStateDir => "no-state-dir",
             Self::Check { .. } => "check-failed",
             Self::Settings(_) => "bad-settings",

@@ -26,10 +26,13 @@ pub enum CloseReason {
     MessageTooBig,
     RateLimited,
     Refused(Refusal),
+    /// A newer connection of the same key has the place.
+    Replaced,
+    ClosedByOperator,
 }
 
 impl CloseReason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::ClientLeft,
         Self::DeadPeer,
         Self::SlowConsumer,
@@ -41,6 +44,8 @@ impl CloseReason {
         Self::Refused(Refusal::KeyRequired),
         Self::Refused(Refusal::InvalidKey),
         Self::Refused(Refusal::ConnectionLimit),
+        Self::Replaced,
+        Self::ClosedByOperator,
     ];
 
     /// Lets all ends be counted from zero: a counter that appears with its first event hides
@@ -63,6 +68,8 @@ impl CloseReason {
             Self::MessageTooBig => "message_too_big",
             Self::RateLimited => "rate_limited",
             Self::Refused(refusal) => refusal.label(),
+            Self::Replaced => "replaced",
+            Self::ClosedByOperator => "closed_by_operator",
         }
     }
 
@@ -77,6 +84,8 @@ impl CloseReason {
             Self::MessageTooBig => (1009, "message too big"),
             Self::RateLimited => (1008, "rate limit exceeded"),
             Self::Refused(refusal) => refusal.code(),
+            Self::Replaced => (4009, "replaced by a newer connection"),
+            Self::ClosedByOperator => (4010, "closed by operator"),
         })
     }
 
@@ -97,6 +106,10 @@ impl CloseReason {
             Self::Refused(Refusal::ConnectionLimit) => {
                 "5 live connections a key, unless the key says otherwise"
             }
+            Self::Replaced => {
+                "the key was at its limit, and says that the oldest gives way; do not come back for that place"
+            }
+            Self::ClosedByOperator => "somebody ended this session by hand; connect again later",
         }
     }
 

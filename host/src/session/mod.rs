@@ -33,9 +33,11 @@ use self::protocol::ErrorCode;
 pub(crate) use self::protocol::MAX_ID_BYTES;
 use self::rate::Bucket;
 use self::requests::Client;
+use self::roster::Presence;
 pub use self::roster::{Listed, Roster};
+use self::subscriptions::Subscriptions;
 use self::writer::{Writer, Written};
-use crate::gate::{Permit, Refusal};
+use crate::gate::{Permit, Refusal, Standing};
 use crate::hub::{Hub, Marks, Outbox, SubscriberId};
 use crate::metrics::Metrics;
 use crate::registry::Catalog;
@@ -44,6 +46,10 @@ use crate::tasks::Tasks;
 
 /// How long the close frame may take into the socket, and then the client to answer it.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same for a client that was cut because it did not read: its socket is full, so that the
+/// close frame waits until it reads again.
+const SLOW_PATIENCE: Duration = Duration::from_secs(5);
 
 /// tungstenite's read buffer, in bytes: kept for as long as a session lives, so small.
 /// Requests are some hundred bytes.
@@ -114,7 +120,7 @@ pub(crate) async fn run<R, W>(
     read: R,
     write: W,
     leftover: Vec<u8>,
-    id: SubscriberId,
+    mut presence: Presence<'_>,
     outbox: Arc<Outbox>,
     mut permit: Permit,
     context: &Context,
@@ -133,7 +139,14 @@ where
     )
     .await;
     let mut writer = Writer::new(write);
-    let mut client = Client::new(context, id, outbox.clone());
+    let id = presence.id;
+    let subscriptions = Subscriptions::new(
+        &context.hub,
+        id,
+        outbox.clone(),
+        presence.subscriptions.clone(),
+    );
+    let mut client = Client::new(context, subscriptions);
     let mut heartbeat = tokio::time::interval_at(
         Instant::now() + spread(id, limits.heartbeat_interval),
         limits.heartbeat_interval,
@@ -143,12 +156,14 @@ where
         .shutdown
         .drained_after(spread(id, limits.drain_time));
     tokio::pin!(drain);
-    let mut grant = permit.grant();
+    let mut standing = permit.standing();
     let mut channels = context.catalog.channels();
 
     let reason = loop {
-        let Some(granted) = &grant else {
-            break CloseReason::Refused(Refusal::InvalidKey);
+        let granted = match &standing {
+            Standing::Granted(grant) => grant,
+            Standing::Ended => break CloseReason::Refused(Refusal::InvalidKey),
+            Standing::Replaced => break CloseReason::Replaced,
         };
         let step = tokio::select! {
             biased;
@@ -157,12 +172,13 @@ where
                 Written::All | Written::Failed => CloseReason::ClientLeft,
             }),
             () = permit.changed() => {
-                grant = permit.grant();
-                if let Some(granted) = &grant {
+                standing = permit.standing();
+                if let Standing::Granted(granted) = &standing {
                     client.narrow(granted);
                 }
                 Ok(())
             }
+            () = presence.closed() => Err(CloseReason::ClosedByOperator),
             // The catalog lives as long as the context, so it does not end.
             Ok(()) = channels.changed() => {
                 client.prune();
@@ -178,6 +194,7 @@ where
     };
     // Whoever says goodbye is no receiver any more.
     drop(client);
+    presence.leave();
     // An answer to the client's own close is still inside tungstenite, which ends without
     // flushing its stream.
     let _ = messages.flush().await;
@@ -241,14 +258,20 @@ where
         writer.discard(outbox);
     }
     outbox.close(reason.frame().as_ref(), reason.discards());
-    let told = tokio::time::timeout(CLOSE_PATIENCE, writer.run(outbox)).await;
+    let patience = match reason {
+        CloseReason::SlowConsumer => SLOW_PATIENCE,
+        _ => CLOSE_PATIENCE,
+    };
+    let until = Instant::now() + patience;
+    let told = tokio::time::timeout_at(until, writer.run(outbox)).await;
     if told != Ok(Written::All) || reason == CloseReason::DeadPeer {
         return false;
     }
     writer.shut().await;
     let mut rest = [0; 512];
     let quiet = async { while matches!(read.read(&mut rest).await, Ok(1..)) {} };
-    let _ = tokio::time::timeout(CLOSE_PATIENCE, quiet).await;
+    let until = until.max(Instant::now() + CLOSE_PATIENCE);
+    let _ = tokio::time::timeout_at(until, quiet).await;
     true
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Everything here is decided at once and answered through the outbox; nothing waits.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as WireFrame;
@@ -15,7 +14,7 @@ use super::rate::{Bucket, Verdict};
 use super::subscriptions::Subscriptions;
 use crate::channel::Pattern;
 use crate::gate::Grant;
-use crate::hub::{Frame, Outbox, SubscriberId};
+use crate::hub::Frame;
 
 /// One client as the session knows it: what it holds, and how fast it may talk.
 pub(super) struct Client<'a> {
@@ -26,10 +25,10 @@ pub(super) struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn new(context: &'a Context, id: SubscriberId, outbox: Arc<Outbox>) -> Self {
+    pub(super) fn new(context: &'a Context, subscriptions: Subscriptions<'a>) -> Self {
         let limits = &context.limits;
         Self {
-            subscriptions: Subscriptions::new(&context.hub, id, outbox),
+            subscriptions,
             bucket: Bucket::new(limits.message_rate, limits.message_burst, Instant::now()),
             awaits_pong: false,
             context,

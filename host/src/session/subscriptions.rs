@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::channel::Pattern;
 use crate::hub::{Hub, Outbox, SubscriberId};
@@ -13,15 +14,23 @@ pub(super) struct Subscriptions<'a> {
     id: SubscriberId,
     outbox: Arc<Outbox>,
     held: BTreeSet<Pattern>,
+    /// How many that are, for whoever looks from outside.
+    count: Arc<AtomicUsize>,
 }
 
 impl<'a> Subscriptions<'a> {
-    pub(super) fn new(hub: &'a Hub, id: SubscriberId, outbox: Arc<Outbox>) -> Self {
+    pub(super) fn new(
+        hub: &'a Hub,
+        id: SubscriberId,
+        outbox: Arc<Outbox>,
+        count: Arc<AtomicUsize>,
+    ) -> Self {
         Self {
             hub,
             id,
             outbox,
             held: BTreeSet::new(),
+            count,
         }
     }
 
@@ -42,13 +51,19 @@ impl<'a> Subscriptions<'a> {
     pub(super) fn add(&mut self, pattern: Pattern) {
         if self.hub.subscribe(self.id, &self.outbox, &pattern) {
             self.held.insert(pattern);
+            self.show();
         }
     }
 
     pub(super) fn remove(&mut self, pattern: &Pattern) {
         if self.held.remove(pattern) {
             self.hub.unsubscribe(self.id, pattern);
+            self.show();
         }
+    }
+
+    fn show(&self) {
+        self.count.store(self.held.len(), Ordering::Relaxed);
     }
 
     /// Ends the subscriptions that `keep` refuses, and returns them.

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame as WireFrame;
 
 use super::*;
 use crate::gate::Gate;
-use crate::gate::keys::{self, KeyRecord};
+use crate::gate::keys::{AtLimit, KeyRecord};
 
 type Peer = WebSocketStream<DuplexStream>;
 
@@ -38,19 +38,6 @@ fn context() -> Arc<Context> {
     })
 }
 
-fn record() -> KeyRecord {
-    KeyRecord {
-        id: "id".into(),
-        name: "name".into(),
-        sha256: keys::digest("key"),
-        max_connections: 5,
-        channels: None,
-        created: jiff::Timestamp::now(),
-        expires: None,
-        revoked: None,
-    }
-}
-
 async fn connect(
     context: &Arc<Context>,
     gate: &Gate,
@@ -62,16 +49,9 @@ async fn connect(
     let (context, leftover) = (context.clone(), leftover.to_vec());
     let outbox = Arc::new(Outbox::new(context.limits.marks));
     let session = tokio::spawn(async move {
-        run(
-            read,
-            write,
-            leftover,
-            SubscriberId(1),
-            outbox,
-            permit,
-            &context,
-        )
-        .await
+        let remote = "192.0.2.1:9".parse().unwrap();
+        let presence = context.roster.enter(remote, permit.at_the_door(), &outbox);
+        run(read, write, leftover, presence, outbox, permit, &context).await
     });
     (
         WebSocketStream::from_raw_socket(ours, Role::Client, None).await,
@@ -81,7 +61,7 @@ async fn connect(
 
 fn gate() -> Gate {
     let gate = Gate::default();
-    gate.replace(&[record()]);
+    gate.replace(&[KeyRecord::example("key")]);
     gate
 }
 
@@ -164,6 +144,56 @@ async fn a_revoked_key_ends_its_session() {
         session.await.unwrap().0,
         CloseReason::Refused(Refusal::InvalidKey)
     );
+}
+
+/// Shows that the session is at work.
+async fn pong(client: &mut Peer) {
+    let ping = Message::text(r#"{"action":"ping"}"#);
+    client.send(ping).await.unwrap();
+    let answer = client.next().await.unwrap().unwrap();
+    assert_eq!(answer, Message::text(r#"{"type":"pong"}"#));
+}
+
+/// Reads up to the close, and gives its code and text.
+async fn closed(client: &mut Peer) -> (u16, String) {
+    loop {
+        match client.next().await {
+            Some(Ok(Message::Close(Some(close)))) => {
+                return (close.code.into(), close.reason.to_string());
+            }
+            Some(Ok(_)) => {}
+            ended => panic!("no close: {ended:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_session_takes_the_place_of_the_oldest_where_the_key_says_so() {
+    let (context, gate) = (context(), Gate::default());
+    gate.replace(&[KeyRecord {
+        max_connections: 1,
+        at_limit: AtLimit::ReplaceOldest,
+        ..KeyRecord::example("key")
+    }]);
+    let (mut old, _session) = connect(&context, &gate, &[]).await;
+    let (mut new, _other) = connect(&context, &gate, &[]).await;
+    let text = "replaced by a newer connection".to_owned();
+    assert_eq!(closed(&mut old).await, (4009, text));
+    pong(&mut new).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_sees_a_session_and_ends_it() {
+    let (context, gate) = (context(), gate());
+    let (mut client, session) = connect(&context, &gate, &[]).await;
+    pong(&mut client).await;
+    let id = context.roster.list()[0].id;
+    assert!(context.roster.close(id + 1).is_none());
+    assert!(context.roster.close(id).is_some());
+    let text = "closed by operator".to_owned();
+    assert_eq!(closed(&mut client).await, (4010, text));
+    drop(client);
+    assert_eq!(session.await.unwrap().0, CloseReason::ClosedByOperator);
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,6 +26,7 @@ fn table_of(all: &[KeyRecord], now: Timestamp) -> Table {
         "NAME",
         "STATE",
         "CONNECTIONS",
+        "AT LIMIT",
         "CHANNELS",
         "CREATED",
         "EXPIRES",
@@ -36,6 +37,7 @@ fn table_of(all: &[KeyRecord], now: Timestamp) -> Table {
             key.name.clone(),
             state(key, now).to_owned(),
             key.max_connections.to_string(),
+            key.at_limit.word().to_owned(),
             channels(key, "all"),
             key.created.to_string(),
             key.expires
@@ -51,6 +53,7 @@ fn json_of(key: &KeyRecord, now: Timestamp) -> serde_json::Value {
         "name": key.name,
         "state": state(key, now),
         "max_connections": key.max_connections,
+        "at_limit": key.at_limit,
         "channels": key.channels,
         "created": key.created,
         "expires": key.expires,

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::credentials::{self as records, Revoked};
 use crate::channel::Pattern;
 use crate::credentials::{self, SecretText};
-use crate::gate::keys::{self, KeyRecord};
+use crate::gate::keys::{self, AtLimit, KeyRecord};
 
 /// Makes, lists and revokes API keys.
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,9 @@ struct CreateArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(keys::MAX_CONNECTIONS)))]
     max_connections: u32,
+    /// What happens when one more connects
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    at_limit: AtLimit,
     /// Channels that it may subscribe to, such as prices:*:1h, comma-separated [default: all]
     #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
     channels: Vec<Pattern>,
@@ -119,6 +122,7 @@ fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Res
         name: args.name,
         sha256,
         max_connections: args.max_connections,
+        at_limit: args.at_limit,
         channels: (!args.channels.is_empty()).then_some(args.channels),
         created,
         expires,
@@ -152,9 +156,13 @@ fn tell_created(
         record.name,
         path.display()
     )?;
+    let one_more = match record.at_limit {
+        AtLimit::Refuse => "is refused",
+        AtLimit::ReplaceOldest => "replaces the oldest",
+    };
     writeln!(
         out,
-        "good for {} connections at a time to {}, {until}",
+        "good for {} connections at a time to {}, {until}; one more {one_more}",
         record.max_connections,
         list::channels(record, "all channels"),
     )?;

@@ -8,8 +8,7 @@ use serde_json::Value;
 use super::Desk;
 use super::client::shaped;
 use super::failure::Failure;
-use super::tables::table;
-use super::words::{safe, seconds};
+use super::words::{safe, seconds, table};
 use crate::registry::report::Applied;
 use crate::transform::RevisionId;
 

@@ -1,30 +1,11 @@
 //! Tables that people read: transforms, revisions, history, and one transform in full.
 
-use comfy_table::{Table, presets};
-
-use super::words::{Paint, bytes, count, micros, moment, safe, seconds};
+use super::words::{Paint, bytes, count, micros, moment, safe, seconds, table};
 use crate::registry::report::{
     Figures, Returned, RevisionReport, Role, TransformReport, TransformState,
 };
 use crate::registry::store::audit::Entry;
 use crate::registry::{Revision, Surface};
-
-/// Columns without lines, as they can be cut out by other programs.
-pub(super) fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
-    for row in rows {
-        table.add_row(row);
-    }
-    let lines: Vec<_> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    lines.join("\n") + "\n"
-}
 
 /// All transforms of a host.
 pub(super) fn transforms(all: &[TransformReport]) -> String {

@@ -4,6 +4,10 @@ use clap::Parser;
 use serde_json::json;
 
 use super::*;
+use crate::cli::address::Address;
+use crate::cli::client::Client;
+use crate::cli::words::Paint;
+use crate::settings::Secret;
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -24,8 +28,8 @@ fn the_host_and_the_form_may_be_named_before_or_after_the_command() {
         ["list", "--admin", "http://[::1]:9", "--json"],
     ] {
         let args = typed(&words).unwrap();
-        assert!(args.json);
-        assert_eq!(args.admin.to_string(), "http://[::1]:9");
+        assert!(args.host.json);
+        assert_eq!(args.host.admin.to_string(), "http://[::1]:9");
     }
     let error = typed(&["list", "--admin", "https://gate"]).unwrap_err();
     assert!(error.contains("TLS proxy"), "{error}");

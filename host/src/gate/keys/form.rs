@@ -6,7 +6,7 @@ use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::KeyRecord;
+use super::{AtLimit, KeyRecord};
 use crate::channel::Pattern;
 use crate::credentials::{self, VERSION, field, time_or_null};
 
@@ -41,6 +41,11 @@ pub(super) fn max_connections<'de, D: Deserializer<'de>>(input: D) -> Result<u32
             (1..=MAX_CONNECTIONS).contains(&number).then_some(number)
         },
     )
+}
+
+pub(super) fn at_limit<'de, D: Deserializer<'de>>(input: D) -> Result<AtLimit, D::Error> {
+    let rule = "`at_limit` must be \"refuse\" or \"replace-oldest\"";
+    field(input, rule, |value| AtLimit::deserialize(value).ok())
 }
 
 pub(super) fn channels<'de, D: Deserializer<'de>>(

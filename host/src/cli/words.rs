@@ -1,8 +1,9 @@
-//! Numbers, names and times as people read them, and colours where a terminal shows them.
+//! Numbers, names, times and tables as people read them, and colours where a terminal has any.
 //! What comes from a component or from another operator is escaped here before it is shown.
 
 use std::io::IsTerminal;
 
+use comfy_table::{Table, presets};
 use jiff::{Timestamp, Unit};
 
 use crate::transform::printable;
@@ -49,6 +50,23 @@ pub(super) fn count(number: u64, one: &str) -> String {
     } else {
         format!("{number} {one}s")
     }
+}
+
+/// Columns without lines, as they can be cut out by other programs.
+pub(super) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    let lines: Vec<_> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n") + "\n"
 }
 
 /// Colours, or none.

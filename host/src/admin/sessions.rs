@@ -1,0 +1,37 @@
+//! `/v1/sessions`: who is connected, and the end of one session.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::endpoint::{Answer, Call};
+use super::problem::Problem;
+use crate::registry::Refused;
+use crate::session::Listed;
+
+/// The live sessions, oldest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Sessions {
+    sessions: Vec<Listed>,
+}
+
+pub(super) async fn list(call: Call) -> Result<Answer<Sessions>, Problem> {
+    let sessions = call.admin.context.roster.list();
+    Answer::ok(Sessions { sessions })
+}
+
+/// The session is told first and the audit log after, so that a full disk keeps nobody in.
+pub(super) async fn close(call: Call) -> Result<Answer<Listed>, Problem> {
+    let admin = &call.admin;
+    let closed = call.of.parse().ok();
+    let closed = closed.and_then(|id| admin.context.roster.close(id));
+    let detail = closed.as_ref().map_or_else(String::new, |session| {
+        format!(
+            "session {} of key {} from {}",
+            session.id, session.key_id, session.remote
+        )
+    });
+    let outcome = closed.ok_or_else(|| Refused::no_such_session(&call.of));
+    let by = &call.caller.name;
+    let noted = admin.registry.note(by, "close-session", detail, outcome);
+    Answer::ok(noted.await?)
+}

@@ -1,0 +1,121 @@
+//! The places of one key: who holds them, and who gives way where there are none left.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::oneshot::{self, error::TryRecvError};
+
+use super::keys::AtLimit;
+
+/// Who holds a place, oldest first: never more than the key's limit, unless that was lowered
+/// under them.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// A sender that is dropped tells its holder that the place is lost.
+    holders: BTreeMap<u64, oneshot::Sender<()>>,
+    /// Never used twice: a place that was lost must not be mistaken for its successor.
+    next: u64,
+}
+
+/// A place that was taken.
+#[derive(Debug)]
+pub(super) struct Place {
+    number: u64,
+    lost: oneshot::Receiver<()>,
+}
+
+impl Places {
+    /// Takes one of `limit` places. Where all are taken, the oldest holders lose theirs if
+    /// `at_limit` says so: in the same step, so that a place is handed over and never free.
+    pub(super) fn take(&mut self, limit: u32, at_limit: AtLimit) -> Option<Place> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        while self.holders.len() >= limit {
+            match at_limit {
+                AtLimit::Refuse => return None,
+                AtLimit::ReplaceOldest => drop(self.holders.pop_first()?),
+            }
+        }
+        let number = self.next;
+        self.next += 1;
+        let (keep, lost) = oneshot::channel();
+        self.holders.insert(number, keep);
+        Some(Place { number, lost })
+    }
+
+    /// A place that its holder has lost meanwhile is somebody else's, and stays so.
+    pub(super) fn give_back(&mut self, place: &Place) {
+        self.holders.remove(&place.number);
+    }
+}
+
+impl Place {
+    pub(super) fn is_lost(&mut self) -> bool {
+        self.lost.try_recv() != Err(TryRecvError::Empty)
+    }
+
+    /// Waits until a newer connection has the place. Cancel-safe.
+    pub(super) async fn lost(&mut self) {
+        // A receiver is not asked again once it has answered.
+        if !self.is_lost() {
+            let _ = (&mut self.lost).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Come,
+        /// The holder at this place in the order of coming leaves, replaced or not.
+        Leave(prop::sample::Index),
+        Limit(u32),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => Just(Step::Come),
+            3 => any::<prop::sample::Index>().prop_map(Step::Leave),
+            1 => (1..6_u32).prop_map(Step::Limit),
+        ];
+        prop::collection::vec(step, 0..80)
+    }
+
+    proptest! {
+        /// Whoever holds a place that was not lost is counted, nobody else is, and a newcomer
+        /// never finds more than the limit.
+        #[test]
+        fn places_are_those_of_the_holders_that_lost_none(
+            steps in steps(),
+            replaces in any::<bool>(),
+        ) {
+            let at_limit = if replaces { AtLimit::ReplaceOldest } else { AtLimit::Refuse };
+            let (mut places, mut inside, mut limit) = (Places::default(), Vec::<Place>::new(), 3);
+            for step in steps {
+                match step {
+                    Step::Limit(to) => limit = to,
+                    Step::Leave(_) if inside.is_empty() => {}
+                    Step::Leave(which) => places.give_back(&inside.remove(which.index(inside.len()))),
+                    Step::Come => {
+                        let full = places.holders.len() >= limit as usize;
+                        let place = places.take(limit, at_limit);
+                        prop_assert_eq!(place.is_some(), replaces || !full);
+                        if place.is_some() {
+                            prop_assert!(places.holders.len() <= limit as usize);
+                        }
+                        inside.extend(place);
+                    }
+                }
+                let held: Vec<u64> = inside
+                    .iter_mut()
+                    .filter_map(|place| (!place.is_lost()).then_some(place.number))
+                    .collect();
+                let counted: Vec<u64> = places.holders.keys().copied().collect();
+                prop_assert_eq!(held, counted);
+            }
+        }
+    }
+}
