@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::admin::{self, Admin, Tokens};
 use crate::asyncapi::Published;
+use crate::channel::Pattern;
 use crate::credentials;
 use crate::gate::Gate;
 use crate::gate::keys::KeyRecord;
+use crate::gate::keys::unmatched::{Told, unmatched};
 use crate::hub::{Hub, Marks};
 use crate::metrics::Metrics;
 use crate::pipeline::{Bounds, Intake, ProbationMarks};
@@ -170,8 +173,13 @@ impl Host {
                 None
             }
             Keys::File(path) => {
-                let gate = gate.clone();
-                let replace = move |records: Vec<KeyRecord>| gate.replace(&records);
+                let (gate, catalog) = (gate.clone(), registry.catalog().clone());
+                let told = Told::default();
+                let replace = move |records: Vec<KeyRecord>| {
+                    let why = |pattern: &Pattern| catalog.unmatched(pattern);
+                    told.warn(&unmatched(&records, Timestamp::now(), why));
+                    gate.replace(&records);
+                };
                 Some(credentials::watch(path, &tasks, replace)?)
             }
         };

@@ -47,6 +47,7 @@ mod shutdown;
 mod subscriptions;
 mod tidy;
 mod upstream;
+mod vain;
 mod vectors;
 mod watch_folder;
 mod ways_back;

@@ -25,6 +25,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::registry::{Catalog, configured};
+use crate::settings::Settings;
+use crate::tasks::Tasks;
+use crate::transform::Engine;
+
 #[derive(Debug, Parser)]
 #[command(
     name = "tidegate",
@@ -91,6 +96,14 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
 /// Writes to standard error. One that is gone is no reason to fail in another way.
 fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// The channels of the transforms that the settings name.
+fn catalog(settings: &Settings) -> anyhow::Result<Catalog> {
+    let engine = Engine::start(settings.wasm_stack, &Tasks::default())?;
+    let configured = block_on(async { Ok(configured(settings, &engine).await?) })?;
+    let descriptors = configured.iter().map(|one| &one.component.descriptor);
+    Ok(Catalog::of(descriptors.cloned()))
 }
 
 /// Runs `task` on a runtime of its own. What still blocks when it ends, such as a look-up of

@@ -4,16 +4,18 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use comfy_table::{Table, presets};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::say;
 
 use crate::admin::tokens::TokenRecord;
-use crate::credentials;
+use crate::credentials::{self, Credential};
 use crate::gate::keys::KeyRecord;
+use crate::gate::keys::unmatched::{Dead, unmatched};
 use crate::host::{Addresses, Host, Keys, Life, Source};
 use crate::log::{self, Log};
-use crate::registry::{Configured, Registry, configured};
+use crate::registry::{Catalog, Configured, Registry, configured};
 use crate::settings::{self, Flags, LogFormat, Settings};
 use crate::tasks::Tasks;
 use crate::transform::Engine;
@@ -54,13 +56,29 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
 }
 
 fn say_what_was_checked(settings: &Settings, keys_file: &Path) -> anyhow::Result<()> {
-    let known = credentials::read::<KeyRecord>(keys_file)?.len();
+    let keys = credentials::read::<KeyRecord>(keys_file)?;
     let tokens = settings.admin_tokens_file.as_deref().map(admin_tokens);
     let tokens = tokens.transpose()?.unwrap_or_default();
     let engine = Engine::start(settings.wasm_stack, &Tasks::default())?;
     let all = super::block_on(async { Ok(configured(settings, &engine).await?) })?;
     println!("{}", transforms(&all));
-    println!("{known} keys{tokens}. All settings are good.");
+    for key in dead_keys(&keys, &all) {
+        let Dead {
+            key_id,
+            key_name,
+            reasons,
+        } = key;
+        println!(
+            "warning: key {key_id} ({key_name:?}): {}",
+            reasons.join("; ")
+        );
+    }
+    let now = Timestamp::now();
+    let in_force = keys.iter().filter(|key| key.in_force(now)).count();
+    println!(
+        "{} keys, {in_force} in force{tokens}. All settings are good.",
+        keys.len()
+    );
     Ok(())
 }
 
@@ -101,6 +119,13 @@ where
             ExitCode::FAILURE
         }
     }
+}
+
+/// Keys for channels that there would not be.
+fn dead_keys(keys: &[KeyRecord], all: &[Configured]) -> Vec<Dead> {
+    let descriptors = all.iter().map(|one| one.component.descriptor.clone());
+    let catalog = Catalog::of(descriptors);
+    unmatched(keys, Timestamp::now(), |pattern| catalog.unmatched(pattern))
 }
 
 /// How many admin tokens the file lists, in words.

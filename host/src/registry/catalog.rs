@@ -69,6 +69,21 @@ impl Catalog {
         }
     }
 
+    /// Why no channel that there is now matches `pattern`, in words for operators; `None` if
+    /// one does.
+    pub fn unmatched(&self, pattern: &Pattern) -> Option<String> {
+        let rule = self.check(pattern).err()?;
+        let families = self.families.read();
+        let whole = families.get(pattern.family()).map(|descriptor| {
+            let stars = ":*".repeat(descriptor.parameters.len());
+            format!("; all of them are {}{stars}", descriptor.family)
+        });
+        Some(format!(
+            "{pattern} matches no channel: {rule}{}",
+            whole.unwrap_or_default()
+        ))
+    }
+
     /// All families, by name.
     pub fn descriptors(&self) -> Vec<Arc<Descriptor>> {
         self.families.read().values().cloned().collect()
@@ -84,4 +99,31 @@ fn rules(families: &Families) -> Vec<(String, Vec<String>)> {
             (one.channel_form(), rules)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_matches_no_channel_is_told_with_the_form_that_would() {
+        let catalog = Catalog::of([Arc::new(crate::transform::descriptor_example())]);
+        let why = |pattern: &str| catalog.unmatched(&pattern.parse().unwrap());
+        for good in ["ticks:*:*", "ticks:AB:*", "ticks:*:bid"] {
+            assert_eq!(why(good), None, "{good}");
+        }
+        assert_eq!(
+            why("ticks:*").unwrap(),
+            "ticks:* matches no channel: a channel of this family is ticks:{symbol}:{side}; all \
+             of them are ticks:*:*"
+        );
+        assert_eq!(
+            why("ticks:*:mid").unwrap(),
+            "ticks:*:mid matches no channel: side is one of bid, ask; all of them are ticks:*:*"
+        );
+        assert_eq!(
+            why("tick:*:*").unwrap(),
+            "tick:*:* matches no channel: there is no such family; there are ticks"
+        );
+    }
 }

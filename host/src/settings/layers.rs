@@ -29,6 +29,16 @@ pub struct Flags {
     values: BTreeMap<&'static str, String>,
 }
 
+impl Flags {
+    /// Nothing but which file of settings to read.
+    pub fn of_config(config: Option<PathBuf>) -> Self {
+        Self {
+            config,
+            values: BTreeMap::new(),
+        }
+    }
+}
+
 /// A flag may hold the password of a Redis, so only names are shown.
 impl fmt::Debug for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -288,6 +288,11 @@ pub(super) mod tests {
         }
     }
 
+    /// Ticks by symbol and side.
+    pub(crate) fn example() -> Descriptor {
+        Descriptor::check(&stated()).unwrap()
+    }
+
     #[test]
     fn channels_are_checked_against_the_parameters() {
         let descriptor = Descriptor::check(&stated()).unwrap();

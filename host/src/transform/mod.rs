@@ -31,6 +31,8 @@ use crate::metrics::TransformMetrics;
 pub use self::compile::{CompileError, Compiled, Fingerprint, compile_here};
 pub use self::compiler::{Compiler, OUT_OF_MEMORY, check_size};
 pub use self::component::Component;
+#[cfg(test)]
+pub(crate) use self::descriptor::tests::example as descriptor_example;
 pub use self::descriptor::{Allowed, Descriptor, Parameter};
 pub use self::engine::Engine;
 pub use self::fault::{Fault, FaultKind};

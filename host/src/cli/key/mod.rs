@@ -2,6 +2,7 @@
 //! by itself. The form of the file is `gate::keys`'s, the lock that keeps two writers apart
 //! `credentials`'s; this is what a person types and reads.
 
+mod channels;
 mod list;
 
 use std::io::{self, Write};
@@ -11,8 +12,8 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 
+use self::channels::ChannelArgs;
 use super::credentials::{self as records, Revoked};
-use crate::channel::Pattern;
 use crate::credentials::{self, SecretText};
 use crate::gate::keys::{self, AtLimit, KeyRecord};
 
@@ -54,9 +55,8 @@ struct CreateArgs {
     /// What happens when one more connects
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     at_limit: AtLimit,
-    /// Channels that it may subscribe to, such as prices:*:1h, comma-separated [default: all]
-    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
-    channels: Vec<Pattern>,
+    #[command(flatten)]
+    channels: ChannelArgs,
     /// How long it lasts, such as 90d [default: for ever]
     #[arg(long, value_name = "TIME", value_parser = parse_life)]
     expires: Option<Duration>,
@@ -115,6 +115,7 @@ fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Res
         .transpose();
     let expires =
         expires.context("--expires is too far away; leave it out for a key that lasts")?;
+    let channels = args.channels.checked()?;
     let (text, sha256) = credentials::generate(keys::PREFIX)?;
     let id = format!("k_{}", credentials::random_base32(5)?);
     let record = KeyRecord {
@@ -123,7 +124,7 @@ fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Res
         sha256,
         max_connections: args.max_connections,
         at_limit: args.at_limit,
-        channels: (!args.channels.is_empty()).then_some(args.channels),
+        channels,
         created,
         expires,
         revoked: None,

@@ -84,6 +84,7 @@ fn a_key_gets_what_the_flags_say() {
         "a:*:1h,b:x",
         "--channels",
         "c:y",
+        "--allow-unknown",
         "--expires",
         "90d",
     ]);
@@ -164,6 +165,7 @@ fn the_list_shows_states_and_no_digests() {
         "1d",
         "--channels",
         "a:b",
+        "--allow-unknown",
     ])
     .unwrap();
     desk.key(&["create", "--name", "ended"]).unwrap();
@@ -233,6 +235,7 @@ fn what_cannot_be_a_key_is_refused_before_the_file_is_touched() {
         ["--name", "n", "--expires", "soon"],
         ["--name", "n", "--max-connections", "0"],
         ["--name", "n", "--channels", "alone"],
+        ["--name", "n", "--config", "tidegate.toml"],
         ["--name", "n", "--expires", "9000years"],
     ] {
         let error = desk.key(&[&["create"], &words[..]].concat());
