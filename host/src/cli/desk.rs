@@ -100,7 +100,7 @@ pub(super) fn run(
         // Where standard output is gone, the exit code is all that is left.
         let _ = print(&format!("{:#}", failure.json()));
     } else {
-        eprintln!("error: {failure}");
+        super::say(&format!("error: {failure}\n"));
     }
     ExitCode::FAILURE
 }
