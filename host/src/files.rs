@@ -9,6 +9,17 @@ use std::path::Path;
 /// How the names of copies begin that did not get to their places.
 const UNFINISHED: &str = ".tmp-";
 
+/// What to do about a file that the system refuses, in words.
+pub(crate) fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "correct the path, or make what it names",
+        io::ErrorKind::PermissionDenied => "let the user that runs tidegate at it",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on its disk",
+        io::ErrorKind::ReadOnlyFilesystem => "name a place that can be written",
+        _ => "see to the file and its disk",
+    }
+}
+
 /// Puts `bytes` in the place of the file, and returns when they are on the disk. A file that
 /// was there leaves its owner and its mode to the new one; otherwise only its owner may read it.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! The life of a host, top to bottom: prepare, bind, run, drain.
 
+mod feed;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,14 +13,16 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 
+use crate::admin::tokens::TokenRecord;
 use crate::admin::{self, Admin, Tokens};
 use crate::asyncapi::Published;
 use crate::channel::Pattern;
-use crate::credentials;
+use crate::credentials::{self, FileError};
 use crate::gate::Gate;
 use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Told, unmatched};
 use crate::hub::{Hub, Marks};
+use crate::log::{self, Strangers};
 use crate::metrics::Metrics;
 use crate::pipeline::{Bounds, Intake, ProbationMarks};
 use crate::registry::{self, Registry};
@@ -30,7 +34,7 @@ use crate::shutdown::Shutdown;
 use crate::tasks::{Ended, Tasks, Unasked, ever};
 use crate::transform::Engine;
 use crate::transform::limits::Limits;
-use crate::upstream::{Status, demo, redis};
+use crate::upstream::{Status, redis};
 
 /// What a drain may take beyond its own time: saying goodbye to the last session.
 const DRAIN_GRACE: Duration = Duration::from_secs(3);
@@ -180,14 +184,16 @@ impl Host {
                     told.warn(&unmatched(&records, Timestamp::now(), why));
                     gate.replace(&records);
                 };
-                Some(credentials::watch(path, &tasks, replace)?)
+                let watch = credentials::watch(path, &tasks, replace);
+                Some(watch.map_err(FileError::advised::<KeyRecord>)?)
             }
         };
         let tokens = Tokens::start(
             settings.admin_token.as_ref(),
             settings.admin_tokens_file.clone(),
             &tasks,
-        )?;
+        )
+        .map_err(FileError::advised::<TokenRecord>)?;
         let context = Arc::new(session::Context {
             hub,
             catalog: registry.catalog().clone(),
@@ -195,6 +201,7 @@ impl Host {
             limits: session_limits(&settings),
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
+            strangers: Arc::new(Strangers::default()),
             metrics: metrics.clone(),
         });
         let public = bind("listen", settings.listen).await?;
@@ -223,8 +230,9 @@ impl Host {
             max_pending_upgrades: settings.max_pending_upgrades,
             max_connections: settings.max_connections,
         };
+        log::say_what_happens_often(&tasks, &door.context.strangers, &metrics);
         let document = Published::new(registry.catalog().clone());
-        feed(&tasks, source, redis, intake, upstream);
+        feed::feed(&tasks, source, redis, intake, upstream);
         let administer = admin::serve(admin_listener, admin);
         tasks.vital("admin_listener", async {
             match administer.await {
@@ -293,51 +301,6 @@ fn say(tasks: &Tasks, text: String) -> std::io::Result<()> {
         let mut out = std::io::stdout();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     })
-}
-
-/// Starts what brings events. One that it cannot bear must not end the process of every host
-/// that gets it, so it is started again.
-fn feed(
-    tasks: &Tasks,
-    source: Source,
-    redis: redis::Subscriber,
-    intake: Arc<Intake>,
-    status: Arc<Status>,
-) {
-    let redis = Arc::new(redis);
-    match source {
-        Source::Redis => {
-            tasks.spawn("upstream", Unasked::Restart, move || {
-                let (redis, intake, status) = (redis.clone(), intake.clone(), status.clone());
-                ever(async move { redis.run(&intake, &status).await })
-            });
-        }
-        Source::Demo => {
-            status.subscribed();
-            let wanted = intake.clone();
-            tasks.spawn("demo_subscriptions", Unasked::Restart, move || {
-                ever(promise_everything(wanted.clone()))
-            });
-            tasks.spawn("upstream", Unasked::Restart, move || {
-                let intake = intake.clone();
-                ever(async move {
-                    demo::run(|channel, payload| intake.offer(channel, payload)).await;
-                })
-            });
-        }
-    }
-}
-
-/// The built-in feed needs no subscription: what is wanted is there, or never comes.
-async fn promise_everything(intake: Arc<Intake>) {
-    let mut wanted = intake.wanted();
-    loop {
-        let patterns = wanted.borrow_and_update().clone();
-        intake.note_subscribed(patterns);
-        if wanted.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 fn session_limits(settings: &Settings) -> session::Limits {

@@ -29,6 +29,8 @@ mod keys;
 mod kit;
 mod limits;
 mod load;
+mod log_lines;
+mod log_trouble;
 mod outage;
 mod pause;
 mod permits;

@@ -99,6 +99,26 @@ fn axum_is_named_only_where_http_is() {
 }
 
 #[test]
+fn an_error_says_its_cause_in_its_text_or_by_its_source_and_never_twice() {
+    // What is called `source`, or comes by `#[from]`, is said again by whoever prints a chain.
+    for (name, text) in rust("host/src") {
+        for (at, _) in text.match_indices("#[error(") {
+            let attribute = text[at..].split(")]").next().unwrap_or_default();
+            let item = text[at + attribute.len()..].split("#[error(").next();
+            let item = item
+                .unwrap_or_default()
+                .split("\n}")
+                .next()
+                .unwrap_or_default();
+            let of_tuple = attribute.contains("{0");
+            let chained = item.contains("#[from]") || item.contains("#[source]");
+            assert!(!attribute.contains("{source"), "{name}: {attribute}");
+            assert!(!(of_tuple && chained), "{name}: {attribute}");
+        }
+    }
+}
+
+#[test]
 fn the_host_knows_no_family_by_name() {
     let found: Vec<_> = rust("host/src")
         .filter(|(name, _)| {

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,18 +67,29 @@ pub struct Process {
 impl Process {
     /// Starts `program`; `prepare` adds arguments, environment and folder.
     pub fn start(program: &Path, prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::start_with(program, None, prepare)
+    }
+
+    /// The same with another standard error, which is then not collected.
+    pub fn start_with(
+        program: &Path,
+        stderr_to: Option<OwnedFd>,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]).arg(program);
         prepare(&mut command);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr_to.map_or_else(Stdio::piped, Stdio::from))
             .spawn()
             .unwrap_or_else(|error| panic!("setpriv {}: {error}", program.display()));
         let (stdout, stderr) = (Output::default(), Output::default());
         stdout.collect(child.stdout.take().expect("stdout is piped"));
-        stderr.collect(child.stderr.take().expect("stderr is piped"));
+        if let Some(piped) = child.stderr.take() {
+            stderr.collect(piped);
+        }
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         Self {
             name: name.into_owned(),

@@ -2,6 +2,7 @@
 //! generated `tidegate.toml`. Starting it is `tidegate`'s.
 
 use std::fmt::Write;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -67,6 +68,8 @@ pub struct Setup {
     toml: String,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) wait_ready: bool,
+    /// Where standard error goes, if it is not collected.
+    pub(crate) stderr: Option<OwnedFd>,
 }
 
 impl Setup {
@@ -78,6 +81,7 @@ impl Setup {
             toml: String::new(),
             environment: Vec::new(),
             wait_ready: true,
+            stderr: None,
         }
         .setting("redis-url", redis_url)
         .setting("listen", "127.0.0.1:0")
@@ -128,6 +132,12 @@ impl Setup {
     /// Does not wait for `/readyz`: for hosts that cannot be ready.
     pub fn not_ready(mut self) -> Self {
         self.wait_ready = false;
+        self
+    }
+
+    /// Gives it this standard error.
+    pub fn stderr(mut self, to: OwnedFd) -> Self {
+        self.stderr = Some(to);
         self
     }
 

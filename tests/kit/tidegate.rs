@@ -208,16 +208,21 @@ impl Setup {
         let mut process = self.spawn();
         let address = |output: &Output, word: &str| -> Option<SocketAddr> {
             let text = output.text();
-            let line = text.lines().find_map(|line| line.strip_prefix(word))?;
-            line.split("//").nth(1)?.split('/').next()?.parse().ok()
+            let line = text.lines().find_map(|line| line.split_once(word))?.1;
+            line.split("//")
+                .nth(1)?
+                .split(['/', '"'])
+                .next()?
+                .parse()
+                .ok()
         };
         let (public, admin) = eventually("the two lines of a start", secs(20), async || {
             if let Some(status) = process.ended() {
                 panic!("tidegate serve ended: {status}\n{:?}", process.stderr);
             }
             Some((
-                address(&process.stdout, "public ")?,
-                address(&process.stdout, "admin ")?,
+                address(&process.stdout, "public")?,
+                address(&process.stdout, "admin")?,
             ))
         })
         .await;
@@ -275,7 +280,9 @@ impl Setup {
 
     fn spawn(&self) -> Process {
         let arguments = self.arguments();
-        Process::start(&binary::tidegate(), |command| {
+        let stderr = self.stderr.as_ref();
+        let stderr = stderr.map(|to| to.try_clone().expect("files are left"));
+        Process::start_with(&binary::tidegate(), stderr, |command| {
             binary::without_settings(command);
             command
                 .arg("serve")

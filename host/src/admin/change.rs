@@ -33,6 +33,6 @@ impl Asked {
             return;
         };
         let result = problem.map_or("done", Problem::code);
-        tracing::info!(operation, by, ?of, result, "change asked for");
+        tracing::info!(operation, by, of, result, "change asked for");
     }
 }

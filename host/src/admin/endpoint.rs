@@ -4,11 +4,13 @@
 //! what the code reads and writes. Who may call is checked here, before a body is read, and
 //! a change runs to its end here even where its caller hangs up.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -210,12 +212,16 @@ async fn read<Q: DeserializeOwned, B: Given>(
         Ok(caller) => caller,
         Err(problem) => {
             body::linger(&admin.context.tasks, &parts.headers, body);
+            let strangers = &admin.context.strangers;
+            strangers.request_refused(401, id, None, remote(&parts));
             return Err(problem);
         }
     };
     let asked = Asked::new(id, needed, &caller, &of);
     let reading = async {
         if !caller.role.allows(needed) {
+            let strangers = &admin.context.strangers;
+            strangers.request_refused(403, id, Some(&caller.name), remote(&parts));
             return Err(Problem::forbidden(&caller.name, needed));
         }
         let query = query(&parts.uri)?;
@@ -240,6 +246,11 @@ async fn read<Q: DeserializeOwned, B: Given>(
             Err(problem)
         }
     }
+}
+
+fn remote(parts: &Parts) -> Option<SocketAddr> {
+    let remote = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    remote.map(|ConnectInfo(remote)| *remote)
 }
 
 fn known(admin: &Admin, headers: &HeaderMap) -> Result<Caller, Problem> {

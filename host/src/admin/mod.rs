@@ -22,6 +22,7 @@ mod table;
 pub mod tokens;
 mod transforms;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -75,7 +76,8 @@ impl Admin {
 /// # Errors
 /// When the listener fails for good.
 pub async fn serve(listener: TcpListener, admin: Arc<Admin>) -> std::io::Result<()> {
-    axum::serve(listener, router(admin)).await
+    let service = router(admin).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await
 }
 
 fn router(admin: Arc<Admin>) -> Router {

@@ -106,25 +106,8 @@ pub(super) fn tell(
 
 /// Says what to do about a file that cannot be used.
 fn advise<T: Credential>(error: anyhow::Error) -> anyhow::Error {
-    use io::ErrorKind::{NotFound, PermissionDenied};
-    let next = match error.downcast_ref::<FileError>() {
-        Some(FileError::Read { source, .. }) if source.kind() == NotFound => format!(
-            "make a first {} with `{} create`, or name another file with {}",
-            T::NOUN,
-            T::COMMAND,
-            T::FLAG
-        ),
-        Some(FileError::Write { source, .. }) if source.kind() == NotFound => format!(
-            "make the file's folder first, or name another file with {}",
-            T::FLAG
-        ),
-        Some(FileError::Read { source, .. } | FileError::Write { source, .. })
-            if source.kind() == PermissionDenied =>
-        {
-            "run this as the user who owns the file".to_owned()
-        }
-        Some(FileError::Form { .. }) => "mend that line, or bring back a copy of the file".into(),
-        _ => return error,
-    };
-    anyhow::anyhow!("{error}; {next}")
+    match error.downcast::<FileError>() {
+        Ok(error) => error.advised::<T>(),
+        Err(error) => error,
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::say;
 
 use crate::admin::tokens::TokenRecord;
-use crate::credentials::{self, Credential};
+use crate::credentials::{self, Credential, FileError};
 use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Dead, unmatched};
 use crate::host::{Addresses, Host, Keys, Life, Source};
@@ -56,7 +56,8 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
 }
 
 fn say_what_was_checked(settings: &Settings, keys_file: &Path) -> anyhow::Result<()> {
-    let keys = credentials::read::<KeyRecord>(keys_file)?;
+    let keys = credentials::read::<KeyRecord>(keys_file);
+    let keys = keys.map_err(FileError::advised::<KeyRecord>)?;
     let tokens = settings.admin_tokens_file.as_deref().map(admin_tokens);
     let tokens = tokens.transpose()?.unwrap_or_default();
     let engine = Engine::start(settings.wasm_stack, &Tasks::default())?;
@@ -130,7 +131,8 @@ fn dead_keys(keys: &[KeyRecord], all: &[Configured]) -> Vec<Dead> {
 
 /// How many admin tokens the file lists, in words.
 fn admin_tokens(file: &Path) -> anyhow::Result<String> {
-    let known = credentials::read::<TokenRecord>(file)?.len();
+    let known = credentials::read::<TokenRecord>(file);
+    let known = known.map_err(FileError::advised::<TokenRecord>)?.len();
     Ok(format!(", {known} admin tokens"))
 }
 

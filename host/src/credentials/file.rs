@@ -24,10 +24,10 @@ pub fn read<T: Credential>(path: &Path) -> Result<Vec<T>, FileError> {
 
 /// The bytes of the file, if it is a file of a sane size.
 pub(super) fn read_bytes<T: Credential>(path: &Path) -> Result<Vec<u8>, FileError> {
-    let failed = |source| FileError::Read {
+    let failed = |cause| FileError::Read {
         noun: T::NOUN,
         path: path.to_owned(),
-        source,
+        cause,
     };
     // Asked before it is opened, since opening a pipe waits for a writer.
     if !fs::metadata(path).map_err(failed)?.is_file() {
@@ -80,10 +80,10 @@ pub fn update<T: Credential, A, E: From<FileError>>(
     path: &Path,
     change: impl FnOnce(&mut Vec<T>) -> Result<A, E>,
 ) -> Result<A, E> {
-    let failed = |source| FileError::Write {
+    let failed = |cause| FileError::Write {
         noun: T::NOUN,
         path: path.to_owned(),
-        source,
+        cause,
     };
     // Through a link to the file itself, which a rename would otherwise replace.
     let target = match fs::canonicalize(path) {
@@ -93,9 +93,7 @@ pub fn update<T: Credential, A, E: From<FileError>>(
     let lock = lock_file(&target).map_err(failed)?;
     lock.lock().map_err(failed)?;
     let mut all = match read(&target) {
-        Err(FileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            Vec::new()
-        }
+        Err(FileError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other?,
     };
     let answer = change(&mut all)?;

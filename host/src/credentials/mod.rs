@@ -4,6 +4,7 @@
 //! file that is half understood would let in, or keep out, the wrong ones. What a holder may
 //! do is the record's own type's, in `gate` and `admin`.
 
+mod change;
 mod field;
 mod file;
 mod watch;
@@ -26,7 +27,7 @@ pub use self::watch::{Watch, watch};
 const SECRET_BYTES: usize = 20;
 
 /// The record of one secret.
-pub trait Credential: Clone + Send + 'static {
+pub trait Credential: Clone + PartialEq + Send + 'static {
     /// What it is called; with "file" after it, its file.
     const NOUN: &'static str;
     /// The command that makes, lists and revokes it, and the flag that names the file.
@@ -54,11 +55,11 @@ pub trait Credential: Clone + Send + 'static {
 /// Why a file could not be used. Nothing of its contents is ever in here.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    #[error("cannot read the {noun} file {}: {source}", .path.display())]
+    #[error("cannot read the {noun} file {}: {cause}", .path.display())]
     Read {
         noun: &'static str,
         path: PathBuf,
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     #[error("the {noun} file {} has more than {} MiB", .path.display(), file::MAX_BYTES >> 20)]
     TooLarge { noun: &'static str, path: PathBuf },
@@ -69,17 +70,52 @@ pub enum FileError {
         line: usize,
         reason: String,
     },
-    #[error("cannot write the {noun} file {}: {source}", .path.display())]
+    #[error("cannot write the {noun} file {}: {cause}", .path.display())]
     Write {
         noun: &'static str,
         path: PathBuf,
-        source: std::io::Error,
+        cause: std::io::Error,
     },
-    #[error("cannot start the watch on the {noun} file: {source}")]
+    #[error("cannot start the watch on the {noun} file: {cause}")]
     Watch {
         noun: &'static str,
-        source: std::io::Error,
+        cause: std::io::Error,
     },
+}
+
+impl FileError {
+    /// What to do about it.
+    pub fn next<T: Credential>(&self) -> Option<String> {
+        use std::io::ErrorKind::{NotFound, PermissionDenied, StorageFull};
+        let next = match self {
+            Self::Read { cause, .. } if cause.kind() == NotFound => format!(
+                "make a first {} with `{} create`, or name another file with {}",
+                T::NOUN,
+                T::COMMAND,
+                T::FLAG
+            ),
+            Self::Write { cause, .. } if cause.kind() == NotFound => format!(
+                "make the file's folder first, or name another file with {}",
+                T::FLAG
+            ),
+            Self::Read { cause, .. } | Self::Write { cause, .. } => match cause.kind() {
+                PermissionDenied => "run this as the user who owns the file".to_owned(),
+                StorageFull => "make room on its disk".to_owned(),
+                _ => return None,
+            },
+            Self::Form { .. } => "mend that line, or bring back a copy of the file".to_owned(),
+            Self::TooLarge { .. } | Self::Watch { .. } => return None,
+        };
+        Some(next)
+    }
+
+    /// With what to do about it.
+    pub fn advised<T: Credential>(self) -> anyhow::Error {
+        match self.next::<T>() {
+            Some(next) => anyhow::anyhow!("{self}; {next}"),
+            None => self.into(),
+        }
+    }
 }
 
 /// The text of a secret, which exists only where it is made and where it is used.

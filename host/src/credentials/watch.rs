@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::change::Change;
 use super::file::{parse, read_bytes};
 use super::{Credential, FileError, digest_of};
 use crate::tasks::{Ended, Name, Tasks, Unasked};
@@ -42,7 +45,8 @@ pub fn watch<T: Credential>(
 ) -> Result<Watch, FileError> {
     let stamp = Stamp::of(&path).ok();
     let bytes = read_bytes::<T>(&path)?;
-    on_change(parse(&path, &bytes)?);
+    let mut before: Vec<T> = parse(&path, &bytes)?;
+    on_change(before.clone());
     let mut seen = Seen {
         stamp,
         looks: SECOND_LOOKS,
@@ -58,6 +62,8 @@ pub fn watch<T: Credential>(
         }
         while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
             if let Some(all) = seen.look(&path) {
+                say_change(&path, &before, &all);
+                before.clone_from(&all);
                 on_change(all);
             }
         }
@@ -70,11 +76,21 @@ pub fn watch<T: Credential>(
             Unasked::Restart,
             look_on,
         )
-        .map_err(|source| FileError::Watch {
+        .map_err(|cause| FileError::Watch {
             noun: T::NOUN,
-            source,
+            cause,
         })?;
     Ok(Watch { _stop: stop })
+}
+
+fn say_change<T: Credential>(path: &Path, before: &[T], after: &[T]) {
+    let Change {
+        in_force,
+        added,
+        removed,
+        altered,
+    } = Change::between(before, after, Timestamp::now());
+    tracing::info!(file = %path.display(), in_force, added, removed, altered, "the {} file is in force as it is now", T::NOUN);
 }
 
 /// What tells one state of a file from another without reading it.
@@ -145,7 +161,8 @@ impl Seen {
             }
             Err(error) => {
                 self.usable = false;
-                tracing::error!(%error, "the {0} file cannot be used, the {0}s in force stay", T::NOUN);
+                let next = error.next::<T>();
+                tracing::error!(%error, next, "the {0} file cannot be used, the {0}s in force stay", T::NOUN);
                 None
             }
         }

@@ -264,6 +264,7 @@ impl State {
 
     fn end_overrun(&mut self) {
         self.overrun = true;
+        self.skipped += self.queue.len() as u64;
         self.wake();
     }
 

@@ -22,19 +22,17 @@ impl Filter {
     pub(super) fn read(given: Option<OsString>) -> Self {
         let given = given.unwrap_or_default();
         let given = given.to_string_lossy();
-        let mut directives = vec![DEFAULT];
-        for part in given
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-        {
-            if !is_usable(part) {
-                return Self {
-                    directives: DEFAULT.into(),
-                    unusable: Some(part.into()),
-                };
-            }
-            directives.push(part);
+        let parts = given.split(',').map(str::trim);
+        let mut directives: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+        if let Some(unusable) = directives.iter().find(|part| !is_usable(part)) {
+            return Self {
+                directives: DEFAULT.into(),
+                unusable: Some((*unusable).into()),
+            };
+        }
+        // Modules that are not named stay as they are by default.
+        if directives.iter().all(|part| part.contains('=')) {
+            directives.insert(0, DEFAULT);
         }
         Self {
             directives: directives.join(","),
@@ -45,8 +43,10 @@ impl Filter {
 
 /// A level, or a module (or span) with its level.
 fn is_usable(part: &str) -> bool {
-    let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
-    level.parse::<LevelFilter>().is_ok() && part.parse::<Directive>().is_ok()
+    let (of, level) = part.rsplit_once('=').unwrap_or(("any", part));
+    // An empty level would be read as `error`.
+    let stated = !of.is_empty() && !level.is_empty();
+    stated && level.parse::<LevelFilter>().is_ok() && part.parse::<Directive>().is_ok()
 }
 
 #[cfg(test)]
@@ -62,14 +62,14 @@ mod tests {
         for (given, directives) in [
             ("", "info"),
             (" \n", "info"),
-            ("debug", "info,debug"),
-            ("info ", "info,info"),
-            ("WARN", "info,WARN"),
-            ("off", "info,off"),
+            ("debug", "debug"),
+            ("info ", "info"),
+            ("WARN", "WARN"),
+            ("off", "off"),
             ("tidegate=debug", "info,tidegate=debug"),
             (
                 " warn , tidegate::session=trace ",
-                "info,warn,tidegate::session=trace",
+                "warn,tidegate::session=trace",
             ),
             ("[session{id=5}]=trace", "info,[session{id=5}]=trace"),
         ] {
@@ -96,7 +96,7 @@ mod tests {
             ("tidegate:debug", "tidegate:debug"),
             ("in fo", "in fo"),
             ("=", "="),
-            ("[=info", "[=info"),
+            ("tidegate=", "tidegate="),
         ] {
             let found = read(given);
             assert_eq!(found.unusable.as_deref(), Some(unusable), "{given:?}");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_level_takes_the_place_of_the_default() {
+    fn a_level_takes_the_place_of_the_default_and_a_module_does_not() {
         let filter = tracing_subscriber::EnvFilter::new(read("warn").directives);
         assert_eq!(filter.max_level_hint(), Some(LevelFilter::WARN));
         let filter = tracing_subscriber::EnvFilter::new(read("off").directives);

@@ -8,7 +8,9 @@
 mod fields;
 mod filter;
 mod lines;
+mod rejections;
 mod sparing;
+mod strangers;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -20,9 +22,10 @@ use self::fields::Quoted;
 use self::filter::Filter;
 use self::lines::Lines;
 pub use self::sparing::Sparing;
+pub use self::strangers::Strangers;
 use crate::metrics::Metrics;
 use crate::settings::LogFormat;
-use crate::tasks::{self, Ended, Tasks, Unasked};
+use crate::tasks::{self, Ended, Tasks, Unasked, ever};
 
 /// Says how much is logged.
 const VARIABLE: &str = "TIDEGATE_LOG";
@@ -95,6 +98,20 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.lines.close(LAST_LINES);
     }
+}
+
+/// Starts what says now and then how often something has happened.
+pub fn say_what_happens_often(tasks: &Tasks, strangers: &Arc<Strangers>, metrics: &Metrics) {
+    let strangers = strangers.clone();
+    tasks.spawn("log_refusals", Unasked::Restart, move || {
+        let strangers = strangers.clone();
+        ever(async move { strangers.say_the_rest().await })
+    });
+    let metrics = metrics.clone();
+    tasks.spawn("log_rejections", Unasked::Restart, move || {
+        let metrics = metrics.clone();
+        ever(async move { rejections::say_rejections(&metrics).await })
+    });
 }
 
 /// A line of the log as JSON, where there is no log.

@@ -37,6 +37,11 @@ impl Sparing {
         Some(std::mem::take(&mut self.left_out))
     }
 
+    /// So many more happened that nobody said.
+    pub fn leave_out(&mut self, more: u64) {
+        self.left_out += more;
+    }
+
     /// How many were left out, once there is a line to spare for saying so.
     pub fn rest(&mut self, now: Instant) -> Option<u64> {
         if self.left_out == 0 {

@@ -6,6 +6,7 @@
 mod make;
 mod transform;
 
+use prometheus::core::Collector;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use self::make::{counter, counters, gauge, histogram};
@@ -54,6 +55,14 @@ pub struct Metrics {
     pub task_ends: IntCounterVec,
     transform: PerTransform,
     revision: PerRevision,
+}
+
+/// Events that a transform rejected, of one reason.
+#[derive(Debug)]
+pub struct Rejected {
+    pub transform: String,
+    pub reason: String,
+    pub events: u64,
 }
 
 impl Metrics {
@@ -221,6 +230,25 @@ impl Metrics {
             let _ = counter.remove_label_values(&labels);
         }
         let _ = all.seconds.remove_label_values(&labels);
+    }
+
+    /// How many events each transform has rejected so far, by reason.
+    pub fn rejected(&self) -> Vec<Rejected> {
+        let families = self.transform.rejected.collect();
+        let series = families.iter().flat_map(|family| family.get_metric());
+        let rejected = |series: &prometheus::proto::Metric| {
+            let label = |name: &str| {
+                let label = series.get_label().iter().find(|label| label.name() == name);
+                label.map(|label| label.value().to_owned())
+            };
+            Some(Rejected {
+                transform: label("transform")?,
+                reason: label("reason")?,
+                // Counted in whole events.
+                events: series.get_counter().get_value() as u64,
+            })
+        };
+        series.filter_map(rejected).collect()
     }
 
     /// Everything in the Prometheus text format.

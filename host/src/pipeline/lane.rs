@@ -12,11 +12,12 @@ use super::probation::Probation;
 use super::queue::{Queue, Work};
 use crate::event::Event;
 use crate::hub::Hub;
+use crate::log::Sparing;
 use crate::metrics::TransformMetrics;
 use crate::tasks::{Ended, Name, Tasks, Unasked};
 use crate::transform::{Fault, Outcome};
 
-/// The log says at most so often that events are blocked or fail; the metrics say how many.
+/// The log says at most so often that events are blocked or fail, and how many it left out.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a lane is told, and where it answers: with the seats that it has no more use for, so
@@ -45,7 +46,7 @@ pub(super) struct Lane {
     metrics: TransformMetrics,
     lag: Histogram,
     behind: Option<Behind>,
-    last_log: Option<Instant>,
+    sparing: Sparing,
     /// An event is in the lane's hands.
     at_work: bool,
 }
@@ -72,7 +73,7 @@ impl Lane {
             metrics,
             lag,
             behind: None,
-            last_log: None,
+            sparing: Sparing::new(1, LOG_INTERVAL),
             at_work: false,
         }
     }
@@ -176,37 +177,30 @@ impl Lane {
                     self.metrics.publications.inc();
                     self.lag.observe(received.elapsed().as_secs_f64());
                 }
-                Err(block) if self.may_log() => {
-                    tracing::warn!(
-                        transform = self.front.live.name(),
-                        reason = block.label(),
-                        "publication blocked"
-                    );
+                Err(block) => {
+                    if let Some(unsaid) = self.sparing.say(Instant::now()) {
+                        tracing::warn!(
+                            transform = self.front.live.name(),
+                            reason = block.label(),
+                            unsaid,
+                            "publication blocked"
+                        );
+                    }
                 }
-                Err(_) => {}
             }
         }
     }
 
     fn tell(&mut self, fault: &Fault) {
-        if self.may_log() {
+        if let Some(unsaid) = self.sparing.say(Instant::now()) {
             tracing::warn!(
                 transform = self.front.live.name(),
                 kind = fault.kind.label(),
                 detail = fault.detail,
+                unsaid,
                 "transform fault"
             );
         }
-    }
-
-    fn may_log(&mut self) -> bool {
-        let due = self
-            .last_log
-            .is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
-        if due {
-            self.last_log = Some(Instant::now());
-        }
-        due
     }
 }
 

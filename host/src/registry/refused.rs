@@ -55,7 +55,7 @@ pub enum Refused {
     #[error("this host is not part of a fleet; start it with --fleet redis")]
     NoFleet,
     #[error("the state folder failed: {0}; what ran runs on")]
-    State(#[source] std::io::Error),
+    State(std::io::Error),
     #[error("it could not be made ready: {0}; what ran before runs on")]
     NotReady(String),
 }

@@ -39,6 +39,7 @@ use self::subscriptions::Subscriptions;
 use self::writer::{Writer, Written};
 use crate::gate::{Permit, Refusal, Standing};
 use crate::hub::{Hub, Marks, Outbox, SubscriberId};
+use crate::log::Strangers;
 use crate::metrics::Metrics;
 use crate::registry::Catalog;
 use crate::shutdown::Shutdown;
@@ -68,6 +69,7 @@ pub struct Context {
     pub limits: Limits,
     pub shutdown: Shutdown,
     pub tasks: Tasks,
+    pub strangers: Arc<Strangers>,
 }
 
 /// What one session may do.
@@ -194,6 +196,17 @@ where
     };
     // Whoever says goodbye is no receiver any more.
     drop(client);
+    if reason == CloseReason::SlowConsumer {
+        let figures = outbox.figures();
+        tracing::warn!(
+            session = id.0,
+            key = permit.at_the_door().key_id,
+            address = context.roster.remote(id).map(tracing::field::display),
+            bytes = figures.waiting_bytes,
+            missed = figures.skipped + writer.untouched() as u64,
+            "a slow client is cut"
+        );
+    }
     presence.leave();
     // An answer to the client's own close is still inside tungstenite, which ends without
     // flushing its stream.

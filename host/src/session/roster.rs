@@ -113,6 +113,11 @@ impl Roster {
         entry.end(&self.metrics).then(|| entry.listed(id))
     }
 
+    /// Where a session comes from, while it is there.
+    pub(super) fn remote(&self, id: SubscriberId) -> Option<SocketAddr> {
+        self.entries.lock().get(&id).map(|entry| entry.remote)
+    }
+
     /// Bytes that wait for all sessions together.
     pub fn outbox_bytes(&self) -> usize {
         self.entries

@@ -34,6 +34,7 @@ fn context() -> Arc<Context> {
         },
         shutdown: Shutdown::default(),
         tasks: Tasks::new(&metrics),
+        strangers: Arc::default(),
         metrics,
     })
 }

@@ -145,7 +145,12 @@ impl Door {
         }
         let (mut read, mut write) = socket.into_split();
         let (reason, told) = match self.gate.admit(key.as_deref()) {
-            Err(refusal) => refuse(&mut read, &mut write, refusal, context).await,
+            Err(refusal) => {
+                context
+                    .strangers
+                    .key_refused(refusal.label(), arrival.remote);
+                refuse(&mut read, &mut write, refusal, context).await
+            }
             Ok(permit) => {
                 drop(key);
                 let outbox = Arc::new(Outbox::new(context.limits.marks));

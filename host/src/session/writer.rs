@@ -110,6 +110,11 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         .await
     }
 
+    /// Frames that were taken and not begun.
+    pub(super) fn untouched(&self) -> usize {
+        self.batch.frames.len() - usize::from(self.batch.offset > 0)
+    }
+
     /// Drops what was taken and not begun, so that a close can follow the frame under way.
     pub(super) fn discard(&mut self, outbox: &Outbox) {
         let keep = usize::from(self.batch.offset > 0);

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    #[error("cannot read the settings in {}: {source}", .path.display())]
+    #[error("cannot read the settings in {}: {cause}; {}", .path.display(), crate::files::advice(.cause))]
     Read {
         path: PathBuf,
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     #[error("{}:{line} is not TOML: {reason}", .path.display())]
     Syntax {

@@ -78,9 +78,9 @@ impl Source<'_> {
 
 /// Reads a file. What is wrong with single settings is in the answer.
 pub(super) fn read(path: &Path) -> Result<Read, SettingsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+    let text = std::fs::read_to_string(path).map_err(|cause| SettingsError::Read {
         path: path.to_owned(),
-        source,
+        cause,
     })?;
     let source = Source { path, text: &text };
     let table = DeTable::parse(&text).map_err(|error| SettingsError::Syntax {

@@ -30,8 +30,8 @@ fn hear(panic: &PanicHookInfo<'_>) {
             .unwrap_or("it is in the log at the level debug"),
         "panic"
     );
-    if let Some(message) = panic.payload_as_str().filter(|_| constant.is_none()) {
-        tracing::debug!(place, words = message, "panic");
+    if let Some(words) = panic.payload_as_str().filter(|_| constant.is_none()) {
+        tracing::debug!(place, words, "panic");
     }
     // A thread that is ending has no such place any more, and no watcher that asks.
     let _ = LAST.try_with(|last| *last.borrow_mut() = Some(place));

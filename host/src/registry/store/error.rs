@@ -22,21 +22,21 @@ pub enum StoreError {
     NoSuchComponent(String),
     #[error("these bytes are not the component {} that the revision names", short(.0))]
     NotItsComponent(String),
-    #[error("cannot {doing} {}: {source}", .path.display())]
+    #[error("cannot {doing} {}: {cause}; {}", .path.display(), crate::files::advice(.cause))]
     Io {
         doing: &'static str,
         path: PathBuf,
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
 impl StoreError {
     /// For `map_err`.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
+        move |cause| Self::Io {
             doing,
             path: path.to_owned(),
-            source,
+            cause,
         }
     }
 }

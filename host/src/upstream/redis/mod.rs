@@ -41,7 +41,7 @@ pub struct Config {
 /// How a subscription ended, or why there was none.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
-    #[error("{0}")]
+    #[error(transparent)]
     Redis(#[from] RedisError),
     #[error("the connection was closed")]
     Closed,

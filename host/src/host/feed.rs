@@ -1,0 +1,53 @@
+//! Where the host's events come from: the tasks that bring them.
+
+use std::sync::Arc;
+
+use super::Source;
+use crate::pipeline::Intake;
+use crate::tasks::{Tasks, Unasked, ever};
+use crate::upstream::{Status, demo, redis};
+
+/// Starts what brings events. One that it cannot bear must not end the process of every host
+/// that gets it, so it is started again.
+pub(super) fn feed(
+    tasks: &Tasks,
+    source: Source,
+    redis: redis::Subscriber,
+    intake: Arc<Intake>,
+    status: Arc<Status>,
+) {
+    let redis = Arc::new(redis);
+    match source {
+        Source::Redis => {
+            tasks.spawn("upstream", Unasked::Restart, move || {
+                let (redis, intake, status) = (redis.clone(), intake.clone(), status.clone());
+                ever(async move { redis.run(&intake, &status).await })
+            });
+        }
+        Source::Demo => {
+            status.subscribed();
+            let wanted = intake.clone();
+            tasks.spawn("demo_subscriptions", Unasked::Restart, move || {
+                ever(promise_everything(wanted.clone()))
+            });
+            tasks.spawn("upstream", Unasked::Restart, move || {
+                let intake = intake.clone();
+                ever(async move {
+                    demo::run(|channel, payload| intake.offer(channel, payload)).await;
+                })
+            });
+        }
+    }
+}
+
+/// The built-in feed needs no subscription: what is wanted is there, or never comes.
+async fn promise_everything(intake: Arc<Intake>) {
+    let mut wanted = intake.wanted();
+    loop {
+        let patterns = wanted.borrow_and_update().clone();
+        intake.note_subscribed(patterns);
+        if wanted.changed().await.is_err() {
+            return;
+        }
+    }
+}
