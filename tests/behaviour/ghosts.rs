@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
-use tidegate_tests::{Client, Connect, Proxy, Redis, Tidegate, keys, secs};
+use tidegate_tests::{Client, Connect, Proxy, Raw, Redis, Tidegate, keys, secs};
 
 const REPLACED: (u16, &str) = (4009, "replaced by a newer connection");
 
@@ -140,4 +140,20 @@ async fn what_happens_at_the_limit_is_shown_and_can_be_changed_while_the_host_se
     let refused = connect.open().await.let_in().await.expect_err("no place");
     assert_eq!(refused, (4008, "Connection limit exceeded".to_owned()));
     inside.expect_nothing_before_pong().await;
+}
+
+#[tokio::test]
+async fn a_key_that_replaces_itself_piles_up_no_sockets() {
+    /// So many that were replaced may be saying goodbye; and one is in, and some are on their
+    /// way in or out while it is counted.
+    const MOST: usize = 64 + 1 + 15;
+    let (_redis, tidegate, connect) = replacing("1").await;
+    let files = tidegate.process.open_files();
+    let mut silent = Vec::new();
+    for number in 0..300 {
+        silent.push(Raw::upgrade(&connect, connect.key_text()).await);
+        let open = tidegate.process.open_files() - files;
+        assert!(open <= MOST, "{open} sockets after {number} connections");
+    }
+    enters(&connect).await.expect_nothing_before_pong().await;
 }

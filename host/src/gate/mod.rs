@@ -255,6 +255,12 @@ impl Permit {
             _ = self.grant.changed() => {}
         }
     }
+
+    /// Waits until there is no more time for the goodbye of a session that was replaced. To be
+    /// asked until it has answered.
+    pub async fn hurried(&mut self) {
+        self.place.hurried().await;
+    }
 }
 
 impl Drop for Permit {

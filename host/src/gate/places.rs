@@ -6,14 +6,28 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::keys::AtLimit;
 
+/// How many that have lost their place may be saying goodbye, so that whoever has one key
+/// cannot pile up sockets by replacing itself.
+const MAX_LEAVING: usize = 64;
+
 /// Who holds a place, oldest first: never more than the key's limit, unless that was lowered
 /// under them.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// A sender that is dropped tells its holder that the place is lost.
-    holders: BTreeMap<u64, oneshot::Sender<()>>,
+    holders: BTreeMap<u64, Holder>,
+    /// Those who have lost theirs and are not gone yet.
+    leaving: BTreeMap<u64, Sender>,
     /// Never used twice: a place that was lost must not be mistaken for its successor.
     next: u64,
+}
+
+/// A sender that is dropped tells its holder what it is for.
+type Sender = oneshot::Sender<()>;
+
+#[derive(Debug)]
+struct Holder {
+    lost: Sender,
+    hurried: Sender,
 }
 
 /// A place that was taken.
@@ -21,6 +35,7 @@ pub(super) struct Places {
 pub(super) struct Place {
     number: u64,
     lost: oneshot::Receiver<()>,
+    hurried: oneshot::Receiver<()>,
 }
 
 impl Places {
@@ -31,19 +46,39 @@ impl Places {
         while self.holders.len() >= limit {
             match at_limit {
                 AtLimit::Refuse => return None,
-                AtLimit::ReplaceOldest => drop(self.holders.pop_first()?),
+                AtLimit::ReplaceOldest => self.replace_oldest(),
             }
         }
         let number = self.next;
         self.next += 1;
         let (keep, lost) = oneshot::channel();
-        self.holders.insert(number, keep);
-        Some(Place { number, lost })
+        let (stay, hurried) = oneshot::channel();
+        let holder = Holder {
+            lost: keep,
+            hurried: stay,
+        };
+        self.holders.insert(number, holder);
+        Some(Place {
+            number,
+            lost,
+            hurried,
+        })
+    }
+
+    fn replace_oldest(&mut self) {
+        if let Some((number, Holder { lost, hurried })) = self.holders.pop_first() {
+            drop(lost);
+            self.leaving.insert(number, hurried);
+        }
+        if self.leaving.len() > MAX_LEAVING {
+            self.leaving.pop_first();
+        }
     }
 
     /// A place that its holder has lost meanwhile is somebody else's, and stays so.
     pub(super) fn give_back(&mut self, place: &Place) {
         self.holders.remove(&place.number);
+        self.leaving.remove(&place.number);
     }
 }
 
@@ -58,6 +93,12 @@ impl Place {
         if !self.is_lost() {
             let _ = (&mut self.lost).await;
         }
+    }
+
+    /// Waits until so many others have lost their places after this one that there is no time
+    /// for a goodbye. To be asked until it has answered.
+    pub(super) async fn hurried(&mut self) {
+        let _ = (&mut self.hurried).await;
     }
 }
 
@@ -82,6 +123,23 @@ mod tests {
             1 => (1..6_u32).prop_map(Step::Limit),
         ];
         prop::collection::vec(step, 0..80)
+    }
+
+    #[test]
+    fn whoever_lost_a_place_has_time_for_a_goodbye_unless_too_many_have() {
+        let mut places = Places::default();
+        let mut take = || places.take(1, AtLimit::ReplaceOldest).unwrap();
+        let mut all: Vec<Place> = (0..=MAX_LEAVING).map(|_| take()).collect();
+        let waits = |place: &mut Place| place.hurried.try_recv() == Err(TryRecvError::Empty);
+        assert!(all.iter_mut().all(waits));
+        let newest = take();
+        assert!(!waits(&mut all[0]) && all[1..].iter_mut().all(waits));
+        places.give_back(&all[1]);
+        places.give_back(&newest);
+        assert_eq!(
+            (places.holders.len(), places.leaving.len()),
+            (0, MAX_LEAVING - 1)
+        );
     }
 
     proptest! {
@@ -115,6 +173,8 @@ mod tests {
                     .collect();
                 let counted: Vec<u64> = places.holders.keys().copied().collect();
                 prop_assert_eq!(held, counted);
+                let lost = inside.iter_mut().filter_map(|place| place.is_lost().then_some(place.number));
+                prop_assert_eq!(lost.collect::<Vec<u64>>(), places.leaving.keys().copied().collect::<Vec<_>>());
             }
         }
     }

@@ -214,10 +214,11 @@ where
     let inbound = messages.get_mut();
     inbound.hand_over();
     let socket = inbound.socket();
-    (
-        reason,
-        finish(reason, socket, &mut writer, &outbox, &context.metrics).await,
-    )
+    let told = tokio::select! {
+        told = finish(reason, socket, &mut writer, &outbox, &context.metrics) => told,
+        () = permit.hurried() => false,
+    };
+    (reason, told)
 }
 
 /// Tells somebody who was not let in why.
