@@ -92,6 +92,13 @@ async fn a_certificate_file_that_trusts_nobody_is_refused_at_the_start() {
             assert!(said.contains(words), "{words}: {said}");
         }
     }
+    // Without TLS there is nothing to hold certificates against.
+    let setup = setup().setting("redis-ca-file", &authority.display().to_string());
+    let said = setup.refused().await.said;
+    assert!(
+        said.contains("redis-ca-file") && said.contains("rediss://"),
+        "{said}"
+    );
 }
 
 /// `key create` with these arguments, in a folder: whether it made one, and what it said.
