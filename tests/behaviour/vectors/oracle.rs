@@ -120,11 +120,28 @@ fn direction(label: Raw<'_>) -> &'static str {
     if label.starts_with("reversal_oversold") {
         return "bullish";
     }
-    match label.strip_prefix("level_").map(str::parse::<f64>) {
-        Some(Ok(level)) if level < 0.0 => "bearish",
+    match label.strip_prefix("level_").map(leading_number) {
+        Some(Some(level)) if level < 0.0 => "bearish",
         Some(_) => "bullish",
         None => "bearish",
     }
+}
+
+/// The longest number that the text begins with.
+fn leading_number(text: &str) -> Option<f64> {
+    let text = text.trim_start();
+    let of_number = |text: &str| {
+        let digits = text.trim_start_matches(['+', '-']);
+        digits == "Infinity"
+            || digits
+                .chars()
+                .all(|c| matches!(c, '0'..='9' | '.' | 'e' | 'E' | '+' | '-'))
+    };
+    let ends = (1..=text.len())
+        .rev()
+        .filter(|end| text.is_char_boundary(*end));
+    let mut beginnings = ends.map(|end| &text[..end]);
+    beginnings.find_map(|beginning| beginning.parse().ok().filter(|_| of_number(beginning)))
 }
 
 fn strength(value: Raw<'_>) -> &'static str {

@@ -183,7 +183,7 @@ pub(super) fn alerts(seed: u64, count: usize) -> Vec<(Event, Verdict)> {
     (0..count).map(|_| one_alert(&mut dice)).collect()
 }
 
-const LABELS: [&str; 19] = [
+const LABELS: [&str; 28] = [
     r#""reversal_oversold""#,
     r#""reversal_oversold_2""#,
     r#""reversal_overbought""#,
@@ -197,6 +197,15 @@ const LABELS: [&str; 19] = [
     r#""level_""#,
     r#""level_abc""#,
     r#""level_-1e1""#,
+    r#""level_-.5""#,
+    r#""level_.5""#,
+    r#""level_-2x""#,
+    r#""level_2 -3""#,
+    r#""level_-Infinity""#,
+    r#""level_-inf""#,
+    r#""level_ -1e""#,
+    r#""level_-""#,
+    r#""level_-0x10""#,
     r#""Level_3""#,
     r#""""#,
     r#""xlevel_3""#,

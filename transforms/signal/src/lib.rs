@@ -5,6 +5,7 @@
 //! How the component is described to the host is in `descriptor`.
 
 mod descriptor;
+mod parse_float;
 mod rating;
 
 use std::borrow::Cow;

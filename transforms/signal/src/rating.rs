@@ -6,6 +6,8 @@ use serde::Serialize;
 use tidegate_sdk::number::Number;
 use tidegate_sdk::payload::string;
 
+use super::parse_float::parse_float;
+
 /// Where the market is expected to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -27,25 +29,11 @@ impl Direction {
             return Self::Bearish;
         }
         match label.strip_prefix("level_") {
-            Some(level) if is_below_zero(level) => Self::Bearish,
+            Some(level) if parse_float(level) < 0.0 => Self::Bearish,
             Some(_) => Self::Bullish,
             None => Self::Bearish,
         }
     }
-}
-
-/// Whether a level is a number below zero. Labels are written for people, so unlike in JSON
-/// zeros may lead.
-fn is_below_zero(level: &str) -> bool {
-    let Some(mut unsigned) = level.trim().strip_prefix('-') else {
-        return false;
-    };
-    while let Some(rest) = unsigned.strip_prefix('0')
-        && rest.starts_with(|next: char| next.is_ascii_digit())
-    {
-        unsigned = rest;
-    }
-    Number::parse(&format!("-{unsigned}")).is_some_and(|number| number.is_negative())
 }
 
 /// How pronounced the signal is.
@@ -116,7 +104,12 @@ mod tests {
             "-00.5",
             " -3 ",
             "-1e400",
-            "-1e-400",
+            "-Infinity",
+            "-.5",
+            "-1.",
+            "-3x",
+            "-1,5",
+            "\\ufeff-3",
         ] {
             assert_eq!(
                 direction(&format!("level_{below}")),
@@ -125,31 +118,10 @@ mod tests {
             );
         }
         for other in [
-            "",
-            "0",
-            "-0",
-            "-00",
-            "-0.0",
-            "-0e5",
-            "1",
-            "3",
-            "0.5",
-            "+1",
-            "1e400",
-            "abc",
-            "-",
-            "--1",
-            "-abc",
-            "-inf",
-            "-Infinity",
-            "-NaN",
-            "-.5",
-            "-1.",
-            "-3x",
-            "-1,5",
-            "- 3",
-            "-e",
-            "-0e",
+            "", "0", "-0", "-00", "-0.0", "-0e5", "1", "3", "0.5", "+1", "1e400", "abc", "-",
+            "--1", "-abc", "-inf", "-NaN", "-.", "-0x10",
+            // Too small for a double, so it is zero.
+            "-1e-400", "- 3", "-e", "-0e",
         ] {
             assert_eq!(
                 direction(&format!("level_{other}")),
