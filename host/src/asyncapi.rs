@@ -3,11 +3,14 @@
 //! What every host has in common (requests, answers, close codes) stands here; what there is
 //! to subscribe to comes from the components.
 
+mod draft_07;
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
+use self::draft_07::draft_07;
 use crate::registry::Catalog;
 use crate::session::{CloseReason, MAX_ID_BYTES, error_codes};
 use crate::transform::{Allowed, Descriptor, Parameter};
@@ -239,7 +242,7 @@ fn family_message(descriptor: &Descriptor) -> Value {
     let properties = json!({
         "type": { "const": descriptor.message_type },
         "channel": { "type": "string", "pattern": channel_pattern(descriptor), "description": descriptor.channel_form() },
-        "data": descriptor.data_schema,
+        "data": draft_07(descriptor.data_schema.document()),
     });
     let mut payload = object(&properties, &["type", "channel", "data"]);
     payload["additionalProperties"] = false.into();
@@ -250,13 +253,14 @@ fn channel_pattern(descriptor: &Descriptor) -> String {
     let part = |parameter: &Parameter| match &parameter.allowed {
         Allowed::OneOf(values) => format!(
             "(?:{})",
+            // Of all that a channel can have in it, only the dot means something else here.
             values
                 .iter()
-                .map(|v| regex::escape(v))
+                .map(|value| value.replace('.', "\\."))
                 .collect::<Vec<_>>()
                 .join("|")
         ),
-        Allowed::Pattern { text, .. } => format!("(?:{text})"),
+        Allowed::Pattern(pattern) => format!("(?:{pattern})"),
     };
     let parts: Vec<String> = descriptor.parameters.iter().map(part).collect();
     format!("^{}:{}$", descriptor.family, parts.join(":"))

@@ -42,6 +42,7 @@ mod rate;
 mod readme;
 mod refused;
 mod reload;
+mod schemas;
 mod sessions;
 mod settings;
 mod shadow;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::diff::{self, Side};
 use super::fleet::Mark;
 use super::loader::Trust;
+use super::push::check_record;
 use super::report::{Comparison, Level, Plan};
 use super::trial::Trial;
 use super::{Consent, MAX_PLANS, Record, Refused, Registry, Revision, shown};
@@ -174,10 +175,11 @@ impl Registry {
         let loaded = self
             .loader
             .load(&bytes, Trust::None, &revision.settings, &revision.limits);
-        match loaded.await {
-            Ok(loaded) => Ok(self.loader.keep(loaded).await),
-            Err(faults) => Err(Refused::Check { faults }),
-        }
+        let loaded = loaded.await.map_err(|faults| Refused::Check { faults })?;
+        check_record(revision, &loaded.component).map_err(|wrong| Refused::Check {
+            faults: vec![wrong],
+        })?;
+        Ok(self.loader.keep(loaded).await)
     }
 
     /// Everything that a plan for this transform depends on, as a text that is another after

@@ -269,6 +269,24 @@ fn merged(base: &Limits, ask: &Ask) -> Result<Limits, Refused> {
     limits_from_json(base, given).map_err(|faults| Refused::Settings(faults.join("; ")))
 }
 
+/// Whether a record says of a component what the component says of itself: plans judge by the
+/// record, and what is enforced is the component's own.
+///
+/// # Errors
+/// A sentence for whoever keeps the record.
+pub(super) fn check_record(record: &Revision, component: &Component) -> Result<(), String> {
+    let own = record_of(component, &record.origin, &record.by);
+    let same = (&own.id, &own.transform, &own.version)
+        == (&record.id, &record.transform, &record.version)
+        && (&own.surface, &own.upstream_patterns) == (&record.surface, &record.upstream_patterns);
+    match same {
+        true => Ok(()),
+        false => {
+            Err("its record says something else than the component itself; push it again".into())
+        }
+    }
+}
+
 /// What is kept and shown of a loaded component.
 pub(super) fn record_of(component: &Component, origin: &str, by: &str) -> Revision {
     let descriptor = &component.descriptor;
@@ -276,7 +294,7 @@ pub(super) fn record_of(component: &Component, origin: &str, by: &str) -> Revisi
         name: one.name.clone(),
         allowed: match &one.allowed {
             transform::Allowed::OneOf(values) => super::Allowed::OneOf(values.clone()),
-            transform::Allowed::Pattern { text, .. } => super::Allowed::Pattern(text.clone()),
+            transform::Allowed::Pattern(pattern) => super::Allowed::Pattern(pattern.clone()),
         },
     };
     Revision {

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::transform::RevisionId;
 use crate::transform::limits::Limits;
+use crate::transform::{ClosedSchema, RevisionId, WholeMatch};
 
 /// One exact component with its settings and limits, and how it came here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +50,7 @@ pub struct Surface {
     pub message_type: String,
     /// The closed JSON Schema of `data`.
     #[schemars(with = "serde_json::Map<String, Value>")]
-    pub data_schema: Value,
+    pub data_schema: ClosedSchema,
 }
 
 /// One variable part of a channel's name.
@@ -67,5 +67,6 @@ pub struct Parameter {
 pub enum Allowed {
     OneOf(Vec<String>),
     /// A regular expression that holds from start to end.
-    Pattern(String),
+    #[schemars(with = "String")]
+    Pattern(WholeMatch),
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::loader::{Loader, Trust, read_within};
-use super::push::record_of;
+use super::push::{check_record, record_of};
 use super::slot::Ready;
 use super::store::{Active, ActiveSet, Store, StoreError};
 use super::{Revision, builtin};
@@ -306,13 +306,16 @@ async fn load(loader: &Loader, id: &RevisionId) -> Option<Ready> {
         Ok(bytes) => {
             let (bytes, settings, limits) = (bytes.into(), &revision.settings, &revision.limits);
             match loader.load(&bytes, Trust::None, settings, limits).await {
-                Ok(loaded) => {
-                    let component = loader.keep(loaded).await;
-                    return Some(Ready {
-                        revision,
-                        component,
-                    });
-                }
+                Ok(loaded) => match check_record(&revision, &loaded.component) {
+                    Ok(()) => {
+                        let component = loader.keep(loaded).await;
+                        return Some(Ready {
+                            revision,
+                            component,
+                        });
+                    }
+                    Err(wrong) => wrong,
+                },
                 Err(faults) => faults.join("; "),
             }
         }

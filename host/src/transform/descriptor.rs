@@ -1,11 +1,11 @@
 //! What a component says of itself, after every word of it has been checked.
 
-use regex::Regex;
 use serde_json::Value;
 
 use super::contract;
-use super::schema;
+use super::schema::ClosedSchema;
 use super::upstream_pattern::UpstreamPattern;
+use super::whole_match::WholeMatch;
 use crate::channel::{MAX_PARAMETERS, Pattern};
 
 /// The longest name of a component, a family, a parameter or a message type, in bytes.
@@ -26,8 +26,6 @@ const RESERVED_TYPES: [&str; 8] = [
     "unsubscribed",
 ];
 const MAX_ALLOWED_VALUES: usize = 1_000;
-/// What one compiled parameter pattern may take, in bytes of memory.
-const MAX_REGEX: usize = 64 << 10;
 
 /// All that the host knows of a channel family.
 #[derive(Debug)]
@@ -39,9 +37,8 @@ pub struct Descriptor {
     pub family: String,
     pub parameters: Vec<Parameter>,
     pub message_type: String,
-    /// The schema of `data`, as stated.
-    pub data_schema: Value,
-    pub(super) validator: jsonschema::Validator,
+    /// The schema of `data`: what the guard holds publications against.
+    pub data_schema: ClosedSchema,
 }
 
 /// One variable part of a channel's name.
@@ -54,7 +51,7 @@ pub struct Parameter {
 #[derive(Debug)]
 pub enum Allowed {
     OneOf(Vec<String>),
-    Pattern { text: String, compiled: Regex },
+    Pattern(WholeMatch),
 }
 
 impl Parameter {
@@ -62,7 +59,7 @@ impl Parameter {
     pub fn allows(&self, value: &str) -> bool {
         match &self.allowed {
             Allowed::OneOf(values) => values.iter().any(|one| one == value),
-            Allowed::Pattern { compiled, .. } => compiled.is_match(value),
+            Allowed::Pattern(pattern) => pattern.is_match(value),
         }
     }
 
@@ -70,7 +67,7 @@ impl Parameter {
     pub fn rule(&self) -> String {
         match &self.allowed {
             Allowed::OneOf(values) => format!("{} is one of {}", self.name, values.join(", ")),
-            Allowed::Pattern { text, .. } => format!("{} matches {text}", self.name),
+            Allowed::Pattern(pattern) => format!("{} matches {pattern}", self.name),
         }
     }
 }
@@ -123,20 +120,14 @@ impl Descriptor {
             .collect();
         let data_schema = serde_json::from_str(&stated.data_schema)
             .map_err(|error| note(format!("data-schema is not JSON: {error}")));
-        let compiled =
-            data_schema.and_then(|data_schema: Value| match schema::compile(&data_schema) {
-                Ok(validator) => Ok((data_schema, validator)),
-                Err(errors) => {
-                    faults.extend(
-                        errors
-                            .into_iter()
-                            .map(|error| format!("data-schema, {error}")),
-                    );
-                    Err(())
-                }
-            });
-        match (version, compiled) {
-            (Ok(version), Ok((data_schema, validator))) if faults.is_empty() => Ok(Self {
+        let closed = data_schema.and_then(|stated: Value| {
+            ClosedSchema::parse(&stated).map_err(|errors| {
+                let of_schema = errors.iter().map(|error| format!("data-schema, {error}"));
+                faults.extend(of_schema);
+            })
+        });
+        match (version, closed) {
+            (Ok(version), Ok(data_schema)) if faults.is_empty() => Ok(Self {
                 name: stated.name.clone(),
                 version,
                 summary: stated.summary.clone(),
@@ -145,7 +136,6 @@ impl Descriptor {
                 parameters,
                 message_type: stated.message_type.clone(),
                 data_schema,
-                validator,
             }),
             _ => Err(faults),
         }
@@ -230,29 +220,12 @@ fn parameter(stated: &contract::Parameter) -> Result<Parameter, String> {
             Allowed::OneOf(values.clone())
         }
         contract::AllowedValues::Pattern(text) => {
-            let text = without_anchors(text);
-            let compiled = regex::RegexBuilder::new(&format!("^(?:{text})$"))
-                .size_limit(MAX_REGEX)
-                .dfa_size_limit(MAX_REGEX)
-                .build()
-                .map_err(|error| format!("parameter {name}: pattern: {error}"))?;
-            Allowed::Pattern {
-                text: text.to_owned(),
-                compiled,
-            }
+            let whole = WholeMatch::of_value(text)
+                .map_err(|wrong| format!("parameter {name}: the pattern {wrong}"))?;
+            Allowed::Pattern(whole)
         }
     };
     Ok(Parameter { name, allowed })
-}
-
-/// The pattern holds from start to end in any case; anchors that say so again would be in the
-/// way wherever it is written as part of another.
-fn without_anchors(text: &str) -> &str {
-    let text = text.strip_prefix('^').unwrap_or(text);
-    match text.strip_suffix('$') {
-        Some(rest) if !rest.ends_with('\\') => rest,
-        _ => text,
-    }
 }
 
 fn is_name(text: &str, extra: char) -> bool {

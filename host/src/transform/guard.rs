@@ -52,7 +52,7 @@ impl Descriptor {
         self.check_channel(channel.as_pattern())
             .map_err(|_| Block::Channel)?;
         let data: Value = serde_json::from_str(&publication.data).map_err(|_| Block::Json)?;
-        if !self.validator.is_valid(&data) {
+        if !self.data_schema.allows(&data) {
             return Err(Block::Schema);
         }
         // Written from what was validated, never from the guest's own text: a name that stands

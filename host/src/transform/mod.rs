@@ -25,6 +25,7 @@ mod revision;
 mod samples;
 pub(crate) mod schema;
 mod upstream_pattern;
+mod whole_match;
 
 use crate::metrics::TransformMetrics;
 
@@ -42,7 +43,10 @@ pub use self::health::Health;
 pub use self::instance::{Instance, Outcome};
 pub use self::revision::RevisionId;
 pub(crate) use self::revision::is_digest;
+pub use self::schema::ClosedSchema;
+pub(crate) use self::schema::NOTES;
 pub use self::upstream_pattern::UpstreamPattern;
+pub use self::whole_match::WholeMatch;
 
 /// Lets everything that is counted of a transform start at zero.
 pub fn declare(metrics: &TransformMetrics) {

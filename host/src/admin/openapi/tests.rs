@@ -113,7 +113,9 @@ fn a_whole_report_is_as_its_schema_says() {
                 { "name": "symbol", "pattern": "[A-Z]+" },
                 { "name": "timeframe", "one-of": ["1h"] },
             ],
-            "data_schema": { "type": "object" },
+            "data_schema": {
+                "type": "object", "additionalProperties": false, "properties": {},
+            },
         },
         "upstream_patterns": ["feed:*"], "origin": "upload", "by": "ann",
         "at": "2026-01-02T03:04:05.678Z",

@@ -8,8 +8,8 @@ use crate::registry::report::{
     TransformReport, TransformState,
 };
 use crate::registry::{Allowed, Parameter, Revision, Surface};
-use crate::transform::RevisionId;
 use crate::transform::limits::Limits;
+use crate::transform::{ClosedSchema, RevisionId};
 
 pub(super) fn at() -> Timestamp {
     "2026-03-01T12:00:00.25Z".parse().unwrap()
@@ -29,10 +29,13 @@ pub(super) fn revision(component: &str) -> Revision {
             family: "ticks".into(),
             parameters: vec![Parameter {
                 name: "symbol".into(),
-                allowed: Allowed::Pattern("[A-Z]+".into()),
+                allowed: Allowed::Pattern("[A-Z]+".to_owned().try_into().unwrap()),
             }],
             message_type: "tick".into(),
-            data_schema: json!({"type": "object"}),
+            data_schema: ClosedSchema::parse(&json!({
+                "type": "object", "additionalProperties": false, "properties": {},
+            }))
+            .unwrap(),
         },
         upstream_patterns: vec!["feed:ticks:*".into()],
         origin: "upload".into(),

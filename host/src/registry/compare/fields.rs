@@ -12,8 +12,7 @@ use super::differences::{Difference, PUBLICATIONS, REJECTION, Seen, TYPE};
 use crate::event::Event;
 use crate::registry::diff::schema;
 use crate::registry::report::{Example, FieldDifference};
-use crate::transform::printable;
-use crate::transform::schema::validator;
+use crate::transform::{ClosedSchema, printable};
 
 /// How many fields are told apart, the last being `(others)`.
 const MAX_FIELDS: usize = 64;
@@ -36,7 +35,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    pub(super) fn new(active: &Value, show_input: bool) -> Self {
+    pub(super) fn new(active: &ClosedSchema, show_input: bool) -> Self {
         let mut public: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for (path, schema) in schema::fields(active) {
             public.entry(path).or_default().push(schema.clone());
@@ -110,7 +109,7 @@ impl Fields {
     fn is_public(&self, field: &str, value: &Value) -> bool {
         // The type of messages is in the descriptor, as channels are.
         let named = [PUBLICATIONS, REJECTION, TYPE].contains(&field);
-        let fits = |schema: &Value| validator(schema).is_ok_and(|schema| schema.is_valid(value));
+        let fits = |part: &Value| ClosedSchema::part(part).is_ok_and(|schema| schema.allows(value));
         named
             || self
                 .public

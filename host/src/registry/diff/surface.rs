@@ -1,11 +1,10 @@
 //! Differences of what clients can see: the family, its channels and its message type. The
 //! messages' fields are compared in `schema`.
 
-use regex::Regex;
-
 use super::{Changes, list, missing, schema, short};
 use crate::registry::report::Area;
 use crate::registry::revision::{Allowed, Parameter, Surface};
+use crate::transform::WholeMatch;
 
 /// All of a transform that is new: one change, as a reviewer agrees to the whole or not at all.
 pub(super) fn announce(to: &Surface, found: &mut Changes) {
@@ -72,7 +71,11 @@ fn parameter(from: &Parameter, to: &Parameter, found: &mut Changes) {
         (Allowed::OneOf(old), Allowed::OneOf(new)) => (missing(old, new), missing(new, old)),
         (Allowed::Pattern(old), Allowed::Pattern(new)) if old == new => return,
         (Allowed::OneOf(old), Allowed::Pattern(pattern)) => {
-            let what = format!("any value like {}, was {}", short(pattern), list(&all(old)));
+            let what = format!(
+                "any value like {}, was {}",
+                short(pattern.as_str()),
+                list(&all(old))
+            );
             found.wider(Area::Parameter, &to.name, what);
             (unmatched(old, pattern), Vec::new())
         }
@@ -80,7 +83,7 @@ fn parameter(from: &Parameter, to: &Parameter, found: &mut Changes) {
             let what = format!(
                 "only {} now, was any value like {}",
                 list(&all(new)),
-                short(pattern)
+                short(pattern.as_str())
             );
             found.breaking(Area::Parameter, &to.name, what);
             (Vec::new(), unmatched(new, pattern))
@@ -89,8 +92,8 @@ fn parameter(from: &Parameter, to: &Parameter, found: &mut Changes) {
         (Allowed::Pattern(old), Allowed::Pattern(new)) => {
             let what = format!(
                 "values like {}, was like {}; some may be new and some gone",
-                short(new),
-                short(old)
+                short(new.as_str()),
+                short(old.as_str())
             );
             return found.both(Area::Parameter, &to.name, what);
         }
@@ -104,13 +107,11 @@ fn parameter(from: &Parameter, to: &Parameter, found: &mut Changes) {
     }
 }
 
-/// The values that the pattern does not allow; all of them where it cannot be read.
-fn unmatched<'a>(values: &'a [String], pattern: &str) -> Vec<&'a str> {
-    let compiled = Regex::new(&format!("^(?:{pattern})$"));
-    let fits = |value: &str| compiled.as_ref().is_ok_and(|regex| regex.is_match(value));
+/// The values that the pattern does not allow.
+fn unmatched<'a>(values: &'a [String], pattern: &WholeMatch) -> Vec<&'a str> {
     all(values)
         .into_iter()
-        .filter(|value| !fits(value))
+        .filter(|value| !pattern.is_match(value))
         .collect()
 }
 
@@ -135,6 +136,6 @@ fn channel_form(surface: &Surface) -> String {
 fn rule(allowed: &Allowed) -> String {
     match allowed {
         Allowed::OneOf(values) => format!("one of {}", list(&all(values))),
-        Allowed::Pattern(pattern) => format!("any value like {}", short(pattern)),
+        Allowed::Pattern(pattern) => format!("any value like {}", short(pattern.as_str())),
     }
 }

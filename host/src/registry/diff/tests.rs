@@ -4,8 +4,17 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::registry::revision::{Allowed, Parameter, Surface};
-use crate::transform::RevisionId;
 use crate::transform::limits::Limits;
+use crate::transform::{ClosedSchema, RevisionId};
+
+fn schema(fields: &Value) -> ClosedSchema {
+    let stated = json!({"type": "object", "additionalProperties": false, "properties": fields});
+    ClosedSchema::parse(&stated).unwrap()
+}
+
+fn pattern(text: &str) -> Allowed {
+    Allowed::Pattern(text.to_owned().try_into().unwrap())
+}
 
 fn revision() -> Revision {
     let one_of = |values: &[&str]| Allowed::OneOf(values.iter().map(ToString::to_string).collect());
@@ -25,14 +34,11 @@ fn revision() -> Revision {
             summary: "Ticks.".into(),
             family: "ticks".into(),
             parameters: vec![
-                parameter("symbol", Allowed::Pattern("[A-Z]{1,4}".into())),
+                parameter("symbol", pattern("[A-Z]{1,4}")),
                 parameter("side", one_of(&["bid", "ask"])),
             ],
             message_type: "tick".into(),
-            data_schema: json!({
-                "type": "object", "additionalProperties": false,
-                "properties": {"open": {"type": "integer"}},
-            }),
+            data_schema: schema(&json!({"open": {"type": "integer"}})),
         },
         upstream_patterns: vec!["in:*".into()],
         origin: "upload".into(),
@@ -114,7 +120,7 @@ fn other_channels_break_clients() {
 #[test]
 fn parameters_get_values_and_lose_them() {
     let one_of = |values: &[&str]| Allowed::OneOf(values.iter().map(ToString::to_string).collect());
-    let like = |pattern: &str| Allowed::Pattern(pattern.into());
+    let like = pattern;
     for (place, allowed, expected) in [
         (
             1,
@@ -238,7 +244,7 @@ fn what_breaks_comes_first() {
     let levels: Vec<Level> = {
         let mut to = revision();
         to.version = "2.0.0".into();
-        to.surface.data_schema["properties"] = json!({"close": {"type": "integer"}});
+        to.surface.data_schema = schema(&json!({"close": {"type": "integer"}}));
         let from = revision();
         let side = |revision| Side {
             revision,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::loader::Trust;
+use super::super::push::check_record;
 use super::super::slot::Ready;
 use super::super::swap::{Kind, Turn};
 use super::super::{Record, Refused, Registry, Revision};
@@ -175,9 +176,7 @@ impl Registry {
             .loader
             .load(&bytes, Trust::None, &target.settings, &target.limits);
         let loaded = loaded.await.map_err(|faults| Refused::Check { faults })?;
-        if loaded.component.revision != target.id
-            || loaded.component.descriptor.name != target.transform
-        {
+        if check_record(target, &loaded.component).is_err() {
             let fault = "another revision comes out of it here; give all hosts the same version \
                          of Tidegate";
             return Err(Refused::Check {

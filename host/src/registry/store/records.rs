@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::damaged::Damaged;
 use super::sealed::{Unusable, digest, seal, unseal};
 use super::{Revision, StoreError};
 use crate::files;
-use crate::transform::{RevisionId, is_digest};
+use crate::transform::{ClosedSchema, RevisionId, WholeMatch, is_digest};
 
 type Known = BTreeMap<RevisionId, Arc<Revision>>;
 
@@ -62,27 +64,30 @@ impl Records {
     }
 
     /// One record, or what is wrong with it.
-    fn read(&self, path: &Path) -> Result<Result<Revision, &'static str>, StoreError> {
+    fn read(&self, path: &Path) -> Result<Result<Revision, String>, StoreError> {
         let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
         let revision: Revision = match unseal(&bytes) {
             Ok(revision) => revision,
-            Err(Unusable::Damaged) => return Ok(Err("was damaged")),
-            Err(Unusable::OtherVersion) => {
-                return Err(StoreError::OtherVersion {
-                    path: path.to_owned(),
-                });
-            }
+            Err(Unusable::Damaged) => return Ok(Err("was damaged".into())),
+            Err(Unusable::OtherVersion) => match refused_surface(&bytes) {
+                Some(wrong) => return Ok(Err(wrong)),
+                None => {
+                    return Err(StoreError::OtherVersion {
+                        path: path.to_owned(),
+                    });
+                }
+            },
         };
         if path != self.record_path(&revision.id) {
-            return Ok(Err("has the name of another"));
+            return Ok(Err("has the name of another".into()));
         }
         // Its content is checked when it is read; here it is about copies that are not whole.
         let component = self.component_path(&revision.component);
         let size = component.and_then(|path| fs::metadata(path).ok());
         Ok(match size {
             Some(metadata) if metadata.len() == revision.size => Ok(revision),
-            Some(_) => Err("has a component of another size"),
-            None => Err("has no component"),
+            Some(_) => Err("has a component of another size".into()),
+            None => Err("has no component".into()),
         })
     }
 
@@ -175,6 +180,21 @@ impl Records {
     fn component_path(&self, digest: &str) -> Option<PathBuf> {
         is_digest(digest).then(|| self.components.join(format!("{digest}.wasm")))
     }
+}
+
+/// What is wrong with the schema or a pattern of a record that is whole: an earlier version can
+/// have taken what is refused today, and one such revision keeps no host from its start.
+fn refused_surface(bytes: &[u8]) -> Option<String> {
+    let content: Value = unseal(bytes).ok()?;
+    let surface = content.get("surface")?;
+    let schema = ClosedSchema::deserialize(surface.get("data_schema")?);
+    let parameters = surface.get("parameters").and_then(Value::as_array);
+    let patterns = parameters.into_iter().flatten();
+    let mut patterns = patterns.filter_map(|parameter| parameter.get("pattern"));
+    let wrong = schema
+        .err()
+        .or_else(|| patterns.find_map(|pattern| WholeMatch::deserialize(pattern).err()))?;
+    Some(format!("has a schema that is refused today ({wrong})"))
 }
 
 /// The files of a folder, by name.

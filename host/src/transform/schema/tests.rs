@@ -18,8 +18,8 @@ fn closed() -> Value {
 
 #[test]
 fn a_closed_schema_is_taken_and_holds() {
-    let validator = compile(&closed()).unwrap();
-    assert!(validator.is_valid(&json!({"a": "xx", "b": "p", "d": [1], "e": "abc"})));
+    let schema = ClosedSchema::parse(&closed()).unwrap();
+    assert!(schema.allows(&json!({"a": "xx", "b": "p", "d": [1], "e": "abc"})));
     for open in [
         json!({}),
         json!({"a": "xx", "z": 1}),
@@ -27,7 +27,7 @@ fn a_closed_schema_is_taken_and_holds() {
         json!({"a": "xx", "c": "no date"}),
         json!({"a": "xx", "e": "abcd"}),
     ] {
-        assert!(!validator.is_valid(&open), "{open}");
+        assert!(!schema.allows(&open), "{open}");
     }
 }
 
@@ -91,7 +91,7 @@ fn whatever_could_let_more_out_is_refused_with_its_place() {
     ] {
         let mut schema = closed();
         *schema.pointer_mut(pointer).unwrap() = value;
-        let faults = compile(&schema).unwrap_err();
+        let faults = ClosedSchema::parse(&schema).unwrap_err();
         assert!(
             faults.iter().any(|fault| fault.contains(says)),
             "{pointer}: {faults:?}"
@@ -99,15 +99,15 @@ fn whatever_could_let_more_out_is_refused_with_its_place() {
     }
     let mut schema = closed();
     schema["patternProperties"] = json!({".*": {"type": "integer"}});
-    assert!(compile(&schema).unwrap_err()[0].contains("patternProperties"));
+    assert!(ClosedSchema::parse(&schema).unwrap_err()[0].contains("patternProperties"));
 }
 
 #[test]
 fn a_format_is_no_way_out_for_long_numbers() {
-    let validator = compile(&closed()).unwrap();
+    let schema = ClosedSchema::parse(&closed()).unwrap();
     let time = |digits: usize| format!("2026-01-01T00:00:00.{}Z", "1".repeat(digits));
-    assert!(validator.is_valid(&json!({"a": "x", "c": time(9)})));
-    assert!(!validator.is_valid(&json!({"a": "x", "c": time(60)})));
+    assert!(schema.allows(&json!({"a": "x", "c": time(9)})));
+    assert!(!schema.allows(&json!({"a": "x", "c": time(60)})));
 }
 
 #[test]
@@ -115,15 +115,15 @@ fn what_a_validation_could_cost_is_bounded() {
     let with = |property: Value| {
         let mut schema = closed();
         schema["properties"]["z"] = property;
-        compile(&schema).map(|_| ())
+        ClosedSchema::parse(&schema).map(|_| ())
     };
     let numbers = |n: usize| Value::from(vec![json!({"type": "null"}); n]);
     let array = |n: usize| json!({"type": "array", "items": {"type": "null"}, "maxItems": n});
-    let wide = |n: usize| json!({"type": "string", "pattern": format!("^\\w{{{n}}}$")});
+    let wide = |n: usize| json!({"type": "string", "pattern": format!("^.{{{n}}}$")});
     for (allowed, too_much) in [
         (json!({"anyOf": numbers(16)}), json!({"anyOf": numbers(17)})),
         (array(1000), array(1001)),
-        (wide(2), wide(900)),
+        (wide(2), wide(9000)),
         (
             json!({"anyOf": numbers(10)}),
             json!({"anyOf": numbers(1000)}),
@@ -141,5 +141,5 @@ fn a_schema_is_not_nested_for_ever() {
         schema =
             json!({"type": "object", "additionalProperties": false, "properties": {"x": schema}});
     }
-    assert!(compile(&schema).unwrap_err()[0].contains("nested deeper"));
+    assert!(ClosedSchema::parse(&schema).unwrap_err()[0].contains("nested deeper"));
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::hub::Frame;
 use crate::registry::report::{Example, FieldDifference};
-use crate::transform::{Admitted, Block, FaultKind};
+use crate::transform::{Admitted, Block, ClosedSchema, FaultKind};
 
 mod bounds;
 
@@ -21,13 +21,14 @@ fn surface() -> Surface {
         family: "ticks".into(),
         parameters: Vec::new(),
         message_type: "tick".into(),
-        data_schema: json!({
+        data_schema: ClosedSchema::parse(&json!({
             "type": "object", "additionalProperties": false,
             "properties": {
                 "open": text, "side": {"enum": ["bid", "ask"]},
                 "legs": {"type": "array", "items": leg, "maxItems": 3},
             },
-        }),
+        }))
+        .unwrap(),
     }
 }
 

@@ -9,15 +9,13 @@ use serde_json::Value;
 
 use super::Walk;
 use crate::registry::diff::short;
-use crate::transform::schema::MAX_FORMAT;
 
 /// A bound with the words for it; none where there is no such bound.
 type Bound<'a> = Option<&'a Value>;
 
 impl Walk<'_> {
     pub(super) fn strings(&mut self, at: &str, from: &Value, to: &Value) {
-        let (old, new) = (max_length(from), max_length(to));
-        self.upper(at, "characters", (old.as_ref(), new.as_ref()));
+        self.upper(at, "characters", count(from, to, "maxLength"));
         self.lower(at, "characters", count(from, to, "minLength"));
         for (keyword, word) in [("pattern", "like"), ("format", "of format")] {
             let text = |schema: &Value| Some(short(schema.get(keyword)?.as_str()?));
@@ -126,13 +124,6 @@ fn lower_words(of: &str, (old, new): (Bound<'_>, Bound<'_>)) -> String {
 fn fewest_compared((old, new): (Bound<'_>, Bound<'_>)) -> Option<Ordering> {
     let zero = Value::from(0);
     ordered(new.unwrap_or(&zero), old.unwrap_or(&zero))
-}
-
-/// The guard bounds the length of what has a format, where the schema does not.
-fn max_length(schema: &Value) -> Option<Value> {
-    let stated = schema.get("maxLength").cloned();
-    let implied = || schema.get("format").map(|_| MAX_FORMAT.into());
-    stated.or_else(implied)
 }
 
 /// One end of a range of numbers.

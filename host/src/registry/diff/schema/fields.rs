@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::form::Keywords;
+use crate::transform::ClosedSchema;
 
 /// The path of a field inside of what is at `at`. A name that would be read as more than one
 /// step is quoted.
@@ -23,8 +24,8 @@ pub(in crate::registry) fn field(at: &str, name: &str) -> String {
 /// All fields of a schema of messages with what may stand there, in the order in which they
 /// are stated; items of arrays are one field, as `legs[]`. A field can come more than once,
 /// from alternatives.
-pub(in crate::registry) fn fields(schema: &Value) -> Vec<(String, &Value)> {
-    fields_below("", schema)
+pub(in crate::registry) fn fields(schema: &ClosedSchema) -> Vec<(String, &Value)> {
+    fields_below("", schema.document())
 }
 
 pub(super) fn fields_below<'a>(at: &str, schema: &'a Value) -> Vec<(String, &'a Value)> {

@@ -1,9 +1,8 @@
-//! What a schema is made of, read the way that `transform::schema` allows it.
+//! What a schema is made of, read the way that `ClosedSchema` allows it.
 
 use serde_json::{Map, Value};
 
-use super::types::Types;
-use crate::transform::schema::NOTES;
+use crate::transform::NOTES;
 
 pub(super) type Keywords = Map<String, Value>;
 
@@ -31,7 +30,7 @@ pub(super) const KNOWN: [&str; 17] = [
 
 /// The ways in which a schema can say what it allows.
 pub(super) enum Form<'a> {
-    /// `enum` and `const`: these values, as far as a `type` beside them allows.
+    /// `enum` and `const`: these values, which are of the `type` that may stand beside them.
     Values(Vec<&'a Value>),
     Typed(&'a Keywords),
     AnyOf(&'a [Value]),
@@ -48,19 +47,14 @@ impl<'a> Form<'a> {
             let mut others = keywords.keys().map(String::as_str);
             others.all(|one| known.contains(&one) || NOTES.contains(&one))
         };
-        let types = keywords.get("type").map(|_| Types::stated(schema));
-        let fits =
-            |value: &&Value| types.is_none_or(|types| Types::of_values(&[value]).within(types));
         let keyword = |name: &str| keywords.get(name);
         match (keyword("const"), keyword("enum"), keyword("anyOf")) {
-            (Some(value), None, None) if only(&["const", "type"]) => {
-                Self::Values([value].into_iter().filter(fits).collect())
-            }
+            (Some(value), None, None) if only(&["const", "type"]) => Self::Values(vec![value]),
             (None, Some(Value::Array(values)), None) if only(&["enum", "type"]) => {
-                Self::Values(values.iter().filter(fits).collect())
+                Self::Values(values.iter().collect())
             }
             (None, None, Some(Value::Array(list))) if only(&["anyOf"]) => Self::AnyOf(list),
-            (None, None, None) if types.is_some() && keyword("oneOf").is_none() => {
+            (None, None, None) if keyword("type").is_some() && keyword("oneOf").is_none() => {
                 Self::Typed(keywords)
             }
             _ => Self::Other,

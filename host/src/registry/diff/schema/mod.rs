@@ -3,7 +3,7 @@
 //! Sound: where a value fits the new schema and not the old one, there is a change that is
 //! wider or breaking. More values of a JSON type that was possible before are wider; a type
 //! that was not is breaking, as no client was ever asked to read it. What cannot be decided
-//! (alternatives that differ) is both. `transform::schema` says which schemas there are.
+//! (alternatives that differ) is both. `ClosedSchema` says which schemas there are.
 
 mod bounds;
 mod fields;
@@ -20,14 +20,14 @@ use self::types::Types;
 use self::words::shape;
 use super::{Changes, list};
 use crate::registry::report::Area;
-use crate::transform::schema::{NOTES, validator};
+use crate::transform::{ClosedSchema, NOTES};
 
 /// How the whole of a message's data is called.
 const ALL: &str = "(data)";
 
 /// Adds what is different between the schemas of the messages' data.
-pub(super) fn compare(from: &Value, to: &Value, found: &mut Changes) {
-    Walk { found }.node("", from, to);
+pub(super) fn compare(from: &ClosedSchema, to: &ClosedSchema, found: &mut Changes) {
+    Walk { found }.node("", from.document(), to.document());
 }
 
 /// A walk through two schemas at once.
@@ -145,8 +145,8 @@ impl Walk<'_> {
     fn listed_now(&mut self, at: &str, from: &Value, listed: &[&Value], to: &Value) {
         let what = format!("{}, was {}", shape(to), shape(from));
         // A part that cannot be compiled on its own lets nothing pass as known.
-        let before = validator(from).ok();
-        let fits = |value: &Value| before.as_ref().is_some_and(|one| one.is_valid(value));
+        let before = ClosedSchema::part(from).ok();
+        let fits = |value: &Value| before.as_ref().is_some_and(|before| before.allows(value));
         let new: Vec<&Value> = listed.iter().copied().filter(|one| !fits(one)).collect();
         let old = Types::stated(from);
         let (familiar, foreign): (Vec<&Value>, Vec<&Value>) = new

@@ -16,7 +16,7 @@ fn revision(version: &str) -> Revision {
         "limits": crate::transform::limits::Limits::default(),
         "surface": {
             "summary": "", "family": "ticks", "parameters": [], "message_type": "tick",
-            "data_schema": {},
+            "data_schema": { "type": "object", "additionalProperties": false, "properties": {} },
         },
         "upstream_patterns": [],
         "origin": "upload",

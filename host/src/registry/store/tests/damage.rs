@@ -163,3 +163,35 @@ fn sending_a_component_again_repairs_it_before_anyone_reads_it() {
     assert!(!store.add(&one, &bytes).unwrap());
     assert_eq!(store.component(&one.component).unwrap(), bytes);
 }
+
+/// An earlier version took it. It is no reason to let anything out by it, nor to stay down.
+#[test]
+fn a_record_whose_schema_is_refused_today_is_put_aside_with_the_reason() {
+    for (place, value, says) in [
+        (
+            "/data_schema/properties/x",
+            json!({"$schema": "http://json-schema.org/draft-04/schema#", "const": "v2"}),
+            "\"$schema\" stands only at the top",
+        ),
+        (
+            "/parameters",
+            json!([{"name": "symbol", "pattern": "A)|(?:B"}]),
+            "is not a regular expression",
+        ),
+    ] {
+        let (folder, _) = state();
+        let mut record = serde_json::to_value(revision(1).0).unwrap();
+        *record["surface"].pointer_mut(place).unwrap() = value;
+        let path = folder.path().join(record_of(1));
+        fs::write(&path, sealed::seal(&record).unwrap()).unwrap();
+        let opened = open(folder.path());
+        assert!(opened.store.revision(&revision(1).0.id).is_none());
+        assert_eq!(opened.store.revisions().len(), 1);
+        let said = &opened.damage[0];
+        assert!(
+            said.contains("is refused today") && said.contains(says),
+            "{said}"
+        );
+        assert!(said.contains("moved to damaged/"), "{said}");
+    }
+}

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::super::Surface;
 use super::*;
+use crate::transform::ClosedSchema;
 use crate::transform::limits::Limits;
 
 const ENGINE: &str = "e1";
@@ -58,7 +59,11 @@ fn of_component(bytes: &[u8], setting: i64, second: i64) -> Revision {
             family: "ticks".into(),
             parameters: Vec::new(),
             message_type: "tick".into(),
-            data_schema: json!({ "type": "object", "maximum": 1e-7 }),
+            data_schema: ClosedSchema::parse(&json!({
+                "type": "object", "additionalProperties": false,
+                "properties": { "x": { "type": "number", "maximum": 1e-7 } },
+            }))
+            .unwrap(),
         },
         upstream_patterns: vec!["ticks.*".into()],
         origin: "upload".into(),

@@ -1,0 +1,132 @@
+//! A closed JSON Schema: nothing fits it that its author did not name.
+//!
+//! There is one form of it, and only the check makes it: what was understood, each keyword at
+//! its place, and nothing else. The guard enforces that form, and plans, comparisons, documents
+//! and answers read it. Its meaning is JSON Schema 2020-12's; validation is the `jsonschema`
+//! crate's, but for patterns, which are `whole_match`'s.
+
+mod check;
+mod keywords;
+mod node;
+
+use std::sync::Arc;
+
+use jsonschema::paths::Location;
+use jsonschema::{Keyword, ValidationError, Validator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use self::node::Node;
+use super::whole_match::WholeMatch;
+
+/// Keywords that describe and do not decide.
+pub(crate) const NOTES: [&str; 5] = ["title", "description", "examples", "deprecated", "default"];
+
+/// A schema that was checked, with the validator that was built from what the check understood.
+#[derive(Debug, Clone)]
+pub struct ClosedSchema(Arc<Closed>);
+
+#[derive(Debug)]
+struct Closed {
+    document: Value,
+    validator: Validator,
+}
+
+impl ClosedSchema {
+    /// The schema of a message's data, which is an object.
+    ///
+    /// # Errors
+    /// One sentence for each thing that is wrong, with the place as a JSON pointer.
+    pub fn parse(stated: &Value) -> Result<Self, Vec<String>> {
+        Self::of(&check::of_data(stated)?)
+    }
+
+    /// A part of a closed schema, on its own. Checked like the whole, so that nothing can be
+    /// validated against what was not.
+    ///
+    /// # Errors
+    /// As `parse`.
+    pub(crate) fn part(stated: &Value) -> Result<Self, Vec<String>> {
+        Self::of(&check::of_part(stated)?)
+    }
+
+    fn of(root: &Node) -> Result<Self, Vec<String>> {
+        let validator = validator(&root.enforced())
+            .map_err(|error| vec![format!("not a JSON Schema: {error}")])?;
+        Ok(Self(Arc::new(Closed {
+            document: root.document(),
+            validator,
+        })))
+    }
+
+    /// Whether `data` is what the schema describes.
+    pub fn allows(&self, data: &Value) -> bool {
+        self.0.validator.is_valid(data)
+    }
+
+    /// What is enforced, as JSON Schema 2020-12, with its author's descriptions.
+    pub fn document(&self) -> &Value {
+        &self.0.document
+    }
+}
+
+impl PartialEq for ClosedSchema {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.document == other.0.document
+    }
+}
+
+impl Serialize for ClosedSchema {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.document.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClosedSchema {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stated = Value::deserialize(deserializer)?;
+        Self::parse(&stated).map_err(|faults| serde::de::Error::custom(faults.join("; ")))
+    }
+}
+
+fn validator(enforced: &Value) -> Result<Validator, String> {
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .should_validate_formats(true)
+        .with_keyword("pattern", matcher)
+        .build(enforced)
+        .map_err(|error| error.to_string())
+}
+
+/// Patterns are compiled from the very tree that the check judged.
+fn matcher<'a>(
+    _: &'a Map<String, Value>,
+    pattern: &'a Value,
+    _: Location,
+) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+    let text = pattern.as_str().unwrap_or_default();
+    match WholeMatch::anchored(text) {
+        Ok(whole) => Ok(Box::new(Matcher(whole))),
+        Err(error) => Err(ValidationError::custom(error)),
+    }
+}
+
+struct Matcher(WholeMatch);
+
+impl<'i> Keyword<'i> for Matcher {
+    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
+        match self.is_valid(instance) {
+            true => Ok(()),
+            false => Err(ValidationError::custom("not like the pattern")),
+        }
+    }
+
+    fn is_valid(&self, instance: &'i Value) -> bool {
+        instance.as_str().is_none_or(|text| self.0.is_match(text))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod random;
+#[cfg(test)]
+mod tests;
