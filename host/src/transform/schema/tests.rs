@@ -1,5 +1,8 @@
 //! What is closed, what is not, and what is too much.
 
+mod foreign;
+mod independent;
+
 use super::*;
 use serde_json::json;
 

@@ -1,0 +1,29 @@
+//! A schema and a value, the first line and the rest: whatever an independent evaluator rejects
+//! is never admitted. Seeds are in `seeds/schema`; the host's tests try them too.
+#![no_main]
+
+#[path = "../evaluator/mod.rs"]
+mod evaluator;
+
+/// The host's own files, at the place where they expect each other.
+#[allow(dead_code, unreachable_pub, reason = "the host uses more of them than is tried here")]
+mod transform {
+    #[path = "../../../host/src/transform/schema/mod.rs"]
+    pub(crate) mod schema;
+    #[path = "../../../host/src/transform/whole_match/mod.rs"]
+    pub(crate) mod whole_match;
+}
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use transform::schema::ClosedSchema;
+
+/// What a client gets of the text, where the guard lets it out.
+fn admitted(schema: &str, data: &str) -> Option<String> {
+    let stated: Value = serde_json::from_str(schema).ok()?;
+    let closed = ClosedSchema::parse(&stated).ok()?;
+    let data: Value = serde_json::from_str(data).ok()?;
+    closed.allows(&data).then(|| data.to_string())
+}
+
+fuzz_target!(|input: &str| evaluator::hold_against(input, admitted));
