@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::admin::tokens::TokenRecord;
 use crate::admin::{self, Admin, Tokens};
@@ -22,13 +23,14 @@ use crate::gate::Gate;
 use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Told, unmatched};
 use crate::hub::{Hub, Marks};
+use crate::listener::budget::Shares;
+use crate::listener::{Listener, Places, Times};
 use crate::log::{self, Strangers};
 use crate::metrics::Metrics;
 use crate::pipeline::{Bounds, Intake, ProbationMarks};
 use crate::registry::{self, Registry};
-use crate::server;
 use crate::session::upgrade::Door;
-use crate::session::{self, Roster};
+use crate::session::{self, Roster, routes};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::tasks::{Ended, Tasks, Unasked, ever};
@@ -167,7 +169,9 @@ impl Host {
         } = self;
         let mut signals = Signals::listen()?;
         raise_file_limit();
+        let shares = Shares::of(&settings).within_file_limit();
         session::declare(&metrics);
+        admin::declare(&metrics);
         let shutdown = Shutdown::default();
         let upstream = Arc::new(Status::new(metrics.clone()));
         let gate = Arc::new(Gate::default());
@@ -218,29 +222,42 @@ impl Host {
             upstream.clone(),
             tokens,
             largest_component(&settings),
+            settings.admin_hosts.clone(),
         ));
         let door = Arc::new(Door {
             context,
             gate: gate.clone(),
-            places: Arc::new(Semaphore::new(settings.max_connections)),
+            places: Arc::new(Semaphore::new(shares.sessions)),
+            refusals: Places::new(shares.refusals, metrics.refusals.clone()),
             allowed_origins: settings.allowed_origins.clone(),
         });
-        let listening = server::Limits {
-            upgrade_timeout: settings.upgrade_timeout,
-            max_pending_upgrades: settings.max_pending_upgrades,
-            max_connections: settings.max_connections,
+        let times = Times {
+            head: settings.upgrade_timeout,
+            idle: settings.keep_alive_timeout,
+        };
+        let public = Listener {
+            socket: public,
+            times,
+            places: Places::new(shares.pending, metrics.pending_upgrades.clone()),
+            turned_away: metrics.refused.clone(),
+            tasks: tasks.clone(),
+            closing: shutdown.token(),
+        };
+        let admin_listener = Listener {
+            socket: admin_listener,
+            times,
+            places: Places::new(shares.admin, metrics.admin_connections.clone()),
+            turned_away: metrics.admin_refused.clone(),
+            tasks: tasks.clone(),
+            // Draining is when operators look.
+            closing: CancellationToken::new(),
         };
         log::say_what_happens_often(&tasks, &door.context.strangers, &metrics);
         let document = Published::new(registry.catalog().clone());
         feed::feed(&tasks, source, redis, intake, upstream);
-        let administer = admin::serve(admin_listener, admin);
-        tasks.vital("admin_listener", async {
-            match administer.await {
-                Ok(()) => Ended::Failed("it returned".into()),
-                Err(error) => Ended::Failed(error.to_string()),
-            }
-        });
-        let serve = server::serve(public, door, document, listening);
+        let administer = admin_listener.serve(admin::router(admin));
+        tasks.vital("admin_listener", ever(administer));
+        let serve = public.serve(routes::router(door, document));
         tasks.vital("public_listener", async {
             serve.await;
             Ended::Asked

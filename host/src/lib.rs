@@ -30,7 +30,7 @@ pub mod session;
 
 pub mod gate;
 
-pub mod server;
+pub mod listener;
 
 pub mod admin;
 pub mod asyncapi;

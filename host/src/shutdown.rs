@@ -25,6 +25,11 @@ impl Shutdown {
         self.draining.is_cancelled()
     }
 
+    /// Cancelled when the draining begins.
+    pub fn token(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
     /// Waits until the draining begins.
     pub async fn begun(&self) {
         self.draining.cancelled().await;

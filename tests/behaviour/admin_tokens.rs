@@ -66,7 +66,7 @@ async fn look(tidegate: &Tidegate, token: &str) -> u16 {
 /// Sends an order without a body.
 async fn order(tidegate: &Tidegate, token: &str, path: &str) -> http::Response {
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: tidegate.test\r\nConnection: close\r\n\
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
          Authorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
     );
     http::exchange(tidegate.admin(), request.as_bytes())

@@ -173,3 +173,41 @@ async fn an_empty_key_in_the_address_does_not_hide_one_in_a_header() {
         assert_eq!(raw.frame().await, Some((1, pong)));
     }
 }
+
+#[tokio::test]
+async fn only_get_begins_a_stream() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    for method in ["HEAD", "POST", "OPTIONS", "BREW"] {
+        let path = format!("{STREAM}?apiKey={}", tidegate.key());
+        let text = format!("{method} {path} HTTP/1.1\r\n{UPGRADE}\r\n");
+        let mut raw = Raw::connect(&tidegate.connect()).await;
+        raw.write(text.as_bytes()).await;
+        let head = raw.head().await.to_lowercase();
+        assert!(head.starts_with("http/1.1 405 "), "{method}: {head}");
+        assert!(head.contains("\r\nallow: get\r\n"), "{method}: {head}");
+    }
+    let name = "tidegate_connections_refused_total";
+    let counted = tidegate.metric(name, &[("reason", "method")]).await;
+    assert_eq!(counted, 4.0);
+    assert_eq!(tidegate.metric("tidegate_connections", &[]).await, 0.0);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_a_proxy_lost_is_told_what_the_proxy_needs() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    let old = format!("GET {STREAM} HTTP/1.0\r\n{UPGRADE}\r\n");
+    let kept_key = "GET STREAM HTTP/1.0\r\nHost: x\r\nConnection: close\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let kept_key = kept_key.replace("STREAM", STREAM);
+    let no_headers = kept_key.replace("HTTP/1.0", "HTTP/1.1");
+    for text in [old, kept_key, no_headers] {
+        let answer = exchange(tidegate.public(), text.as_bytes()).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status, 426, "{text}");
+        for line in ["proxy_http_version 1.1;", "$http_upgrade;", "\"upgrade\";"] {
+            assert!(answer.body.contains(line), "{line} in {}", answer.body);
+        }
+    }
+    let plain = get(tidegate.public(), STREAM, &[]).await;
+    assert!(!plain.body.contains("nginx"), "{}", plain.body);
+}

@@ -3,6 +3,7 @@
 
 mod admin;
 mod admin_api;
+mod admin_names;
 mod admin_tokens;
 mod asyncapi;
 mod audit;
@@ -21,10 +22,12 @@ mod descriptors;
 mod doors;
 mod fleet;
 mod fleet_orders;
+mod floods;
 mod ghosts;
 mod goodbye;
 mod heartbeat;
 mod hostile;
+mod keep_alive;
 mod keys;
 mod kit;
 mod limits;

@@ -94,7 +94,7 @@ fn only_loading_machine_code_is_unsafe() {
 
 #[test]
 fn axum_is_named_only_where_http_is() {
-    let found = outside("axum", &["server", "session/", "admin/"]);
+    let found = outside("axum", &["listener/", "session/", "admin/"]);
     assert!(found.is_empty(), "{found:#?}");
 }
 

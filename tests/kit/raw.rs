@@ -64,6 +64,16 @@ impl Raw {
         self.stream.write_all(bytes).await
     }
 
+    /// Reads at most so many bytes of a body, and throws them away.
+    pub async fn body(&mut self, bytes: usize) -> usize {
+        if self.waiting.is_empty() {
+            assert!(self.more().await > 0, "closed before the body's end");
+        }
+        let length = bytes.min(self.waiting.len());
+        self.waiting.drain(..length);
+        length
+    }
+
     /// Reads at most so many bytes, and throws them away.
     pub async fn sip(&mut self, bytes: usize) -> std::io::Result<usize> {
         let mut piece = vec![0; bytes];

@@ -70,6 +70,7 @@ pub struct Setup {
     pub(crate) wait_ready: bool,
     /// Where standard error goes, if it is not collected.
     pub(crate) stderr: Option<OwnedFd>,
+    pub(crate) open_files: Option<u64>,
 }
 
 impl Setup {
@@ -82,6 +83,7 @@ impl Setup {
             environment: Vec::new(),
             wait_ready: true,
             stderr: None,
+            open_files: None,
         }
         .setting("redis-url", redis_url)
         .setting("listen", "127.0.0.1:0")
@@ -138,6 +140,12 @@ impl Setup {
     /// Gives it this standard error.
     pub fn stderr(mut self, to: OwnedFd) -> Self {
         self.stderr = Some(to);
+        self
+    }
+
+    /// May never have more files open than this, as `ulimit -n` would have it.
+    pub fn open_files(mut self, count: u64) -> Self {
+        self.open_files = Some(count);
         self
     }
 

@@ -1,7 +1,7 @@
 //! The real binary at work: started with a `Setup`, watched from outside, killed on drop.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -282,8 +282,20 @@ impl Setup {
         let arguments = self.arguments();
         let stderr = self.stderr.as_ref();
         let stderr = stderr.map(|to| to.try_clone().expect("files are left"));
-        Process::start_with(&binary::tidegate(), stderr, |command| {
+        let binary = binary::tidegate();
+        let limited = self.open_files.is_some();
+        let program = if limited {
+            Path::new("prlimit")
+        } else {
+            &binary
+        };
+        Process::start_with(program, stderr, |command| {
             binary::without_settings(command);
+            if let Some(count) = self.open_files {
+                command
+                    .arg(format!("--nofile={count}:{count}"))
+                    .arg(&binary);
+            }
             command
                 .arg("serve")
                 .args(arguments)

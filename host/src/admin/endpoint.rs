@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +24,7 @@ use super::body::{self, Form, Given, NoBody};
 use super::change::Asked;
 use super::problem::Problem;
 use super::tokens::{Caller, Role};
+use crate::listener::Arrival;
 
 /// A method of a path.
 #[derive(Debug)]
@@ -249,8 +250,8 @@ async fn read<Q: DeserializeOwned, B: Given>(
 }
 
 fn remote(parts: &Parts) -> Option<SocketAddr> {
-    let remote = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    remote.map(|ConnectInfo(remote)| *remote)
+    let arrival = parts.extensions.get::<Arrival>();
+    arrival.map(|arrival| arrival.remote)
 }
 
 fn known(admin: &Admin, headers: &HeaderMap) -> Result<Caller, Problem> {

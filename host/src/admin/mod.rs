@@ -12,6 +12,7 @@ mod endpoint;
 mod fleet;
 mod health;
 mod history;
+mod host_header;
 pub mod openapi;
 mod plans;
 mod problem;
@@ -22,16 +23,17 @@ mod table;
 pub mod tokens;
 mod transforms;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use tokio::net::TcpListener;
+use axum::middleware;
 use tokio::sync::Semaphore;
 
 use self::problem::Problem;
 pub use self::tokens::{Caller, Role, Tokens};
+use crate::listener::BEFORE_HTTP;
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::session::Context;
 use crate::upstream::Status;
@@ -48,17 +50,21 @@ pub struct Admin {
     /// Without any, what lies behind them does not exist.
     tokens: Option<Tokens>,
     max_upload: u64,
+    /// Names that this listener may be called by, in lower case.
+    hosts: Vec<String>,
     uploads: Arc<Semaphore>,
 }
 
 impl Admin {
-    /// `max_upload` is the largest component that may be sent, in bytes.
+    /// `max_upload` is the largest component that may be sent, in bytes; `hosts` are names that
+    /// the host may be called by, beside loopback's and any IP address.
     pub fn new(
         context: Arc<Context>,
         registry: Arc<Registry>,
         upstream: Arc<Status>,
         tokens: Option<Tokens>,
         max_upload: u64,
+        hosts: Vec<String>,
     ) -> Self {
         Self {
             context,
@@ -66,21 +72,21 @@ impl Admin {
             upstream,
             tokens,
             max_upload,
+            hosts,
             uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
         }
     }
 }
 
-/// Serves operators for as long as the process lives: draining is when they look.
-///
-/// # Errors
-/// When the listener fails for good.
-pub async fn serve(listener: TcpListener, admin: Arc<Admin>) -> std::io::Result<()> {
-    let service = router(admin).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).await
+/// Lets everything that this listener counts start at zero.
+pub fn declare(metrics: &Metrics) {
+    for reason in BEFORE_HTTP.into_iter().chain(host_header::FOREIGN) {
+        metrics.admin_refused.with_label_values(&[reason]);
+    }
 }
 
-fn router(admin: Arc<Admin>) -> Router {
+/// What is asked for on the listener for operators.
+pub fn router(admin: Arc<Admin>) -> Router {
     let guarded = admin.tokens.is_some();
     let there = |one: &endpoint::Endpoint| guarded || one.role.is_none();
     table::endpoints()
@@ -93,5 +99,9 @@ fn router(admin: Arc<Admin>) -> Router {
             Problem::not_found(admin.tokens.is_some())
         })
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(middleware::from_fn_with_state(
+            admin.clone(),
+            host_header::check,
+        ))
         .with_state(admin)
 }

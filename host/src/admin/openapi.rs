@@ -208,6 +208,7 @@ fn successes(endpoint: &Endpoint, schemas: &mut SchemaGenerator) -> Map<String, 
 /// By status, with the codes that it can have here.
 fn problems(endpoint: &Endpoint, has_body: bool) -> Map<String, Value> {
     let mut codes = endpoint.refusals.clone();
+    codes.extend(["foreign-host", "foreign-origin"]);
     match endpoint.role {
         Some(Role::View) => codes.extend(["bad-request", "unauthorized", "internal"]),
         Some(Role::Operate) => {

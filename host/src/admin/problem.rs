@@ -34,6 +34,8 @@ pub(super) const KINDS: &[Kind] = &[
     kind(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be read"),
     kind(StatusCode::UNAUTHORIZED, "unauthorized", "No valid admin token"),
     kind(StatusCode::FORBIDDEN, "forbidden", "The token's role does not allow this"),
+    kind(StatusCode::FORBIDDEN, "foreign-host", "The host is called by a name that it does not have"),
+    kind(StatusCode::FORBIDDEN, "foreign-origin", "A page of another origin may not call this"),
     kind(StatusCode::NOT_FOUND, "not-found", "There is no such path"),
     kind(StatusCode::NOT_FOUND, "no-such-transform", "There is no such transform"),
     kind(StatusCode::NOT_FOUND, "no-such-revision", "There is no such revision"),
@@ -120,6 +122,19 @@ impl Problem {
             "this needs a token with the role {needed}, and \"{name}\" has a lesser one; `tidegate admin-token create --role {needed}` makes one"
         );
         Self::new("forbidden", detail)
+    }
+
+    /// `name` is what the request called this host.
+    pub(super) fn foreign_host(name: &str) -> Self {
+        let detail = format!(
+            "this host is not known as {name:?}; if it is, name it in the setting admin-hosts, or call the host by its IP address"
+        );
+        Self::new("foreign-host", detail)
+    }
+
+    pub(super) fn foreign_origin() -> Self {
+        let detail = "the header `Origin` names a page of another site; programs send none";
+        Self::new("foreign-origin", detail.into())
     }
 
     /// `api` tells whether what needs a token is there at all.

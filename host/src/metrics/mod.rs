@@ -26,7 +26,10 @@ pub struct Metrics {
     pub pending_upgrades: IntGauge,
     pub subscriptions: IntGauge,
     pub outbox_bytes: IntGauge,
+    pub refusals: IntGauge,
     pub refused: IntCounterVec,
+    pub admin_connections: IntGauge,
+    pub admin_refused: IntCounterVec,
     pub closed: IntCounterVec,
     pub client_errors: IntCounterVec,
     pub deliveries: IntCounter,
@@ -84,10 +87,26 @@ impl Metrics {
             ),
             subscriptions: gauge(&r, "subscriptions", "Subscriptions held by all sessions."),
             outbox_bytes: gauge(&r, "outbox_bytes", "Bytes waiting for all sessions."),
+            refusals: gauge(
+                &r,
+                "refusals",
+                "Connections that are being told why they were refused.",
+            ),
             refused: counters(
                 &r,
                 "connections_refused_total",
                 "Connections turned away.",
+                &["reason"],
+            ),
+            admin_connections: gauge(
+                &r,
+                "admin_connections",
+                "Open connections of the admin listener.",
+            ),
+            admin_refused: counters(
+                &r,
+                "admin_connections_refused_total",
+                "Connections of the admin listener turned away.",
                 &["reason"],
             ),
             closed: counters(

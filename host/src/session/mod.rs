@@ -14,6 +14,7 @@ mod protocol;
 mod rate;
 mod requests;
 mod roster;
+pub mod routes;
 mod subscriptions;
 pub mod upgrade;
 mod writer;
@@ -39,6 +40,7 @@ use self::subscriptions::Subscriptions;
 use self::writer::{Writer, Written};
 use crate::gate::{Permit, Refusal, Standing};
 use crate::hub::{Hub, Marks, Outbox, SubscriberId};
+use crate::listener::BEFORE_HTTP;
 use crate::log::Strangers;
 use crate::metrics::Metrics;
 use crate::registry::Catalog;
@@ -106,7 +108,7 @@ pub fn declare(metrics: &Metrics) {
     for code in ErrorCode::ALL {
         metrics.client_errors.with_label_values(&[code.as_str()]);
     }
-    for reason in upgrade::REFUSALS {
+    for reason in upgrade::REFUSALS.into_iter().chain(BEFORE_HTTP) {
         metrics.refused.with_label_values(&[reason]);
     }
 }

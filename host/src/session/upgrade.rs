@@ -1,48 +1,44 @@
 //! From an HTTP request to a session: the checks at the door, the handshake, the socket.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use axum::http::{Response, StatusCode};
+use axum::http::{Method, Response, StatusCode, Version};
 use axum::response::IntoResponse;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::Instrument;
 
 use super::{CloseReason, Context, refuse, run};
 use crate::gate::origin::{self, OriginRule};
-use crate::gate::{Gate, Refusal};
+use crate::gate::{Gate, Permit, Refusal};
 use crate::hub::Outbox;
+use crate::listener::{Arrival, Places, socket_of};
 
 /// The subprotocol that browsers offer, next to `key.<KEY>`; the only one ever echoed.
 const SUBPROTOCOL: &str = "tidegate";
 const KEY_SUBPROTOCOL: &str = "key.";
 
 const NOT_AN_UPGRADE: &str = "not_an_upgrade";
+const METHOD: &str = "method";
 const ORIGIN: &str = "origin";
 const DRAINING: &str = "draining";
 const FULL: &str = "full";
-/// The time for the upgrade was over.
-pub(crate) const TIMED_OUT: &str = "upgrade_timeout";
-/// A newer connection took the place among those not yet upgraded.
-pub(crate) const DISPLACED: &str = "displaced";
 
-/// Why connections are turned away, as the metric names it; those without a key that counts
-/// are refused after the upgrade.
-pub(super) const REFUSALS: [&str; 9] = [
+/// Why the door turns connections away, as the metric names it; those without a key that
+/// counts are refused after the upgrade.
+pub(super) const REFUSALS: [&str; 8] = [
     NOT_AN_UPGRADE,
+    METHOD,
     ORIGIN,
     DRAINING,
     FULL,
-    TIMED_OUT,
-    DISPLACED,
     Refusal::KeyRequired.label(),
     Refusal::InvalidKey.label(),
     Refusal::ConnectionLimit.label(),
@@ -53,126 +49,147 @@ pub(super) const REFUSALS: [&str; 9] = [
 pub struct Door {
     pub context: Arc<Context>,
     pub gate: Arc<Gate>,
-    /// Places for sessions, those that are being refused included.
+    /// For sessions: only who has shown a good key takes one.
     pub places: Arc<Semaphore>,
+    /// For those who are told after the upgrade why they may not stay.
+    pub refusals: Arc<Places>,
     /// Web pages that may connect; empty allows all.
     pub allowed_origins: Vec<OriginRule>,
 }
 
-/// The connection that a request came on; put into the request by the listener.
-#[derive(Debug, Clone)]
-pub struct Arrival {
-    remote: SocketAddr,
-    /// Held for as long as the connection is open, upgraded or not.
-    _slot: Arc<OwnedSemaphorePermit>,
-}
+/// A refusal by HTTP: its name in the metric, and the answer.
+struct Turned(&'static str, Box<Response<Body>>);
 
-impl Arrival {
-    pub fn new(remote: SocketAddr, slot: OwnedSemaphorePermit) -> Self {
-        let _slot = Arc::new(slot);
-        Self { remote, _slot }
+impl Turned {
+    fn away(reason: &'static str, response: impl IntoResponse) -> Self {
+        Self(reason, Box::new(response.into_response()))
+    }
+
+    /// For what passes: come again in a while.
+    fn later(reason: &'static str, text: &'static str) -> Self {
+        let headers = [(header::RETRY_AFTER, "5")];
+        Self::away(reason, (StatusCode::SERVICE_UNAVAILABLE, headers, text))
     }
 }
 
 /// `GET /public/v1/stream`.
-pub async fn stream(State(door): State<Arc<Door>>, mut request: Request) -> Response<Body> {
-    let refused = |reason: &'static str, response: Response<Body>| {
-        door.context
-            .metrics
-            .refused
-            .with_label_values(&[reason])
-            .inc();
-        response
-    };
-    let handshake = match Handshake::check(request.headers()) {
-        Ok(handshake) => handshake,
-        Err(response) => return refused(NOT_AN_UPGRADE, *response),
-    };
-    if !door.allows_origin(request.headers()) {
-        return refused(
-            ORIGIN,
-            (StatusCode::FORBIDDEN, "this origin is not allowed\n").into_response(),
-        );
-    }
-    let later = |text: &'static str| {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::RETRY_AFTER, "5")],
-            text,
-        )
-            .into_response()
-    };
-    if door.context.shutdown.is_draining() {
-        return refused(DRAINING, later("shutting down\n"));
-    }
-    let Ok(place) = door.places.clone().try_acquire_owned() else {
-        return refused(FULL, later("too many connections\n"));
-    };
-    let key = presented_key(&request, &handshake);
-    let (Some(arrival), Some(upgrade)) = (
-        request.extensions().get::<Arrival>().cloned(),
-        request.extensions_mut().remove::<OnUpgrade>(),
-    ) else {
-        return refused(NOT_AN_UPGRADE, upgrade_required());
-    };
-    let response = handshake.response();
-    let task_door = door.clone();
-    let context = &door.context;
-    context.shutdown.spawn_session(&context.tasks, async move {
-        let _place = place;
-        if let Ok(upgraded) = upgrade.await
-            && let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>()
-        {
-            let leftover = parts.read_buf.to_vec();
-            // On the heap: the largest part of a session's task is only there while it lives.
-            Box::pin(task_door.serve(parts.io.into_inner(), leftover, key, &arrival)).await;
+pub async fn stream(State(door): State<Arc<Door>>, request: Request) -> Response<Body> {
+    match door.answer(request).await {
+        Ok(response) => response,
+        Err(Turned(reason, response)) => {
+            let refused = &door.context.metrics.refused;
+            refused.with_label_values(&[reason]).inc();
+            *response
         }
-    });
-    response
+    }
 }
 
 impl Door {
-    async fn serve(
-        &self,
-        socket: TcpStream,
-        leftover: Vec<u8>,
-        key: Option<String>,
-        arrival: &Arrival,
-    ) {
+    /// Judges a request. The key is judged before the answer, and only a good one takes a
+    /// session's place; that it is not good is said after the upgrade, where browsers see it.
+    async fn answer(self: &Arc<Self>, mut request: Request) -> Result<Response<Body>, Turned> {
+        let handshake = Handshake::check(&request)?;
+        if !self.allows_origin(request.headers()) {
+            let text = "this origin is not allowed\n";
+            return Err(Turned::away(ORIGIN, (StatusCode::FORBIDDEN, text)));
+        }
+        if self.context.shutdown.is_draining() {
+            return Err(Turned::later(DRAINING, "shutting down\n"));
+        }
+        let (Some(arrival), Some(upgrade)) = (
+            request.extensions().get::<Arrival>().copied(),
+            request.extensions_mut().remove::<OnUpgrade>(),
+        ) else {
+            return Err(upgrade_required(NO_UPGRADE));
+        };
+        let key = presented_key(&request, &handshake);
+        match self.gate.admit(key.as_deref()) {
+            Ok(permit) => self.let_in(permit, upgrade, arrival)?,
+            Err(refusal) => {
+                let strangers = &self.context.strangers;
+                strangers.key_refused(refusal.label(), arrival.remote);
+                self.refuse(refusal, upgrade).await;
+            }
+        }
+        Ok(handshake.response())
+    }
+
+    /// A session, once the upgrade is through.
+    fn let_in(
+        self: &Arc<Self>,
+        permit: Permit,
+        upgrade: OnUpgrade,
+        arrival: Arrival,
+    ) -> Result<(), Turned> {
+        let place = self.places.clone().try_acquire_owned();
+        let place = place.map_err(|_| Turned::later(FULL, "too many connections\n"))?;
+        let door = self.clone();
+        let context = &self.context;
+        context.shutdown.spawn_session(&context.tasks, async move {
+            let _place = place;
+            if let Some((socket, leftover)) = upgraded(upgrade).await {
+                // On the heap: the largest part of a session's task is only there while it
+                // lives.
+                Box::pin(door.serve(socket, leftover, permit, arrival)).await;
+            }
+        });
+        Ok(())
+    }
+
+    /// A goodbye, once the upgrade is through, by whoever has a place for that.
+    async fn refuse(self: &Arc<Self>, refusal: Refusal, upgrade: OnUpgrade) {
+        let mut place = self.refusals.enter(None).await;
+        let door = self.clone();
+        let context = &self.context;
+        context.shutdown.spawn_session(&context.tasks, async move {
+            let goodbye = async {
+                if let Some((socket, _)) = upgraded(upgrade).await {
+                    let (mut read, mut write) = socket.into_split();
+                    let ended = refuse(&mut read, &mut write, refusal, &door.context).await;
+                    reset_unless_told(&read, ended);
+                }
+            };
+            tokio::select! {
+                biased;
+                () = place.lost() => {}
+                () = goodbye => {}
+            }
+        });
+    }
+
+    async fn serve(&self, socket: TcpStream, leftover: Vec<u8>, permit: Permit, arrival: Arrival) {
         let context = &self.context;
         if let Err(error) = prepare(&socket, context.limits.marks.kernel_unsent) {
             return tracing::debug!(%error, "the connection went away during its upgrade");
         }
         let (mut read, mut write) = socket.into_split();
-        let (reason, told) = match self.gate.admit(key.as_deref()) {
-            Err(refusal) => {
-                context
-                    .strangers
-                    .key_refused(refusal.label(), arrival.remote);
-                refuse(&mut read, &mut write, refusal, context).await
-            }
-            Ok(permit) => {
-                drop(key);
-                let outbox = Arc::new(Outbox::new(context.limits.marks));
-                let grant = permit.at_the_door();
-                let presence = context.roster.enter(arrival.remote, grant, &outbox);
-                let span = tracing::debug_span!("session", id = presence.id.0, key = grant.key_id);
-                run(
-                    &mut read, &mut write, leftover, presence, outbox, permit, context,
-                )
-                .instrument(span)
-                .await
-            }
-        };
-        if !told && reason != CloseReason::ClientLeft {
-            // What is still in the kernel would be kept and retried for minutes.
-            let _ = SockRef::from(read.as_ref()).set_linger(Some(std::time::Duration::ZERO));
-        }
+        let outbox = Arc::new(Outbox::new(context.limits.marks));
+        let grant = permit.at_the_door();
+        let presence = context.roster.enter(arrival.remote, grant, &outbox);
+        let span = tracing::debug_span!("session", id = presence.id.0, key = grant.key_id);
+        let ended = run(
+            &mut read, &mut write, leftover, presence, outbox, permit, context,
+        )
+        .instrument(span)
+        .await;
+        reset_unless_told(&read, ended);
     }
 
     fn allows_origin(&self, headers: &HeaderMap) -> bool {
         let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
         origin::allows(&self.allowed_origins, origin)
+    }
+}
+
+/// The socket of a connection, once its upgrade was answered.
+async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
+    socket_of(upgrade.await.ok()?)
+}
+
+/// What is still in the kernel would be kept and retried for minutes.
+fn reset_unless_told(read: &OwnedReadHalf, (reason, told): (CloseReason, bool)) {
+    if !told && reason != CloseReason::ClientLeft {
+        let _ = SockRef::from(read.as_ref()).set_linger(Some(std::time::Duration::ZERO));
     }
 }
 
@@ -189,7 +206,16 @@ struct Handshake {
 }
 
 impl Handshake {
-    fn check(headers: &HeaderMap) -> Result<Self, Box<Response<Body>>> {
+    fn check(request: &Request) -> Result<Self, Turned> {
+        if request.method() != Method::GET {
+            let answer = (
+                StatusCode::METHOD_NOT_ALLOWED,
+                [(header::ALLOW, "GET")],
+                "a WebSocket begins with GET\n",
+            );
+            return Err(Turned::away(METHOD, answer));
+        }
+        let headers = request.headers();
         let asks = tokens(headers, header::CONNECTION)
             .any(|token| token.eq_ignore_ascii_case("upgrade"))
             && tokens(headers, header::UPGRADE)
@@ -197,8 +223,14 @@ impl Handshake {
         let version = headers
             .get(header::SEC_WEBSOCKET_VERSION)
             .map(HeaderValue::as_bytes);
-        if !asks || version != Some(b"13") {
-            return Err(Box::new(upgrade_required()));
+        if request.version() < Version::HTTP_11 || !asks {
+            // What a client sends end to end shows that it asked for more than arrived.
+            let meant = asks || headers.contains_key(header::SEC_WEBSOCKET_KEY);
+            let text = if meant { LOST_ON_THE_WAY } else { NO_UPGRADE };
+            return Err(upgrade_required(text));
+        }
+        if version != Some(b"13") {
+            return Err(upgrade_required(NO_UPGRADE));
         }
         let key = headers
             .get(header::SEC_WEBSOCKET_KEY)
@@ -210,7 +242,10 @@ impl Handshake {
             != 16
         {
             let text = "Sec-WebSocket-Key must be 16 bytes in base64\n";
-            return Err(Box::new((StatusCode::BAD_REQUEST, text).into_response()));
+            return Err(Turned::away(
+                NOT_AN_UPGRADE,
+                (StatusCode::BAD_REQUEST, text),
+            ));
         }
         let protocols = tokens(headers, header::SEC_WEBSOCKET_PROTOCOL)
             .map(str::to_owned)
@@ -239,17 +274,24 @@ impl Handshake {
     }
 }
 
-fn upgrade_required() -> Response<Body> {
+const NO_UPGRADE: &str = "this is a WebSocket endpoint\n";
+const LOST_ON_THE_WAY: &str = "\
+this is a WebSocket endpoint, and the upgrade was lost on its way here: a proxy in between must \
+speak HTTP/1.1 and pass on the headers Upgrade and Connection; for nginx that is
+  proxy_http_version 1.1;
+  proxy_set_header Upgrade $http_upgrade;
+  proxy_set_header Connection \"upgrade\";
+";
+
+fn upgrade_required(text: &'static str) -> Turned {
     let headers = [
         (header::UPGRADE, "websocket"),
         (header::SEC_WEBSOCKET_VERSION, "13"),
     ];
-    (
-        StatusCode::UPGRADE_REQUIRED,
-        headers,
-        "this is a WebSocket endpoint\n",
+    Turned::away(
+        NOT_AN_UPGRADE,
+        (StatusCode::UPGRADE_REQUIRED, headers, text),
     )
-        .into_response()
 }
 
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {

@@ -223,6 +223,32 @@ impl Kind for Origins {
     }
 }
 
+/// Names of this host, as they stand in a request's `Host`, without a port.
+pub(super) struct Hosts;
+
+impl Kind for Hosts {
+    type Value = Vec<String>;
+    const PLACEHOLDER: &'static str = "HOST";
+    const FORM: &'static str = "a list of host names without ports (tidegate.internal, ops-1)";
+    const LIST: bool = true;
+
+    fn parse(text: &str) -> Option<Vec<String>> {
+        let hosts = text.split(',').map(str::trim);
+        hosts
+            .filter(|host| !host.is_empty())
+            .map(|host| is_host(host).then(|| host.to_ascii_lowercase()))
+            .collect()
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    let part = |part: &str| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
+        !part.is_empty() && part.bytes().all(plain)
+    };
+    text.len() <= 253 && text.split('.').all(part)
+}
+
 /// The name of a Redis channel.
 pub(super) struct Name;
 

@@ -32,7 +32,7 @@ pub use transforms::{ComponentSource, TransformSettings};
 
 use choice::{Fleets, LogFormats, WatchAllows};
 use kind::{
-    Address, Count, File, Folder, Label, MaybeLabel, Name, Origins, Redis, Size, Time, Token,
+    Address, Count, File, Folder, Hosts, Label, MaybeLabel, Name, Origins, Redis, Size, Time, Token,
 };
 use layers::Layers;
 
@@ -95,6 +95,8 @@ settings! {
         "Where clients connect; port 0 takes a free one"
     admin_listen: SocketAddr, "admin-listen", Address, "127.0.0.1:8081";
         "Where health, metrics and the admin API answer; port 0 takes a free one"
+    admin_hosts: Vec<String>, "admin-hosts", Hosts, "";
+        "Names that operators call this host by, beside localhost and IP addresses; others get 403, against DNS rebinding"
     admin_token: Option<Secret>, "admin-token", Token, "";
         "What the admin API asks for as `Authorization: Bearer`; without any token that API is off"
     admin_tokens_file: Option<PathBuf>, "admin-tokens-file", File, "";
@@ -108,7 +110,13 @@ settings! {
     max_pending_upgrades: usize, "max-pending-upgrades", Count<usize>, "1000", "1" to "1000000";
         "Connections not yet upgraded; over it the oldest of them is closed"
     upgrade_timeout: Duration, "upgrade-timeout", Time, "10s", "10ms" to "5m";
-        "From the accepted connection to the finished upgrade"
+        "From the accepted connection to the finished upgrade, and for the head of any request on either listener"
+    keep_alive_timeout: Duration, "keep-alive-timeout", Time, "30s", "10ms" to "1h";
+        "From an answer to the next request on the same connection, on either listener"
+    max_refusals: usize, "max-refusals", Count<usize>, "100", "1" to "100000";
+        "Connections being told that their key is not good, at a time; over it the oldest is closed"
+    admin_max_connections: usize, "admin-max-connections", Count<usize>, "64", "1" to "10000";
+        "Connections of the admin listener; over it the oldest that is not being answered is closed"
     allowed_origins: Vec<OriginRule>, "allowed-origins", Origins, "";
         "Web pages that may connect; empty means any. Clients that send no Origin always may"
     max_subscriptions: usize, "max-subscriptions", Count<usize>, "200", "1" to "100000";

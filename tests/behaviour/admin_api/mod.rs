@@ -44,7 +44,7 @@ async fn ask(
 /// A request's head, with one further header.
 fn head(method: &str, path: &str, token: &str, header: &str) -> Vec<u8> {
     format!(
-        "{method} {path} HTTP/1.1\r\nHost: tidegate.test\r\nConnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
          Authorization: Bearer {token}\r\n{header}\r\n\r\n"
     )
     .into_bytes()
