@@ -8,7 +8,7 @@ use tidegate_tests::admin::text;
 use tidegate_tests::binary::{run_with, said};
 use tidegate_tests::payloads::{candle, candle_channel};
 use tidegate_tests::settings::OPERATOR;
-use tidegate_tests::{Redis, Tidegate, secs, until};
+use tidegate_tests::{Redis, Tidegate, eventually, keys, secs, until};
 
 const CLOSED: (u16, &str) = (4010, "closed by operator");
 
@@ -151,5 +151,23 @@ async fn people_and_programs_see_the_same_sessions_from_the_command_line() {
         let output = types(&tidegate, words);
         assert_eq!(output.status.code(), Some(1), "{words:?}");
         assert!(said(&output).contains("no session"), "{}", said(&output));
+    }
+}
+
+#[tokio::test]
+async fn the_place_of_a_session_that_was_ended_is_free_again() {
+    let redis = Redis::start().await;
+    let setup = Tidegate::on(&redis).admin_token(OPERATOR);
+    let key = keys::create(&setup.keys_file(), "one", &["--max-connections", "1"]);
+    let tidegate = setup.start().await;
+    let connect = tidegate.connect().key(&key);
+    for _ in 0..3 {
+        let client = eventually("a free place", secs(5), async || {
+            connect.open().await.let_in().await.ok()
+        });
+        let mut client = client.await;
+        let path = format!("/v1/sessions/{}", id(&live(&tidegate).await[0]));
+        tidegate.admin_api().delete(&path).await.done();
+        client.expect_close(CLOSED.0, CLOSED.1).await;
     }
 }

@@ -250,13 +250,14 @@ impl Permit {
     /// Waits until the permit's standing changes. Cancel-safe.
     pub async fn changed(&mut self) {
         tokio::select! {
+            biased;
             () = self.place.lost() => {}
             // The sender lives in the key, which this permit holds.
             _ = self.grant.changed() => {}
         }
     }
 
-    /// Waits until there is no more time for the goodbye of a session that was replaced. To be
+    /// Waits until the session was replaced and there is no time left for its goodbye. To be
     /// asked until it has answered.
     pub async fn hurried(&mut self) {
         self.place.hurried().await;

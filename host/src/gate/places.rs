@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::oneshot;
 
 use super::keys::AtLimit;
 
@@ -14,28 +14,25 @@ const MAX_LEAVING: usize = 64;
 /// under them.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    holders: BTreeMap<u64, Holder>,
-    /// Those who have lost theirs and are not gone yet.
-    leaving: BTreeMap<u64, Sender>,
+    /// Who is told of a loss gets what tells it to hurry.
+    holders: BTreeMap<u64, oneshot::Sender<Hurry>>,
+    /// Those who have lost theirs and are not gone yet; a sender that is dropped hurries them.
+    leaving: BTreeMap<u64, oneshot::Sender<()>>,
     /// Never used twice: a place that was lost must not be mistaken for its successor.
     next: u64,
 }
 
-/// A sender that is dropped tells its holder what it is for.
-type Sender = oneshot::Sender<()>;
-
-#[derive(Debug)]
-struct Holder {
-    lost: Sender,
-    hurried: Sender,
-}
+/// It ends when so many others have lost their places since that there is no time left for a
+/// goodbye.
+type Hurry = oneshot::Receiver<()>;
 
 /// A place that was taken.
 #[derive(Debug)]
 pub(super) struct Place {
     number: u64,
-    lost: oneshot::Receiver<()>,
-    hurried: oneshot::Receiver<()>,
+    loss: oneshot::Receiver<Hurry>,
+    /// Once it is lost.
+    hurry: Option<Hurry>,
 }
 
 impl Places {
@@ -45,30 +42,27 @@ impl Places {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         while self.holders.len() >= limit {
             match at_limit {
-                AtLimit::Refuse => return None,
-                AtLimit::ReplaceOldest => self.replace_oldest(),
+                AtLimit::ReplaceOldest if !self.holders.is_empty() => self.replace_oldest(),
+                AtLimit::ReplaceOldest | AtLimit::Refuse => return None,
             }
         }
         let number = self.next;
         self.next += 1;
-        let (keep, lost) = oneshot::channel();
-        let (stay, hurried) = oneshot::channel();
-        let holder = Holder {
-            lost: keep,
-            hurried: stay,
-        };
+        let (holder, loss) = oneshot::channel();
         self.holders.insert(number, holder);
         Some(Place {
             number,
-            lost,
-            hurried,
+            loss,
+            hurry: None,
         })
     }
 
     fn replace_oldest(&mut self) {
-        if let Some((number, Holder { lost, hurried })) = self.holders.pop_first() {
-            drop(lost);
-            self.leaving.insert(number, hurried);
+        if let Some((number, holder)) = self.holders.pop_first() {
+            let (time, hurry) = oneshot::channel();
+            // Whoever holds a place can be told until it gives it back.
+            let _ = holder.send(hurry);
+            self.leaving.insert(number, time);
         }
         if self.leaving.len() > MAX_LEAVING {
             self.leaving.pop_first();
@@ -84,27 +78,34 @@ impl Places {
 
 impl Place {
     pub(super) fn is_lost(&mut self) -> bool {
-        self.lost.try_recv() != Err(TryRecvError::Empty)
+        if self.hurry.is_none() {
+            self.hurry = self.loss.try_recv().ok();
+        }
+        self.hurry.is_some()
     }
 
     /// Waits until a newer connection has the place. Cancel-safe.
     pub(super) async fn lost(&mut self) {
         // A receiver is not asked again once it has answered.
         if !self.is_lost() {
-            let _ = (&mut self.lost).await;
+            self.hurry = (&mut self.loss).await.ok();
         }
     }
 
-    /// Waits until so many others have lost their places after this one that there is no time
-    /// for a goodbye. To be asked until it has answered.
+    /// Waits until the place is lost and there is no time left for a goodbye. To be asked until
+    /// it has answered.
     pub(super) async fn hurried(&mut self) {
-        let _ = (&mut self.hurried).await;
+        self.lost().await;
+        if let Some(hurry) = &mut self.hurry {
+            let _ = hurry.await;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tokio::sync::oneshot::error::TryRecvError;
 
     use super::*;
 
@@ -130,10 +131,13 @@ mod tests {
         let mut places = Places::default();
         let mut take = || places.take(1, AtLimit::ReplaceOldest).unwrap();
         let mut all: Vec<Place> = (0..=MAX_LEAVING).map(|_| take()).collect();
-        let waits = |place: &mut Place| place.hurried.try_recv() == Err(TryRecvError::Empty);
-        assert!(all.iter_mut().all(waits));
+        let has_time = |place: &mut Place| {
+            let hurry = place.is_lost().then_some(place.hurry.as_mut()).flatten();
+            hurry.is_none_or(|hurry| hurry.try_recv() == Err(TryRecvError::Empty))
+        };
+        assert!(all.iter_mut().all(has_time));
         let newest = take();
-        assert!(!waits(&mut all[0]) && all[1..].iter_mut().all(waits));
+        assert!(!has_time(&mut all[0]) && all[1..].iter_mut().all(has_time));
         places.give_back(&all[1]);
         places.give_back(&newest);
         assert_eq!(
