@@ -97,13 +97,7 @@ impl Host {
     /// Whatever would keep the host from running, before it has touched the network.
     pub async fn prepare(settings: Settings, life: Life) -> anyhow::Result<Self> {
         let Life { metrics, tasks } = life;
-        let redis = redis::Subscriber::new(redis::Config {
-            url: settings.redis_url.clone(),
-            ca_file: settings.redis_ca_file.clone(),
-            probe_channel: settings.probe_channel.clone(),
-            probe_interval: settings.probe_interval,
-            tasks: tasks.clone(),
-        })?;
+        let redis = redis::Subscriber::new(&settings, &tasks)?;
         let engine = Engine::start(settings.wasm_stack, &tasks)?;
         let hub = Arc::new(Hub::new(metrics.clone()));
         let bounds = Bounds {

@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::say;
+use super::{redis_rights, say};
 
 use crate::admin::tokens::TokenRecord;
 use crate::credentials::{self, Credential, FileError};
@@ -63,6 +63,7 @@ fn say_what_was_checked(settings: &Settings, keys_file: &Path) -> anyhow::Result
     let engine = Engine::start(settings.wasm_stack, &Tasks::default())?;
     let all = super::block_on(async { Ok(configured(settings, &engine).await?) })?;
     println!("{}", transforms(&all));
+    print!("{}", redis_rights::text(settings, &all));
     for key in dead_keys(&keys, &all) {
         let Dead {
             key_id,

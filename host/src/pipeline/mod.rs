@@ -174,14 +174,18 @@ impl Intake {
         self.wanted.subscribe()
     }
 
+    /// The transforms that ask for one of these.
+    pub fn who_wants(&self, patterns: &[UpstreamPattern]) -> Vec<String> {
+        let routes = self.routes.read();
+        let asking = routes
+            .iter()
+            .filter(|route| route.patterns.iter().any(|asked| patterns.contains(asked)));
+        asking.map(|route| route.transform.clone()).collect()
+    }
+
     /// What the upstream has subscribed to.
     pub fn note_subscribed(&self, patterns: Vec<UpstreamPattern>) {
         self.subscribed.send_replace(patterns);
-    }
-
-    /// What the upstream last said that it has.
-    pub fn now_subscribed(&self) -> Vec<UpstreamPattern> {
-        self.subscribed.borrow().clone()
     }
 
     /// Waits until the upstream has subscribed to all of these.

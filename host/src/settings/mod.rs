@@ -142,7 +142,7 @@ settings! {
     max_event_size: usize, "max-event-size", Size<usize>, "1MiB", "1KiB" to "512MiB";
         "Largest upstream message; larger ones are dropped and counted"
     probe_interval: Duration, "probe-interval", Time, "20s", "0s" to "1h";
-        "Time between probes of the Redis connection, found dead after two; 0s turns them off"
+        "Time between probes of the Redis connection, found dead after two that are missing; 0s turns them off"
     probe_channel: String, "probe-channel", Name, "tidegate:probe";
         "The Redis channel of the probes; the Redis user needs publish and subscribe on it"
     state_dir: Option<PathBuf>, "state-dir", Folder, "";
@@ -172,7 +172,7 @@ settings! {
     fleet_name: String, "fleet-name", Label, "tidegate";
         "Hosts of one name are one fleet"
     host_name: Option<String>, "host-name", MaybeLabel, "";
-        "What this host is called in the fleet; the machine's name and the admin port if none"
+        "What this host is called in the fleet and in Redis' list of clients; the machine's name (in the fleet with the admin port) if none"
     wasm_stack: usize, "wasm-stack", Size<usize>, "512KiB", "64KiB" to "1MiB";
         "Stack of a transform's calls; over it the call is a fault"
     log_queue_size: usize, "log-queue-size", Size<usize>, "1MiB", "4KiB" to "1GiB";

@@ -1,12 +1,14 @@
 //! Where events come from, and whether they do.
 
 pub mod demo;
+mod news;
 pub mod redis;
 
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use self::news::News;
 use crate::metrics::Metrics;
 
 /// Why there are no events before the first attempt to get them.
@@ -27,6 +29,7 @@ enum State {
         since: Instant,
         reason: String,
         outage: bool,
+        news: News,
     },
 }
 
@@ -36,6 +39,7 @@ impl Status {
             since: Instant::now(),
             reason: NOT_CONNECTED.into(),
             outage: false,
+            news: News::begun(NOT_CONNECTED, Instant::now()),
         };
         Self {
             state: Mutex::new(state),
@@ -72,9 +76,10 @@ impl Status {
         self.metrics.upstream_connected.set(1);
     }
 
-    /// Logs and counts the beginning of an outage, once; further failures to come back only
-    /// change the reason that operators are shown.
+    /// Logs and counts the beginning of an outage, once; then only what is news: another reason
+    /// than before.
     fn lost(&self, why: &str) {
+        let now = Instant::now();
         let mut state = self.state.lock();
         match &mut *state {
             State::Subscribed => {
@@ -82,14 +87,25 @@ impl Status {
                 self.metrics.upstream_outages.inc();
                 self.metrics.upstream_connected.set(0);
                 *state = State::Lost {
-                    since: Instant::now(),
+                    since: now,
                     reason: why.into(),
                     outage: true,
+                    news: News::begun(why, now),
                 };
             }
-            State::Lost { reason, outage, .. } => {
-                if reason != why && !*outage {
-                    tracing::error!(reason = why, "cannot subscribe upstream; trying on");
+            State::Lost {
+                reason,
+                outage,
+                news,
+                ..
+            } => {
+                if news.is_news(why, now) {
+                    let what = if *outage {
+                        "upstream is still lost, for another reason; trying on"
+                    } else {
+                        "cannot subscribe upstream; trying on"
+                    };
+                    tracing::error!(reason = why, "{what}");
                 }
                 *reason = why.into();
             }

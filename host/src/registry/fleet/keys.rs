@@ -1,6 +1,11 @@
 //! What the fleet's things are called in Redis: all of them begin alike, so that a user of
 //! Redis can be let at these and at nothing else.
 
+/// Every command that is sent to these, those of the script included, as rules for a restricted
+/// user.
+const COMMANDS: &str =
+    "+time +hget +hgetall +hvals +hset +hdel +get +set +exists +expire +persist +eval";
+
 /// The names of one fleet.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
@@ -42,5 +47,45 @@ impl Keys {
     /// A part of its bytes.
     pub(super) fn chunk(&self, digest: &str, number: u64) -> String {
         format!("{}:{number}", self.component(digest))
+    }
+}
+
+/// What a restricted Redis user needs for a fleet, besides what the subscription needs: rules
+/// for `ACL SETUSER`, the keys and the channel first.
+pub(super) fn acl_rules(fleet: &str) -> [String; 2] {
+    let keys = Keys::new(fleet);
+    [
+        format!("~{}* &{}", keys.prefix, keys.changes()),
+        COMMANDS.to_owned(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_rules_have_every_command_that_is_sent_and_no_other() {
+        let sources = [
+            include_str!("board.rs"),
+            include_str!("components.rs"),
+            include_str!("hosts.rs"),
+            include_str!("pulse.rs"),
+        ];
+        let after = |text: &'static str, mark: &'static str, end: char| {
+            let rest = text.split(mark).skip(1);
+            rest.map(move |rest| rest.split(end).next().unwrap().to_lowercase())
+        };
+        let sent: BTreeSet<String> = sources
+            .into_iter()
+            .flat_map(|text| {
+                after(text, ".cmd(\"", '"')
+                    .chain(after(text, "redis.call('", '\''))
+                    .map(|command| format!("+{command}"))
+            })
+            .collect();
+        let ruled: BTreeSet<String> = COMMANDS.split(' ').map(str::to_owned).collect();
+        assert_eq!(sent, ruled);
     }
 }

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisResult};
+use redis::{AsyncConnectionConfig, FromRedisValue, Pipeline, ProtocolVersion, RedisResult};
 
 use super::super::Refused;
+use crate::upstream::redis::{Server, reason};
 
 /// How long Redis may take to accept a connection, and to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -23,7 +24,7 @@ impl From<Unreachable> for Refused {
 }
 
 pub(super) struct Link {
-    client: Client,
+    server: Server,
     connection: tokio::sync::Mutex<Option<MultiplexedConnection>>,
 }
 
@@ -34,15 +35,15 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(server: Server) -> Self {
         Self {
-            client,
+            server,
             connection: tokio::sync::Mutex::default(),
         }
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    pub(super) fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Sends the commands together and waits for all answers, at most a few seconds.
@@ -56,7 +57,7 @@ impl Link {
         };
         let error = match tokio::time::timeout(2 * PATIENCE, asking).await {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => reason(&error, self.server.user()),
             Err(_) => format!("no answer within {:?}", 2 * PATIENCE),
         };
         *self.connection.lock().await = None;
@@ -71,9 +72,7 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
-        let made = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config);
+        let made = self.server.connect(ProtocolVersion::RESP2, &config);
         Ok(kept.insert(made.await?).clone())
     }
 }

@@ -35,7 +35,7 @@ pub use self::report::FleetReport;
 use super::Registry;
 use crate::settings::{self, Settings};
 use crate::tasks::{Unasked, ever};
-use crate::upstream::redis::{at_resp2, client};
+use crate::upstream::redis::{Server, machine_name};
 
 /// This host's part in its fleet.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Fleet {
         if settings.fleet == settings::Fleet::Off {
             return Ok(None);
         }
-        let client = client(&settings.redis_url, settings.redis_ca_file.as_deref())?;
+        let server = Server::new(settings)?;
         let host = settings.host_name.clone().map(OnceLock::from);
         Ok(Some(Arc::new(Self {
             name: settings.fleet_name.clone(),
@@ -77,7 +77,7 @@ impl Fleet {
             instance: instance(),
             started: Timestamp::now(),
             keys: Keys::new(&settings.fleet_name),
-            link: Link::new(at_resp2(&client)?),
+            link: Link::new(server),
             orders: RwLock::default(),
             looking: tokio::sync::Mutex::default(),
             acted: Mutex::default(),
@@ -100,12 +100,7 @@ impl Registry {
             return;
         };
         let host = fleet.host.get_or_init(|| {
-            let machine = std::fs::read_to_string("/proc/sys/kernel/hostname");
-            let machine = machine.unwrap_or_default();
-            let machine = match machine.trim() {
-                "" => "host",
-                name => name,
-            };
+            let machine = machine_name();
             format!("{machine}:{admin_port}")
         });
         tracing::info!(fleet = fleet.name, host, "following the fleet");
@@ -122,6 +117,12 @@ impl Registry {
             ever(registry.clone().follow(of.clone()))
         });
     }
+}
+
+/// What a restricted Redis user needs besides where the settings name a fleet, as rules for
+/// `ACL SETUSER`.
+pub fn acl_rules(settings: &Settings) -> Option<[String; 2]> {
+    (settings.fleet == settings::Fleet::Redis).then(|| keys::acl_rules(&settings.fleet_name))
 }
 
 /// Another one for each process.

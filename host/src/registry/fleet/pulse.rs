@@ -6,15 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisResult};
+use tokio::sync::Notify;
 
 use super::super::Registry;
 use super::super::slot::Slot;
 use super::board::{Known, Orders};
 use super::hosts::{HostRecord, HostTransform, Hosts, seconds};
 use super::{Fleet, Unreachable};
+use crate::upstream::redis::{is_denied, is_resp2_only};
 
 /// How long a change can stay unnoticed whose announcement was lost.
 const EVERY: Duration = Duration::from_secs(2);
+
+/// The least time between two looks: whoever floods the announcements costs Redis no more.
+const AT_LEAST: Duration = Duration::from_millis(50);
+
+/// How long a host that may not listen waits until it tries again; meanwhile it looks.
+const DENIED: Duration = Duration::from_secs(60);
 
 /// What was said in the log, so that it is said once.
 #[derive(Debug, Default)]
@@ -53,6 +62,7 @@ impl Registry {
                 ),
             }
             told.connected = Some(beat.is_ok());
+            tokio::time::sleep(AT_LEAST).await;
         }
     }
 
@@ -198,13 +208,37 @@ impl Fleet {
     pub(super) async fn listen(self: Arc<Self>) {
         loop {
             // Why it ended is said by those who look.
-            let _ = self.hear().await;
-            tokio::time::sleep(EVERY).await;
+            let heard = self.hear().await;
+            let denied = heard.is_err_and(|error| is_denied(&error));
+            tokio::time::sleep(if denied { DENIED } else { EVERY }).await;
         }
     }
 
-    async fn hear(&self) -> redis::RedisResult<()> {
-        let mut heard = self.link.client().get_async_pubsub().await?;
+    async fn hear(self: &Arc<Self>) -> RedisResult<()> {
+        let (fleet, closed) = (self.clone(), Arc::new(Notify::new()));
+        let ended = closed.clone();
+        let config = AsyncConnectionConfig::new().set_push_sender(move |push: PushInfo| {
+            match push.kind {
+                PushKind::Message => fleet.announced.notify_one(),
+                PushKind::Disconnection => closed.notify_one(),
+                _ => {}
+            }
+            Ok::<(), redis::aio::SendError>(())
+        });
+        let server = self.link.server();
+        match server.connect(ProtocolVersion::RESP3, &config).await {
+            Err(error) if is_resp2_only(&error) => self.hear_at_resp2().await,
+            connected => {
+                let mut connection = connected?;
+                connection.subscribe(self.keys.changes()).await?;
+                ended.notified().await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn hear_at_resp2(&self) -> RedisResult<()> {
+        let mut heard = self.link.server().listen_at_resp2().await?;
         heard.subscribe(self.keys.changes()).await?;
         let mut heard = heard.into_on_message();
         while heard.next().await.is_some() {

@@ -1,26 +1,36 @@
 //! The subscription to Redis: one connection, kept or won back for as long as the host runs.
 //!
 //! What is read goes straight to the intake; nothing waits here. A connection that went silent
-//! is found by the kernel (keepalive, `TCP_USER_TIMEOUT`) or by a probe: a message of our own
+//! is found by the kernel (keepalive, `TCP_USER_TIMEOUT`) or by probes: messages of our own
 //! that must come back, which also shows that the subscription still stands.
 
+pub mod acl;
 mod connection;
+mod inbox;
+mod link;
 mod probe;
+mod reason;
+mod server;
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use redis::{Client, RedisError, TlsCertificates};
+use parking_lot::Mutex;
+use redis::RedisError;
 
 use self::connection::Connection;
-pub use self::connection::{at_resp2, client};
-use self::probe::Probe;
+pub use self::reason::{is_denied, reason};
+pub use self::server::{Server, is_resp2_only, machine_name};
 use super::{NOT_CONNECTED, Status};
 use crate::pipeline::Intake;
-use crate::settings::RedisUrl;
+use crate::settings::Settings;
 use crate::tasks::Tasks;
+use crate::transform::UpstreamPattern;
+
+/// How long the server may take to accept, to answer a command, or to confirm a subscription.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 /// Clients are owed events again within 5 s of the server's return, so no pause is longer.
@@ -28,77 +38,111 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// How to subscribe; what to, the intake says.
 #[derive(Debug)]
-pub struct Config {
-    pub url: RedisUrl,
-    /// Certificates that the server's must be signed by, in PEM; the system's if none.
-    pub ca_file: Option<PathBuf>,
-    pub probe_channel: String,
+struct Config {
+    server: Server,
+    probe_channel: String,
     /// Zero turns the probe off.
-    pub probe_interval: Duration,
-    pub tasks: Tasks,
+    probe_interval: Duration,
+    /// It was said that the server does not allow the probe.
+    warned: AtomicBool,
+    /// What was said to be denied.
+    denied: Mutex<Vec<UpstreamPattern>>,
+    tasks: Tasks,
 }
 
 /// How a subscription ended, or why there was none.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 enum Lost {
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    #[error("the connection was closed")]
+    Redis(RedisError),
+    /// Nothing that transforms ask for may be subscribed to.
+    Denied(String),
     Closed,
-    #[error("a probe did not come back")]
     Silent,
-    #[error("no answer within {0:?}")]
     Timeout(Duration),
+}
+
+impl From<RedisError> for Lost {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+impl Lost {
+    /// For operators; `user` is whom Redis knows the host as.
+    fn words(&self, user: &str) -> String {
+        match self {
+            Self::Redis(error) => reason(error, user),
+            Self::Denied(why) => why.clone(),
+            Self::Closed => "the connection was closed".to_owned(),
+            Self::Silent => "two probes in a row did not come back".to_owned(),
+            Self::Timeout(patience) => format!("no answer within {patience:?}"),
+        }
+    }
+}
+
+impl Config {
+    /// The server does not allow the probe, so the host goes on without; said once.
+    fn warn_without_probe(&self, command: &str) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                user = self.server.user(),
+                command,
+                "NOPERM: the Redis user may not do this on the probe channel, so a connection that goes silent is \
+                 only found by TCP; `tidegate serve --check` prints the ACL rules, or set probe-interval to 0s"
+            );
+        }
+    }
 }
 
 /// What will subscribe; nothing is connected yet.
 #[derive(Debug)]
 pub struct Subscriber {
     config: Config,
-    client: Client,
 }
 
 impl Subscriber {
     /// # Errors
     /// When the certificates cannot be read or used.
-    pub fn new(config: Config) -> anyhow::Result<Self> {
-        let client = client(&config.url, config.ca_file.as_deref())?;
-        Ok(Self { config, client })
+    pub fn new(settings: &Settings, tasks: &Tasks) -> anyhow::Result<Self> {
+        let config = Config {
+            server: Server::new(settings)?,
+            probe_channel: settings.probe_channel.clone(),
+            probe_interval: settings.probe_interval,
+            warned: AtomicBool::default(),
+            denied: Mutex::default(),
+            tasks: tasks.clone(),
+        };
+        Ok(Self { config })
     }
 
     /// Subscribes, and does so again whenever the subscription is lost.
     pub async fn run(&self, intake: &Arc<Intake>, status: &Status) {
         // Where this begins anew after a panic, nobody has said so yet.
         status.lost(NOT_CONNECTED);
-        subscribe_for_ever(&self.config, &self.client, intake, status).await;
+        subscribe_for_ever(&self.config, intake, status).await;
     }
 }
 
-async fn subscribe_for_ever(
-    config: &Config,
-    client: &Client,
-    intake: &Arc<Intake>,
-    status: &Status,
-) {
+async fn subscribe_for_ever(config: &Config, intake: &Arc<Intake>, status: &Status) {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(MIN_PAUSE)
         .with_max_delay(MAX_PAUSE)
         .with_jitter()
         .without_max_times();
-    let mut probe = Probe::new(config);
+    let user = config.server.user();
     let mut pause = pauses.build();
     loop {
-        match Connection::open(client, config, &mut probe, intake).await {
+        match Connection::open(config, intake).await {
             Ok(mut connection) => {
                 status.subscribed();
                 let since = Instant::now();
-                status.lost(&connection.watch(&mut probe).await.to_string());
+                status.lost(&connection.watch().await.words(user));
                 // One that is lost as soon as it stands is no better than none.
                 if since.elapsed() > MAX_PAUSE {
                     pause = pauses.build();
                 }
             }
-            Err(error) => status.lost(&error.to_string()),
+            Err(error) => status.lost(&error.words(user)),
         }
         tokio::time::sleep(pause.next().unwrap_or(MAX_PAUSE).min(MAX_PAUSE)).await;
     }

@@ -1,0 +1,30 @@
+//! The ACL rules that a restricted Redis user needs for these settings, for an operator to
+//! paste. This is a terminal and no log: upstream channels may stand here.
+
+use std::fmt::Write;
+
+use crate::registry::{Configured, fleet_acl_rules};
+use crate::settings::Settings;
+use crate::upstream::redis::acl;
+
+pub(super) fn text(settings: &Settings, all: &[Configured]) -> String {
+    let patterns = all
+        .iter()
+        .flat_map(|one| &one.component.descriptor.upstream_patterns);
+    let subscription = acl::rules(settings, patterns);
+    let fleet = fleet_acl_rules(settings).into_iter().flatten();
+    let mut text =
+        "\nThe Redis user needs at least (ACL SETUSER name on >password resetchannels …)\n"
+            .to_owned();
+    for rules in subscription.into_iter().chain(fleet) {
+        // A String takes everything.
+        let _ = writeln!(text, "  {rules}");
+    }
+    if settings.state_dir.is_some() {
+        text.push_str(
+            "and an & with each upstream channel of other revisions, as `tidegate transform show` has them\n",
+        );
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,162 @@
+//! The wire of a subscription: RESP3 where the server speaks it, RESP2 otherwise.
+//!
+//! With RESP3 the client library hands each message to a function, so there is no queue
+//! between the socket and the intake, and the probe is published on the same connection.
+//! With RESP2 a task pumps, and each probe takes a short connection of its own.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use redis::aio::{MultiplexedConnection, PubSubSink};
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisResult};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::PATIENCE;
+use super::inbox::Inbox;
+use super::reason::is_denied;
+use super::server::{Server, is_resp2_only};
+use crate::tasks::Tasks;
+use crate::transform::UpstreamPattern;
+
+/// However a pump ends, its connection is of no use any more.
+struct Closing<'a>(&'a Inbox);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.closed.notify_one();
+    }
+}
+
+pub(super) enum Link {
+    Resp3(MultiplexedConnection),
+    Resp2 {
+        sink: PubSubSink,
+        _pump: AbortOnDropHandle<()>,
+    },
+}
+
+impl Link {
+    /// Connects; nothing is subscribed yet.
+    pub(super) async fn open(
+        server: &Server,
+        inbox: &Arc<Inbox>,
+        tasks: &Tasks,
+    ) -> RedisResult<Self> {
+        match resp3(server, inbox.clone()).await {
+            Err(error) if is_resp2_only(&error) => resp2(server, inbox.clone(), tasks).await,
+            opened => opened,
+        }
+    }
+
+    /// Subscribes to what may be subscribed to, and gives back what the server denies: one
+    /// pattern must not cost all the others.
+    pub(super) async fn psubscribe(
+        &mut self,
+        patterns: &[UpstreamPattern],
+    ) -> RedisResult<Vec<UpstreamPattern>> {
+        match self.psubscribe_at_once(patterns).await {
+            Err(error) if is_denied(&error) => {}
+            done => return done.map(|()| Vec::new()),
+        }
+        let mut denied = Vec::new();
+        for pattern in patterns {
+            match self.psubscribe_at_once(std::slice::from_ref(pattern)).await {
+                Err(error) if is_denied(&error) => denied.push(pattern.clone()),
+                done => done?,
+            }
+        }
+        Ok(denied)
+    }
+
+    async fn psubscribe_at_once(&mut self, patterns: &[UpstreamPattern]) -> RedisResult<()> {
+        if patterns.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = patterns.iter().map(UpstreamPattern::as_str).collect();
+        match self {
+            Self::Resp3(connection) => connection.psubscribe(names).await,
+            Self::Resp2 { sink, .. } => sink.psubscribe(names).await,
+        }
+    }
+
+    /// With RESP2 nobody tells at which message an unsubscription took effect: what is not
+    /// wanted any more comes, unclaimed, until the next connection.
+    pub(super) async fn punsubscribe(&mut self, patterns: &[UpstreamPattern]) -> RedisResult<()> {
+        let Self::Resp3(connection) = self else {
+            return Ok(());
+        };
+        if patterns.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = patterns.iter().map(UpstreamPattern::as_str).collect();
+        match connection.punsubscribe(names).await {
+            // A user who may not costs nothing but messages that nobody claims.
+            Err(error) if is_denied(&error) => Ok(()),
+            done => done,
+        }
+    }
+
+    pub(super) async fn subscribe(&mut self, channel: &str) -> RedisResult<()> {
+        match self {
+            Self::Resp3(connection) => connection.subscribe(channel).await,
+            Self::Resp2 { sink, .. } => sink.subscribe(channel).await,
+        }
+    }
+
+    pub(super) async fn publish(
+        &mut self,
+        server: &Server,
+        channel: &str,
+        payload: &str,
+    ) -> RedisResult<()> {
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(channel).arg(payload);
+        match self {
+            Self::Resp3(connection) => publish.exec_async(connection).await,
+            Self::Resp2 { .. } => {
+                let config = patience();
+                let mut connection = server.connect(ProtocolVersion::RESP2, &config).await?;
+                publish.exec_async(&mut connection).await
+            }
+        }
+    }
+
+    /// Whether what is published goes over the connection that brings the messages.
+    pub(super) fn publishes_itself(&self) -> bool {
+        matches!(self, Self::Resp3(_))
+    }
+}
+
+async fn resp3(server: &Server, inbox: Arc<Inbox>) -> RedisResult<Link> {
+    let config = patience().set_push_sender(move |push: PushInfo| {
+        inbox.receive(push);
+        Ok::<(), redis::aio::SendError>(())
+    });
+    let connection = server.connect(ProtocolVersion::RESP3, &config).await?;
+    Ok(Link::Resp3(connection))
+}
+
+async fn resp2(server: &Server, inbox: Arc<Inbox>, tasks: &Tasks) -> RedisResult<Link> {
+    let (sink, mut messages) = server.listen_at_resp2().await?.split();
+    let pump = tasks.brief("redis_pump", async move {
+        let _closing = Closing(&inbox);
+        while let Some(message) = messages.next().await {
+            let pattern = message.get_pattern::<Option<String>>().unwrap_or_default();
+            inbox.message(
+                pattern.as_deref(),
+                message.get_channel_name().to_owned(),
+                message.get_payload_bytes().to_vec(),
+            );
+        }
+    });
+    Ok(Link::Resp2 {
+        sink,
+        _pump: AbortOnDropHandle::new(pump),
+    })
+}
+
+fn patience() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE))
+}

@@ -1,0 +1,180 @@
+//! The Redis of `redis-url`: how it is reached, and what connections to it are called there.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use redis::aio::{MultiplexedConnection, PubSub};
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError,
+    RedisResult, TlsCertificates,
+};
+
+use crate::certificates;
+use crate::settings::{RedisUrl, Settings};
+
+/// How long sent bytes may stay unacknowledged before the kernel gives the connection up.
+const USER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The longest name of a connection, in bytes.
+const MAX_NAME: usize = 128;
+
+/// Where to connect to and under which name. A clone is the same server.
+#[derive(Clone)]
+pub struct Server {
+    resp3: Client,
+    resp2: Client,
+    name: String,
+}
+
+impl Server {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// The certificates of `redis-ca-file` cannot be read or used.
+    pub fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let name = client_name(settings.host_name.as_deref());
+        let resp3 = client(
+            &settings.redis_url,
+            settings.redis_ca_file.as_deref(),
+            &name,
+        )?;
+        let resp2 = Client::open(with_protocol(
+            resp3.get_connection_info(),
+            ProtocolVersion::RESP2,
+        ))?;
+        Ok(Self { resp3, resp2, name })
+    }
+
+    /// Whom Redis knows the host as.
+    pub fn user(&self) -> &str {
+        let settings = self.resp3.get_connection_info().redis_settings();
+        settings.username().unwrap_or("default")
+    }
+
+    /// A connection for commands, which with RESP3 also brings messages.
+    ///
+    /// # Errors
+    /// It cannot be made, or the server refuses this protocol or this user.
+    pub async fn connect(
+        &self,
+        protocol: ProtocolVersion,
+        config: &AsyncConnectionConfig,
+    ) -> RedisResult<MultiplexedConnection> {
+        let client = match protocol {
+            ProtocolVersion::RESP3 => &self.resp3,
+            _ => &self.resp2,
+        };
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(config)
+            .await?;
+        let mut name = redis::cmd("CLIENT");
+        name.arg("SETNAME").arg(&self.name);
+        match name.exec_async(&mut connection).await {
+            // A name is for people only: a user who may not give one does without.
+            Err(error) if error.code().is_none() => Err(error),
+            _ => Ok(connection),
+        }
+    }
+
+    /// A connection that brings messages in the older protocol. The client library sends no
+    /// other command on it, so only the name of its library says whose it is.
+    ///
+    /// # Errors
+    /// It cannot be made, or the server refuses this user.
+    pub async fn listen_at_resp2(&self) -> RedisResult<PubSub> {
+        self.resp2.get_async_pubsub().await
+    }
+}
+
+/// Without the address, which may have a password in it.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, .. } = self;
+        f.debug_struct("Server")
+            .field("name", name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server from before Redis 6, or one where HELLO is renamed or denied.
+pub fn is_resp2_only(error: &RedisError) -> bool {
+    let text = error.to_string().to_ascii_lowercase();
+    text.contains("hello") || text.contains("noproto") || text.contains("resp3")
+}
+
+/// What this machine is called.
+pub fn machine_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "host".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn client(url: &RedisUrl, ca_file: Option<&Path>, name: &str) -> anyhow::Result<Client> {
+    let info = url
+        .expose()
+        .into_connection_info()
+        .map_err(|error| anyhow::anyhow!("redis-url: {error}"))?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(10))
+        .with_interval(Duration::from_secs(5))
+        .with_retries(3);
+    let tcp = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(keepalive)
+        .set_user_timeout(USER_TIMEOUT);
+    let info = with_protocol(&info.set_tcp_settings(tcp), ProtocolVersion::RESP3);
+    let settings = info.redis_settings().clone();
+    let info = info.set_redis_settings(settings.set_lib_name(name, env!("CARGO_PKG_VERSION")));
+    let Some(path) = ca_file else {
+        return Ok(Client::open(info)?);
+    };
+    let pem = certificates::read(path).context("redis-ca-file")?;
+    Client::build_with_tls(
+        info,
+        TlsCertificates {
+            client_tls: None,
+            root_cert: Some(pem),
+        },
+    )
+    .with_context(|| format!("redis-ca-file {}", path.display()))
+}
+
+fn with_protocol(info: &ConnectionInfo, protocol: ProtocolVersion) -> ConnectionInfo {
+    let settings = info.redis_settings().clone().set_protocol(protocol);
+    info.clone().set_redis_settings(settings)
+}
+
+/// The name for `CLIENT SETNAME`, which takes visible ASCII only.
+fn client_name(host: Option<&str>) -> String {
+    let host = host.map_or_else(machine_name, str::to_owned);
+    let visible = |sign: char| if sign.is_ascii_graphic() { sign } else { '-' };
+    let name = host.chars().map(visible).take(MAX_NAME);
+    format!("tidegate:{}", name.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connections_name_has_no_sign_that_redis_refuses() {
+        assert_eq!(client_name(Some("edge-7")), "tidegate:edge-7");
+        assert_eq!(client_name(Some("my höst\n")), "tidegate:my-h-st-");
+        assert_eq!(client_name(Some(&"x".repeat(999))).len(), 9 + MAX_NAME);
+        let machine = client_name(None);
+        assert!(machine.len() > "tidegate:".len(), "{machine}");
+        assert!(machine.chars().all(|sign| sign.is_ascii_graphic()));
+    }
+
+    #[test]
+    fn a_server_without_a_user_in_its_address_knows_us_as_default() {
+        let server = Server::new(&Settings::default()).unwrap();
+        assert_eq!(server.user(), "default");
+        assert!(!format!("{server:?}").contains("redis://"));
+    }
+}

@@ -1,0 +1,264 @@
+//! A Redis user with the rights that the README prints, and no other, is enough; one that
+//! lacks a right costs what needs that right, and the log says whose it is and what to do.
+
+use serde_json::json;
+use tidegate_tests::admin::everything;
+use tidegate_tests::binary::repository;
+use tidegate_tests::payloads::{alert_channel, candle, candle_channel, number_of};
+use tidegate_tests::resp::Reply;
+use tidegate_tests::{
+    Client, Fleet, Guest, Payload, Redis, Setup, eventually, millis, secs, until,
+};
+
+const PASSWORD: &str = "secret-word";
+
+/// The lines of a text that are rules for `ACL SETUSER`; a plan's lines have a space in front.
+fn rules(text: &str) -> Vec<String> {
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| {
+            let rule = line.strip_prefix(['+', '&', '~']);
+            rule.is_some_and(|rule| rule.len() > 20 && !rule.starts_with(' '))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The rules that the README prints: two lines for every host, two more for a fleet.
+fn readme() -> Vec<String> {
+    let text = std::fs::read_to_string(repository().join("README.md")).expect("README.md");
+    let (_, operators) = text.split_once("## For operators").expect("a chapter");
+    rules(operators)
+}
+
+/// Lets a user do exactly this.
+async fn user(redis: &Redis, rules: &[String]) {
+    let password = format!(">{PASSWORD}");
+    let head = ["ACL", "SETUSER", "gate", "reset", "on", &password];
+    let head = head.into_iter().chain(["resetchannels", "-@all"]);
+    let words = rules.iter().flat_map(|line| line.split_whitespace());
+    let command: Vec<&str> = head.chain(words).collect();
+    assert_eq!(redis.ask(&command).await, Reply::Simple("OK".into()));
+}
+
+fn url(redis: &Redis) -> String {
+    format!("redis://gate:{PASSWORD}@127.0.0.1:{}", redis.port())
+}
+
+/// What Redis has refused to somebody, but for the name of a library, which nobody needs.
+async fn refused(redis: &Redis) -> Vec<String> {
+    let Reply::Array(entries) = redis.ask(&["ACL", "LOG"]).await else {
+        panic!("a list of entries");
+    };
+    let entries = entries.iter().map(|entry| format!("{entry:?}"));
+    let setinfo = format!("{:?}", b"client|setinfo".to_vec());
+    entries.filter(|entry| !entry.contains(&setinfo)).collect()
+}
+
+/// A candle and a signal arrive.
+async fn both_flow(redis: &Redis, client: &mut Client, number: usize) {
+    let channel = candle_channel(1, "BTC-USD", "1h");
+    redis.publish(&channel, candle(number)).await;
+    assert_eq!(number_of(&client.next_json().await), number);
+    let alert = Payload::alert().text();
+    redis.publish(&alert_channel(1), alert).await;
+    assert_eq!(client.next_json().await["type"], "trade_signal");
+}
+
+#[test]
+fn the_rules_of_the_readme_are_those_that_the_check_prints() {
+    let setup = Setup::new("redis://127.0.0.1:6379");
+    let (good, said) = setup.check();
+    assert!(good, "{said}");
+    assert_eq!(rules(&said), readme()[..2]);
+    let (good, said) = setup.state_dir().setting("fleet", "redis").check();
+    assert!(good, "{said}");
+    assert_eq!(rules(&said), readme());
+}
+
+#[test]
+fn the_check_prints_the_rules_of_other_settings_too() {
+    let setup = Setup::new("redis://127.0.0.1:6379/3").setting("probe-channel", "edge:probe");
+    let (good, said) = setup.check();
+    assert!(good, "{said}");
+    assert!(
+        said.contains("+select") && said.contains("&edge:probe"),
+        "{said}"
+    );
+    let (_, said) = setup.setting("probe-interval", "0s").check();
+    assert!(
+        !said.contains("edge:probe") && !said.contains("+publish"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_printed_rules_are_enough_for_messages_probes_and_reconnecting() {
+    let redis = Redis::start().await;
+    user(&redis, &readme()[..2]).await;
+    let tidegate = Setup::new(&url(&redis))
+        .setting("probe-interval", "200ms")
+        .start()
+        .await;
+    let mut client = tidegate.subscriber(["candles:*:*", "signals:*:*"]).await;
+    both_flow(&redis, &mut client, 1).await;
+    redis.ask(&["CLIENT", "KILL", "USER", "gate"]).await;
+    tidegate
+        .metric_becomes("tidegate_upstream_outages_total", &[], 1.0)
+        .await;
+    tidegate.becomes_ready(secs(5)).await;
+    both_flow(&redis, &mut client, 2).await;
+    // Some probes long.
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(refused(&redis).await, [""; 0]);
+    assert_eq!(tidegate.stderr().lines_with("NOPERM"), 0);
+    let outages = tidegate
+        .metric("tidegate_upstream_outages_total", &[])
+        .await;
+    assert_eq!(outages, 1.0);
+    let list = redis.ask(&["CLIENT", "LIST"]).await.text();
+    assert!(list.contains("name=tidegate:"), "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_printed_rules_are_enough_for_a_fleet() {
+    let redis = Redis::start().await;
+    let printed = readme();
+    // The ticks have a channel of their own; everything else is as printed.
+    let channels = "&feed:ticks:* &tidegate:probe".to_owned();
+    let rules = [
+        printed[0].clone(),
+        channels,
+        printed[2].clone(),
+        printed[3].clone(),
+    ];
+    user(&redis, &rules).await;
+    let a = Guest::stamped("a");
+    let url = url(&redis);
+    let restricted = |setup: Setup| setup.setting("redis-url", &url);
+    let (one, two) = tokio::join!(
+        Fleet::host("one", redis.port(), &a, restricted),
+        Fleet::host("two", redis.port(), &a, restricted)
+    );
+    let fleet = Fleet {
+        redis,
+        hosts: vec![one, two],
+    };
+    fleet.sees(2).await;
+    let admin = fleet.admin(0);
+    let first = admin.active("ticks").await;
+    let b = admin.push_and_apply(&Guest::stamped("b")).await;
+    fleet.run([0, 1], &b, secs(10)).await;
+    fleet.says("b").await;
+    fleet.admin(1).rollback("ticks", json!({})).await.done();
+    fleet.run([0, 1], &first, secs(10)).await;
+    let c = admin.push(&Guest::stamped("c")).await;
+    let mut consent = everything();
+    consent["canary"] = json!(1);
+    consent["probation"] = json!(true);
+    admin.apply_revision(&c, consent).await;
+    until("one host with the canary", secs(10), async || {
+        fleet.swaps("apply").await.iter().sum::<f64>() == 3.0
+    })
+    .await;
+    fleet.admin(0).pause("ticks").await;
+    fleet.admin(1).resume("ticks").await;
+    assert_eq!(refused(&fleet.redis).await, [""; 0]);
+    for host in &fleet.hosts {
+        assert_eq!(host.stderr().lines_with("NOPERM"), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_right_to_a_name_everything_else_works() {
+    let redis = Redis::start().await;
+    let rules: Vec<String> = readme()[..2]
+        .iter()
+        .map(|line| line.replace("+client|setname", ""))
+        .collect();
+    user(&redis, &rules).await;
+    let tidegate = Setup::new(&url(&redis)).start().await;
+    let mut client = tidegate.subscriber(["candles:*:*", "signals:*:*"]).await;
+    both_flow(&redis, &mut client, 1).await;
+    assert_eq!(tidegate.stderr().lines_with("NOPERM"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_is_lost_costs_its_transform_only_and_the_log_says_whose() {
+    let redis = Redis::start().await;
+    let printed = readme();
+    user(&redis, &printed[..2]).await;
+    let tidegate = Setup::new(&url(&redis)).start().await;
+    let mut client = tidegate.subscriber(["candles:*:*", "signals:*:*"]).await;
+    both_flow(&redis, &mut client, 1).await;
+    let fewer = "&channel:alerts:exchange:1 &tidegate:probe".to_owned();
+    user(&redis, &[printed[0].clone(), fewer]).await;
+    redis.ask(&["CLIENT", "KILL", "USER", "gate"]).await;
+    let line = eventually("a line about the denial", secs(10), async || {
+        let log = tidegate.stderr().text();
+        let mut lines = log.lines().filter(|line| line.contains("NOPERM"));
+        lines.next().map(str::to_owned)
+    })
+    .await;
+    for word in [
+        "gate",
+        "psubscribe",
+        "the transform candle",
+        "serve --check",
+    ] {
+        assert!(line.contains(word), "{word} is not in {line}");
+    }
+    // The other one's messages come, and the candles again as soon as they may.
+    let alert = Payload::alert().text();
+    eventually("a signal", secs(10), async || {
+        redis.publish(&alert_channel(1), alert.clone()).await;
+        client.text_within(millis(200)).await
+    })
+    .await;
+    user(&redis, &printed[..2]).await;
+    let channel = candle_channel(1, "BTC-USD", "1h");
+    eventually("a candle", secs(10), async || {
+        redis.publish(&channel, candle(7)).await;
+        let text = client.text_within(millis(200)).await?;
+        text.contains("candle_close").then_some(())
+    })
+    .await;
+    let log = tidegate.stderr().text();
+    for hidden in ["channel:", PASSWORD] {
+        assert!(!log.contains(hidden), "{hidden} in {log}");
+    }
+    assert_eq!(tidegate.stderr().lines_with("NOPERM"), 1, "said once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_that_is_denied_is_said_once_and_done_without() {
+    for (missing, command) in [("+publish", "publish"), ("&tidegate:probe", "subscribe")] {
+        let redis = Redis::start().await;
+        let rules: Vec<String> = readme()[..2]
+            .iter()
+            .map(|line| line.replace(missing, ""))
+            .collect();
+        user(&redis, &rules).await;
+        let tidegate = Setup::new(&url(&redis))
+            .setting("probe-interval", "100ms")
+            .start()
+            .await;
+        let mut client = tidegate.subscriber(["candles:*:*", "signals:*:*"]).await;
+        until("a warning", secs(5), async || {
+            tidegate.stderr().lines_with("NOPERM") == 1
+        })
+        .await;
+        tokio::time::sleep(secs(1)).await;
+        both_flow(&redis, &mut client, 1).await;
+        let log = tidegate.stderr().text();
+        let line = log.lines().find(|line| line.contains("NOPERM"));
+        let line = line.expect("the warning");
+        assert!(line.contains("gate") && line.contains(command), "{line}");
+        assert!(line.contains("serve --check"), "{line}");
+        assert_eq!(tidegate.stderr().lines_with("NOPERM"), 1);
+        let outages = tidegate
+            .metric("tidegate_upstream_outages_total", &[])
+            .await;
+        assert_eq!(outages, 0.0);
+    }
+}
