@@ -39,6 +39,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// Whether something can be written into the folder now; it does not stay there.
+pub(crate) fn try_to_write(folder: &Path) -> io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempfile_in(folder)?;
+    // A whole block, so that a full disk is noticed.
+    file.write_all(&[0; 4096])?;
+    file.close()
+}
+
 /// Makes the folder, for its owner only, unless it is there.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {

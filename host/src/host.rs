@@ -172,6 +172,7 @@ impl Host {
         let _watch = match keys {
             Keys::Fixed(records) => {
                 gate.replace(&records);
+                metrics.key_file_ok.set(1);
                 None
             }
             Keys::File(path) => {
@@ -182,7 +183,8 @@ impl Host {
                     told.warn(&unmatched(&records, Timestamp::now(), why));
                     gate.replace(&records);
                 };
-                let watch = credentials::watch(path, &tasks, replace);
+                let ok = metrics.key_file_ok.clone();
+                let watch = credentials::watch(path, &tasks, ok, replace);
                 Some(watch.map_err(FileError::advised::<KeyRecord>)?)
             }
         };
@@ -190,6 +192,7 @@ impl Host {
             settings.admin_token.as_ref(),
             settings.admin_tokens_file.clone(),
             &tasks,
+            metrics.token_file_ok.clone(),
         )
         .map_err(FileError::advised::<TokenRecord>)?;
         let context = Arc::new(session::Context {
@@ -209,6 +212,7 @@ impl Host {
             admin: admin_listener.local_addr()?,
         };
 
+        registry.watch_state();
         registry.join_fleet(addresses.admin.port());
         let admin = Arc::new(Admin::new(
             context.clone(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use parking_lot::RwLock;
+use prometheus::IntGauge;
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -173,12 +174,14 @@ impl Tokens {
     /// neither a token nor a file of them: then there is no admin API.
     ///
     /// # Errors
-    /// When the file cannot be used.
+    /// When the file cannot be used. From then on `ok` is 0 while it cannot.
     pub fn start(
         single: Option<&Secret>,
         file: Option<PathBuf>,
         tasks: &Tasks,
+        ok: IntGauge,
     ) -> Result<Option<Self>, FileError> {
+        ok.set(1);
         if single.is_none() && file.is_none() {
             return Ok(None);
         }
@@ -189,7 +192,7 @@ impl Tokens {
                 all.retain(|token| token.revoked.is_none());
                 *listed.write() = all;
             };
-            credentials::watch(file, tasks, replace).map(Arc::new)
+            credentials::watch(file, tasks, ok, replace).map(Arc::new)
         };
         Ok(Some(Self {
             single: single.map(|token| credentials::digest(token.expose())),

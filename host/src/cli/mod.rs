@@ -12,8 +12,10 @@ mod demo;
 mod desk;
 mod failure;
 mod key;
+mod metrics;
 mod openapi;
 mod progress;
+mod redis_rights;
 mod serve;
 mod sessions;
 mod tail;
@@ -63,6 +65,8 @@ enum Command {
     Compile(compile::CompileArgs),
     /// Print the OpenAPI document of the admin API
     Openapi,
+    /// Print the list of all metrics, as Markdown
+    Metrics,
 }
 
 /// Runs the command line that the process was started with.
@@ -78,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Asyncapi(args) => asyncapi::run(args),
         Command::Compile(args) => return compile::run(&args),
         Command::Openapi => openapi::run(),
+        Command::Metrics => metrics::run(),
     };
     ended(result)
 }

@@ -14,6 +14,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus::IntGauge;
 
 use super::change::Change;
 use super::file::{parse, read_bytes};
@@ -34,19 +35,22 @@ pub struct Watch {
 }
 
 /// Reads the file, calls `on_change` with what it says, and again after each change. The
-/// first call is made before this returns; an unusable file is an error only here.
+/// first call is made before this returns; an unusable file is an error only here. `ok` is 1
+/// while the file can be used, and 0 while it cannot.
 ///
 /// # Errors
 /// When the file cannot be used, or there is no thread to be had.
 pub fn watch<T: Credential>(
     path: PathBuf,
     tasks: &Tasks,
+    ok: IntGauge,
     on_change: impl Fn(Vec<T>) + Send + 'static,
 ) -> Result<Watch, FileError> {
     let stamp = Stamp::of(&path).ok();
     let bytes = read_bytes::<T>(&path)?;
     let mut before: Vec<T> = parse(&path, &bytes)?;
     on_change(before.clone());
+    ok.set(1);
     let mut seen = Seen {
         stamp,
         looks: SECOND_LOOKS,
@@ -66,6 +70,7 @@ pub fn watch<T: Credential>(
                 before.clone_from(&all);
                 on_change(all);
             }
+            ok.set(seen.usable.into());
         }
         Ended::Asked
     };
@@ -199,6 +204,10 @@ mod tests {
         fs::rename(copy, path).unwrap();
     }
 
+    fn gauge() -> IntGauge {
+        IntGauge::new("ok", "Whether the file can be used.").unwrap()
+    }
+
     /// A watched file: its folder, its path, the lists that come, and the watch.
     fn watched() -> (TempDir, PathBuf, Receiver<Vec<String>>, Watch) {
         let folder = tempfile::tempdir().unwrap();
@@ -218,6 +227,7 @@ mod tests {
         let watch = watch(
             path.to_owned(),
             &Tasks::default(),
+            gauge(),
             move |keys: Vec<KeyRecord>| {
                 let _ = send.send(keys.into_iter().map(|key| key.name).collect());
             },
@@ -318,7 +328,7 @@ mod tests {
         let (folder, path, lists, watch) = watched();
         let missing = folder.path().join("none.json");
         assert!(matches!(
-            super::watch(missing, &Tasks::default(), |_: Vec<KeyRecord>| ()),
+            super::watch(missing, &Tasks::default(), gauge(), |_: Vec<KeyRecord>| ()),
             Err(FileError::Read { .. })
         ));
         drop(watch);

@@ -32,16 +32,19 @@ impl Batch {
         used
     }
 
-    /// Lets go of the next `bytes`.
-    pub fn advance(&mut self, bytes: usize) {
+    /// Lets go of the next `bytes`. The result is the first frame that has gone whole.
+    pub fn advance(&mut self, bytes: usize) -> Option<Frame> {
+        let mut gone = None;
         self.offset += bytes;
         while let Some(first) = self.frames.front() {
             let len = first.bytes().len();
             if self.offset < len {
-                return;
+                break;
             }
             self.offset -= len;
-            self.frames.pop_front();
+            let first = self.frames.pop_front();
+            gone = gone.or(first);
         }
+        gone
     }
 }

@@ -8,6 +8,7 @@ mod index;
 mod outbox;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::RwLock;
 
@@ -15,7 +16,7 @@ pub use self::batch::Batch;
 use self::index::Index;
 pub use self::outbox::{End, Figures, Marks, Outbox, Push, Take};
 use crate::channel::{Channel, Pattern};
-use crate::metrics::Metrics;
+use crate::metrics::{FamilyMetrics, Fanned, Metrics};
 
 /// A session as the hub knows it. Numbers grow with time, so that a list of subscribers
 /// stays sorted by appending.
@@ -25,12 +26,56 @@ pub struct SubscriberId(pub u64);
 /// One message as it goes over the wire: a whole WebSocket frame, built once and shared by
 /// all who receive it.
 #[derive(Debug, Clone)]
-pub struct Frame(bytes::Bytes);
+pub struct Frame(Arc<Wire>);
+
+#[derive(Debug)]
+struct Wire {
+    bytes: bytes::Bytes,
+    /// None for what is no message of a channel: replies, pings, closes.
+    origin: Option<Origin>,
+}
+
+/// Where a message comes from, to be able to say how long it took, or that it was missed.
+#[derive(Debug)]
+pub struct Origin {
+    /// When its event came.
+    pub received: Instant,
+    pub family: Arc<FamilyMetrics>,
+}
 
 impl Frame {
     /// Wraps bytes that are already a complete WebSocket frame.
     pub fn from_wire(bytes: impl Into<bytes::Bytes>) -> Self {
-        Self(bytes.into())
+        Self(Arc::new(Wire {
+            bytes: bytes.into(),
+            origin: None,
+        }))
+    }
+
+    /// Says where a message comes from. To be called before it is shared: it is lost on a frame
+    /// that others have.
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        if let Some(wire) = Arc::get_mut(&mut self.0) {
+            wire.origin = Some(origin);
+        }
+        self
+    }
+
+    /// Counts how long the message took until a socket had it; `false` where it is none.
+    pub fn note_written(&self) -> bool {
+        let origin = self.0.origin.as_ref();
+        if let Some(Origin { received, family }) = origin {
+            family.note_delay(received.elapsed());
+        }
+        origin.is_some()
+    }
+
+    /// Counts that a session which was cut did not get the message. Gives its bytes.
+    pub fn note_cut(&self) -> usize {
+        if let Some(origin) = &self.0.origin {
+            origin.family.note_cut();
+        }
+        self.bytes().len()
     }
 
     /// A text message as a server sends it: unmasked, in one frame (RFC 6455, 5.2).
@@ -50,21 +95,22 @@ impl Frame {
             }
         }
         wire.extend_from_slice(payload.as_bytes());
-        Self(wire.into())
+        Self::from_wire(wire)
     }
 
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.0.bytes
     }
 
     /// What the frame carries, without its head; empty where the bytes are no unmasked frame.
     pub fn payload(&self) -> &[u8] {
-        let head = match self.0.get(1) {
+        let bytes = self.bytes();
+        let head = match bytes.get(1) {
             Some(126) => 4,
             Some(127) => 10,
             _ => 2,
         };
-        self.0.get(head..).unwrap_or_default()
+        bytes.get(head..).unwrap_or_default()
     }
 }
 
@@ -92,18 +138,19 @@ impl Hub {
 
     /// Gives `frame` to every subscriber of a pattern that matches `channel`, once each, and
     /// waits for none of them.
-    pub fn publish(&self, channel: &Channel, frame: &Frame) {
-        let (mut queued, mut skipped) = (0, 0);
+    pub fn publish(&self, channel: &Channel, frame: &Frame) -> Fanned {
+        let mut fanned = Fanned::default();
         self.index
             .read()
             .for_each_subscriber(channel, |outbox| match outbox.push(frame) {
-                Push::Queued => queued += 1,
-                Push::Skipped => skipped += 1,
-                // The session ends, and counts that itself.
-                Push::Overrun | Push::Ended => {}
+                Push::Queued => fanned.queued += 1,
+                Push::Skipped => fanned.skipped += 1,
+                Push::Overrun => fanned.cut += 1,
+                Push::Ended => {}
             });
-        self.metrics.deliveries.inc_by(queued);
-        self.metrics.skips.inc_by(skipped);
+        self.metrics.deliveries.inc_by(fanned.queued);
+        self.metrics.skips.inc_by(fanned.skipped);
+        fanned
     }
 
     /// Notes that a family is paused or live again, and tells it to its subscribers, once for

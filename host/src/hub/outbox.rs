@@ -147,7 +147,7 @@ impl Outbox {
     pub fn close(&self, last: Option<&Frame>, discard: bool) {
         let mut state = self.state.lock();
         if discard {
-            let dropped: usize = state.queue.drain(..).map(|frame| frame.bytes().len()).sum();
+            let dropped: usize = state.queue.drain(..).map(|frame| frame.note_cut()).sum();
             state.waiting -= dropped;
         }
         state.overrun = false;

@@ -1,57 +1,119 @@
-//! How metrics are made: named, registered, with their buckets.
+//! How metrics are made: named, registered, with their buckets, and written into the book that
+//! the document comes from.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use prometheus::core::Collector;
+use prometheus::proto::MetricType;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
 };
 
-pub(super) fn register<M: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: prometheus::Result<M>,
-) -> M {
-    let metric = metric.expect("names, labels and buckets are valid constants");
-    registry
-        .register(Box::new(metric.clone()))
-        .expect("each name is registered once");
-    metric
+/// All metrics of one host. A clone writes into the same one, under a heading of its own.
+#[derive(Debug, Clone)]
+pub(super) struct Book {
+    pub(super) registry: Registry,
+    heading: &'static str,
+    entries: Arc<Mutex<Vec<Entry>>>,
 }
 
-pub(super) fn opts(name: &str, help: &str) -> Opts {
+/// A metric as operators are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) heading: &'static str,
+    pub(super) name: String,
+    pub(super) kind: &'static str,
+    pub(super) labels: Vec<String>,
+    pub(super) help: String,
+}
+
+impl Book {
+    pub(super) fn new(heading: &'static str) -> Self {
+        Self {
+            registry: Registry::new(),
+            heading,
+            entries: Arc::default(),
+        }
+    }
+
+    pub(super) fn under(&self, heading: &'static str) -> Self {
+        Self {
+            heading,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        self.entries.lock().clone()
+    }
+
+    pub(super) fn register<M: Collector + Clone + 'static>(&self, metric: M) -> M {
+        let families = metric.collect();
+        let kind = |name: &str| {
+            let family = families.iter().find(|family| family.name() == name);
+            match family.map(|family| family.get_field_type()) {
+                Some(MetricType::COUNTER) => "counter",
+                Some(MetricType::HISTOGRAM) => "histogram",
+                _ => "gauge",
+            }
+        };
+        let entries = metric.desc().into_iter().map(|desc| Entry {
+            heading: self.heading,
+            name: desc.fq_name.clone(),
+            kind: kind(&desc.fq_name),
+            labels: desc.variable_labels.clone(),
+            help: desc.help.clone(),
+        });
+        self.entries.lock().extend(entries);
+        self.registry
+            .register(Box::new(metric.clone()))
+            .expect("each name is registered once");
+        metric
+    }
+}
+
+fn register<M: Collector + Clone + 'static>(book: &Book, metric: prometheus::Result<M>) -> M {
+    book.register(metric.expect("names, labels and buckets are valid constants"))
+}
+
+fn opts(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace("tidegate")
 }
 
-pub(super) fn gauge(r: &Registry, name: &str, help: &str) -> IntGauge {
-    register(r, IntGauge::with_opts(opts(name, help)))
+pub(super) fn gauge(book: &Book, name: &str, help: &str) -> IntGauge {
+    register(book, IntGauge::with_opts(opts(name, help)))
 }
 
-pub(super) fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    register(r, IntGaugeVec::new(opts(name, help), labels))
+pub(super) fn gauges(book: &Book, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register(book, IntGaugeVec::new(opts(name, help), labels))
 }
 
-pub(super) fn counter(r: &Registry, name: &str, help: &str) -> IntCounter {
-    register(r, IntCounter::with_opts(opts(name, help)))
+pub(super) fn counter(book: &Book, name: &str, help: &str) -> IntCounter {
+    register(book, IntCounter::with_opts(opts(name, help)))
 }
 
-pub(super) fn counters(r: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    register(r, IntCounterVec::new(opts(name, help), labels))
+pub(super) fn counters(book: &Book, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(book, IntCounterVec::new(opts(name, help), labels))
 }
 
-pub(super) fn histogram(r: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+pub(super) fn histogram(book: &Book, name: &str, help: &str, buckets: &[f64]) -> Histogram {
     register(
-        r,
+        book,
         Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec())),
     )
 }
 
 pub(super) fn histograms(
-    r: &Registry,
+    book: &Book,
     name: &str,
     help: &str,
     buckets: &[f64],
     labels: &[&str],
 ) -> HistogramVec {
     register(
-        r,
+        book,
         HistogramVec::new(
             HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec()),
             labels,

@@ -1,27 +1,42 @@
 //! What operators can count: every metric by name, in one place.
 //!
-//! Labels only ever hold names of transforms and fixed words, never what a client or an event
-//! chose. Gauges that can be worked out when asked (`outbox_bytes`) are set by the admin side.
+//! Labels only ever hold names from descriptors and fixed words, never what a client or an
+//! event chose. Gauges that can be worked out when asked (`outbox_bytes`) are set by the admin
+//! side.
 
+mod document;
+mod family;
 mod make;
+mod process;
 mod transform;
 
-use prometheus::core::Collector;
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
+use std::sync::Arc;
 
-use self::make::{counter, counters, gauge, histogram};
+use prometheus::core::Collector;
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+
+pub use self::document::document;
+use self::family::PerFamily;
+pub use self::family::{FamilyMetrics, Fanned};
+use self::make::{Book, counter, counters, gauge, gauges, histogram};
+use self::process::Process;
 use self::transform::{PerRevision, PerTransform};
 pub use self::transform::{RevisionMetrics, TransformMetrics};
 
-/// Receipt to publication: microseconds when all is well, seconds when a lane is behind.
-const LAG_SECONDS: [f64; 12] = [
-    10e-6, 50e-6, 100e-6, 500e-6, 1e-3, 5e-3, 10e-3, 50e-3, 0.1, 0.5, 1.0, 10.0,
+/// Receipt to publication: microseconds when all is well, a minute when a lane is far behind.
+const LAG_SECONDS: [f64; 14] = [
+    10e-6, 50e-6, 100e-6, 500e-6, 1e-3, 5e-3, 10e-3, 50e-3, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0,
 ];
 
 /// Handles of all metrics; clones share the same counts.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    registry: Registry,
+    book: Book,
+    /// 1 while the file can be used, or where there is none.
+    pub key_file_ok: IntGauge,
+    pub token_file_ok: IntGauge,
+    /// 1 while the state folder can be written to, or where there is none.
+    pub state_writable: IntGauge,
     pub connections: IntGauge,
     pub pending_upgrades: IntGauge,
     pub subscriptions: IntGauge,
@@ -56,6 +71,7 @@ pub struct Metrics {
     /// Tasks and threads that do not run now though they should.
     pub tasks_down: IntGauge,
     pub task_ends: IntCounterVec,
+    family: PerFamily,
     transform: PerTransform,
     revision: PerRevision,
 }
@@ -74,26 +90,56 @@ impl Metrics {
     /// # Panics
     /// Never in practice: names and buckets are constants, each registered once.
     pub fn new() -> Self {
-        let r = Registry::new();
-        let process = prometheus::process_collector::ProcessCollector::for_self();
-        r.register(Box::new(process))
-            .expect("the process collector is registered once");
+        let r = Book::new("The host");
+        let clients = r.under("Clients");
+        let upstream = r.under("Upstream");
+        let transforms = r.under("Transforms");
+        let fleet = r.under("Fleet");
+        let build = gauges(
+            &r,
+            "build_info",
+            "1, with what runs.",
+            &["version", "os", "arch"],
+        );
+        let [os, arch] = [std::env::consts::OS, std::env::consts::ARCH];
+        build
+            .with_label_values(&[env!("CARGO_PKG_VERSION"), os, arch])
+            .set(1);
         Self {
-            connections: gauge(&r, "connections", "Live sessions."),
-            pending_upgrades: gauge(
+            key_file_ok: gauge(
                 &r,
+                "key_file_ok",
+                "1 while the keys file can be used, or where there is none.",
+            ),
+            token_file_ok: gauge(
+                &r,
+                "token_file_ok",
+                "1 while the admin tokens file can be used, or where there is none.",
+            ),
+            state_writable: gauge(
+                &r,
+                "state_writable",
+                "1 while the state folder can be written to, or where there is none; tried every 5 s.",
+            ),
+            connections: gauge(&clients, "connections", "Live sessions."),
+            pending_upgrades: gauge(
+                &clients,
                 "pending_upgrades",
                 "Accepted connections that have not finished their upgrade.",
             ),
-            subscriptions: gauge(&r, "subscriptions", "Subscriptions held by all sessions."),
-            outbox_bytes: gauge(&r, "outbox_bytes", "Bytes waiting for all sessions."),
+            subscriptions: gauge(
+                &clients,
+                "subscriptions",
+                "Subscriptions held by all sessions.",
+            ),
+            outbox_bytes: gauge(&clients, "outbox_bytes", "Bytes waiting for all sessions."),
             refusals: gauge(
-                &r,
+                &clients,
                 "refusals",
                 "Connections that are being told why they were refused.",
             ),
             refused: counters(
-                &r,
+                &clients,
                 "connections_refused_total",
                 "Connections turned away.",
                 &["reason"],
@@ -110,68 +156,85 @@ impl Metrics {
                 &["reason"],
             ),
             closed: counters(
-                &r,
+                &clients,
                 "sessions_closed_total",
                 "Connections that ended after their upgrade, those that were refused included.",
                 &["reason"],
             ),
             client_errors: counters(
-                &r,
+                &clients,
                 "client_errors_total",
                 "Error messages sent to clients.",
                 &["code"],
             ),
-            deliveries: counter(&r, "deliveries_total", "Messages queued for a session."),
+            deliveries: counter(
+                &clients,
+                "deliveries_total",
+                "Messages queued for a session.",
+            ),
             skips: counter(
-                &r,
+                &clients,
                 "skips_total",
                 "Messages not sent to a session that is behind.",
             ),
             cuts: counter(
-                &r,
+                &clients,
                 "cuts_total",
                 "Sessions ended because they were too far behind.",
             ),
-            upstream_connected: gauge(&r, "upstream_connected", "1 while subscribed upstream."),
+            upstream_connected: gauge(
+                &upstream,
+                "upstream_connected",
+                "1 while subscribed upstream.",
+            ),
             upstream_outages: counter(
-                &r,
+                &upstream,
                 "upstream_outages_total",
                 "Times that the upstream subscription was lost.",
             ),
             upstream_messages: counter(
-                &r,
+                &upstream,
                 "upstream_messages_total",
                 "Messages received from upstream.",
             ),
             upstream_unclaimed: counter(
-                &r,
+                &upstream,
                 "upstream_unclaimed_total",
                 "Messages from upstream that no transform asked for.",
             ),
             upstream_lag: histogram(
-                &r,
+                &upstream,
                 "upstream_lag_seconds",
                 "Time from receipt of an event to its publication.",
                 &LAG_SECONDS,
             ),
-            transform: PerTransform::new(&r),
-            revision: PerRevision::new(&r),
+            family: PerFamily::new(&r.under("Families")),
+            transform: PerTransform::new(&transforms),
+            revision: PerRevision::new(&r.under("Revisions")),
             tap_queue_bytes: gauge(
-                &r,
+                &transforms,
                 "tap_queue_bytes",
                 "Bytes of events waiting for trials beside the lanes.",
             ),
-            revisions: gauge(&r, "revisions", "Revisions on disk."),
+            revisions: gauge(&transforms, "revisions", "Revisions on disk."),
             compilations: counters(
-                &r,
+                &transforms,
                 "compilations_total",
                 "Components compiled, taken from the cache, or refused.",
                 &["outcome"],
             ),
-            fleet_hosts: gauge(&r, "fleet_hosts", "Live hosts of the fleet; 0 without one."),
-            fleet_connected: gauge(&r, "fleet_connected", "1 while the fleet's Redis answers."),
+            fleet_hosts: gauge(
+                &fleet,
+                "fleet_hosts",
+                "Live hosts of the fleet; 0 without one.",
+            ),
+            fleet_connected: gauge(
+                &fleet,
+                "fleet_connected",
+                "1 while the fleet's Redis answers.",
+            ),
             fleet_behind: gauge(
-                &r,
+                &fleet,
                 "fleet_behind",
                 "Transforms that do not run here yet as the fleet wants it.",
             ),
@@ -196,8 +259,16 @@ impl Metrics {
                 "Ends of tasks and threads that nobody asked for.",
                 &["task"],
             ),
-            registry: r,
+            book: {
+                r.under("The process").register(Process::new());
+                r
+            },
         }
+    }
+
+    /// The handles for one family, which exist (at zero) as long as somebody holds them.
+    pub fn family(&self, name: &str) -> Arc<FamilyMetrics> {
+        self.family.hold(name)
     }
 
     /// The handles for one transform, which exist (at zero) from now on.
@@ -217,14 +288,16 @@ impl Metrics {
         }
     }
 
-    /// The handles for one revision of a transform; `revision` is its short name.
-    pub fn revision(&self, transform: &str, revision: &str) -> RevisionMetrics {
+    /// The handles for one revision of a transform; `revision` is its short name, `family` the
+    /// one that it publishes to.
+    pub fn revision(&self, transform: &str, revision: &str, family: &str) -> RevisionMetrics {
         let labels = [transform, revision];
         RevisionMetrics {
             events: self.revision.events.with_label_values(&labels),
             faults: self.revision.faults.with_label_values(&labels),
             guard_blocks: self.revision.guard_blocks.with_label_values(&labels),
             seconds: self.revision.seconds.with_label_values(&labels),
+            family: self.family(family),
         }
     }
 
@@ -274,7 +347,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut text = String::new();
         // Writing into a String fails only for a metric without samples, which is left out.
-        let _ = prometheus::TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text);
+        let _ = prometheus::TextEncoder::new().encode_utf8(&self.book.registry.gather(), &mut text);
         text
     }
 }

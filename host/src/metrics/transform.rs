@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use prometheus::{
-    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
-};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::make::{counters, gauges, histograms};
+use super::family::FamilyMetrics;
+use super::make::{Book, counters, gauges, histograms};
 
-/// Fine around the 4 to 8 µs that a call takes, and up to beyond the default deadline of 10 ms.
-const CALL_SECONDS: [f64; 12] = [
-    1e-6, 2e-6, 4e-6, 8e-6, 16e-6, 32e-6, 64e-6, 125e-6, 500e-6, 2e-3, 10e-3, 50e-3,
+/// Fine around the 4 to 8 µs that a call takes, and up to just beyond the longest deadline that
+/// can be set, 10 s, so that a call which was ended by it is in a bucket too.
+const CALL_SECONDS: [f64; 16] = [
+    1e-6, 2e-6, 4e-6, 8e-6, 16e-6, 32e-6, 64e-6, 125e-6, 500e-6, 2e-3, 10e-3, 50e-3, 0.2, 1.0, 5.0,
+    12.0,
 ];
 
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub struct RevisionMetrics {
     pub faults: IntCounter,
     pub guard_blocks: IntCounter,
     pub seconds: Histogram,
+    /// Of what it publishes.
+    pub family: Arc<FamilyMetrics>,
 }
 
 /// The metrics of one transform.
@@ -69,7 +72,7 @@ pub struct TransformMetrics {
 }
 
 impl PerTransform {
-    pub(super) fn new(r: &Registry) -> Self {
+    pub(super) fn new(r: &Book) -> Self {
         Self {
             events: counters(
                 r,
@@ -161,7 +164,7 @@ impl PerTransform {
 }
 
 impl PerRevision {
-    pub(super) fn new(r: &Registry) -> Self {
+    pub(super) fn new(r: &Book) -> Self {
         Self {
             info: gauges(
                 r,
@@ -226,5 +229,26 @@ impl TransformMetrics {
         self.all
             .log_lines
             .with_label_values(&[&*self.name, outcome])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::limits_from_json;
+    use crate::transform::limits::Limits;
+
+    #[test]
+    fn a_call_that_ran_into_the_longest_deadline_is_in_a_bucket() {
+        let last = CALL_SECONDS.last().copied().unwrap();
+        let with = |deadline: &str| {
+            let json = serde_json::json!({ "deadline": deadline });
+            limits_from_json(&Limits::default(), &json).is_ok()
+        };
+        assert!(with("10s"));
+        assert!(
+            !with(&format!("{last}s")),
+            "longer deadlines need more buckets"
+        );
     }
 }

@@ -11,9 +11,9 @@ use super::live::Seat;
 use super::probation::Probation;
 use super::queue::{Queue, Work};
 use crate::event::Event;
-use crate::hub::Hub;
+use crate::hub::{Hub, Origin};
 use crate::log::Sparing;
-use crate::metrics::TransformMetrics;
+use crate::metrics::{FamilyMetrics, TransformMetrics};
 use crate::tasks::{Ended, Name, Tasks, Unasked};
 use crate::transform::{Fault, Outcome};
 
@@ -148,32 +148,39 @@ impl Lane {
         if self.paused {
             return self.metrics.dropped("paused").inc();
         }
-        let answer = match &mut self.behind {
-            Some(behind) => {
-                let tried = try_on_probation(&mut self.front, behind, event, &self.metrics);
-                match tried {
-                    Tried::Passed(outcome) => Some(Ok(outcome)),
-                    Tried::Unwanted => None,
-                    Tried::Failed => through(&mut behind.seat, event, &self.metrics),
+        let front = &mut self.front;
+        let (answer, seat) = match &mut self.behind {
+            Some(behind) => match try_on_probation(front, behind, event, &self.metrics) {
+                Tried::Passed(outcome) => (Some(Ok(outcome)), front),
+                Tried::Unwanted => (None, front),
+                Tried::Failed => {
+                    let seat = &mut behind.seat;
+                    (through(seat, event, &self.metrics), seat)
                 }
-            }
-            None => through(&mut self.front, event, &self.metrics),
+            },
+            None => (through(front, event, &self.metrics), front),
         };
+        let family = seat.live.metrics.family.clone();
         match answer {
             None => {}
-            Some(Ok(outcome)) => self.publish(outcome, event.received),
+            Some(Ok(outcome)) => self.publish(outcome, event.received, &family),
             Some(Err(fault)) => self.tell(&fault),
         }
     }
 
-    fn publish(&mut self, outcome: Outcome, received: Instant) {
+    fn publish(&mut self, outcome: Outcome, received: Instant, family: &Arc<FamilyMetrics>) {
         let Outcome::Published(publications) = outcome else {
             return;
         };
         for publication in publications {
             match publication {
                 Ok(admitted) => {
-                    self.hub.publish(&admitted.channel, &admitted.frame);
+                    let frame = admitted.frame.with_origin(Origin {
+                        received,
+                        family: family.clone(),
+                    });
+                    let fanned = self.hub.publish(&admitted.channel, &frame);
+                    family.note_fanned(frame.bytes().len(), fanned);
                     self.metrics.publications.inc();
                     self.lag.observe(received.elapsed().as_secs_f64());
                 }

@@ -75,8 +75,10 @@ impl Registry {
             active,
         } = one;
         let live = |component: &Arc<crate::transform::Component>| {
-            let name = &component.descriptor.name;
-            let metrics = self.metrics.revision(name, component.revision.short());
+            let descriptor = &component.descriptor;
+            let short = component.revision.short();
+            let metrics = &self.metrics;
+            let metrics = metrics.revision(&descriptor.name, short, &descriptor.family);
             Arc::new(Live::new(component.clone(), metrics))
         };
         let running = live(&component);

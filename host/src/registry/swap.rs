@@ -95,7 +95,9 @@ impl Registry {
 
         let instances = self.ready(&turn.component, active.lanes).await?;
         self.make_lasting(&turn, &active).await?;
-        let metrics = self.metrics.revision(&name, turn.revision.id.short());
+        let family = &turn.component.descriptor.family;
+        let short = turn.revision.id.short();
+        let metrics = self.metrics.revision(&name, short, family);
         let live = Arc::new(Live::new(turn.component.clone(), metrics));
         let started = Instant::now();
         if current.is_some() {

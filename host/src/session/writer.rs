@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::hub::{Batch, End, Outbox, Take};
+use crate::hub::{Batch, End, Frame, Outbox, Take};
 
 /// Frames offered to the kernel in one call. Linux takes up to 1,024; a stalled session seldom
 /// has more than a few hundred, and a healthy one has a few.
@@ -17,6 +17,10 @@ const MAX_SLICES: usize = 64;
 
 /// Capacity that an idle session keeps for its next batch, in frames.
 const KEPT_FRAMES: usize = 16;
+
+/// Of so many writes of a session, the first is timed from the receipt of its event: a look at
+/// the clock for each would be felt.
+const TIMED: u8 = 8;
 
 /// How the writing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub(super) enum Written {
 pub(super) struct Writer<W> {
     socket: W,
     batch: Batch,
+    /// Writes until the next that is timed.
+    untimed: u8,
 }
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
@@ -42,6 +48,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         Self {
             socket,
             batch: Batch::default(),
+            untimed: 0,
         }
     }
 
@@ -75,7 +82,8 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             match wrote {
                 Ok(Some(bytes)) => {
                     outbox.sent(bytes);
-                    self.batch.advance(bytes);
+                    let gone = self.batch.advance(bytes);
+                    gone.inspect(|frame| self.time(frame));
                 }
                 Ok(None) if outbox.is_overrun() => return Written::Overrun,
                 Ok(None) => {}
@@ -84,13 +92,21 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         }
     }
 
+    fn time(&mut self, frame: &Frame) {
+        self.untimed = match self.untimed.checked_sub(1) {
+            Some(left) => left,
+            None if frame.note_written() => TIMED - 1,
+            None => 0,
+        };
+    }
+
     /// One write; `None` when the outbox calls for attention while the socket is full.
     async fn write_some(
         &mut self,
         outbox: &Outbox,
         deadline: Option<Instant>,
     ) -> io::Result<Option<usize>> {
-        let Self { socket, batch } = self;
+        let Self { socket, batch, .. } = self;
         std::future::poll_fn(|cx| {
             let wrote = match batch.only() {
                 // By far the most common case, and a cheaper call.
@@ -122,7 +138,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             .batch
             .frames
             .drain(keep..)
-            .map(|frame| frame.bytes().len())
+            .map(|frame| frame.note_cut())
             .sum();
         outbox.forget(dropped);
     }
@@ -137,7 +153,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::{Frame, Marks, Push};
+    use crate::hub::{Marks, Push};
     use std::time::Duration;
     use tokio::io::AsyncReadExt;
 

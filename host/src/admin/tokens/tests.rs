@@ -23,6 +23,11 @@ fn caller(name: &str, role: Role) -> Option<Caller> {
     Some(Caller { name, role })
 }
 
+fn start(single: Option<&Secret>, file: Option<PathBuf>) -> Result<Option<Tokens>, FileError> {
+    let ok = IntGauge::new("ok", "Whether the file can be used.").unwrap();
+    Tokens::start(single, file, &Tasks::default(), ok)
+}
+
 fn eventually(holds: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
     while !holds() {
@@ -39,17 +44,11 @@ fn who_operates_may_view_and_not_the_other_way_round() {
 
 #[test]
 fn without_tokens_nobody_comes_in() {
-    assert!(
-        Tokens::start(None, None, &Tasks::default())
-            .unwrap()
-            .is_none()
-    );
+    assert!(start(None, None).unwrap().is_none());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokens.json");
     fs::write(&path, file_of(&[])).unwrap();
-    let tokens = Tokens::start(None, Some(path), &Tasks::default())
-        .unwrap()
-        .unwrap();
+    let tokens = start(None, Some(path)).unwrap().unwrap();
     for given in ["", "admin", "tda_"] {
         assert_eq!(tokens.find(given), None, "{given:?}");
     }
@@ -58,9 +57,7 @@ fn without_tokens_nobody_comes_in() {
 #[test]
 fn the_single_token_operates_by_the_name_of_admin() {
     let secret = Secret::from("one-for-all".to_owned());
-    let tokens = Tokens::start(Some(&secret), None, &Tasks::default())
-        .unwrap()
-        .unwrap();
+    let tokens = start(Some(&secret), None).unwrap().unwrap();
     assert_eq!(tokens.find("one-for-all"), caller("admin", Role::Operate));
     for given in ["", "one-for-al", "one-for-all ", "ONE-FOR-ALL"] {
         assert_eq!(tokens.find(given), None, "{given:?}");
@@ -74,9 +71,7 @@ fn a_file_is_followed_while_the_host_runs() {
     let path = folder.path().join("tokens.json");
     fs::write(&path, file_of(&[record("ann", "view", "tda_a")])).unwrap();
     let single = Secret::from("s".to_owned());
-    let tokens = Tokens::start(Some(&single), Some(path.clone()), &Tasks::default())
-        .unwrap()
-        .unwrap();
+    let tokens = start(Some(&single), Some(path.clone())).unwrap().unwrap();
     let elsewhere = tokens.clone();
     assert_eq!(tokens.find("tda_a"), caller("ann", Role::View));
     assert_eq!(tokens.find("tda_b"), None);
@@ -101,9 +96,7 @@ fn a_file_is_followed_while_the_host_runs() {
 #[test]
 fn a_file_that_is_missing_keeps_the_host_from_starting() {
     let missing = tempfile::tempdir().unwrap().path().join("none.json");
-    let error = Tokens::start(None, Some(missing), &Tasks::default())
-        .unwrap_err()
-        .to_string();
+    let error = start(None, Some(missing)).unwrap_err().to_string();
     assert!(
         error.starts_with("cannot read the admin token file"),
         "{error}"
@@ -160,5 +153,5 @@ fn a_file_of_keys_is_no_file_of_tokens_nor_the_other_way_round() {
     fs::write(&path, file_of(&[record("n", "operate", "x")])).unwrap();
     assert!(credentials::read::<KeyRecord>(&path).is_err());
     fs::write(&path, "{\"version\":1,\"keys\":[]}").unwrap();
-    assert!(Tokens::start(None, Some(path), &Tasks::default()).is_err());
+    assert!(start(None, Some(path)).is_err());
 }

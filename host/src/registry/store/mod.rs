@@ -193,6 +193,14 @@ impl Store {
         &self.audit
     }
 
+    /// Whether the folder takes what is to be kept.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn try_to_write(&self) -> Result<(), StoreError> {
+        files::try_to_write(&self.folder).map_err(StoreError::io("write to", &self.folder))
+    }
+
     /// Size of all files of the folder together. What cannot be read counts nothing.
     pub fn bytes(&self) -> u64 {
         size_of(&self.folder)

@@ -1,0 +1,178 @@
+//! What is counted by family of channels. A family's series are there as long as anything
+//! that counts in them: a revision that runs or may return, a frame on its way.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+
+use super::make::{Book, counters, histograms};
+
+/// Loopback to a client that is far behind.
+const DELIVERY_SECONDS: [f64; 16] = [
+    50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1.0,
+    5.0, 30.0,
+];
+
+/// Why a connected session did not get a message.
+const SKIPPED: &str = "skipped";
+const CUT: &str = "cut";
+
+#[derive(Clone, Debug)]
+pub(super) struct PerFamily {
+    messages: IntCounterVec,
+    bytes: IntCounterVec,
+    missed: IntCounterVec,
+    seconds: HistogramVec,
+    /// The families that somebody counts in, by name.
+    held: Arc<Mutex<HashMap<String, Weak<FamilyMetrics>>>>,
+}
+
+/// The metrics of one family.
+#[derive(Debug)]
+pub struct FamilyMetrics {
+    name: String,
+    per: PerFamily,
+    messages: IntCounter,
+    bytes: IntCounter,
+    skipped: IntCounter,
+    cut: IntCounter,
+    seconds: Histogram,
+}
+
+/// What became of one frame, by the number of sessions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fanned {
+    pub queued: u64,
+    pub skipped: u64,
+    /// Sessions that this frame found too far behind.
+    pub cut: u64,
+}
+
+impl PerFamily {
+    pub(super) fn new(book: &Book) -> Self {
+        Self {
+            messages: counters(
+                book,
+                "family_messages_total",
+                "Messages queued for sessions.",
+                &["family"],
+            ),
+            bytes: counters(
+                book,
+                "family_bytes_total",
+                "Bytes of these messages, as they go over the wire.",
+                &["family"],
+            ),
+            missed: counters(
+                book,
+                "family_missed_total",
+                "Messages that a connected session did not get: skipped while it was behind, or waiting when it was cut.",
+                &["family", "why"],
+            ),
+            seconds: histograms(
+                book,
+                "delivery_seconds",
+                "Time from the receipt of an event upstream until a session's socket took its message, of one write in eight.",
+                &DELIVERY_SECONDS,
+                &["family"],
+            ),
+            held: Arc::default(),
+        }
+    }
+
+    pub(super) fn hold(&self, family: &str) -> Arc<FamilyMetrics> {
+        let mut held = self.held.lock();
+        if let Some(known) = held.get(family).and_then(Weak::upgrade) {
+            return known;
+        }
+        let of = |counters: &IntCounterVec| counters.with_label_values(&[family]);
+        let missed = |why: &str| self.missed.with_label_values(&[family, why]);
+        let fresh = Arc::new(FamilyMetrics {
+            messages: of(&self.messages),
+            bytes: of(&self.bytes),
+            skipped: missed(SKIPPED),
+            cut: missed(CUT),
+            seconds: self.seconds.with_label_values(&[family]),
+            name: family.to_owned(),
+            per: self.clone(),
+        });
+        held.insert(family.to_owned(), Arc::downgrade(&fresh));
+        fresh
+    }
+}
+
+impl FamilyMetrics {
+    /// A frame of `bytes` was fanned out.
+    pub fn note_fanned(&self, bytes: usize, fanned: Fanned) {
+        self.messages.inc_by(fanned.queued);
+        self.bytes
+            .inc_by(fanned.queued.saturating_mul(bytes as u64));
+        self.skipped.inc_by(fanned.skipped);
+        self.cut.inc_by(fanned.cut);
+    }
+
+    /// A frame that waited for a session was thrown away as that was cut.
+    pub fn note_cut(&self) {
+        self.cut.inc();
+    }
+
+    /// A socket took the last byte of a frame, so long after its event came.
+    pub fn note_delay(&self, delay: Duration) {
+        self.seconds.observe(delay.as_secs_f64());
+    }
+}
+
+impl Drop for FamilyMetrics {
+    fn drop(&mut self) {
+        let mut held = self.per.held.lock();
+        // Somebody may hold the family anew, and counts in the same series.
+        if held
+            .get(&self.name)
+            .is_some_and(|known| known.strong_count() > 0)
+        {
+            return;
+        }
+        held.remove(&self.name);
+        let family = [self.name.as_str()];
+        let _ = self.per.messages.remove_label_values(&family);
+        let _ = self.per.bytes.remove_label_values(&family);
+        let _ = self.per.seconds.remove_label_values(&family);
+        for why in [SKIPPED, CUT] {
+            let _ = self
+                .per
+                .missed
+                .remove_label_values(&[self.name.as_str(), why]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Metrics;
+
+    #[test]
+    fn a_familys_series_begin_at_zero_and_go_when_nobody_counts_in_them() {
+        let metrics = Metrics::new();
+        let [first, second] = [(), ()].map(|()| metrics.family("ticks"));
+        first.note_cut();
+        let text = metrics.render();
+        for line in [
+            r#"tidegate_family_messages_total{family="ticks"} 0"#,
+            r#"tidegate_family_missed_total{family="ticks",why="cut"} 1"#,
+            r#"tidegate_family_missed_total{family="ticks",why="skipped"} 0"#,
+            r#"tidegate_delivery_seconds_count{family="ticks"} 0"#,
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        drop(first);
+        assert!(metrics.render().contains("ticks"));
+        drop(second);
+        assert!(!metrics.render().contains("ticks"));
+        let _again = metrics.family("ticks");
+        let text = metrics.render();
+        assert!(text.contains(r#"tidegate_family_missed_total{family="ticks",why="cut"} 0"#));
+    }
+}
