@@ -139,8 +139,8 @@ async fn probed() -> (Redis, Proxy, Tidegate, Resp) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_probe_that_is_lost_is_no_outage_and_two_are() {
-    let (_redis, proxy, tidegate, mut listening) = probed().await;
     for (silent_for, lost) in [(millis(1300), 0.0), (millis(3500), 1.0)] {
+        let (_redis, proxy, tidegate, mut listening) = probed().await;
         next_probe(&mut listening).await;
         // Its way back is a moment.
         tokio::time::sleep(millis(200)).await;
