@@ -18,7 +18,7 @@ fn library() -> PathBuf {
 }
 
 /// A clock of its own for the host, which `set` moves.
-fn with_clock(setup: Setup) -> Setup {
+pub(crate) fn with_clock(setup: Setup) -> Setup {
     let clock = setup.path("clock");
     std::fs::write(&clock, "+0").expect("a file in one's own folder");
     setup
@@ -28,7 +28,7 @@ fn with_clock(setup: Setup) -> Setup {
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
 }
 
-fn set(tidegate: &Tidegate, offset: &str) {
+pub(crate) fn set(tidegate: &Tidegate, offset: &str) {
     let fresh = tidegate.path("clock.fresh");
     std::fs::write(&fresh, offset).expect("a file in one's own folder");
     std::fs::rename(&fresh, tidegate.path("clock")).expect("the same folder");

@@ -55,6 +55,7 @@ mod settings;
 mod shadow;
 mod shutdown;
 mod subscriptions;
+mod tasks;
 mod tidy;
 mod upstream;
 mod vain;
