@@ -190,15 +190,14 @@ impl Tasks {
         work: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
         let ends = self.counter(name);
-        tokio::spawn(async move {
-            match AssertUnwindSafe(work).catch_unwind().await {
-                Ok(done) => done,
-                Err(panic) => {
-                    note_end(&name.into(), &ends, &panics::reason());
-                    resume_unwind(panic)
-                }
-            }
-        })
+        // By combinators, as an async block would keep room for the work twice.
+        let watched = AssertUnwindSafe(work).catch_unwind().map(move |ended| {
+            ended.unwrap_or_else(|panic| {
+                note_end(&name.into(), &ends, &panics::reason());
+                resume_unwind(panic)
+            })
+        });
+        tokio::spawn(watched)
     }
 
     /// A thread that costs nobody else anything: its panic is logged and counted.
