@@ -12,6 +12,7 @@ use super::push::{check_record, record_of};
 use super::slot::Ready;
 use super::store::{Active, ActiveSet, Store, StoreError};
 use super::{Revision, builtin};
+use crate::files;
 use crate::metrics::Metrics;
 use crate::settings::{ComponentSource, Settings, TransformSettings};
 use crate::tasks::blocking;
@@ -43,10 +44,10 @@ pub(super) struct Starting {
 pub enum StartError {
     #[error("transform {origin}: there is no built-in component of that name; there are {known}")]
     NoSuchBuiltin { origin: String, known: String },
-    #[error("transform {origin}: cannot read it")]
+    #[error("transform {origin}: cannot read it: {cause}; {}", files::advice(.cause))]
     Read {
         origin: String,
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     #[error("transform {origin}: {}", listed(.faults))]
     Load { origin: String, faults: Vec<String> },
@@ -153,7 +154,7 @@ fn read(settings: &TransformSettings) -> Result<(String, Arc<[u8]>, Trust), Star
             let origin = path.display().to_string();
             match read_within(path, settings.limits.max_component_size) {
                 Ok(bytes) => Ok((origin, bytes.into(), Trust::None)),
-                Err(source) => Err(StartError::Read { origin, source }),
+                Err(cause) => Err(StartError::Read { origin, cause }),
             }
         }
     }
