@@ -8,11 +8,13 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use crate::files;
+
 /// Why such a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificatesError {
-    #[error("cannot read the certificates in {}: {source}", .path.display())]
-    Read { path: PathBuf, source: io::Error },
+    #[error("cannot read the certificates in {}: {cause}; {}", .path.display(), files::advice(.cause))]
+    Read { path: PathBuf, cause: io::Error },
     #[error(
         "{} holds no certificate; it must have at least one in PEM, which begins with \
          -----BEGIN CERTIFICATE-----",
@@ -38,9 +40,9 @@ pub enum CertificatesError {
 /// # Errors
 /// Without such a file every connection would fail, long after the start.
 pub fn read(path: &Path) -> Result<Vec<u8>, CertificatesError> {
-    let pem = fs::read(path).map_err(|source| CertificatesError::Read {
+    let pem = fs::read(path).map_err(|cause| CertificatesError::Read {
         path: path.to_owned(),
-        source,
+        cause,
     })?;
     let mut roots = RootCertStore::empty();
     for (found, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {

@@ -1,10 +1,21 @@
 //! A task of the host that dies: it is seen, counted, and started again. What kills it here is
-//! a clock beyond the years that a calendar has; its other ways are tests of the unit.
+//! a clock at the end of all years; its other ways are tests of the unit.
+
+use std::time::SystemTime;
 
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
 use tidegate_tests::{Redis, Tidegate, secs, until};
 
 use crate::clock::{set, with_clock};
+
+/// How far it is to the last day that HTTP has a name for; the calendar of the keys ends
+/// some hours before.
+fn to_the_last_day() -> String {
+    const NOON_OF_9999_12_31: u64 = 253_402_257_600;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.expect("this machine's clock is later").as_secs();
+    format!("+{}", NOON_OF_9999_12_31 - now)
+}
 
 #[tokio::test]
 async fn a_task_that_dies_is_shown_and_started_again_and_clients_lose_nothing() {
@@ -13,7 +24,7 @@ async fn a_task_that_dies_is_shown_and_started_again_and_clients_lose_nothing() 
     let mut client = tidegate.subscriber(["candles:*:*"]).await;
     let channel = candle_channel(1, "BTC-USD", "1h");
     // Whoever asks what day it is panics: the task that ends keys does, twice a second.
-    set(&tidegate, "+9000y");
+    set(&tidegate, &to_the_last_day());
     let reasons = tidegate.becomes_unready(secs(10)).await;
     assert!(
         reasons.contains("key_expiry ended: it panicked at "),
