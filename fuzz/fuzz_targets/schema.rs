@@ -4,15 +4,8 @@
 
 #[path = "../evaluator/mod.rs"]
 mod evaluator;
-
-/// The host's own files, at the place where they expect each other.
-#[allow(dead_code, unreachable_pub, reason = "the host uses more of them than is tried here")]
-mod transform {
-    #[path = "../../../host/src/transform/schema/mod.rs"]
-    pub(crate) mod schema;
-    #[path = "../../../host/src/transform/whole_match/mod.rs"]
-    pub(crate) mod whole_match;
-}
+#[path = "../transform.rs"]
+mod transform;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
