@@ -29,16 +29,19 @@ const OTHERS: &str = "(others)";
 #[derive(Debug)]
 pub(super) struct Fields {
     /// What the active revision can publish at each place.
-    public: BTreeMap<String, Vec<Value>>,
+    public: BTreeMap<String, Vec<ClosedSchema>>,
     show_input: bool,
     found: BTreeMap<String, FieldDifference>,
 }
 
 impl Fields {
     pub(super) fn new(active: &ClosedSchema, show_input: bool) -> Self {
-        let mut public: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        for (path, schema) in schema::fields(active) {
-            public.entry(path).or_default().push(schema.clone());
+        let mut public: BTreeMap<String, Vec<ClosedSchema>> = BTreeMap::new();
+        for (path, part) in schema::fields(active) {
+            // A part of what is closed is closed; of one that was not, nothing would be shown.
+            if let Ok(part) = ClosedSchema::part(part) {
+                public.entry(path).or_default().push(part);
+            }
         }
         Self {
             public,
@@ -109,12 +112,11 @@ impl Fields {
     fn is_public(&self, field: &str, value: &Value) -> bool {
         // The type of messages is in the descriptor, as channels are.
         let named = [PUBLICATIONS, REJECTION, TYPE].contains(&field);
-        let fits = |part: &Value| ClosedSchema::part(part).is_ok_and(|schema| schema.allows(value));
         named
             || self
                 .public
                 .get(field)
-                .is_some_and(|all| all.iter().any(fits))
+                .is_some_and(|parts| parts.iter().any(|part| part.allows(value)))
     }
 
     /// The fields that differ most often first.

@@ -3,19 +3,25 @@
 //! It knows a part of JSON Schema 2020-12 and refuses the rest, so that a keyword it has never
 //! heard of cannot open a hole. What single keywords may say is in `keywords`.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::NOTES;
 use super::keywords::{
-    MAX_FORMAT, MAX_ITEMS, are_types, bound, count, format, is_type, note, pattern, required, step,
+    MAX_FORMAT, MAX_ITEMS, are_types, bound, count, format, is_type, note, required, step,
     unique_items,
 };
 use super::node::{Node, Rule};
+use crate::transform::whole_match::WholeMatch;
 
 /// Bounds on what one validation can cost: subschemas in all, and alternatives in one place.
 /// It runs on a lane, and nothing interrupts it.
 const MAX_SUBSCHEMAS: usize = 1_000;
 const MAX_ALTERNATIVES: usize = 16;
+
+/// What all patterns of a schema may take together, in bytes of memory.
+const MAX_PATTERNS: usize = 4 << 20;
 
 /// The deepest nesting of a schema; real ones have two or three levels.
 const MAX_DEPTH: usize = 16;
@@ -25,11 +31,14 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 type Keywords = Map<String, Value>;
 
+/// The patterns of a schema by their text, as they were judged and as they are enforced.
+pub(super) type Patterns = HashMap<String, WholeMatch>;
+
 /// Checks a whole schema of a message's data.
 ///
 /// # Errors
 /// One sentence for each thing that is wrong, with the place as a JSON pointer.
-pub(super) fn of_data(stated: &Value) -> Result<Node, Vec<String>> {
+pub(super) fn of_data(stated: &Value) -> Result<(Node, Patterns), Vec<String>> {
     let mut check = Check::default();
     let root = check.node(stated);
     if !root.is_object() {
@@ -42,7 +51,7 @@ pub(super) fn of_data(stated: &Value) -> Result<Node, Vec<String>> {
 ///
 /// # Errors
 /// As of the whole.
-pub(super) fn of_part(stated: &Value) -> Result<Node, Vec<String>> {
+pub(super) fn of_part(stated: &Value) -> Result<(Node, Patterns), Vec<String>> {
     let mut check = Check::default();
     let root = check.node(stated);
     check.done(root)
@@ -54,6 +63,7 @@ struct Check {
     at: String,
     depth: usize,
     subschemas: usize,
+    patterns: Patterns,
     faults: Vec<String>,
 }
 
@@ -175,6 +185,7 @@ impl Check {
             "properties" => self.fields(value),
             "items" => self.items(value),
             "prefixItems" | "anyOf" | "oneOf" => self.list(keyword, value),
+            "pattern" => self.pattern(value),
             _ => plain(keyword, value).map(Rule::Plain),
         };
         match rule {
@@ -227,6 +238,22 @@ impl Check {
             nodes.push(self.below(&[keyword, &place.to_string()], inner));
         }
         Ok(Rule::List(nodes))
+    }
+
+    fn pattern(&mut self, value: &Value) -> Result<Rule, String> {
+        let text = value.as_str().ok_or("a \"pattern\" is a text")?;
+        if !self.patterns.contains_key(text) {
+            let whole =
+                WholeMatch::anchored(text).map_err(|wrong| format!("the \"pattern\" {wrong}"))?;
+            let others: usize = self.patterns.values().map(WholeMatch::memory).sum();
+            if others + whole.memory() > MAX_PATTERNS {
+                return Err(format!(
+                    "all patterns together take more than {MAX_PATTERNS} bytes when they are compiled"
+                ));
+            }
+            self.patterns.insert(text.to_owned(), whole);
+        }
+        Ok(Rule::Plain(value.clone()))
     }
 
     fn below(&mut self, steps: &[&str], stated: &Value) -> Node {
@@ -317,13 +344,13 @@ impl Check {
         }
     }
 
-    fn done(self, root: Node) -> Result<Node, Vec<String>> {
+    fn done(self, root: Node) -> Result<(Node, Patterns), Vec<String>> {
         if self.subschemas > MAX_SUBSCHEMAS {
             // Nothing else is worth a sentence then, and there could be thousands.
             return Err(vec![format!("more than {MAX_SUBSCHEMAS} subschemas")]);
         }
         match self.faults.is_empty() {
-            true => Ok(root),
+            true => Ok((root, self.patterns)),
             false => Err(self.faults),
         }
     }
@@ -355,7 +382,6 @@ fn plain(keyword: &'static str, value: &Value) -> Result<Value, String> {
             ),
         },
         "format" => format(value),
-        "pattern" => pattern(value),
         "maxItems" => match count(keyword, value)? {
             items if items > MAX_ITEMS => {
                 Err(format!("an array needs \"maxItems\", at most {MAX_ITEMS}"))

@@ -5,8 +5,6 @@
 
 use serde_json::Value;
 
-use crate::transform::whole_match::WholeMatch;
-
 /// Formats that the validator asserts and that bound a string to a short, plain form.
 const FORMATS: [&str; 6] = ["date", "date-time", "time", "duration", "uuid", "ipv4"];
 
@@ -83,12 +81,6 @@ pub(super) fn format(value: &Value) -> Result<Value, String> {
             FORMATS.join(", ")
         )),
     }
-}
-
-pub(super) fn pattern(value: &Value) -> Result<Value, String> {
-    let text = value.as_str().ok_or("a \"pattern\" is a text")?;
-    WholeMatch::anchored(text).map_err(|wrong| format!("the \"pattern\" {wrong}"))?;
-    Ok(value.clone())
 }
 
 /// A number of characters or items. `3.0` is the integer 3, as JSON Schema has it.

@@ -11,11 +11,11 @@ mod node;
 
 use std::sync::Arc;
 
-use jsonschema::paths::Location;
 use jsonschema::{Keyword, ValidationError, Validator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use self::check::Patterns;
 use self::node::Node;
 use super::whole_match::WholeMatch;
 
@@ -38,7 +38,7 @@ impl ClosedSchema {
     /// # Errors
     /// One sentence for each thing that is wrong, with the place as a JSON pointer.
     pub fn parse(stated: &Value) -> Result<Self, Vec<String>> {
-        Self::of(&check::of_data(stated)?)
+        Self::of(check::of_data(stated)?)
     }
 
     /// A part of a closed schema, on its own. Checked like the whole, so that nothing can be
@@ -47,11 +47,11 @@ impl ClosedSchema {
     /// # Errors
     /// As `parse`.
     pub(crate) fn part(stated: &Value) -> Result<Self, Vec<String>> {
-        Self::of(&check::of_part(stated)?)
+        Self::of(check::of_part(stated)?)
     }
 
-    fn of(root: &Node) -> Result<Self, Vec<String>> {
-        let validator = validator(&root.enforced())
+    fn of((root, patterns): (Node, Patterns)) -> Result<Self, Vec<String>> {
+        let validator = validator(&root.enforced(), patterns)
             .map_err(|error| vec![format!("not a JSON Schema: {error}")])?;
         Ok(Self(Arc::new(Closed {
             document: root.document(),
@@ -89,26 +89,18 @@ impl<'de> Deserialize<'de> for ClosedSchema {
     }
 }
 
-fn validator(enforced: &Value) -> Result<Validator, String> {
+/// Patterns are the very ones that the check judged; `jsonschema` never reads their text.
+fn validator(enforced: &Value, patterns: Patterns) -> Result<Validator, String> {
+    let judged = move |pattern: &Value| patterns.get(pattern.as_str()?).cloned();
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)
-        .with_keyword("pattern", matcher)
+        .with_keyword("pattern", move |_, pattern, _| match judged(pattern) {
+            Some(whole) => Ok(Box::new(Matcher(whole))),
+            None => Err(ValidationError::custom("a pattern that was not judged")),
+        })
         .build(enforced)
         .map_err(|error| error.to_string())
-}
-
-/// Patterns are compiled from the very tree that the check judged.
-fn matcher<'a>(
-    _: &'a Map<String, Value>,
-    pattern: &'a Value,
-    _: Location,
-) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
-    let text = pattern.as_str().unwrap_or_default();
-    match WholeMatch::anchored(text) {
-        Ok(whole) => Ok(Box::new(Matcher(whole))),
-        Err(error) => Err(ValidationError::custom(error)),
-    }
 }
 
 struct Matcher(WholeMatch);

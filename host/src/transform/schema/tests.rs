@@ -138,6 +138,24 @@ fn what_a_validation_could_cost_is_bounded() {
 }
 
 #[test]
+fn all_patterns_together_are_bounded_and_equal_ones_count_once() {
+    let with = |patterns: usize, different: bool| {
+        let field = |n: usize| {
+            let least = if different { n } else { 0 };
+            let text = format!("^.{{{least},200}}$");
+            (format!("f{n}"), json!({"type": "string", "pattern": text}))
+        };
+        let mut schema = closed();
+        schema["properties"] = Value::Object((0..patterns).map(field).collect());
+        ClosedSchema::parse(&schema).map(|_| ())
+    };
+    assert_eq!(with(200, false), Ok(()));
+    assert_eq!(with(4, true), Ok(()));
+    let faults = with(200, true).unwrap_err();
+    assert!(faults[0].contains("all patterns together"), "{faults:?}");
+}
+
+#[test]
 fn a_schema_is_not_nested_for_ever() {
     let mut schema = json!({"type": "null"});
     for _ in 0..40 {

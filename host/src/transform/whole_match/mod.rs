@@ -15,7 +15,7 @@ use regex_syntax::hir::{Hir, Look};
 use serde::{Deserialize, Serialize};
 
 /// What one compiled expression may take, in bytes of memory.
-const MAX_MEMORY: usize = 256 << 10;
+const MAX_MEMORY: usize = 1 << 20;
 
 /// An expression that holds from start to end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -83,6 +83,11 @@ impl WholeMatch {
     /// deadline guards the host.
     pub fn is_match(&self, text: &str) -> bool {
         self.compiled.is_match(text)
+    }
+
+    /// What the matcher takes, in bytes of memory, but for what it notes while it matches.
+    pub(super) fn memory(&self) -> usize {
+        self.compiled.memory_usage()
     }
 
     /// As it is shown, to readers of JavaScript's dialect too.
