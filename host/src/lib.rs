@@ -8,6 +8,7 @@
 //! ```
 //! The modules, in the order that data flows; then what starts them; then the leaves, which
 //! any of them may use.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(
     test,
     allow(
@@ -39,6 +40,11 @@ pub mod settings;
 
 pub mod host;
 
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command speaks to whoever typed it; what serves speaks through the log"
+)]
 pub mod cli;
 
 pub mod certificates;
