@@ -208,6 +208,9 @@ async fn a_right_that_is_lost_costs_its_transform_only_and_the_log_says_whose() 
     ] {
         assert!(line.contains(word), "{word} is not in {line}");
     }
+    tidegate
+        .metric_becomes("tidegate_upstream_denied", &[], 1.0)
+        .await;
     // The other one's messages come, and the candles again as soon as they may.
     let alert = Payload::alert().text();
     eventually("a signal", secs(10), async || {
@@ -223,6 +226,9 @@ async fn a_right_that_is_lost_costs_its_transform_only_and_the_log_says_whose() 
         text.contains("candle_close").then_some(())
     })
     .await;
+    tidegate
+        .metric_becomes("tidegate_upstream_denied", &[], 0.0)
+        .await;
     let log = tidegate.stderr().text();
     for hidden in ["channel:", PASSWORD] {
         assert!(!log.contains(hidden), "{hidden} in {log}");

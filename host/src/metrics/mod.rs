@@ -52,6 +52,7 @@ pub struct Metrics {
     pub cuts: IntCounter,
     pub upstream_connected: IntGauge,
     pub upstream_outages: IntCounter,
+    pub upstream_denied: IntGauge,
     pub upstream_messages: IntCounter,
     pub upstream_unclaimed: IntCounter,
     pub upstream_lag: Histogram,
@@ -191,6 +192,11 @@ impl Metrics {
                 &upstream,
                 "upstream_outages_total",
                 "Times that the upstream subscription was lost.",
+            ),
+            upstream_denied: gauge(
+                &upstream,
+                "upstream_denied",
+                "Upstream channels and patterns that transforms ask for and the Redis user may not subscribe to.",
             ),
             upstream_messages: counter(
                 &upstream,

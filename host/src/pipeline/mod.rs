@@ -183,6 +183,12 @@ impl Intake {
         asking.map(|route| route.transform.clone()).collect()
     }
 
+    /// How much of what is wanted the upstream may not subscribe to.
+    pub fn note_denied(&self, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.upstream_denied.set(count);
+    }
+
     /// What the upstream has subscribed to.
     pub fn note_subscribed(&self, patterns: Vec<UpstreamPattern>) {
         self.subscribed.send_replace(patterns);
