@@ -35,11 +35,20 @@ pub enum CertificatesError {
     },
 }
 
-/// The file's text, which holds one certificate at least, and none that cannot be used.
+/// Whom a file lets a connection trust.
+#[derive(Debug)]
+pub struct Authorities {
+    /// The file's text.
+    pub pem: Vec<u8>,
+    /// At least one.
+    pub roots: RootCertStore,
+}
+
+/// The certificates of a file: one at least, and none that cannot be used.
 ///
 /// # Errors
 /// Without such a file every connection would fail, long after the start.
-pub fn read(path: &Path) -> Result<Vec<u8>, CertificatesError> {
+pub fn read(path: &Path) -> Result<Authorities, CertificatesError> {
     let pem = fs::read(path).map_err(|cause| CertificatesError::Read {
         path: path.to_owned(),
         cause,
@@ -58,7 +67,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, CertificatesError> {
     if roots.is_empty() {
         return Err(CertificatesError::None(path.to_owned()));
     }
-    Ok(pem)
+    Ok(Authorities { pem, roots })
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@
         reason = "what a test starts, the test awaits"
     )
 )]
+// They panic when their stream is gone. `cli::print` does not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod upstream;
 
@@ -47,6 +49,7 @@ pub mod host;
 )]
 pub mod cli;
 
+mod causes;
 pub mod certificates;
 pub mod channel;
 pub mod credentials;
@@ -54,5 +57,7 @@ pub mod event;
 mod files;
 pub mod log;
 pub mod metrics;
+mod reload;
 pub mod shutdown;
+mod signals;
 pub mod tasks;

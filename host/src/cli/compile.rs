@@ -33,7 +33,7 @@ pub(super) fn run(args: &CompileArgs) -> ExitCode {
     match compile(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            super::say(&format!("{error:#}\n"));
+            super::print::complain(&crate::causes::whole(&error));
             match error.downcast_ref() {
                 Some(CompileError::OutOfMemory) => ExitCode::from(OUT_OF_MEMORY),
                 _ => ExitCode::FAILURE,

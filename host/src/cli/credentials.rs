@@ -1,7 +1,7 @@
 //! What `key` and `admin-token` have in common: a name that is free, the end of a record,
 //! and advice about a file that cannot be used.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
@@ -88,24 +88,16 @@ pub(super) fn tell(
     table: &Table,
     rows: Vec<Value>,
 ) -> anyhow::Result<()> {
-    let told = if json {
-        writeln!(out, "{:#}", Value::Array(rows))
+    if json {
+        writeln!(out, "{:#}", Value::Array(rows))?;
     } else {
-        writeln!(out, "{table}")
-    };
-    // A reader such as `head` may have had enough.
-    told.or_else(|error| {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Ok(())
-        } else {
-            Err(error)
-        }
-    })?;
-    Ok(())
+        writeln!(out, "{table}")?;
+    }
+    Ok(out.flush()?)
 }
 
 /// Says what to do about a file that cannot be used.
-fn advise<T: Credential>(error: anyhow::Error) -> anyhow::Error {
+pub(super) fn advise<T: Credential>(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<FileError>() {
         Ok(error) => error.advised::<T>(),
         Err(error) => error,

@@ -4,7 +4,7 @@
 //! Standard output has the answer, as text or (`--json`) as JSON alone; questions and progress
 //! are on standard error. Exit codes: 0 done, 1 refused or failed, 2 typed wrongly.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -12,7 +12,10 @@ use serde_json::Value;
 use super::address::Address;
 use super::client::{self, Client};
 use super::failure::Failure;
+use super::print::{self, complain};
+use super::reach::Trust;
 use super::words::Paint;
+use crate::causes::whole;
 use crate::settings::Secret;
 
 /// Which host, and who reads the answer.
@@ -22,6 +25,8 @@ pub(super) struct HostArgs {
     #[arg(long, global = true, env = "TIDEGATE_ADMIN", value_name = "URL",
           default_value = Address::DEFAULT)]
     pub(super) admin: Address,
+    #[command(flatten)]
+    pub(super) trust: Trust,
     /// The answer as JSON, for programs; never asks
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -38,16 +43,17 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    fn new(args: HostArgs) -> Self {
-        let HostArgs { admin, json } = args;
-        let token = std::env::var(client::TOKEN).ok();
-        let token = token.filter(|token| !token.is_empty()).map(Secret::from);
-        Self {
-            client: Client::new(admin, token),
+    fn new(args: HostArgs) -> Result<Self, Failure> {
+        let HostArgs { admin, trust, json } = args;
+        let token = std::env::var_os(client::TOKEN).unwrap_or_default();
+        let token = Secret::given(&token.to_string_lossy());
+        let token = (!token.expose().is_empty()).then_some(token);
+        Ok(Self {
+            client: Client::new(admin, token, &trust)?,
             json,
             may_ask: !json && io::stdin().is_terminal() && io::stderr().is_terminal(),
             paint: Paint::of_stdout(),
-        }
+        })
     }
 
     /// Words for a person.
@@ -71,12 +77,7 @@ impl Desk {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout();
-    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
-        // A reader such as `head` may have had enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+    Ok(print::print(&format!("{}\n", text.trim_end()))?)
 }
 
 /// Does what was asked and tells it. `command` gives the answer for programs; what people
@@ -85,22 +86,24 @@ pub(super) fn run(
     args: HostArgs,
     command: impl AsyncFnOnce(&Desk) -> Result<Value, Failure>,
 ) -> ExitCode {
-    let desk = Desk::new(args);
-    let done = super::block_on(async { Ok(command(&desk).await) });
-    let done = done.unwrap_or_else(|error| Err(Failure::new("no-runtime", format!("{error:#}"))));
+    let json = args.json;
+    let done = super::block_on(async {
+        Ok(match Desk::new(args) {
+            Ok(desk) => command(&desk).await,
+            Err(failure) => Err(failure),
+        })
+    });
+    let done = done.unwrap_or_else(|error| Err(Failure::new("no-runtime", whole(&error))));
     let told = match done {
-        Ok(answer) if desk.json => print(&format!("{answer:#}")),
+        Ok(answer) if json => print(&format!("{answer:#}")),
         Ok(_) => Ok(()),
         Err(failure) => Err(failure),
     };
     let Err(failure) = told else {
         return ExitCode::SUCCESS;
     };
-    if desk.json {
-        // Where standard output is gone, the exit code is all that is left.
-        let _ = print(&format!("{:#}", failure.json()));
-    } else {
-        super::say(&format!("error: {failure}\n"));
+    if !json || print(&format!("{:#}", failure.json())).is_err() {
+        complain(&format!("error: {failure}"));
     }
     ExitCode::FAILURE
 }

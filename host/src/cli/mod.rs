@@ -5,6 +5,7 @@ mod address;
 mod admin_token;
 mod asyncapi;
 mod body;
+mod check;
 mod client;
 mod compile;
 mod credentials;
@@ -14,7 +15,9 @@ mod failure;
 mod key;
 mod metrics;
 mod openapi;
+mod print;
 mod progress;
+mod reach;
 mod redis_rights;
 mod serve;
 mod sessions;
@@ -22,11 +25,12 @@ mod tail;
 mod transform;
 mod words;
 
-use std::io::Write;
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::print::complain;
 use crate::registry::{Catalog, configured};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
@@ -71,7 +75,11 @@ enum Command {
 
 /// Runs the command line that the process was started with.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return explain(&told),
+    };
+    let result = match cli.command {
         Command::Demo(args) => return demo::run(&args),
         Command::Serve(args) => return serve::run(*args),
         Command::Key(args) => key::run(args),
@@ -92,15 +100,22 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error:#}\n"));
+            complain(&format!("error: {}", crate::causes::advised(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Writes to standard error. One that is gone is no reason to fail in another way.
-fn say(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
+/// Help, the version, or what was typed wrongly. clap's own way out would be silent, and
+/// successful, where these cannot be written.
+fn explain(told: &clap::Error) -> ExitCode {
+    match told.print() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("error: cannot write the help: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2)),
+    }
 }
 
 /// The channels of the transforms that the settings name.
@@ -120,4 +135,48 @@ fn block_on<T>(task: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     let ended = runtime.block_on(task);
     runtime.shutdown_background();
     ended
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::settings;
+
+    /// The variables that commands read, but for the settings of `serve`.
+    fn variables(command: &clap::Command) -> BTreeSet<String> {
+        let own = command.get_arguments().filter_map(clap::Arg::get_env);
+        let own = own.map(|name| name.to_string_lossy().into_owned());
+        own.chain(command.get_subcommands().flat_map(variables))
+            .chain([client::TOKEN.to_owned()])
+            .collect()
+    }
+
+    /// One that is not would be called misspelt at each start.
+    #[test]
+    fn every_variable_of_a_command_is_known() {
+        let known = settings::known();
+        for name in variables(&Cli::command()) {
+            assert!(known.contains(&name), "{name}");
+        }
+    }
+
+    /// A shell has one environment for all commands: what is a secret or an address of one
+    /// must not be that of another.
+    #[test]
+    fn what_serve_and_another_command_both_read_means_the_same_to_both() {
+        let of_serve: BTreeSet<_> = settings::table().into_iter().map(|row| row.env).collect();
+        let others = variables(&Cli::command());
+        let both: Vec<_> = of_serve.intersection(&others).collect();
+        let same = [
+            "TIDEGATE_ADMIN_LISTEN",
+            "TIDEGATE_ADMIN_TOKENS_FILE",
+            "TIDEGATE_KEYS_FILE",
+            "TIDEGATE_LISTEN",
+        ];
+        assert_eq!(both, same);
+    }
 }

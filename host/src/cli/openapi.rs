@@ -1,6 +1,5 @@
 //! `tidegate openapi`: the document of the admin API, the same for every host.
 
 pub(super) fn run() -> anyhow::Result<()> {
-    print!("{}", crate::admin::openapi::document());
-    Ok(())
+    Ok(super::print::print(&crate::admin::openapi::document())?)
 }

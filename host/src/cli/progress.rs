@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::print::complain;
+
 /// How long something may take before it is said.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -68,7 +70,7 @@ impl Progress {
         let mut last = last.lock();
         if last.is_none_or(|last| last.elapsed() >= BETWEEN_LINES) {
             let part = part.map_or(String::new(), |part| format!(" ({:.0} %)", part * 100.0));
-            eprintln!("{doing}{part} …");
+            complain(&format!("{doing}{part} …"));
             *last = Some(Instant::now());
         }
     }

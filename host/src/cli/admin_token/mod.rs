@@ -10,6 +10,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::credentials::{self as records, Revoked};
+use super::print;
 use crate::admin::tokens::{self, Role, TokenRecord};
 use crate::credentials::{self, SecretText};
 
@@ -75,7 +76,12 @@ fn parse_name(text: &str) -> Result<String, &'static str> {
 
 /// Does what was asked and tells it on standard output.
 pub(super) fn run(args: AdminTokenArgs) -> anyhow::Result<()> {
-    answer(args, Timestamp::now(), &mut io::stdout().lock())
+    let now = Timestamp::now();
+    match args.command {
+        // Whoever does not see it now never will: that is no quiet end.
+        AdminTokenCommand::Create(_) => answer(args, now, &mut io::stdout()),
+        _ => answer(args, now, &mut print::stdout()),
+    }
 }
 
 fn answer(args: AdminTokenArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {

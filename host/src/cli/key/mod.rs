@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use self::channels::ChannelArgs;
 use super::credentials::{self as records, Revoked};
+use super::print;
 use crate::credentials::{self, SecretText};
 use crate::gate::keys::{self, AtLimit, KeyRecord};
 
@@ -96,7 +97,12 @@ fn parse_life(text: &str) -> Result<Duration, &'static str> {
 
 /// Does what was asked and tells it on standard output.
 pub(super) fn run(args: KeyArgs) -> anyhow::Result<()> {
-    answer(args, Timestamp::now(), &mut io::stdout().lock())
+    let now = Timestamp::now();
+    match args.command {
+        // Whoever does not see it now never will: that is no quiet end.
+        KeyCommand::Create(_) => answer(args, now, &mut io::stdout()),
+        _ => answer(args, now, &mut print::stdout()),
+    }
 }
 
 fn answer(args: KeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
