@@ -104,7 +104,7 @@ impl Setup {
     }
 
     pub fn admin_token(self, token: &str) -> Self {
-        self.env("TIDEGATE_ADMIN_TOKEN", token)
+        self.env("TIDEGATE_SERVE_ADMIN_TOKEN", token)
     }
 
     /// Keeps revisions in a folder beside its settings, and lets operators in.

@@ -37,6 +37,7 @@ pub(super) const KINDS: &[Kind] = &[
     kind(StatusCode::FORBIDDEN, "foreign-host", "The host is called by a name that it does not have"),
     kind(StatusCode::FORBIDDEN, "foreign-origin", "A page of another origin may not call this"),
     kind(StatusCode::NOT_FOUND, "not-found", "There is no such path"),
+    kind(StatusCode::NOT_FOUND, "no-such-family", "There is no such family"),
     kind(StatusCode::NOT_FOUND, "no-such-transform", "There is no such transform"),
     kind(StatusCode::NOT_FOUND, "no-such-revision", "There is no such revision"),
     kind(StatusCode::NOT_FOUND, "no-such-plan", "There is no such plan"),
@@ -142,9 +143,15 @@ impl Problem {
         let detail = if api {
             "what there is stands in /openapi.json"
         } else {
-            "what begins with /v1 is only there when the host has admin tokens: start it with --admin-tokens-file or with TIDEGATE_ADMIN_TOKEN"
+            "what begins with /v1 is only there when the host has admin tokens: start it with --admin-tokens-file or with TIDEGATE_SERVE_ADMIN_TOKEN"
         };
         Self::new("not-found", detail.into())
+    }
+
+    pub(super) fn no_such_family(known: impl IntoIterator<Item = String>) -> Self {
+        let known: Vec<String> = known.into_iter().collect();
+        let detail = format!("the families of this host are {}", known.join(", "));
+        Self::new("no-such-family", detail)
     }
 
     pub(super) fn method_not_allowed() -> Self {

@@ -1,7 +1,7 @@
 //! The settings as documentation: rows for whoever wants them, and the tables of the README.
 
-use super::layers::variable;
 use super::transforms::LANES;
+use super::variables::variable;
 use super::{each, kind, limits};
 
 /// One setting, in words.
@@ -26,7 +26,7 @@ pub fn table() -> Vec<Row> {
     each(|entry, traits| {
         rows.push(Row {
             key: entry.key.to_owned(),
-            env: variable(entry.key),
+            env: variable(entry.key, traits),
             default: entry.default.to_owned(),
             allowed: allowed(entry.range, traits),
             help: entry.help.to_owned(),
@@ -44,7 +44,7 @@ pub fn markdown() -> String {
         let help = if row.flag {
             row.help
         } else {
-            format!("{} (no flag)", row.help)
+            format!("{} (no flag; in the environment `{}`)", row.help, row.env)
         };
         text += &line(&row.key, &row.default, &help, &row.allowed);
     }

@@ -26,6 +26,8 @@ pub(super) trait Kind {
     const SECRET: bool = false;
     /// Whether there is a flag. Other users of a machine can read a command line.
     const FLAG: bool = true;
+    /// Whether its variable is for `serve` alone, where a command reads one of the plain name.
+    const SERVE_ONLY: bool = false;
     /// Whether it is a list: an array in the file, comma-separated elsewhere.
     const LIST: bool = false;
     /// Whether it is a path, which in the file is meant from the file's folder.
@@ -50,6 +52,7 @@ pub(super) struct Traits {
     pub(super) placeholder: &'static str,
     pub(super) form: &'static str,
     pub(super) flag: bool,
+    pub(super) serve_only: bool,
     pub(super) list: bool,
 }
 
@@ -59,6 +62,7 @@ impl Traits {
             placeholder: K::PLACEHOLDER,
             form: K::FORM,
             flag: K::FLAG,
+            serve_only: K::SERVE_ONLY,
             list: K::LIST,
         }
     }
@@ -192,13 +196,19 @@ pub(super) struct Token;
 impl Kind for Token {
     type Value = Option<Secret>;
     const PLACEHOLDER: &'static str = "TOKEN";
-    const FORM: &'static str = "visible ASCII without spaces, at most 512 characters";
+    const FORM: &'static str = "16 to 512 characters of visible ASCII without white space in it";
     const SECRET: bool = true;
     const FLAG: bool = false;
+    const SERVE_ONLY: bool = true;
 
     fn parse(text: &str) -> Option<Option<Secret>> {
-        let fits = text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_graphic());
-        fits.then(|| (!text.is_empty()).then(|| Secret::from(text.to_owned())))
+        let secret = Secret::given(text);
+        if secret.expose().is_empty() {
+            return Some(None);
+        }
+        // Shorter ones can be guessed, and this one may do everything.
+        let fits = (16..=512).contains(&secret.expose().len()) && secret.fault().is_none();
+        fits.then_some(Some(secret))
     }
 }
 

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::error::{Origin, Problem, SettingsError};
-use super::kind::Kind;
+use super::kind::{Kind, Traits};
+use super::secret::without_line_breaks;
 use super::transforms::TransformSettings;
-use super::{Entry, each, file};
+use super::variables::variable;
+use super::{Entry, each, file, variables};
 
 /// The file that is read when none is named.
 const USUAL_FILE: &str = "tidegate.toml";
-const CONFIG_VARIABLE: &str = "TIDEGATE_CONFIG";
 
 /// Characters of a value that are shown.
 const MAX_SHOWN: usize = 80;
@@ -60,7 +61,8 @@ impl clap::Args for Flags {
                 .value_name("FILE")
                 .value_parser(clap::value_parser!(PathBuf))
                 .help(format!(
-                    "The file of settings [env: {CONFIG_VARIABLE}] [default: ./{USUAL_FILE} if it is there]"
+                    "The file of settings [env: {}] [default: ./{USUAL_FILE} if it is there]",
+                    variables::CONFIG
                 )),
         );
         each(|entry, traits| {
@@ -83,7 +85,7 @@ impl clap::Args for Flags {
                 .help(format!(
                     "{} [env: {}]{default}",
                     entry.help,
-                    variable(entry.key)
+                    variable(entry.key, traits)
                 ));
             command = std::mem::take(&mut command).arg(arg);
         });
@@ -114,11 +116,6 @@ impl clap::FromArgMatches for Flags {
         });
         Ok(())
     }
-}
-
-/// `TIDEGATE_X_Y` for `x-y`.
-pub(super) fn variable(key: &str) -> String {
-    format!("TIDEGATE_{}", key.replace('-', "_").to_ascii_uppercase())
 }
 
 /// A value before it is read.
@@ -153,7 +150,7 @@ impl<'a> Layers<'a> {
     /// The file to read: the one that is named, or the usual one if it is there.
     pub(super) fn config_file(&self, folder: &Path) -> Option<PathBuf> {
         let named = self.flags.config.clone();
-        let named = named.or_else(|| Some(self.variable(CONFIG_VARIABLE)?.into()));
+        let named = named.or_else(|| Some(self.variable(variables::CONFIG)?.into()));
         let usual = folder.join(USUAL_FILE);
         named.or_else(|| usual.exists().then_some(usual))
     }
@@ -174,6 +171,12 @@ impl<'a> Layers<'a> {
         (self.environment)(name).filter(|text| !text.is_empty())
     }
 
+    fn of_environment<K: Kind>(&self, key: &str) -> Option<(String, OsString)> {
+        let name = variable(key, Traits::of::<K>());
+        let text = self.variable(&name)?;
+        Some((name, text))
+    }
+
     /// The value of a setting from the strongest layer that has it; none if it is wrong.
     pub(super) fn take<K: Kind>(&mut self, entry: &Entry) -> Option<K::Value> {
         let of_file = self.file.remove(entry.key);
@@ -183,11 +186,12 @@ impl<'a> Layers<'a> {
                 bare: false,
                 origin: Origin::Flag(entry.key),
             }
-        } else if let Some(text) = self.variable(&variable(entry.key)) {
-            let origin = Origin::Environment(variable(entry.key));
-            // What is not UTF-8 becomes a text that no kind but a path accepts.
+        } else if let Some((name, text)) = self.of_environment::<K>(entry.key) {
+            let origin = Origin::Environment(name);
+            // What is not UTF-8 becomes a text that no kind but a path accepts. A line break
+            // at the end comes with a value that was read from a file.
             Given {
-                text: text.to_string_lossy().into_owned(),
+                text: without_line_breaks(&text.to_string_lossy()).to_owned(),
                 bare: false,
                 origin,
             }
@@ -244,7 +248,7 @@ pub(super) fn read<K: Kind>(
             key: key.to_owned(),
             origin: given.origin,
             value: shown(&given.text, K::SECRET),
-            allowed: super::kind::Traits::of::<K>().allowed(range),
+            allowed: Traits::of::<K>().allowed(range),
         });
     }
     value

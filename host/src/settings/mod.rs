@@ -16,6 +16,7 @@ mod layers;
 mod limits;
 mod secret;
 mod transforms;
+mod variables;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ pub use layers::Flags;
 pub use limits::limits_from_json;
 pub use secret::{RedisUrl, Secret};
 pub use transforms::{ComponentSource, TransformSettings};
+pub use variables::{Unread, known, unread};
 
 use choice::{Fleets, LogFormats, WatchAllows};
 use kind::{
@@ -98,11 +100,15 @@ settings! {
     admin_hosts: Vec<String>, "admin-hosts", Hosts, "";
         "Names that operators call this host by, beside localhost and IP addresses; others get 403, against DNS rebinding"
     admin_token: Option<Secret>, "admin-token", Token, "";
-        "What the admin API asks for as `Authorization: Bearer`; without any token that API is off"
+        "A token that may do everything on the admin API, by the name of admin; without any token that API is off"
     admin_tokens_file: Option<PathBuf>, "admin-tokens-file", File, "";
         "The file of named admin tokens with roles, written by `tidegate admin-token`"
     drain_time: Duration, "drain-time", Time, "5s", "0s" to "10m";
         "How long a stopping host may take to say goodbye to its clients"
+    lame_duck_time: Duration, "lame-duck-time", Time, "0s", "0s" to "10m";
+        "How long a host that was told to stop takes connections as before, with 503 on /readyz, before it drains"
+    ready_grace: Duration, "ready-grace", Time, "3s", "0s" to "10m";
+        "How long the upstream may be away before /readyz says 503; longer than two attempts to reconnect by default"
     heartbeat_interval: Duration, "heartbeat-interval", Time, "30s", "10ms" to "1h";
         "Time between pings; a client that did not answer the last one is cut"
     max_connections: usize, "max-connections", Count<usize>, "10000", "1" to "1000000";

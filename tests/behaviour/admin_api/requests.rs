@@ -171,6 +171,6 @@ async fn without_a_token_there_is_only_the_document_of_what_could_be() {
     ] {
         let answer = ask(tidegate.admin(), TOKEN, method, path, "").await;
         let detail = problem(&answer, 404, "not-found");
-        assert!(detail.contains("TIDEGATE_ADMIN_TOKEN"), "{detail}");
+        assert!(detail.contains("TIDEGATE_SERVE_ADMIN_TOKEN"), "{detail}");
     }
 }

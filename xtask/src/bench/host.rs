@@ -83,7 +83,7 @@ impl Host {
                 .arg(&keys)
                 .args(["--redis-url", &format!("redis://127.0.0.1:{redis_port}")])
                 .args(more)
-                .env("TIDEGATE_ADMIN_TOKEN", TOKEN)
+                .env("TIDEGATE_SERVE_ADMIN_TOKEN", TOKEN)
                 .env("TIDEGATE_LOG", "warn"),
         )?;
         let public = address(&process.line_after("public ws://")?)?;

@@ -253,10 +253,13 @@ fn no_secret_shows() {
 
     let line = flags(&["--redis-url", "redis://ann:hunter2@host"]);
     assert!(!format!("{line:?}").contains("hunter2"));
-    let token = [("TIDEGATE_ADMIN_TOKEN", "hunter2")];
+    let token = [("TIDEGATE_SERVE_ADMIN_TOKEN", "hunter2-hunter2-hunter2")];
     let settings = load_with(&["--redis-url", "redis://ann:hunter2@host"], &token, "").unwrap();
     assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
-    assert_eq!(settings.admin_token.unwrap().expose(), "hunter2");
+    assert_eq!(
+        settings.admin_token.unwrap().expose(),
+        "hunter2-hunter2-hunter2"
+    );
 
     let broken = load_with(&[], &[], "admin-token = \"hunter2\nlisten = 1").unwrap_err();
     assert!(
@@ -268,8 +271,29 @@ fn no_secret_shows() {
 #[test]
 fn the_admin_token_has_no_flag() {
     assert!(Line::try_parse_from(["serve", "--admin-token", "x"]).is_err());
-    let settings = load_with(&[], &[], "admin-token = \"t\"").unwrap();
-    assert_eq!(settings.admin_token.unwrap().expose(), "t");
+    let settings = load_with(&[], &[], "admin-token = \"sixteen-letters-\"").unwrap();
+    assert_eq!(settings.admin_token.unwrap().expose(), "sixteen-letters-");
+}
+
+#[test]
+fn the_variable_of_the_commands_is_not_the_servers() {
+    let of_commands = [("TIDEGATE_ADMIN_TOKEN", "sixteen-letters-")];
+    assert!(
+        load_with(&[], &of_commands, "")
+            .unwrap()
+            .admin_token
+            .is_none()
+    );
+    let of_the_server = [("TIDEGATE_SERVE_ADMIN_TOKEN", "sixteen-letters-\r\n")];
+    let settings = load_with(&[], &of_the_server, "").unwrap();
+    assert_eq!(settings.admin_token.unwrap().expose(), "sixteen-letters-");
+    for wrong in ["fifteen-letters", "sixteen letters--", "sixteen-letters- x"] {
+        let error = refusal(&[], &[("TIDEGATE_SERVE_ADMIN_TOKEN", wrong)], "");
+        for part in ["TIDEGATE_SERVE_ADMIN_TOKEN", "16 to 512", "white space"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        assert!(!error.contains(wrong), "{error}");
+    }
 }
 
 #[test]
@@ -317,7 +341,12 @@ fn every_row_of_the_table_is_whole() {
             format!("{:?}", Settings::default()).contains(&format!("{field}: ")),
             "{field}"
         );
-        assert_eq!(row.env, format!("TIDEGATE_{}", field.to_uppercase()));
+        let role = if row.key == "admin-token" {
+            "SERVE_"
+        } else {
+            ""
+        };
+        assert_eq!(row.env, format!("TIDEGATE_{role}{}", field.to_uppercase()));
         assert!(
             !row.help.is_empty() && !row.help.ends_with('.'),
             "{}",
