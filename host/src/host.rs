@@ -1,6 +1,7 @@
 //! The life of a host, top to bottom: prepare, bind, run, drain.
 
 mod feed;
+mod limits;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,10 +11,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::limits::largest_component;
+pub(crate) use self::limits::session_limits;
 use crate::admin::tokens::TokenRecord;
 use crate::admin::{self, Admin, Tokens};
 use crate::asyncapi::Published;
@@ -22,20 +24,21 @@ use crate::credentials::{self, FileError};
 use crate::gate::Gate;
 use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Told, unmatched};
-use crate::hub::{Hub, Marks};
+use crate::hub::Hub;
 use crate::listener::budget::Shares;
 use crate::listener::{Listener, Places, Times};
 use crate::log::{self, Strangers};
 use crate::metrics::Metrics;
 use crate::pipeline::{Bounds, Intake, ProbationMarks};
 use crate::registry::{self, Registry};
+use crate::reload::Reload;
 use crate::session::upgrade::Door;
 use crate::session::{self, Roster, routes};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::signals::{Signals, time_to_drain};
 use crate::tasks::{Ended, Tasks, Unasked, ever};
 use crate::transform::Engine;
-use crate::transform::limits::Limits;
 use crate::upstream::{Status, redis};
 
 /// What a drain may take beyond its own time: saying goodbye to the last session.
@@ -66,6 +69,7 @@ pub struct Host {
     intake: Arc<Intake>,
     registry: Arc<Registry>,
     redis: redis::Subscriber,
+    signals: Signals,
 }
 
 /// What lives as long as the process: it is counted in one, and watched by the other.
@@ -96,6 +100,8 @@ impl Host {
     /// # Errors
     /// Whatever would keep the host from running, before it has touched the network.
     pub async fn prepare(settings: Settings, life: Life) -> anyhow::Result<Self> {
+        // First, so that no signal ends the process that only means to ask something of it.
+        let mut signals = Signals::listen()?;
         let Life { metrics, tasks } = life;
         let redis = redis::Subscriber::new(&settings, &tasks)?;
         let engine = Engine::start(settings.wasm_stack, &tasks)?;
@@ -120,7 +126,7 @@ impl Host {
                 max_slowdown: settings.probation_max_slowdown,
             },
         };
-        let registry = Registry::open(
+        let opening = Registry::open(
             &settings,
             options,
             &engine,
@@ -128,8 +134,12 @@ impl Host {
             hub.clone(),
             metrics.clone(),
             tasks.clone(),
-        )
-        .await?;
+        );
+        // Components may take minutes to compile.
+        let registry = tokio::select! {
+            opened = opening => opened?,
+            name = signals.stop() => bail!("ended by {name} before it had started"),
+        };
         Ok(Self {
             settings,
             metrics,
@@ -138,6 +148,7 @@ impl Host {
             intake,
             registry,
             redis,
+            signals,
         })
     }
 
@@ -160,8 +171,8 @@ impl Host {
             intake,
             registry,
             redis,
+            mut signals,
         } = self;
-        let mut signals = Signals::listen()?;
         raise_file_limit();
         let shares = Shares::of(&settings).within_file_limit();
         session::declare(&metrics);
@@ -169,7 +180,7 @@ impl Host {
         let shutdown = Shutdown::default();
         let upstream = Arc::new(Status::new(metrics.clone()));
         let gate = Arc::new(Gate::default());
-        let _watch = match keys {
+        let keys = match keys {
             Keys::Fixed(records) => {
                 gate.replace(&records);
                 metrics.key_file_ok.set(1);
@@ -195,6 +206,21 @@ impl Host {
             metrics.token_file_ok.clone(),
         )
         .map_err(FileError::advised::<TokenRecord>)?;
+        if settings.admin_token.is_some() {
+            tracing::info!(
+                "admin-token is set: whoever holds it may do everything, by the name of admin"
+            );
+        }
+        let reload = keys.map(|keys| {
+            let (tokens, redis) = (tokens.clone(), redis.server().clone());
+            Arc::new(Reload::new(
+                keys,
+                tokens,
+                redis,
+                registry.clone(),
+                tasks.clone(),
+            ))
+        });
         let context = Arc::new(session::Context {
             hub,
             catalog: registry.catalog().clone(),
@@ -221,6 +247,7 @@ impl Host {
             tokens,
             largest_component(&settings),
             settings.admin_hosts.clone(),
+            settings.ready_grace,
         ));
         let door = Arc::new(Door {
             context,
@@ -251,7 +278,7 @@ impl Host {
             closing: CancellationToken::new(),
         };
         log::say_what_happens_often(&tasks, &door.context.strangers, &metrics);
-        let document = Published::new(registry.catalog().clone());
+        let document = Published::new(registry.catalog().clone(), session_limits(&settings));
         feed::feed(&tasks, source, redis, intake, upstream);
         let administer = admin_listener.serve(admin::router(admin));
         tasks.vital("admin_listener", ever(administer));
@@ -286,7 +313,7 @@ impl Host {
         say(&tasks, announce(addresses, &registry))?;
 
         let failed = tokio::select! {
-            name = signals.next() => {
+            name = time_to_drain(&mut signals, &shutdown, settings.lame_duck_time, reload.as_ref()) => {
                 tracing::info!(signal = name, sessions = shutdown.sessions(), "draining");
                 None
             }
@@ -300,7 +327,7 @@ impl Host {
             ended = tokio::time::timeout(settings.drain_time + DRAIN_GRACE, shutdown.sessions_ended()) => {
                 tracing::info!(left = shutdown.sessions(), in_time = ended.is_ok(), "drained");
             }
-            name = signals.next() => tracing::warn!(signal = name, left = shutdown.sessions(), "second signal; not waiting"),
+            name = signals.stop() => tracing::warn!(signal = name, left = shutdown.sessions(), "another signal; not waiting"),
         }
         match failed {
             None => Ok(()),
@@ -316,33 +343,6 @@ fn say(tasks: &Tasks, text: String) -> std::io::Result<()> {
         let mut out = std::io::stdout();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     })
-}
-
-fn session_limits(settings: &Settings) -> session::Limits {
-    session::Limits {
-        heartbeat_interval: settings.heartbeat_interval,
-        max_subscriptions: settings.max_subscriptions,
-        max_channels_per_message: settings.max_channels_per_message,
-        message_rate: settings.client_message_rate,
-        message_burst: settings.client_message_burst,
-        max_message_size: settings.max_message_size,
-        drain_time: settings.drain_time,
-        marks: Marks {
-            skip_above: settings.skip_above,
-            cut_above: settings.cut_above,
-            cut_after: settings.cut_after,
-            kernel_unsent: settings.kernel_unsent_limit,
-        },
-    }
-}
-
-/// Bytes that an upload may have: those of the transform that may have the most.
-fn largest_component(settings: &Settings) -> u64 {
-    let transforms = settings.transforms.iter();
-    let largest = transforms.map(|one| one.limits.max_component_size).max();
-    largest
-        .unwrap_or_default()
-        .max(Limits::default().max_component_size)
 }
 
 async fn bind(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
@@ -366,26 +366,5 @@ fn raise_file_limit() {
         .is_err()
     {
         tracing::warn!(?current, "cannot raise the limit on open files");
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
     }
 }

@@ -1,4 +1,9 @@
-//! The end of the process: who is told, and who is waited for.
+//! The end of the process, in its stages: who is told, and who is waited for.
+//!
+//! ```text
+//!  running ─► leaving ─► draining ─► gone
+//!             /readyz 503, served as ever    nothing new, goodbye to all
+//! ```
 
 use std::time::Duration;
 
@@ -7,22 +12,59 @@ use tokio_util::task::TaskTracker;
 
 use crate::tasks::Tasks;
 
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Running,
+    /// Balancers are asked to send nobody new; who comes all the same is served.
+    Leaving,
+    Draining,
+}
+
+impl Stage {
+    /// What is said of a host that clients should leave.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Running => None,
+            Self::Leaving => Some("about to drain; connections are still taken"),
+            Self::Draining => Some("draining"),
+        }
+    }
+}
+
 /// One for the process; clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
+    leaving: CancellationToken,
     draining: CancellationToken,
     sessions: TaskTracker,
 }
 
 impl Shutdown {
+    /// Asks whoever looks at `/readyz` to send nobody new, and goes on as before.
+    pub fn leave(&self) {
+        self.leaving.cancel();
+    }
+
     /// Finish what was taken, take nothing new.
     pub fn begin(&self) {
+        self.leaving.cancel();
         self.draining.cancel();
         self.sessions.close();
     }
 
+    pub fn stage(&self) -> Stage {
+        if self.draining.is_cancelled() {
+            Stage::Draining
+        } else if self.leaving.is_cancelled() {
+            Stage::Leaving
+        } else {
+            Stage::Running
+        }
+    }
+
     pub fn is_draining(&self) -> bool {
-        self.draining.is_cancelled()
+        self.stage() == Stage::Draining
     }
 
     /// Cancelled when the draining begins.

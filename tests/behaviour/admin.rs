@@ -19,8 +19,8 @@ async fn health_and_readiness_answer_anyone() {
     assert_eq!((health.status, health.body.trim()), (200, "ok"));
     let (status, body) = tidegate.ready().await;
     assert_eq!(
-        (status, body),
-        (200, serde_json::json!({"ready": true, "reasons": []}))
+        (status, &body["ready"], &body["reasons"]),
+        (200, &Value::Bool(true), &serde_json::json!([]))
     );
     assert_eq!(tidegate.admin_get("/nothing").await.status, 404);
 }

@@ -3,49 +3,50 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::Admin;
+use super::problem::Problem;
+use super::readiness::{Observed, Readiness};
 
 /// Prometheus' text format.
 pub(super) const METRICS_TYPE: &str = "text/plain; version=0.0.4";
 
-/// Whether clients should come here, and if not, why.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Readiness {
-    ready: bool,
-    reasons: Vec<String>,
+/// `GET /readyz`.
+pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
+    let readiness = readiness(&admin);
+    (status(readiness.ready), Json(readiness)).into_response()
 }
 
-pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
-    let mut reasons = Vec::new();
-    if admin.context.shutdown.is_draining() {
-        reasons.push("draining".to_owned());
+/// `GET /readyz/{family}`.
+pub(super) async fn family_ready(
+    State(admin): State<Arc<Admin>>,
+    Path(family): Path<String>,
+) -> Response {
+    let mut families = readiness(&admin).families;
+    match families.remove(&family) {
+        Some(readiness) => (status(readiness.ready), Json(readiness)).into_response(),
+        None => Problem::no_such_family(families.into_keys()).into_response(),
     }
-    reasons.extend(admin.context.tasks.down());
-    reasons.extend(
-        admin
-            .upstream
-            .problem()
-            .map(|problem| format!("upstream: {problem}")),
-    );
-    reasons.extend(admin.registry.out().into_iter().map(|(name, left)| {
-        format!(
-            "transform {name}: put out after repeated faults, tried again in {:.1} s",
-            left.as_secs_f32()
-        )
-    }));
-    let ready = reasons.is_empty();
-    let status = if ready {
+}
+
+fn status(ready: bool) -> StatusCode {
+    if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, Json(Readiness { ready, reasons })).into_response()
+    }
+}
+
+fn readiness(admin: &Admin) -> Readiness {
+    Readiness::of(Observed {
+        leaving: admin.context.shutdown.stage().word(),
+        upstream: admin.upstream.outage(admin.ready_grace),
+        tasks_down: admin.context.tasks.down(),
+        families: admin.registry.families(),
+    })
 }
 
 pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

@@ -16,6 +16,7 @@ mod host_header;
 pub mod openapi;
 mod plans;
 mod problem;
+mod readiness;
 mod revisions;
 mod sessions;
 mod shadows;
@@ -24,6 +25,7 @@ pub mod tokens;
 mod transforms;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -52,6 +54,8 @@ pub struct Admin {
     max_upload: u64,
     /// Names that this listener may be called by, in lower case.
     hosts: Vec<String>,
+    /// How long the upstream may be away before clients should go elsewhere.
+    ready_grace: Duration,
     uploads: Arc<Semaphore>,
 }
 
@@ -65,6 +69,7 @@ impl Admin {
         tokens: Option<Tokens>,
         max_upload: u64,
         hosts: Vec<String>,
+        ready_grace: Duration,
     ) -> Self {
         Self {
             context,
@@ -73,6 +78,7 @@ impl Admin {
             tokens,
             max_upload,
             hosts,
+            ready_grace,
             uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
         }
     }

@@ -17,7 +17,8 @@ use super::table;
 use super::tokens::Role;
 
 /// What the parts of a path stand for.
-const PATH_PARTS: [(&str, &str); 2] = [
+const PATH_PARTS: [(&str, &str); 3] = [
+    ("family", "The family, as its channels begin."),
     ("name", "The transform's name, as its component has it."),
     (
         "id",

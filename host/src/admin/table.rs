@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 
 use super::endpoint::{Endpoint, Outline};
 use super::tokens::Role::{Operate, View};
-use super::{fleet, health, history, openapi, plans, revisions, sessions, shadows, transforms};
+use super::{
+    fleet, health, history, openapi, plans, readiness, revisions, sessions, shadows, transforms,
+};
 
 const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
@@ -57,12 +59,30 @@ fn open() -> Vec<Endpoint> {
         ),
         of("/readyz", "readiness", "Whether clients should come here").open(
             JSON,
-            |schemas| schemas.subschema_for::<health::Readiness>(),
+            |schemas| schemas.subschema_for::<readiness::Readiness>(),
             &[
                 (OK, "They should."),
                 (UNAVAILABLE, "They should not, and why."),
             ],
             get(health::ready),
+        ),
+        of(
+            "/readyz/{family}",
+            "familyReadiness",
+            "Whether the messages of one family can be expected here",
+        )
+        .refuses(&["no-such-family"])
+        .open(
+            JSON,
+            |schemas| schemas.subschema_for::<readiness::FamilyReadiness>(),
+            &[
+                (OK, "They can."),
+                (
+                    UNAVAILABLE,
+                    "They cannot: the host is not ready, or the family's transform is put out or paused.",
+                ),
+            ],
+            get(health::family_ready),
         ),
         of("/metrics", "metrics", "All numbers, for Prometheus").open(
             health::METRICS_TYPE,

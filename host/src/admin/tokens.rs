@@ -166,7 +166,7 @@ pub struct Tokens {
     /// The digest of the setting `admin-token`.
     single: Option<[u8; 32]>,
     listed: Arc<RwLock<Vec<TokenRecord>>>,
-    _watch: Option<Arc<Watch>>,
+    watch: Option<Arc<Watch>>,
 }
 
 impl Tokens {
@@ -196,9 +196,14 @@ impl Tokens {
         };
         Ok(Some(Self {
             single: single.map(|token| credentials::digest(token.expose())),
-            _watch: file.map(follow).transpose()?,
+            watch: file.map(follow).transpose()?,
             listed,
         }))
+    }
+
+    /// Has the file read now, where there is one, and says how many tokens it has.
+    pub fn look(&self) -> Option<Result<usize, String>> {
+        self.watch.as_ref().map(|watch| watch.look())
     }
 
     /// Whose token that is. Digests are compared, each with all of them, so that the time it

@@ -31,7 +31,24 @@ const SECOND_LOOKS: u8 = 2;
 /// The watch on one file. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Watch {
-    _stop: mpsc::Sender<()>,
+    ask: mpsc::Sender<Reply>,
+}
+
+/// Where the outcome of a look goes that was asked for.
+type Reply = mpsc::Sender<Result<usize, String>>;
+
+impl Watch {
+    /// Has the file read now, whether it seems changed or not, and says how many records it
+    /// has. Waits for the disk.
+    ///
+    /// # Errors
+    /// Why it cannot be used, in words; what is in force stays.
+    pub fn look(&self) -> Result<usize, String> {
+        let (reply, outcome) = mpsc::channel();
+        let gone = |_| "nobody follows the file any more".to_owned();
+        self.ask.send(reply).map_err(|_| gone(mpsc::RecvError))?;
+        outcome.recv().map_err(gone)?
+    }
 }
 
 /// Reads the file, calls `on_change` with what it says, and again after each change. The
@@ -57,22 +74,36 @@ pub fn watch<T: Credential>(
         last: Ok(digest_of(&bytes)),
         usable: true,
     };
-    let (stop, stopped) = mpsc::channel();
+    let (ask, asked) = mpsc::channel::<Reply>();
     let mut restarted = false;
     let look_on = move || {
         // What was seen before a panic may not have been handed over.
         if std::mem::replace(&mut restarted, true) {
             seen.forget();
         }
-        while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-            if let Some(all) = seen.look(&path) {
-                say_change(&path, &before, &all);
-                before.clone_from(&all);
-                on_change(all);
+        loop {
+            match asked.recv_timeout(EVERY) {
+                // Who asked says what came of it, in the log too.
+                Ok(reply) => {
+                    let read = seen.read(&path).map(|all: Vec<T>| {
+                        before.clone_from(&all);
+                        on_change(all);
+                        before.len()
+                    });
+                    // Who asked may have been in a hurry.
+                    let _ = reply.send(read.map_err(|error| error.to_string()));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(all) = seen.look(&path) {
+                        say_change(&path, &before, &all);
+                        before.clone_from(&all);
+                        on_change(all);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ended::Asked,
             }
             ok.set(seen.usable.into());
         }
-        Ended::Asked
     };
     // Without it, what was revoked would still work.
     tasks
@@ -85,7 +116,7 @@ pub fn watch<T: Credential>(
             noun: T::NOUN,
             cause,
         })?;
-    Ok(Watch { _stop: stop })
+    Ok(Watch { ask })
 }
 
 fn say_change<T: Credential>(path: &Path, before: &[T], after: &[T]) {
@@ -137,6 +168,20 @@ impl Seen {
         self.stamp = None;
         self.looks = SECOND_LOOKS + 1;
         self.last = Err(String::new());
+    }
+
+    /// The list as the file has it now. Who asked tells what is wrong with it.
+    fn read<T: Credential>(&mut self, path: &Path) -> Result<Vec<T>, FileError> {
+        self.stamp = Stamp::of(path).ok();
+        self.looks = SECOND_LOOKS;
+        let bytes = read_bytes::<T>(path);
+        self.last = match &bytes {
+            Ok(bytes) => Ok(digest_of(bytes)),
+            Err(error) => Err(error.to_string()),
+        };
+        let list = bytes.and_then(|bytes| parse(path, &bytes));
+        self.usable = list.is_ok();
+        list
     }
 
     /// The new list, if there is one.
@@ -260,6 +305,20 @@ mod tests {
         assert!(lists.recv_timeout(4 * EVERY).is_err());
         put(&path, &file_of(&["c"]));
         assert_eq!(next(&lists), ["c"]);
+    }
+
+    #[test]
+    fn a_look_that_is_asked_for_reads_at_once_and_says_what_it_found() {
+        let (_folder, path, lists, watch) = watched();
+        assert_eq!(watch.look(), Ok(1));
+        assert_eq!(next(&lists), ["a"], "what is in force is said again");
+        put(&path, &file_of(&["a", "b"]));
+        assert_eq!(watch.look(), Ok(2));
+        assert_eq!(lists.try_recv().unwrap(), ["a", "b"]);
+        put(&path, "broken");
+        let why = watch.look().unwrap_err();
+        assert!(why.contains("not JSON"), "{why}");
+        assert!(lists.try_recv().is_err(), "nothing changes");
     }
 
     #[test]

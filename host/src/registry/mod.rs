@@ -48,11 +48,12 @@ use self::loader::Loader;
 use self::plans::Plans;
 pub use self::refused::Refused;
 use self::refused::shown;
+pub use self::report::FamilyState;
 use self::report::{RevisionReport, Role, TransformReport};
 pub use self::revision::{Allowed, Parameter, Revision, Surface};
 use self::shadow::Shadows;
 use self::slot::Slot;
-pub use self::start::{Configured, StartError, configured};
+pub use self::start::{Configured, StartError, configured, try_configured};
 use self::store::Store;
 use self::store::audit::Entry;
 use crate::hub::Hub;
@@ -196,11 +197,10 @@ impl Registry {
         self.record(record, outcome).await
     }
 
-    /// The transforms that are put out, and for how much longer.
-    pub fn out(&self) -> Vec<(String, Duration)> {
+    /// How each family's transform is doing.
+    pub fn families(&self) -> Vec<FamilyState> {
         let slots = self.slots.read();
-        let out = |slot: &Slot| Some((slot.live.name().to_owned(), slot.out_for()?));
-        slots.values().filter_map(out).collect()
+        slots.values().map(Slot::family).collect()
     }
 
     fn with_slot<T>(&self, name: &str, look: impl FnOnce(&Slot) -> T) -> Result<T, Refused> {

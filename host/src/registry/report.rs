@@ -1,6 +1,7 @@
 //! What operators are shown: the shapes that the admin API answers with and the commands read.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -39,6 +40,16 @@ pub enum TransformState {
     Paused,
     /// Put out for a while after faults in a row.
     Out,
+}
+
+/// The family of a transform, and how that is doing.
+#[derive(Debug, Clone)]
+pub struct FamilyState {
+    pub family: String,
+    pub transform: String,
+    pub state: TransformState,
+    /// Until it is tried again, where it is out.
+    pub out_for: Option<Duration>,
 }
 
 /// What became of a revision's events.

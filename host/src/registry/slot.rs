@@ -8,7 +8,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Revision;
 use super::report::{
-    Figures, ProbationReport, Returned, RevisionReport, Role, TransformReport, TransformState,
+    FamilyState, Figures, ProbationReport, Returned, RevisionReport, Role, TransformReport,
+    TransformState,
 };
 use super::store::Active;
 use crate::pipeline::{Counts, Live, Probation};
@@ -111,6 +112,15 @@ impl Slot {
             TransformState::Out
         } else {
             TransformState::Live
+        }
+    }
+
+    pub(super) fn family(&self) -> FamilyState {
+        FamilyState {
+            family: self.live.component.descriptor.family.clone(),
+            transform: self.live.name().to_owned(),
+            state: self.state(),
+            out_for: self.out_for(),
         }
     }
 

@@ -3,12 +3,14 @@
 pub mod demo;
 mod news;
 pub mod redis;
+mod steady;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use self::news::News;
+use self::steady::{STANDS, Steady};
 use crate::metrics::Metrics;
 
 /// Why there are no events before the first attempt to get them.
@@ -18,7 +20,17 @@ const NOT_CONNECTED: &str = "not connected yet";
 #[derive(Debug)]
 pub struct Status {
     state: Mutex<State>,
+    steady: Mutex<Steady>,
     metrics: Metrics,
+}
+
+/// The upstream is away, or has just been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// For how long and why, in words.
+    pub problem: String,
+    /// Whether it is a reason for clients to go elsewhere.
+    pub counts: bool,
 }
 
 #[derive(Debug)]
@@ -43,6 +55,7 @@ impl Status {
         };
         Self {
             state: Mutex::new(state),
+            steady: Mutex::default(),
             metrics,
         }
     }
@@ -58,8 +71,18 @@ impl Status {
         }
     }
 
+    /// What is wrong with the upstream, and whether it has been so for `grace`.
+    pub fn outage(&self, grace: Duration) -> Option<Outage> {
+        let counts = self.steady.lock().counts_as_lost(Instant::now(), grace);
+        let problem = self.problem().or_else(|| {
+            counts.then(|| format!("it has been back for less than {} s", STANDS.as_secs()))
+        })?;
+        Some(Outage { problem, counts })
+    }
+
     /// Logs the end of an outage, once.
     pub fn subscribed(&self) {
+        self.steady.lock().subscribed(Instant::now());
         let mut state = self.state.lock();
         match &*state {
             State::Subscribed => return,
@@ -80,6 +103,7 @@ impl Status {
     /// than before.
     fn lost(&self, why: &str) {
         let now = Instant::now();
+        self.steady.lock().lost(now);
         let mut state = self.state.lock();
         match &mut *state {
             State::Subscribed => {

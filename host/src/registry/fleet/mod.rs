@@ -125,6 +125,19 @@ pub fn acl_rules(settings: &Settings) -> Option<[String; 2]> {
     (settings.fleet == settings::Fleet::Redis).then(|| keys::acl_rules(&settings.fleet_name))
 }
 
+impl Registry {
+    /// Reads the certificates for the fleet's next connections anew.
+    ///
+    /// # Errors
+    /// They cannot be read or used; those of before stay in use.
+    pub fn reload_certificates(&self) -> anyhow::Result<()> {
+        if let Some(fleet) = &self.fleet {
+            fleet.link.server().reload()?;
+        }
+        Ok(())
+    }
+}
+
 /// Another one for each process.
 fn instance() -> String {
     let mut token = [0; 8];

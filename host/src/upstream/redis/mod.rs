@@ -115,6 +115,11 @@ impl Subscriber {
         Ok(Self { config })
     }
 
+    /// The server that is subscribed to.
+    pub fn server(&self) -> &Server {
+        &self.config.server
+    }
+
     /// Subscribes, and does so again whenever the subscription is lost.
     pub async fn run(&self, intake: &Arc<Intake>, status: &Status) {
         // Where this begins anew after a panic, nobody has said so yet.

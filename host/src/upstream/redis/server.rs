@@ -1,10 +1,12 @@
 //! The Redis of `redis-url`: how it is reached, and what connections to it are called there.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use parking_lot::RwLock;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
@@ -24,9 +26,18 @@ const MAX_NAME: usize = 128;
 /// Where to connect to and under which name. A clone is the same server.
 #[derive(Clone)]
 pub struct Server {
+    url: RedisUrl,
+    /// The system's authorities if none.
+    ca_file: Option<PathBuf>,
+    clients: Arc<RwLock<Clients>>,
+    user: String,
+    name: String,
+}
+
+/// What connections are made with, by protocol.
+struct Clients {
     resp3: Client,
     resp2: Client,
-    name: String,
 }
 
 impl Server {
@@ -36,22 +47,36 @@ impl Server {
     /// The certificates of `redis-ca-file` cannot be read or used.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let name = client_name(settings.host_name.as_deref());
-        let resp3 = client(
-            &settings.redis_url,
-            settings.redis_ca_file.as_deref(),
-            &name,
-        )?;
-        let resp2 = Client::open(with_protocol(
-            resp3.get_connection_info(),
-            ProtocolVersion::RESP2,
-        ))?;
-        Ok(Self { resp3, resp2, name })
+        let (url, ca_file) = (settings.redis_url.clone(), settings.redis_ca_file.clone());
+        let (clients, _) = clients(&url, ca_file.as_deref(), &name)?;
+        let redis = clients.resp3.get_connection_info().redis_settings();
+        let user = redis.username().unwrap_or("default").to_owned();
+        Ok(Self {
+            url,
+            ca_file,
+            clients: Arc::new(RwLock::new(clients)),
+            user,
+            name,
+        })
+    }
+
+    /// Reads the certificates anew, for all connections from now on, and says how many there
+    /// are; none where the system's are used. A connection that stands keeps its own.
+    ///
+    /// # Errors
+    /// They cannot be read or used; those of before stay in use.
+    pub fn reload(&self) -> anyhow::Result<Option<usize>> {
+        let Some(path) = &self.ca_file else {
+            return Ok(None);
+        };
+        let (fresh, certificates) = clients(&self.url, Some(path), &self.name)?;
+        *self.clients.write() = fresh;
+        Ok(Some(certificates))
     }
 
     /// Whom Redis knows the host as.
     pub fn user(&self) -> &str {
-        let settings = self.resp3.get_connection_info().redis_settings();
-        settings.username().unwrap_or("default")
+        &self.user
     }
 
     /// A connection for commands, which with RESP3 also brings messages.
@@ -64,8 +89,8 @@ impl Server {
         config: &AsyncConnectionConfig,
     ) -> RedisResult<MultiplexedConnection> {
         let client = match protocol {
-            ProtocolVersion::RESP3 => &self.resp3,
-            _ => &self.resp2,
+            ProtocolVersion::RESP3 => self.clients.read().resp3.clone(),
+            _ => self.clients.read().resp2.clone(),
         };
         let mut connection = client
             .get_multiplexed_async_connection_with_config(config)
@@ -85,7 +110,8 @@ impl Server {
     /// # Errors
     /// It cannot be made, or the server refuses this user.
     pub async fn listen_at_resp2(&self) -> RedisResult<PubSub> {
-        self.resp2.get_async_pubsub().await
+        let client = self.clients.read().resp2.clone();
+        client.get_async_pubsub().await
     }
 }
 
@@ -114,7 +140,21 @@ pub fn machine_name() -> String {
     }
 }
 
-fn client(url: &RedisUrl, ca_file: Option<&Path>, name: &str) -> anyhow::Result<Client> {
+/// Says how many certificates the file holds.
+fn clients(
+    url: &RedisUrl,
+    ca_file: Option<&Path>,
+    name: &str,
+) -> anyhow::Result<(Clients, usize)> {
+    let (resp3, certificates) = client(url, ca_file, name)?;
+    let resp2 = Client::open(with_protocol(
+        resp3.get_connection_info(),
+        ProtocolVersion::RESP2,
+    ))?;
+    Ok((Clients { resp3, resp2 }, certificates))
+}
+
+fn client(url: &RedisUrl, ca_file: Option<&Path>, name: &str) -> anyhow::Result<(Client, usize)> {
     let info = url
         .expose()
         .into_connection_info()
@@ -131,17 +171,18 @@ fn client(url: &RedisUrl, ca_file: Option<&Path>, name: &str) -> anyhow::Result<
     let settings = info.redis_settings().clone();
     let info = info.set_redis_settings(settings.set_lib_name(name, env!("CARGO_PKG_VERSION")));
     let Some(path) = ca_file else {
-        return Ok(Client::open(info)?);
+        return Ok((Client::open(info)?, 0));
     };
-    let pem = certificates::read(path).context("redis-ca-file")?;
-    Client::build_with_tls(
+    let authorities = certificates::read(path).context("redis-ca-file")?;
+    let client = Client::build_with_tls(
         info,
         TlsCertificates {
             client_tls: None,
-            root_cert: Some(pem),
+            root_cert: Some(authorities.pem),
         },
     )
-    .with_context(|| format!("redis-ca-file {}", path.display()))
+    .with_context(|| format!("redis-ca-file {}", path.display()))?;
+    Ok((client, authorities.roots.len()))
 }
 
 fn with_protocol(info: &ConnectionInfo, protocol: ProtocolVersion) -> ConnectionInfo {

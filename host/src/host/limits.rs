@@ -1,0 +1,34 @@
+//! What the settings mean for parts that know nothing of settings.
+
+use crate::hub::Marks;
+use crate::session;
+use crate::settings::Settings;
+use crate::transform::limits::Limits;
+
+/// What a session may do, by the settings.
+pub(crate) fn session_limits(settings: &Settings) -> session::Limits {
+    session::Limits {
+        heartbeat_interval: settings.heartbeat_interval,
+        max_subscriptions: settings.max_subscriptions,
+        max_channels_per_message: settings.max_channels_per_message,
+        message_rate: settings.client_message_rate,
+        message_burst: settings.client_message_burst,
+        max_message_size: settings.max_message_size,
+        drain_time: settings.drain_time,
+        marks: Marks {
+            skip_above: settings.skip_above,
+            cut_above: settings.cut_above,
+            cut_after: settings.cut_after,
+            kernel_unsent: settings.kernel_unsent_limit,
+        },
+    }
+}
+
+/// Bytes that an upload may have: those of the transform that may have the most.
+pub(super) fn largest_component(settings: &Settings) -> u64 {
+    let transforms = settings.transforms.iter();
+    let largest = transforms.map(|one| one.limits.max_component_size).max();
+    largest
+        .unwrap_or_default()
+        .max(Limits::default().max_component_size)
+}
