@@ -58,6 +58,15 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether files can be made in the folder: one is, with some bytes, and removed again.
+pub(crate) fn try_folder(folder: &Path) -> io::Result<()> {
+    let mut trial = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempfile_in(folder)?;
+    trial.write_all(&[0; 4096])?;
+    trial.as_file().sync_all()
+}
+
 /// Removes what interrupted writers left behind. Only where nobody writes at this time.
 pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {

@@ -1,28 +1,23 @@
 //! `tidegate serve`: the host on a real Redis.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use comfy_table::{Table, presets};
-use jiff::Timestamp;
 use serde_json::json;
 
-use super::{redis_rights, say};
-
+use super::credentials as records;
+use super::print::complain;
 use crate::admin::tokens::TokenRecord;
-use crate::credentials::{self, Credential, FileError};
+use crate::causes::advised;
 use crate::gate::keys::KeyRecord;
-use crate::gate::keys::unmatched::{Dead, unmatched};
 use crate::host::{Addresses, Host, Keys, Life, Source};
 use crate::log::{self, Log};
-use crate::registry::{Catalog, Configured, Registry, configured};
+use crate::registry::Registry;
 use crate::settings::{self, Flags, LogFormat, Settings};
-use crate::tasks::Tasks;
-use crate::transform::Engine;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
-    /// Check all settings, keys, tokens and transforms, and end
+    /// Try everything that can be tried without starting, tell all that is wrong, and end
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -31,22 +26,19 @@ pub(super) struct ServeArgs {
 
 pub(super) fn run(args: ServeArgs) -> ExitCode {
     let ServeArgs { check, flags } = args;
-    let read = settings::load(flags.clone()).and_then(|settings| {
-        let keys_file = settings.required_keys_file()?.to_owned();
-        Ok((settings, keys_file))
-    });
-    let (settings, keys_file) = match read {
+    if check {
+        let checked = settings::load(flags).map_err(Into::into);
+        return super::ended(checked.and_then(|settings| super::check::run(&settings)));
+    }
+    let (settings, keys_file) = match read(flags.clone()) {
         Ok(read) => read,
         // Where lines of JSON are asked for, this is the first and the last of them.
-        Err(error) if !check && settings::log_format(flags) == LogFormat::Json => {
-            say(&log::json_error(&error.to_string()));
+        Err(error) if settings::log_format(flags) == LogFormat::Json => {
+            complain(log::json_error(&advised(&error)).trim_end());
             return ExitCode::FAILURE;
         }
-        Err(error) => return super::ended(Err(error.into())),
+        Err(error) => return super::ended(Err(error)),
     };
-    if check {
-        return super::ended(say_what_was_checked(&settings, &keys_file));
-    }
     with_log(&settings.clone(), |life| async {
         let announce = announcement(settings.log_format);
         let host = Host::prepare(settings, life).await?;
@@ -55,33 +47,16 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
     })
 }
 
-fn say_what_was_checked(settings: &Settings, keys_file: &Path) -> anyhow::Result<()> {
-    let keys = credentials::read::<KeyRecord>(keys_file);
-    let keys = keys.map_err(FileError::advised::<KeyRecord>)?;
-    let tokens = settings.admin_tokens_file.as_deref().map(admin_tokens);
-    let tokens = tokens.transpose()?.unwrap_or_default();
-    let engine = Engine::start(settings.wasm_stack, &Tasks::default())?;
-    let all = super::block_on(async { Ok(configured(settings, &engine).await?) })?;
-    println!("{}", transforms(&all));
-    print!("{}", redis_rights::text(settings, &all));
-    for key in dead_keys(&keys, &all) {
-        let Dead {
-            key_id,
-            key_name,
-            reasons,
-        } = key;
-        println!(
-            "warning: key {key_id} ({key_name:?}): {}",
-            reasons.join("; ")
-        );
+/// The settings, and the files that nothing goes without: now, because a component may take
+/// a minute to compile.
+fn read(flags: Flags) -> anyhow::Result<(Settings, PathBuf)> {
+    let settings = settings::load(flags)?;
+    let keys_file = settings.required_keys_file()?.to_owned();
+    records::read::<KeyRecord>(&keys_file)?;
+    if let Some(file) = &settings.admin_tokens_file {
+        records::read::<TokenRecord>(file)?;
     }
-    let now = Timestamp::now();
-    let in_force = keys.iter().filter(|key| key.in_force(now)).count();
-    println!(
-        "{} keys, {in_force} in force{tokens}. All settings are good.",
-        keys.len()
-    );
-    Ok(())
+    Ok((settings, keys_file))
 }
 
 /// The addresses, on standard output: for people in two lines, for machines in one.
@@ -114,48 +89,23 @@ where
         Ok(log) => log,
         Err(error) => return super::ended(Err(error.into())),
     };
+    warn_of_unread_variables();
     match super::block_on(live(life)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log.last_words(&format!("{error:#}"));
+            log.last_words(&advised(&error));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Keys for channels that there would not be.
-fn dead_keys(keys: &[KeyRecord], all: &[Configured]) -> Vec<Dead> {
-    let descriptors = all.iter().map(|one| one.component.descriptor.clone());
-    let catalog = Catalog::of(descriptors);
-    unmatched(keys, Timestamp::now(), |pattern| catalog.unmatched(pattern))
-}
-
-/// How many admin tokens the file lists, in words.
-fn admin_tokens(file: &Path) -> anyhow::Result<String> {
-    let known = credentials::read::<TokenRecord>(file);
-    let known = known.map_err(FileError::advised::<TokenRecord>)?.len();
-    Ok(format!(", {known} admin tokens"))
-}
-
-fn transforms(all: &[Configured]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header([
-        "TRANSFORM",
-        "VERSION",
-        "CHANNELS",
-        "COMPONENT",
-        "SHA-256",
-    ]);
-    for one in all {
-        let descriptor = &one.component.descriptor;
-        let digest = &one.component.digest[..12];
-        table.add_row([
-            &descriptor.name,
-            &descriptor.version.to_string(),
-            &descriptor.channel_form(),
-            &one.origin,
-            digest,
-        ]);
+/// A misspelt variable would otherwise be a default that nobody chose.
+fn warn_of_unread_variables() {
+    for settings::Unread { name, nearest } in settings::unread(std::env::vars_os()) {
+        tracing::warn!(
+            variable = name,
+            nearest,
+            "no part of Tidegate reads this variable; is it misspelt?"
+        );
     }
-    table
 }

@@ -3,6 +3,7 @@
 //! What an operator applied stays until an operator applies something else; all else follows
 //! the settings. Whatever of the state folder cannot be used is said and worked around.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -90,6 +91,22 @@ pub async fn configured(
     Ok(all)
 }
 
+/// The same for a check, which wants to know all that is wrong: each transform by itself,
+/// and what they have against each other.
+pub async fn try_configured(
+    settings: &Settings,
+    engine: &Engine,
+) -> (Vec<Result<Configured, StartError>>, Result<(), StartError>) {
+    let loader = loader(settings, engine, None, &Metrics::new());
+    let mut tried = Vec::new();
+    for transform in named(&settings.transforms).iter() {
+        tried.push(load_one(&loader, transform).await);
+    }
+    let good = tried.iter().flatten();
+    let together = refuse_conflicts(good.map(|one| (&*one.component, &*one.origin)));
+    (tried, together)
+}
+
 pub(super) fn loader(
     settings: &Settings,
     engine: &Engine,
@@ -111,31 +128,38 @@ async fn load_configured(
     loader: &Loader,
     settings: &[TransformSettings],
 ) -> Result<Vec<Configured>, StartError> {
-    let builtin = builtin::all_by_default();
-    let settings = if settings.is_empty() {
-        &builtin
-    } else {
-        settings
-    };
     let mut all = Vec::new();
-    for one in settings {
-        let (origin, bytes, trust) = read(one)?;
-        let loaded = loader.load(&bytes, trust, &one.settings, &one.limits).await;
-        let loaded = loaded.map_err(|faults| StartError::Load {
-            origin: origin.clone(),
-            faults,
-        })?;
-        if let Some(store) = loader.store.clone() {
-            let (kept, bytes) = (record_of(&loaded.component, &origin, CONFIGURATION), bytes);
-            blocking(move || store.add(&kept, &bytes)).await?;
-        }
-        all.push(Configured {
-            component: loader.keep(loaded).await,
-            origin,
-            lanes: one.lanes,
-        });
+    for transform in named(settings).iter() {
+        all.push(load_one(loader, transform).await?);
     }
     Ok(all)
+}
+
+/// What the settings name; all that is built in where they name nothing.
+fn named(settings: &[TransformSettings]) -> Cow<'_, [TransformSettings]> {
+    if settings.is_empty() {
+        builtin::all_by_default().into()
+    } else {
+        settings.into()
+    }
+}
+
+async fn load_one(loader: &Loader, settings: &TransformSettings) -> Result<Configured, StartError> {
+    let (origin, bytes, trust) = read(settings)?;
+    let loaded = loader.load(&bytes, trust, &settings.settings, &settings.limits);
+    let loaded = loaded.await.map_err(|faults| StartError::Load {
+        origin: origin.clone(),
+        faults,
+    })?;
+    if let Some(store) = loader.store.clone() {
+        let (kept, bytes) = (record_of(&loaded.component, &origin, CONFIGURATION), bytes);
+        blocking(move || store.add(&kept, &bytes)).await?;
+    }
+    Ok(Configured {
+        component: loader.keep(loaded).await,
+        origin,
+        lanes: settings.lanes,
+    })
 }
 
 fn read(settings: &TransformSettings) -> Result<(String, Arc<[u8]>, Trust), StartError> {

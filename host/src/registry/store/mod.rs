@@ -207,6 +207,39 @@ impl Store {
     }
 }
 
+/// What a state folder is like before it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is there, it can be written, and nobody has it open.
+    Free,
+    /// It is there, it can be written, and a host has it open.
+    InUse,
+    /// It is not there, and can be made.
+    Absent,
+}
+
+/// Looks whether a folder can be a state folder, and leaves everything as it was.
+///
+/// # Errors
+/// A host could not use it.
+pub fn try_folder(folder: &Path) -> Result<Found, StoreError> {
+    let failed = |what| StoreError::io(what, folder);
+    if !folder.exists() {
+        let parent = folder.parent().filter(|parent| *parent != Path::new(""));
+        files::try_folder(parent.unwrap_or(Path::new("."))).map_err(failed("make"))?;
+        return Ok(Found::Absent);
+    }
+    files::try_folder(folder).map_err(failed("write to"))?;
+    if !folder.join("lock").exists() {
+        return Ok(Found::Free);
+    }
+    match lock(folder) {
+        Ok(_) => Ok(Found::Free),
+        Err(StoreError::InUse { .. }) => Ok(Found::InUse),
+        Err(error) => Err(error),
+    }
+}
+
 /// Its holder is the only one until the file is closed, by whatever end.
 fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
