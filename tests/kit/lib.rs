@@ -28,6 +28,7 @@ pub mod redis;
 pub mod resp;
 pub mod settings;
 pub mod stage;
+pub mod terminator;
 pub mod tidegate;
 pub mod tls;
 pub mod wait;

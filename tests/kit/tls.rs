@@ -49,6 +49,11 @@ impl Certificates {
         self.0.join("ca.crt")
     }
 
+    /// The server's certificate and its key.
+    pub fn server(&self) -> (PathBuf, PathBuf) {
+        (self.0.join("server.crt"), self.0.join("server.key"))
+    }
+
     /// The lines of configuration that make a Redis use them.
     pub fn redis_config(&self, port: u16) -> [String; 5] {
         let folder = self.0.display();

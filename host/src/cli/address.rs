@@ -1,4 +1,4 @@
-//! Where a host's admin API is: `http://HOST[:PORT][/PREFIX]`, as typed.
+//! Where a host's admin API is: `http[s]://HOST[:PORT][/PREFIX]`, as typed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,11 @@ use hyper::Uri;
 /// The address of an admin listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
-    /// As it goes into the `Host` header.
-    pub(super) authority: String,
-    /// A name or an IP address, without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    /// Whether TLS is spoken there.
+    pub(super) secure: bool,
+    authority: String,
     /// What stands before `/v1`, where something in between serves several hosts.
-    pub(super) prefix: String,
+    prefix: String,
 }
 
 impl Address {
@@ -27,27 +25,20 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const FORM: &str = "an address is like http://127.0.0.1:8081";
         let uri: Uri = text.parse().map_err(|_| FORM)?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err(
-                    "for https:// put a TLS proxy or an SSH tunnel in between, and give its http:// address",
-                );
-            }
+        let secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(FORM),
-        }
+        };
         let authority = uri.authority().ok_or(FORM)?;
         if authority.as_str().contains('@') || uri.query().is_some() {
             return Err(
                 "an address has no user and no query; the token belongs into TIDEGATE_ADMIN_TOKEN",
             );
         }
-        let host = authority.host();
-        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
         Ok(Self {
+            secure,
             authority: authority.to_string(),
-            host: bare.unwrap_or(host).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }
@@ -55,7 +46,8 @@ impl FromStr for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.prefix)
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority, self.prefix)
     }
 }
 
@@ -78,12 +70,17 @@ mod tests {
 
     #[test]
     fn an_address_is_read_and_shown_as_it_was_typed() {
-        let plain: Address = Address::DEFAULT.parse().unwrap();
-        assert_eq!((plain.host.as_str(), plain.port), ("127.0.0.1", 8081));
-        assert_eq!(plain.to_string(), Address::DEFAULT);
-        let six: Address = "http://[::1]:9/gate/".parse().unwrap();
-        assert_eq!((six.host.as_str(), six.port), ("::1", 9));
-        assert_eq!(six.to_string(), "http://[::1]:9/gate");
+        for text in [
+            Address::DEFAULT,
+            "http://[::1]:9/gate",
+            "https://gate.example",
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string(), text);
+            assert_eq!(address.secure, text.starts_with("https"));
+        }
+        let slash: Address = "http://host/gate/".parse().unwrap();
+        assert_eq!(slash.to_string(), "http://host/gate");
     }
 
     #[test]
@@ -91,7 +88,6 @@ mod tests {
         for text in [
             "",
             "127.0.0.1:8081",
-            "https://host",
             "redis://host",
             "http://user:word@host",
             "http://host/?a=b",

@@ -1,30 +1,27 @@
-//! HTTP to one host's admin API: a connection for each request, the token from the
+//! HTTP(S) to one host's admin API: a connection for each request, the token from the
 //! environment, answers as JSON, and for whatever goes wrong words that say what to do.
 
 use std::io;
-use std::pin::Pin;
 use std::time::Duration;
 
-use hyper::body::{Body, Bytes, Incoming};
-use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy;
+use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::TcpStream;
 
 use super::address::Address;
 use super::body::Content;
 use super::failure::Failure;
 use super::progress::shown;
+use super::reach::{Connector, Trust, find, why};
+use crate::causes::whole;
 use crate::settings::Secret;
-use crate::tasks;
 
 /// The variable that holds the token: a flag would show it in the list of processes.
 pub(super) const TOKEN: &str = "TIDEGATE_ADMIN_TOKEN";
-
-const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// How long an answer may take. Compiling may be allowed ten minutes, and waits its turn.
 const ANSWER_TIME: Duration = Duration::from_secs(15 * 60);
@@ -37,11 +34,27 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 pub(super) struct Client {
     pub(super) address: Address,
     token: Option<Secret>,
+    http: legacy::Client<Connector, Content>,
 }
 
 impl Client {
-    pub(super) fn new(address: Address, token: Option<Secret>) -> Self {
-        Self { address, token }
+    /// # Errors
+    /// There is nobody to trust at an `https://` address.
+    pub(super) fn new(
+        address: Address,
+        token: Option<Secret>,
+        trust: &Trust,
+    ) -> Result<Self, Failure> {
+        let connector = Connector::new(trust, address.secure)
+            .map_err(|error| Failure::new("no-trust", whole(&error)))?;
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        // A host closes what is idle, and a request must not meet that.
+        let http = builder.pool_max_idle_per_host(0).build(connector);
+        Ok(Self {
+            address,
+            token,
+            http,
+        })
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
@@ -102,18 +115,18 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request<Content>) -> Result<Value, Failure> {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(self.connect().await?))
-            .await
-            .map_err(|error| self.broke(&error))?;
-        let connection = tasks::awaited(connection);
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|error| self.broke(&error))?;
+        let answer = self.http.request(request).await;
+        let answer = answer.map_err(|error| self.broke(&error))?;
         let status = answer.status();
-        let body = self.whole(answer).await?;
-        connection.abort();
-        let json = serde_json::from_slice(&body);
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                self.stranger(status)
+            } else {
+                self.broke(&*error)
+            }
+        })?;
+        let json = serde_json::from_slice(&body.to_bytes());
         if status.is_success() {
             return json.map_err(|_| self.stranger(status));
         }
@@ -129,19 +142,17 @@ impl Client {
     ) -> Result<Request<Content>, Failure> {
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.address.prefix))
-            .header(HOST, &self.address.authority);
+            .uri(format!("{}{path}", self.address));
         if !form.is_empty() {
             request = request.header(CONTENT_TYPE, form);
         }
         if let Some(token) = &self.token {
-            let value = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-            let mut value = value.map_err(|_| {
-                Failure::new(
-                    "bad-token",
-                    format!("the token in {TOKEN} is no visible ASCII"),
-                )
-            })?;
+            let bad = |fault| Failure::new("bad-token", format!("the token in {TOKEN} {fault}"));
+            if let Some(fault) = token.fault() {
+                return Err(bad(fault));
+            }
+            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+                .map_err(|_| bad("is not visible ASCII"))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
@@ -150,42 +161,17 @@ impl Client {
             .map_err(|error| Failure::new("bad-request", error.to_string()))
     }
 
-    async fn connect(&self) -> Result<TcpStream, Failure> {
-        let place = (self.address.host.as_str(), self.address.port);
-        let reached = tokio::time::timeout(CONNECT_TIME, TcpStream::connect(place)).await;
-        let why = match reached {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", CONNECT_TIME.as_secs()),
-        };
-        Err(Failure::new(
-            "unreachable",
-            format!(
+    fn broke(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+        let why = why(error);
+        if find::<legacy::Error>(error).is_some_and(legacy::Error::is_connect) {
+            let what = format!(
                 "cannot reach {}: {why}; is a host running there? Its second line, `admin http://…`, \
                  is what belongs into --admin or TIDEGATE_ADMIN",
                 self.address
-            ),
-        ))
-    }
-
-    async fn whole(&self, mut answer: Response<Incoming>) -> Result<Vec<u8>, Failure> {
-        let mut all = Vec::new();
-        while let Some(frame) = next_frame(answer.body_mut()).await {
-            let Ok(data) = frame.map_err(|error| self.broke(&error))?.into_data() else {
-                continue;
-            };
-            if all.len() + data.len() > MAX_ANSWER {
-                return Err(self.stranger(answer.status()));
-            }
-            all.extend_from_slice(&data);
+            );
+            return Failure::new("unreachable", what);
         }
-        Ok(all)
-    }
-
-    fn broke(&self, error: &hyper::Error) -> Failure {
-        let source = std::error::Error::source(error).map(ToString::to_string);
-        let why = source.unwrap_or_else(|| error.to_string());
-        if error.is_user() {
+        if find::<hyper::Error>(error).is_some_and(hyper::Error::is_user) {
             return Failure::new("unreadable", format!("cannot send the file: {why}"));
         }
         let what = format!("the connection to {} broke: {why}", self.address);
@@ -229,7 +215,7 @@ impl Client {
                 known.unwrap_or_else(|| {
                     let what = format!("{} has no such admin API", self.address);
                     Failure::new("not-found", what).advise(
-                        "start the host with TIDEGATE_ADMIN_TOKEN or --admin-tokens-file, and give \
+                        "start the host with --admin-tokens-file or TIDEGATE_SERVE_ADMIN_TOKEN, and give \
                          the admin listener's address, not the public one's",
                     )
                 })
@@ -253,12 +239,6 @@ async fn or_ctrl_c(
             Err(Failure::new("interrupted", "interrupted").advise(advice))
         }
     }
-}
-
-async fn next_frame(
-    body: &mut Incoming,
-) -> Option<Result<hyper::body::Frame<Bytes>, hyper::Error>> {
-    std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
 }
 
 /// The answer in the shape that the host's version of this program writes.

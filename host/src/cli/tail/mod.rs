@@ -1,30 +1,41 @@
 //! `tidegate tail`: a client for the terminal. Each data message becomes one line of JSON
-//! on standard output; counts go to standard error, where a terminal shows them.
+//! on standard output; counts go to standard error, where a terminal shows them, and so does
+//! that nothing has come for a while.
 //!
 //! The key travels in a header, not in the address, and in no error. What the server says
 //! against a request is passed on in its own words, with what to do about it.
 
+mod address;
+mod quiet;
+
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::num::NonZeroU64;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use futures_util::{SinkExt, StreamExt};
+use hyper_util::rt::TokioIo;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{WebSocketStream, client_async};
+use tower_service::Service as _;
 
+use self::address::StreamAddress;
+use self::quiet::QUIET;
+use super::print::complain;
+use super::reach::{Connector, Stream, Trust, why};
 use crate::settings::Secret;
 use crate::transform::printable;
 
 /// How long the server may take to answer the upgrade.
-const CONNECT_TIME: Duration = Duration::from_secs(10);
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Channels in one request: what servers accept unless they are told otherwise.
 const CHANNELS_AT_ONCE: usize = 20;
@@ -40,6 +51,8 @@ pub(super) struct TailArgs {
     #[arg(long, env = "TIDEGATE_KEY", default_value = "demo", value_parser = secret,
           hide_env_values = true)]
     key: Secret,
+    #[command(flatten)]
+    trust: Trust,
     /// End after so many messages
     #[arg(long, value_name = "N")]
     count: Option<NonZeroU64>,
@@ -50,7 +63,7 @@ pub(super) struct TailArgs {
 
 /// Never fails: clap would quote a refused value.
 fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::from(text.to_owned()))
+    Ok(Secret::given(text))
 }
 
 /// Runs until `count`, Ctrl-C, a closed pipe, or something goes wrong.
@@ -67,7 +80,7 @@ pub(super) async fn run(args: TailArgs) -> anyhow::Result<()> {
     told
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<TokioIo<Stream>>;
 
 async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> anyhow::Result<()> {
     counts.set_message("connecting");
@@ -81,8 +94,19 @@ async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> 
         }
     }
     let mut messages = 0;
+    let mut quiet = pin!(tokio::time::sleep(QUIET));
+    let mut warned = false;
     loop {
-        let text = match socket.next().await {
+        let next = tokio::select! {
+            next = socket.next() => next,
+            () = &mut quiet, if !warned => {
+                warned = true;
+                let hint = quiet::hint(args).await;
+                counts.suspend(|| complain(&hint));
+                continue;
+            }
+        };
+        let text = match next {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(close))) => return Err(closed(close)),
             Some(Ok(_)) => continue,
@@ -95,7 +119,7 @@ async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> 
         let Some(channel) = data_channel(&text)? else {
             match paused_or_live(&text) {
                 // Otherwise a stream that an operator has stopped looks like a quiet one.
-                Some(told) => counts.suspend(|| eprintln!("{told}")),
+                Some(told) => counts.suspend(|| complain(&told)),
                 None => counts.set_message("subscribed, waiting for messages"),
             }
             continue;
@@ -108,6 +132,7 @@ async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> 
             other => other.context("cannot write to standard output")?,
         }
         messages += 1;
+        quiet.as_mut().reset(Instant::now() + QUIET);
         counts.set_message(format!("messages: {messages}, the last on {channel}"));
         if args.count.is_some_and(|count| messages >= count.get()) {
             // The server may be gone by now, and all that was wanted is here.
@@ -118,29 +143,32 @@ async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> 
 }
 
 async fn connect(args: &TailArgs) -> anyhow::Result<Socket> {
-    let form = "--url must be like ws://127.0.0.1:8080/public/v1/stream";
-    let Ok(mut request) = args.url.expose().into_client_request() else {
-        bail!(form)
-    };
-    let (Some(host), Some("ws")) = (request.uri().host(), request.uri().scheme_str()) else {
-        bail!("{form}; for wss:// put a TLS proxy in between");
-    };
-    let port = request.uri().port_u16().unwrap_or(80);
-    let place = format!("{host}:{port}");
-    if !request
-        .uri()
-        .query()
-        .unwrap_or_default()
-        .contains("apiKey=")
-    {
-        let value = HeaderValue::try_from(format!("Bearer {}", args.key.expose()));
-        let Ok(mut value) = value else {
-            bail!("an API key is visible ASCII; this one is not")
-        };
+    let address = StreamAddress::of(&args.url)?;
+    let place = &address.place;
+    let mut request = args
+        .url
+        .expose()
+        .into_client_request()
+        .map_err(|_| anyhow!("--url cannot be asked for; is there a character too many?"))?;
+    if !address.has_key {
+        if let Some(fault) = args.key.fault() {
+            bail!("the API key of --key or TIDEGATE_KEY {fault}");
+        }
+        let mut value = HeaderValue::try_from(format!("Bearer {}", args.key.expose()))
+            .context("an API key is visible ASCII")?;
         value.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, value);
     }
-    match tokio::time::timeout(CONNECT_TIME, connect_async(request)).await {
+    let to = address.beside("").parse()?;
+    let mut connector = Connector::new(&args.trust, address.secure)?;
+    let stream = connector.call(to).await.map_err(|error| {
+        anyhow!(
+            "cannot reach {place}: {}; is a `tidegate serve` or `tidegate demo` running there?",
+            why(&*error)
+        )
+    })?;
+    let upgrading = client_async(request, TokioIo::new(stream));
+    match tokio::time::timeout(ANSWER_TIME, upgrading).await {
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(Error::Http(answer))) => {
             let body =
@@ -151,16 +179,13 @@ async fn connect(args: &TailArgs) -> anyhow::Result<Socket> {
                 words(&body)
             ))
         }
-        Ok(Err(Error::Io(error))) => Err(anyhow!(
-            "cannot reach {place}: {error}; is a `tidegate serve` or `tidegate demo` running there?"
-        )),
         Ok(Err(error)) => Err(anyhow!(
             "{place} does not speak WebSocket: {}; is this the stream's address?",
             words(&error.to_string())
         )),
         Err(_) => Err(anyhow!(
             "{place} did not answer within {} s; try again",
-            CONNECT_TIME.as_secs()
+            ANSWER_TIME.as_secs()
         )),
     }
 }
