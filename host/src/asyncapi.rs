@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use self::draft_07::draft_07;
+use crate::channel::MAX_BYTES;
 use crate::registry::Catalog;
-use crate::session::{CloseReason, MAX_ID_BYTES, error_codes};
+use crate::session::{CloseReason, Limits, MAX_ID_BYTES, error_codes};
 use crate::transform::{Allowed, Descriptor, Parameter};
 
 fn close_codes() -> String {
@@ -22,19 +23,87 @@ fn close_codes() -> String {
     format!("| code | text | meaning |\n|---|---|---|\n{rows}")
 }
 
+/// What a client may do, and what happens beyond it.
+fn limits_table(limits: &Limits) -> String {
+    let size = |bytes: usize| {
+        bytesize::ByteSize::b(bytes as u64)
+            .display()
+            .iec()
+            .to_string()
+    };
+    let time = |time| humantime::format_duration(time).to_string();
+    let marks = &limits.marks;
+    let rows = [
+        (
+            "one message of the client",
+            size(limits.max_message_size),
+            "close 1009".to_owned(),
+        ),
+        (
+            "messages of the client, pings included",
+            format!(
+                "{} a second, and {} at once",
+                limits.message_rate, limits.message_burst
+            ),
+            "`RATE_LIMITED`, and close 1008 after a whole further burst".to_owned(),
+        ),
+        (
+            "channels in one request",
+            format!("1 to {}", limits.max_channels_per_message),
+            "`INVALID_MESSAGE`".to_owned(),
+        ),
+        (
+            "subscriptions of a connection",
+            limits.max_subscriptions.to_string(),
+            "`SUBSCRIPTION_LIMIT`".to_owned(),
+        ),
+        (
+            "a channel's name",
+            format!("{MAX_BYTES} bytes"),
+            "`INVALID_CHANNEL`".to_owned(),
+        ),
+        (
+            "bytes that wait for the client",
+            size(marks.skip_above),
+            format!(
+                "messages are skipped; close 1013 above {}, or when it has not caught up within {}",
+                size(marks.cut_above),
+                time(marks.cut_after)
+            ),
+        ),
+        (
+            "time to answer a ping",
+            time(limits.heartbeat_interval),
+            "the connection is cut".to_owned(),
+        ),
+        (
+            "connections of a key",
+            "5, unless the key says otherwise".to_owned(),
+            "close 4008".to_owned(),
+        ),
+    ];
+    let rows = rows.map(|(what, most, beyond)| format!("| {what} | {most} | {beyond} |\n"));
+    format!(
+        "| limit | at most | beyond it |\n|---|---|---|\n{}",
+        rows.concat()
+    )
+}
+
 /// The document of a running host, written anew when what runs has changed.
 #[derive(Debug)]
 pub struct Published {
     catalog: Arc<Catalog>,
+    limits: Limits,
     /// For which version of the catalog, and the text.
     written: Mutex<(u64, Arc<str>)>,
 }
 
 impl Published {
-    pub fn new(catalog: Arc<Catalog>) -> Self {
-        let written = (catalog.version(), document(&catalog).into());
+    pub fn new(catalog: Arc<Catalog>, limits: Limits) -> Self {
+        let written = (catalog.version(), document(&catalog, &limits).into());
         Self {
             catalog,
+            limits,
             written: Mutex::new(written),
         }
     }
@@ -44,29 +113,30 @@ impl Published {
         let version = self.catalog.version();
         let mut written = self.written.lock();
         if written.0 != version {
-            *written = (version, document(&self.catalog).into());
+            *written = (version, document(&self.catalog, &self.limits).into());
         }
         written.1.clone()
     }
 }
 
-/// The document as YAML.
+/// The document as YAML, with the limits that a host is set to.
 ///
 /// # Panics
 /// Never: a JSON value always has a YAML form.
-pub fn document(catalog: &Catalog) -> String {
-    serde_saphyr::to_string(&value(catalog)).expect("a JSON value is written without errors")
+pub fn document(catalog: &Catalog, limits: &Limits) -> String {
+    serde_saphyr::to_string(&value(catalog, limits))
+        .expect("a JSON value is written without errors")
 }
 
-fn value(catalog: &Catalog) -> Value {
-    let mut messages = requests();
+fn value(catalog: &Catalog, limits: &Limits) -> Value {
+    let mut messages = requests(limits);
     messages.extend(answers());
     let mut sent: Vec<String> = answers().keys().cloned().collect();
     for descriptor in catalog.descriptors() {
         messages.insert(descriptor.message_type.clone(), family_message(&descriptor));
         sent.push(descriptor.message_type.clone());
     }
-    let received: Vec<String> = requests().keys().cloned().collect();
+    let received: Vec<String> = requests(limits).keys().cloned().collect();
     let channel_messages: Map<String, Value> = messages
         .keys()
         .map(|name| {
@@ -105,7 +175,9 @@ fn value(catalog: &Catalog) -> Value {
                 "title": "The stream",
                 "description": format!(
                     "Browsers, which cannot set headers, offer the subprotocols `tidegate` and `key.<KEY>`.\n\n\
+                     Limits:\n\n{}\n\
                      Close codes:\n\n{}",
+                    limits_table(limits),
                     close_codes()
                 ),
                 "messages": channel_messages,
@@ -160,10 +232,11 @@ fn channels() -> Value {
     json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 })
 }
 
-fn requests() -> Map<String, Value> {
+fn requests(limits: &Limits) -> Map<String, Value> {
     let with_channels = |action: &str| {
-        let properties =
-            json!({ "action": { "const": action }, "channels": channels(), "id": id() });
+        let mut channels = channels();
+        channels["maxItems"] = limits.max_channels_per_message.into();
+        let properties = json!({ "action": { "const": action }, "channels": channels, "id": id() });
         object(&properties, &["action", "channels"])
     };
     let ping = object(
@@ -241,12 +314,21 @@ fn answers() -> Map<String, Value> {
 fn family_message(descriptor: &Descriptor) -> Value {
     let properties = json!({
         "type": { "const": descriptor.message_type },
-        "channel": { "type": "string", "pattern": channel_pattern(descriptor), "description": descriptor.channel_form() },
+        "channel": { "type": "string", "pattern": channel_pattern(descriptor), "description": channel_rules(descriptor) },
         "data": draft_07(descriptor.data_schema.document()),
     });
     let mut payload = object(&properties, &["type", "channel", "data"]);
     payload["additionalProperties"] = false.into();
     message(&descriptor.summary, &payload)
+}
+
+/// The form of a family's channels, and which values there are, for a person.
+fn channel_rules(descriptor: &Descriptor) -> String {
+    let rules = descriptor.parameters.iter().map(Parameter::rule);
+    let all: Vec<String> = std::iter::once(descriptor.channel_form())
+        .chain(rules)
+        .collect();
+    all.join("; ")
 }
 
 fn channel_pattern(descriptor: &Descriptor) -> String {

@@ -31,6 +31,44 @@ async fn command_file_and_server_give_the_same_document() {
     assert!(served.body == document, "the server has another document");
 }
 
+#[tokio::test]
+async fn the_served_document_has_the_limits_that_the_host_is_set_to() {
+    let redis = tidegate_tests::Redis::start().await;
+    let tidegate = Tidegate::on(&redis)
+        .setting("max-message-size", "3KiB")
+        .setting("client-message-rate", "7")
+        .setting("client-message-burst", "70")
+        .setting("max-channels-per-message", "3")
+        .setting("max-subscriptions", "11")
+        .setting("heartbeat-interval", "17s")
+        .setting("skip-above", "32KiB")
+        .setting("cut-above", "99KiB")
+        .start()
+        .await;
+    let served = http::get(tidegate.public(), "/public/v1/asyncapi.yaml", &[]).await;
+    let document: Value = serde_saphyr::from_str(&served.body).expect("YAML");
+    let text = document["channels"]["stream"]["description"].as_str();
+    let text = text.expect("a description");
+    for limit in [
+        "| one message of the client | 3.0 KiB |",
+        "| 7 a second, and 70 at once |",
+        "| channels in one request | 1 to 3 |",
+        "| subscriptions of a connection | 11 |",
+        "| time to answer a ping | 17s |",
+        "| bytes that wait for the client | 32.0 KiB |",
+        "close 1013 above 99.0 KiB",
+    ] {
+        assert!(text.contains(limit), "{limit}: {text}");
+    }
+    let most = "/components/messages/subscribe/payload/properties/channels/maxItems";
+    assert_eq!(document.pointer(most), Some(&json!(3)));
+    // And that is what a client meets.
+    let mut client = tidegate.client().await;
+    let four = json!({"action": "subscribe", "channels": ["a:1", "a:2", "a:3", "a:4"]});
+    client.send(four).await;
+    client.expect_error("INVALID_MESSAGE").await;
+}
+
 #[test]
 fn the_document_names_nothing_internal() {
     let document = from_command();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tidegate_tests::binary::{repository, run, said};
 use tidegate_tests::payloads::assert_nothing_hidden;
 use tidegate_tests::process::Process;
-use tidegate_tests::{Demo, secs, until};
+use tidegate_tests::{Demo, Tidegate, http, secs, until};
 
 fn readme() -> String {
     std::fs::read_to_string(repository().join("README.md")).expect("README.md")
@@ -63,6 +63,38 @@ async fn the_client_in_python_receives_messages() {
     })
     .await;
     assert_nothing_hidden(&client.stdout.text());
+}
+
+/// Each is provoked, and stands in the list of the README.
+#[tokio::test]
+async fn the_statuses_of_the_door_are_in_the_readme() {
+    let (_redis, tidegate) = Tidegate::plain().await;
+    let text = readme();
+    let (_, list) = text
+        .split_once("Before there is a session, HTTP answers:")
+        .expect("the list");
+    let list = list.split("\n\n").next().expect("its end");
+    let stream = "/public/v1/stream";
+    let large = "x".repeat(20 << 10);
+    for (request, status) in [
+        (
+            format!("GET {stream} HTTP/1.1\r\nHost: x\r\nX-Large: {large}\r\n\r\n"),
+            431,
+        ),
+        (
+            format!("POST {stream} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+            405,
+        ),
+        (format!("GET {stream} HTTP/1.1\r\nHost: x\r\n\r\n"), 426),
+        ("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 404),
+    ] {
+        let answer = http::exchange(tidegate.public(), request.as_bytes()).await;
+        assert_eq!(answer.expect("an answer").status, status);
+        assert!(list.contains(&status.to_string()), "{status}: {list}");
+    }
+    for status in ["400", "403", "503"] {
+        assert!(list.contains(status), "{status}: {list}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `tidegate asyncapi`: the public document, from the transforms that the settings name.
 
 use crate::asyncapi::document;
+use crate::host::session_limits;
 use crate::settings::{self, Flags};
 
 #[derive(Debug, clap::Args)]
@@ -11,6 +12,7 @@ pub(super) struct AsyncapiArgs {
 
 pub(super) fn run(args: AsyncapiArgs) -> anyhow::Result<()> {
     let settings = settings::load(args.flags)?;
-    print!("{}", document(&super::catalog(&settings)?));
-    Ok(())
+    let catalog = super::catalog(&settings)?;
+    let document = document(&catalog, &session_limits(&settings));
+    Ok(super::print::print(&document)?)
 }

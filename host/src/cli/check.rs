@@ -14,14 +14,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::credentials::advise;
 use super::print::print;
+use super::redis_rights;
 use crate::admin::tokens::TokenRecord;
 use crate::causes::whole;
 use crate::certificates;
+use crate::channel::Pattern;
 use crate::credentials::{self, Credential, FileError};
 use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Dead, unmatched};
 use crate::registry::store::{self, Found};
-use crate::registry::{Catalog, Configured, StartError, try_configured};
+use crate::registry::{Catalog, Configured, try_configured};
 use crate::settings::{self, Settings, Unread};
 use crate::tasks::Tasks;
 use crate::transform::Engine;
@@ -55,11 +57,28 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut all = of_settings(settings);
     let (transforms, together) =
         super::block_on(async { Ok(try_configured(settings, &engine).await) })?;
-    let dead = dead_keys(settings, &transforms);
-    all.extend(transforms.into_iter().map(of_transform));
+    let mut loaded = Vec::new();
+    let mut whole = true;
+    for transform in transforms {
+        match transform {
+            Ok(transform) => {
+                all.push(of_transform(&transform));
+                loaded.push(transform);
+            }
+            Err(error) => {
+                whole = false;
+                // It says itself which one.
+                all.push(tried("transform", bad(error)));
+            }
+        }
+    }
     all.extend(together.err().map(|error| tried("transforms", bad(error))));
-    all.extend(dead.iter().map(of_dead_key));
-    print(&format!("{}\n", table(&all)))?;
+    let mut rights = String::new();
+    if whole {
+        all.extend(dead_keys(settings, &loaded).iter().map(of_dead_key));
+        rights = redis_rights::text(settings, &loaded);
+    }
+    print(&format!("{}\n{rights}", table(&all)))?;
     verdict(&all)
 }
 
@@ -116,24 +135,16 @@ fn of_keys(settings: &Settings) -> Outcome {
     }
 }
 
-/// Keys for channels that there would not be, where all transforms load.
-fn dead_keys(settings: &Settings, transforms: &[Result<Configured, StartError>]) -> Vec<Dead> {
+/// Keys for channels that there would not be.
+fn dead_keys(settings: &Settings, loaded: &[Configured]) -> Vec<Dead> {
     let file = settings.keys_file.as_deref();
     let keys = file.and_then(|file| credentials::read::<KeyRecord>(file).ok());
-    let loaded: Option<Vec<&Configured>> = transforms
-        .iter()
-        .map(|loaded| loaded.as_ref().ok())
-        .collect();
-    let (Some(keys), Some(loaded)) = (keys, loaded) else {
-        return Vec::new();
-    };
     let descriptors = loaded
         .iter()
-        .map(|configured| configured.component.descriptor.clone());
+        .map(|transform| transform.component.descriptor.clone());
     let catalog = Catalog::of(descriptors);
-    unmatched(&keys, Timestamp::now(), |pattern| {
-        catalog.unmatched(pattern)
-    })
+    let why = |pattern: &Pattern| catalog.unmatched(pattern);
+    unmatched(&keys.unwrap_or_default(), Timestamp::now(), why)
 }
 
 fn of_dead_key(key: &Dead) -> Tried {
@@ -238,23 +249,16 @@ fn of_watch(folder: &Path) -> Outcome {
     }
 }
 
-fn of_transform(loaded: Result<Configured, StartError>) -> Tried {
-    match loaded {
-        Ok(Configured {
-            component, origin, ..
-        }) => {
-            let descriptor = &component.descriptor;
-            let found = format!(
-                "version {}, {}, {origin}, {}",
-                descriptor.version,
-                descriptor.channel_form(),
-                &component.digest[..12],
-            );
-            tried(format!("transform {}", descriptor.name), Good(found))
-        }
-        // It says itself which one.
-        Err(error) => tried("transform", bad(error)),
-    }
+fn of_transform(transform: &Configured) -> Tried {
+    let descriptor = &transform.component.descriptor;
+    let found = format!(
+        "version {}, {}, {}, {}",
+        descriptor.version,
+        descriptor.channel_form(),
+        transform.origin,
+        &transform.component.digest[..12],
+    );
+    tried(format!("transform {}", descriptor.name), Good(found))
 }
 
 fn table(all: &[Tried]) -> Table {

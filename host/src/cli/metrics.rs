@@ -1,6 +1,5 @@
 //! `tidegate metrics`: the page of all metrics, the same for every host.
 
 pub(super) fn run() -> anyhow::Result<()> {
-    print!("{}", crate::metrics::document());
-    Ok(())
+    Ok(super::print::print(&crate::metrics::document())?)
 }

@@ -104,11 +104,13 @@ impl Service<Uri> for Connector {
 /// Why a host was not reached, with what to do where that is known.
 pub(super) fn why(error: &(dyn Error + 'static)) -> String {
     use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        UnknownIssuer,
     };
     if let Some(tls) = find::<rustls::Error>(error) {
         return match tls {
-            rustls::Error::InvalidCertificate(UnknownIssuer) => {
+            // Of another authority of the same name, the signature is what does not fit.
+            rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
                 "nobody that is trusted here has signed its certificate; give the certificate of \
                  who has with --ca-file or TIDEGATE_CA_FILE"
                     .to_owned()

@@ -141,11 +141,7 @@ pub fn machine_name() -> String {
 }
 
 /// Says how many certificates the file holds.
-fn clients(
-    url: &RedisUrl,
-    ca_file: Option<&Path>,
-    name: &str,
-) -> anyhow::Result<(Clients, usize)> {
+fn clients(url: &RedisUrl, ca_file: Option<&Path>, name: &str) -> anyhow::Result<(Clients, usize)> {
     let (resp3, certificates) = client(url, ca_file, name)?;
     let resp2 = Client::open(with_protocol(
         resp3.get_connection_info(),
