@@ -16,8 +16,6 @@
         reason = "what a test starts, the test awaits"
     )
 )]
-// They panic when their stream is gone. `cli::print` does not.
-#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod upstream;
 
