@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
-use tidegate_tests::{Client, Connect, Proxy, Raw, Redis, Tidegate, keys, secs};
+use tidegate_tests::{Client, Connect, Proxy, Raw, Redis, Tidegate, eventually, keys, secs};
 
 const REPLACED: (u16, &str) = (4009, "replaced by a newer connection");
 
@@ -156,4 +156,28 @@ async fn a_key_that_replaces_itself_piles_up_no_sockets() {
         assert!(open <= MOST, "{open} sockets after {number} connections");
     }
     enters(&connect).await.expect_nothing_before_pong().await;
+}
+
+#[tokio::test]
+async fn where_the_host_is_full_nobody_gives_way_in_vain() {
+    let redis = Redis::start().await;
+    let setup = Tidegate::on(&redis).setting("max-connections", "2");
+    let more = ["--max-connections", "1", "--at-limit", "replace-oldest"];
+    let key = keys::create(&setup.keys_file(), "replacing", &more);
+    let tidegate = setup.start().await;
+    let connect = tidegate.connect().key(&key);
+    let mut inside = enters(&connect).await;
+    let mut other_key = tidegate.client().await;
+    other_key.expect_nothing_before_pong().await;
+    assert_eq!(connect.refused().await, 503);
+    inside.expect_nothing_before_pong().await;
+    other_key.close().await;
+    tidegate
+        .metric_becomes("tidegate_connections", &[], 1.0)
+        .await;
+    eventually("room in the host", secs(5), async || {
+        connect.try_open().await.ok()
+    })
+    .await;
+    inside.expect_close(REPLACED.0, REPLACED.1).await;
 }

@@ -114,6 +114,14 @@ pub struct Gate {
     keys: RwLock<HashMap<[u8; 8], Known>>,
 }
 
+/// A key in force that was shown at the door, and has no place yet.
+#[derive(Debug)]
+pub struct Shown {
+    key: Arc<Key>,
+    at_the_door: Arc<Grant>,
+    grant: watched::Receiver<Option<Arc<Grant>>>,
+}
+
 /// The right to be connected with a key. Gives its place back on drop, unless a newer
 /// connection has it already.
 #[derive(Debug)]
@@ -160,10 +168,11 @@ impl Gate {
         }
     }
 
-    /// Lets a connection in, or says why not. Every key that is not in force gets the same
-    /// answer in the same time. Where the key says so, the newcomer has the place of the
-    /// key's oldest session from here on; nobody else can get it in between.
-    pub fn admit(&self, presented: Option<&str>) -> Result<Permit, Refusal> {
+    /// Whose key that is. Every key that is not in force gets the same answer in the same time.
+    ///
+    /// # Errors
+    /// There is no key, or it is none that is in force.
+    pub fn recognise(&self, presented: Option<&str>) -> Result<Shown, Refusal> {
         let presented = presented
             .filter(|key| !key.is_empty())
             .ok_or(Refusal::KeyRequired)?;
@@ -175,18 +184,17 @@ impl Gate {
         let key = found.filter(|_| same).ok_or(Refusal::InvalidKey)?;
         let grant = key.grant.subscribe();
         let at_the_door = grant.borrow().clone().ok_or(Refusal::InvalidKey)?;
-        let Grant {
-            max_connections,
-            at_limit,
-            ..
-        } = *at_the_door;
-        let place = key.places.lock().take(max_connections, at_limit);
-        Ok(Permit {
-            place: place.ok_or(Refusal::ConnectionLimit)?,
+        Ok(Shown {
             key,
             at_the_door,
             grant,
         })
+    }
+
+    /// Both steps at the door.
+    #[cfg(test)]
+    pub(crate) fn admit(&self, presented: Option<&str>) -> Result<Permit, Refusal> {
+        self.recognise(presented)?.enter()
     }
 
     /// Holds the keys' ends against the clock. Runs for as long as the host does.
@@ -207,6 +215,30 @@ impl Gate {
                 tracing::info!(key, in_force, "the end of a key was held against the clock");
             }
         }
+    }
+}
+
+impl Shown {
+    /// Takes a place of the key. Where the key says so, that is the place of its oldest
+    /// session, which is lost to that one from here on; nobody else can get it in between. So
+    /// this comes last, when nothing else can keep the newcomer out.
+    ///
+    /// # Errors
+    /// The key has no place left.
+    pub fn enter(self) -> Result<Permit, Refusal> {
+        let Self {
+            key,
+            at_the_door,
+            grant,
+        } = self;
+        let (limit, at_limit) = (at_the_door.max_connections, at_the_door.at_limit);
+        let place = key.places.lock().take(limit, at_limit);
+        Ok(Permit {
+            place: place.ok_or(Refusal::ConnectionLimit)?,
+            key,
+            at_the_door,
+            grant,
+        })
     }
 }
 

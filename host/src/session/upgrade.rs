@@ -11,7 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::Instrument;
 
@@ -103,8 +103,17 @@ impl Door {
             return Err(upgrade_required(NO_UPGRADE));
         };
         let key = presented_key(&request, &handshake);
-        match self.gate.admit(key.as_deref()) {
-            Ok(permit) => self.let_in(permit, upgrade, arrival)?,
+        let entered = match self.gate.recognise(key.as_deref()) {
+            Err(refusal) => Err(refusal),
+            Ok(shown) => {
+                // The host's place first: nobody gives way to one for whom there is no room.
+                let place = self.places.clone().try_acquire_owned();
+                let place = place.map_err(|_| Turned::later(FULL, "too many connections\n"))?;
+                shown.enter().map(|permit| (permit, place))
+            }
+        };
+        match entered {
+            Ok((permit, place)) => self.let_in(permit, place, upgrade, arrival),
             Err(refusal) => {
                 let strangers = &self.context.strangers;
                 strangers.key_refused(refusal.label(), arrival.remote);
@@ -118,11 +127,10 @@ impl Door {
     fn let_in(
         self: &Arc<Self>,
         permit: Permit,
+        place: OwnedSemaphorePermit,
         upgrade: OnUpgrade,
         arrival: Arrival,
-    ) -> Result<(), Turned> {
-        let place = self.places.clone().try_acquire_owned();
-        let place = place.map_err(|_| Turned::later(FULL, "too many connections\n"))?;
+    ) {
         let door = self.clone();
         let context = &self.context;
         context.shutdown.spawn_session(&context.tasks, async move {
@@ -133,7 +141,6 @@ impl Door {
                 Box::pin(door.serve(socket, leftover, permit, arrival)).await;
             }
         });
-        Ok(())
     }
 
     /// A goodbye, once the upgrade is through, by whoever has a place for that.
