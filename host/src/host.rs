@@ -26,7 +26,7 @@ use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Told, unmatched};
 use crate::hub::Hub;
 use crate::listener::budget::Shares;
-use crate::listener::{Listener, Places, Times};
+use crate::listener::{Clients, Listener, Places, Times};
 use crate::log::{self, Strangers};
 use crate::metrics::Metrics;
 use crate::pipeline::{Bounds, Intake, ProbationMarks};
@@ -249,7 +249,9 @@ impl Host {
             settings.admin_hosts.clone(),
             settings.ready_grace,
         ));
+        let clients = Clients::of(&settings, &metrics);
         let door = Arc::new(Door {
+            clients: clients.clone(),
             context,
             gate: gate.clone(),
             places: Arc::new(Semaphore::new(shares.sessions)),
@@ -265,6 +267,7 @@ impl Host {
             times,
             places: Places::new(shares.pending, metrics.pending_upgrades.clone()),
             turned_away: metrics.refused.clone(),
+            clients: clients.clone(),
             tasks: tasks.clone(),
             closing: shutdown.token(),
         };
@@ -273,6 +276,7 @@ impl Host {
             times,
             places: Places::new(shares.admin, metrics.admin_connections.clone()),
             turned_away: metrics.admin_refused.clone(),
+            clients: Clients::of(&Settings::default(), &metrics),
             tasks: tasks.clone(),
             // Draining is when operators look.
             closing: CancellationToken::new(),

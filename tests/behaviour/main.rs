@@ -1,6 +1,7 @@
 //! What Tidegate promises, tested through its real sockets: one file a behaviour, one test
 //! binary. The names are sentences; the kit is the library beside it.
 
+mod addresses;
 mod admin;
 mod admin_api;
 mod admin_names;

@@ -4,7 +4,6 @@
 //! what the code reads and writes. Who may call is checked here, before a body is read, and
 //! a change runs to its end here even where its caller hangs up.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -24,7 +23,7 @@ use super::body::{self, Form, Given, NoBody};
 use super::change::Asked;
 use super::problem::Problem;
 use super::tokens::{Caller, Role};
-use crate::listener::Arrival;
+use crate::listener::{Arrival, Remote};
 
 /// A method of a path.
 #[derive(Debug)]
@@ -249,7 +248,7 @@ async fn read<Q: DeserializeOwned, B: Given>(
     }
 }
 
-fn remote(parts: &Parts) -> Option<SocketAddr> {
+fn remote(parts: &Parts) -> Option<Remote> {
     let arrival = parts.extensions.get::<Arrival>();
     arrival.map(|arrival| arrival.remote)
 }

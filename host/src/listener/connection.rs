@@ -50,7 +50,7 @@ pub(super) async fn serve(
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
         pulse.asked();
-        request.extensions_mut().insert(arrival);
+        request.extensions_mut().insert(arrival.clone());
         let answering = router.call(request);
         async move {
             let answered = answering.await;

@@ -5,9 +5,14 @@
 //! the process for such. Here each connection that is no session has a place, of which there
 //! are so many, and times to keep.
 
+mod addresses;
 pub mod budget;
+mod client;
+mod clients;
 mod connection;
 mod places;
+mod proxies;
+mod proxy_header;
 mod pulse;
 mod reason;
 mod trouble;
@@ -21,10 +26,13 @@ use prometheus::IntCounterVec;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::addresses::Held;
+pub use self::client::Remote;
+pub use self::clients::{Arrival, Clients};
 pub(crate) use self::connection::socket_of;
 pub use self::places::{Place, Places};
 use self::pulse::Pulse;
-pub(crate) use self::reason::BEFORE_HTTP;
+pub(crate) use self::reason::{ADDRESS_RATE, BEFORE_HTTP, PER_ADDRESS};
 use self::trouble::Trouble;
 use crate::tasks::Tasks;
 
@@ -47,16 +55,12 @@ pub struct Listener {
     pub places: Arc<Places>,
     /// Counts, by reason, those that did not get as far as an answer of a router.
     pub turned_away: IntCounterVec,
+    /// By whose address connections count, and how much of each there may be.
+    pub clients: Arc<Clients>,
     pub tasks: Tasks,
     /// Once cancelled, nothing is accepted any more, and what is open ends with the request
     /// that is under way.
     pub closing: CancellationToken,
-}
-
-/// The connection that a request came on; put into each request.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival {
-    pub remote: SocketAddr,
 }
 
 impl Listener {
@@ -73,41 +77,63 @@ impl Listener {
         let mut trouble = Trouble::default();
         loop {
             match self.socket.accept().await {
-                Ok((socket, remote)) => {
+                Ok((socket, peer)) => {
                     trouble.over();
-                    self.take(socket, remote, router.clone()).await;
+                    self.take(socket, peer, router.clone()).await;
                 }
                 Err(error) if trouble::is_the_clients(&error) => {}
                 Err(error) => {
-                    let pause = trouble.pause(&error);
                     // Whoever has not finished a request gives files back, to those who come
                     // and to the rest of the process.
-                    if !(trouble::is_out_of_files(&error) && self.places.tighten()) {
-                        tokio::time::sleep(pause).await;
-                    }
+                    let soon = trouble::is_out_of_files(&error) && self.places.tighten();
+                    tokio::time::sleep(trouble.pause(&error, soon)).await;
                 }
             }
         }
     }
 
     /// Finds a place for a connection and serves it in a task of its own.
-    async fn take(&self, socket: TcpStream, remote: SocketAddr, router: Router) {
+    async fn take(&self, socket: TcpStream, peer: SocketAddr, router: Router) {
+        let held = match self.clients.knock(peer) {
+            Ok(held) => held,
+            Err(reason) => return self.turned_away.with_label_values(&[reason]).inc(),
+        };
         let pulse = Arc::new(Pulse::new());
         let mut place = self.places.enter(Some(pulse.clone())).await;
         let (times, closing) = (self.times, self.closing.clone());
-        let turned_away = self.turned_away.clone();
+        let (turned_away, clients) = (self.turned_away.clone(), self.clients.clone());
         self.tasks.brief("connection", async move {
             // The socket is closed before its place is given to somebody else.
             let reason = tokio::select! {
                 biased;
                 () = place.lost() => Some(reason::DISPLACED),
-                ended = connection::serve(socket, Arrival { remote }, router, &pulse, times, &closing) => {
-                    reason::of(&ended, &pulse.first_bytes())
-                }
+                reason = async {
+                    let (socket, arrival) = match meet(socket, peer, held, &clients, times).await {
+                        Ok(Some(met)) => met,
+                        Ok(None) => return None,
+                        Err(reason) => return Some(reason),
+                    };
+                    let ended = connection::serve(socket, arrival, router, &pulse, times, &closing);
+                    reason::of(&ended.await, &pulse.first_bytes())
+                } => reason,
             };
             if let Some(reason) = reason {
                 turned_away.with_label_values(&[reason]).inc();
             }
         });
     }
+}
+
+/// Who is there, within the time for a head, of which the first request's is a part.
+async fn meet(
+    mut socket: TcpStream,
+    peer: SocketAddr,
+    held: Option<Held>,
+    clients: &Clients,
+    times: Times,
+) -> Result<Option<(TcpStream, Arrival)>, &'static str> {
+    let meeting = clients.meet(&mut socket, peer, held);
+    let met = tokio::time::timeout(times.head, meeting).await;
+    let arrival = met.unwrap_or(Err(reason::TIMED_OUT))?;
+    Ok(arrival.map(|arrival| (socket, arrival)))
 }

@@ -108,9 +108,13 @@ impl Places {
     }
 
     /// Files ran out: half of those inside have to go, and for a while there are no more
-    /// places than are left then. Whether anybody went.
+    /// places than are left then. Whether anybody goes.
     pub(super) fn tighten(&self) -> bool {
         let mut inside = self.inside.lock();
+        if inside.leaving > 0 {
+            // Those who were told last have not gone yet.
+            return true;
+        }
         let left = (inside.staying() / 2).max(1);
         inside.tight = Some((left, Instant::now() + TIGHT));
         let mut went = false;
@@ -245,7 +249,10 @@ mod tests {
         for _ in 0..8 {
             polite(places.enter(None).await);
         }
-        assert!(places.tighten());
+        assert!(
+            places.tighten() && places.tighten(),
+            "the second takes no more"
+        );
         polite(places.enter(None).await);
         assert_eq!(places.taken.get(), 4);
         tokio::time::sleep(TIGHT).await;

@@ -3,22 +3,31 @@
 use super::connection::End;
 
 /// The time for a request's head, or for the upgrade, was over.
-const TIMED_OUT: &str = "upgrade_timeout";
+pub(super) const TIMED_OUT: &str = "upgrade_timeout";
 /// A newer connection took the place.
 pub(super) const DISPLACED: &str = "displaced";
 const TLS: &str = "tls_on_plain_port";
-/// The PROXY protocol where it is not expected.
-const PROXY_HEADER: &str = "proxy_header";
+/// The PROXY protocol where it is not expected, or not as it has to be.
+pub(super) const PROXY_HEADER: &str = "proxy_header";
+/// The PROXY protocol is expected, and the peer is no trusted proxy.
+pub(super) const UNTRUSTED_PROXY: &str = "untrusted_proxy";
+/// The address has all the connections that one may have.
+pub(crate) const PER_ADDRESS: &str = "per_address";
+/// The address has more new connections than one may have.
+pub(crate) const ADDRESS_RATE: &str = "address_rate";
 const HTTP2: &str = "http2";
 const HEAD_TOO_LARGE: &str = "head_too_large";
 const BAD_REQUEST: &str = "bad_request";
 
 /// All of them.
-pub(crate) const BEFORE_HTTP: [&str; 7] = [
+pub(crate) const BEFORE_HTTP: [&str; 10] = [
     TIMED_OUT,
     DISPLACED,
     TLS,
     PROXY_HEADER,
+    UNTRUSTED_PROXY,
+    PER_ADDRESS,
+    ADDRESS_RATE,
     HTTP2,
     HEAD_TOO_LARGE,
     BAD_REQUEST,

@@ -15,12 +15,14 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    pub(super) fn pause(&mut self, error: &io::Error) -> Duration {
+    /// `soon` where something was done about it.
+    pub(super) fn pause(&mut self, error: &io::Error, soon: bool) -> Duration {
         if self.pause.is_none() {
             tracing::error!(%error, "cannot accept connections; those that are open go on");
         }
         let pause = self
             .pause
+            .filter(|_| !soon)
             .map_or(FIRST_PAUSE, |last| (2 * last).min(LONGEST_PAUSE));
         self.pause = Some(pause);
         pause
@@ -58,10 +60,14 @@ mod tests {
     fn trouble_doubles_its_pause_up_to_a_second() {
         let mut trouble = Trouble::default();
         let error = io::Error::other("no files");
-        let pauses: Vec<_> = (0..10).map(|_| trouble.pause(&error).as_millis()).collect();
+        let pauses: Vec<_> = (0..10)
+            .map(|_| trouble.pause(&error, false).as_millis())
+            .collect();
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        assert_eq!(trouble.pause(&error, true), FIRST_PAUSE);
+        trouble.pause(&error, false);
         trouble.over();
-        assert_eq!(trouble.pause(&error), FIRST_PAUSE);
+        assert_eq!(trouble.pause(&error, false), FIRST_PAUSE);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What anybody who reaches a listener can make happen as often as he likes: the log names
 //! some of it and counts the rest.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::Sparing;
+use crate::listener::Remote;
 
 /// So many are named at once, and one more after each pause.
 const AT_ONCE: u32 = 5;
@@ -31,7 +31,7 @@ impl Default for Strangers {
 
 impl Strangers {
     /// A client was told that its key opens nothing.
-    pub fn key_refused(&self, reason: &'static str, address: SocketAddr) {
+    pub fn key_refused(&self, reason: &'static str, address: Remote) {
         if let Some(unnamed) = self.keys.lock().say(Instant::now()) {
             tracing::warn!(reason, %address, unnamed, "a client is refused");
         }
@@ -44,7 +44,7 @@ impl Strangers {
         status: u16,
         operation: &'static str,
         by: Option<&str>,
-        address: Option<SocketAddr>,
+        address: Option<Remote>,
     ) {
         if let Some(unnamed) = self.tokens.lock().say(Instant::now()) {
             let address = address.map(tracing::field::display);

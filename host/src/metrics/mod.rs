@@ -43,6 +43,9 @@ pub struct Metrics {
     pub outbox_bytes: IntGauge,
     pub refusals: IntGauge,
     pub refused: IntCounterVec,
+    pub addresses: IntGauge,
+    pub addresses_uncounted: IntCounter,
+    pub forwarded_malformed: IntCounter,
     pub admin_connections: IntGauge,
     pub admin_refused: IntCounterVec,
     pub closed: IntCounterVec,
@@ -144,6 +147,17 @@ impl Metrics {
                 "connections_refused_total",
                 "Connections turned away.",
                 &["reason"],
+            ),
+            addresses: gauge(&clients, "addresses", "Client addresses that are counted."),
+            addresses_uncounted: counter(
+                &clients,
+                "addresses_uncounted_total",
+                "Connections that were let in uncounted, as there were too many addresses.",
+            ),
+            forwarded_malformed: counter(
+                &clients,
+                "forwarded_malformed_total",
+                "Requests of trusted proxies that do not say readably for whom they are.",
             ),
             admin_connections: gauge(
                 &r,

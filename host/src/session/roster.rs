@@ -1,7 +1,6 @@
 //! Who is connected: for operators, who may also end a session, and to number the sessions.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -13,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::gate::Grant;
 use crate::hub::{Figures, Outbox, SubscriberId};
+use crate::listener::Remote;
 use crate::metrics::Metrics;
 
 /// The sessions that have a connection; bounded by the number of connections.
@@ -25,7 +25,7 @@ pub struct Roster {
 
 #[derive(Debug)]
 struct Entry {
-    remote: SocketAddr,
+    remote: Remote,
     key_id: String,
     key_name: String,
     since: Timestamp,
@@ -40,7 +40,8 @@ struct Entry {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Listed {
     pub id: u64,
-    pub remote: SocketAddr,
+    #[schemars(with = "String")]
+    pub remote: Remote,
     pub key_id: String,
     pub key_name: String,
     pub since: Timestamp,
@@ -71,7 +72,7 @@ impl Roster {
 
     pub(super) fn enter(
         &self,
-        remote: SocketAddr,
+        remote: Remote,
         grant: &Grant,
         outbox: &Arc<Outbox>,
     ) -> Presence<'_> {
@@ -114,7 +115,7 @@ impl Roster {
     }
 
     /// Where a session comes from, while it is there.
-    pub(super) fn remote(&self, id: SubscriberId) -> Option<SocketAddr> {
+    pub(super) fn remote(&self, id: SubscriberId) -> Option<Remote> {
         self.entries.lock().get(&id).map(|entry| entry.remote)
     }
 
@@ -188,7 +189,10 @@ mod tests {
         let permit = gate.admit(Some("key")).unwrap();
         let roster = Roster::new(Metrics::new());
         let outbox = Arc::new(Outbox::new(Marks::default()));
-        let remote = "192.0.2.1:9".parse().unwrap();
+        let remote = "192.0.2.1:9"
+            .parse::<std::net::SocketAddr>()
+            .unwrap()
+            .into();
         let enter = || roster.enter(remote, permit.at_the_door(), &outbox);
         let (mut first, second) = (enter(), enter());
         first.subscriptions.store(3, Ordering::Relaxed);

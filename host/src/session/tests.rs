@@ -50,7 +50,10 @@ async fn connect(
     let (context, leftover) = (context.clone(), leftover.to_vec());
     let outbox = Arc::new(Outbox::new(context.limits.marks));
     let session = tokio::spawn(async move {
-        let remote = "192.0.2.1:9".parse().unwrap();
+        let remote = "192.0.2.1:9"
+            .parse::<std::net::SocketAddr>()
+            .unwrap()
+            .into();
         let presence = context.roster.enter(remote, permit.at_the_door(), &outbox);
         run(read, write, leftover, presence, outbox, permit, &context).await
     });

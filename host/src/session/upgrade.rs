@@ -19,7 +19,9 @@ use super::{CloseReason, Context, refuse, run};
 use crate::gate::origin::{self, OriginRule};
 use crate::gate::{Gate, Permit, Refusal};
 use crate::hub::Outbox;
-use crate::listener::{Arrival, Places, socket_of};
+use crate::listener::{
+    ADDRESS_RATE, Arrival, Clients, Held, PER_ADDRESS, Places, Remote, socket_of,
+};
 
 /// The subprotocol that browsers offer, next to `key.<KEY>`; the only one ever echoed.
 const SUBPROTOCOL: &str = "tidegate";
@@ -53,6 +55,8 @@ pub struct Door {
     pub places: Arc<Semaphore>,
     /// For those who are told after the upgrade why they may not stay.
     pub refusals: Arc<Places>,
+    /// By whose address clients count, and how much of each there may be.
+    pub clients: Arc<Clients>,
     /// Web pages that may connect; empty allows all.
     pub allowed_origins: Vec<OriginRule>,
 }
@@ -97,54 +101,62 @@ impl Door {
             return Err(Turned::later(DRAINING, "shutting down\n"));
         }
         let (Some(arrival), Some(upgrade)) = (
-            request.extensions().get::<Arrival>().copied(),
+            request.extensions().get::<Arrival>().cloned(),
             request.extensions_mut().remove::<OnUpgrade>(),
         ) else {
             return Err(upgrade_required(NO_UPGRADE));
         };
+        let client = self.clients.client(&arrival, request.headers());
+        if !self.clients.may_ask(client) {
+            return Err(too_many_of_an_address(ADDRESS_RATE));
+        }
         let key = presented_key(&request, &handshake);
         let entered = match self.gate.recognise(key.as_deref()) {
             Err(refusal) => Err(refusal),
             Ok(shown) => {
+                let seat = self.clients.seat(client);
+                let seat = seat.ok_or_else(|| too_many_of_an_address(PER_ADDRESS))?;
                 // The host's place first: nobody gives way to one for whom there is no room.
                 let place = self.places.clone().try_acquire_owned();
                 let place = place.map_err(|_| Turned::later(FULL, "too many connections\n"))?;
-                shown.enter().map(|permit| (permit, place))
+                shown.enter().map(|permit| (permit, place, seat))
             }
         };
         match entered {
-            Ok((permit, place)) => self.let_in(permit, place, upgrade, arrival),
+            Ok((permit, place, seat)) => {
+                self.let_in(permit, upgrade, client.remote, (place, arrival, seat));
+            }
             Err(refusal) => {
                 let strangers = &self.context.strangers;
-                strangers.key_refused(refusal.label(), arrival.remote);
-                self.refuse(refusal, upgrade).await;
+                strangers.key_refused(refusal.label(), client.remote);
+                self.refuse(refusal, upgrade, arrival).await;
             }
         }
         Ok(handshake.response())
     }
 
-    /// A session, once the upgrade is through.
+    /// A session, once the upgrade is through. `held` is what is given back at its end.
     fn let_in(
         self: &Arc<Self>,
         permit: Permit,
-        place: OwnedSemaphorePermit,
         upgrade: OnUpgrade,
-        arrival: Arrival,
+        remote: Remote,
+        held: (OwnedSemaphorePermit, Arrival, Option<Held>),
     ) {
         let door = self.clone();
         let context = &self.context;
         context.shutdown.spawn_session(&context.tasks, async move {
-            let _place = place;
+            let _held = held;
             if let Some((socket, leftover)) = upgraded(upgrade).await {
                 // On the heap: the largest part of a session's task is only there while it
                 // lives.
-                Box::pin(door.serve(socket, leftover, permit, arrival)).await;
+                Box::pin(door.serve(socket, leftover, permit, remote)).await;
             }
         });
     }
 
     /// A goodbye, once the upgrade is through, by whoever has a place for that.
-    async fn refuse(self: &Arc<Self>, refusal: Refusal, upgrade: OnUpgrade) {
+    async fn refuse(self: &Arc<Self>, refusal: Refusal, upgrade: OnUpgrade, arrival: Arrival) {
         let mut place = self.refusals.enter(None).await;
         let door = self.clone();
         let context = &self.context;
@@ -161,10 +173,11 @@ impl Door {
                 () = place.lost() => {}
                 () = goodbye => {}
             }
+            drop(arrival);
         });
     }
 
-    async fn serve(&self, socket: TcpStream, leftover: Vec<u8>, permit: Permit, arrival: Arrival) {
+    async fn serve(&self, socket: TcpStream, leftover: Vec<u8>, permit: Permit, remote: Remote) {
         let context = &self.context;
         if let Err(error) = prepare(&socket, context.limits.marks.kernel_unsent) {
             return tracing::debug!(%error, "the connection went away during its upgrade");
@@ -172,7 +185,7 @@ impl Door {
         let (mut read, mut write) = socket.into_split();
         let outbox = Arc::new(Outbox::new(context.limits.marks));
         let grant = permit.at_the_door();
-        let presence = context.roster.enter(arrival.remote, grant, &outbox);
+        let presence = context.roster.enter(remote, grant, &outbox);
         let span = tracing::debug_span!("session", id = presence.id.0, key = grant.key_id);
         let ended = run(
             &mut read, &mut write, leftover, presence, outbox, permit, context,
@@ -299,6 +312,12 @@ fn upgrade_required(text: &'static str) -> Turned {
         NOT_AN_UPGRADE,
         (StatusCode::UPGRADE_REQUIRED, headers, text),
     )
+}
+
+fn too_many_of_an_address(reason: &'static str) -> Turned {
+    let headers = [(header::RETRY_AFTER, "5")];
+    let text = "too many connections from your address\n";
+    Turned::away(reason, (StatusCode::TOO_MANY_REQUESTS, headers, text))
 }
 
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {

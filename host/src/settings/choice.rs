@@ -55,4 +55,12 @@ choices! {
         /// Through the Redis that events come from.
         Redis = "redis",
     }
+
+    /// Where a proxy says for whom it speaks.
+    ForwardedHeader, ForwardedHeaders, "HEADER", "x-forwarded-for or forwarded" {
+        /// What most proxies add to.
+        XForwardedFor = "x-forwarded-for",
+        /// RFC 7239.
+        Forwarded = "forwarded",
+    }
 }

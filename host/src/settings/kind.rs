@@ -5,10 +5,12 @@
 
 use std::fmt::Display;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::secret::{RedisUrl, Secret};
 use crate::gate::origin::OriginRule;
@@ -230,6 +232,42 @@ impl Kind for Origins {
         }
         let origins = text.split(',').map(|origin| origin.trim().parse().ok());
         origins.collect()
+    }
+}
+
+/// Networks, or single addresses.
+pub(super) struct Networks;
+
+impl Kind for Networks {
+    type Value = Vec<IpNet>;
+    const PLACEHOLDER: &'static str = "NETWORK";
+    const FORM: &'static str =
+        "a list of networks or addresses (10.0.0.0/8, 2001:db8::/32, 192.0.2.7)";
+    const LIST: bool = true;
+
+    fn parse(text: &str) -> Option<Vec<IpNet>> {
+        let networks = text.split(',').map(str::trim);
+        networks
+            .filter(|network| !network.is_empty())
+            .map(|network| {
+                let address = || network.parse::<IpAddr>().map(IpNet::from);
+                network.parse().or_else(|_| address()).ok()
+            })
+            .collect()
+    }
+}
+
+/// Yes or no.
+pub(super) struct Switch;
+
+impl Kind for Switch {
+    type Value = bool;
+    const PLACEHOLDER: &'static str = "BOOL";
+    const FORM: &'static str = "true or false";
+    const BARE: bool = true;
+
+    fn parse(text: &str) -> Option<bool> {
+        text.parse().ok()
     }
 }
 

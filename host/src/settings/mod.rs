@@ -23,7 +23,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use choice::{Fleet, LogFormat, WatchAllow};
+use ipnet::IpNet;
+
+pub use choice::{Fleet, ForwardedHeader, LogFormat, WatchAllow};
 pub use docs::{Row, markdown, table};
 pub use error::{Origin, Problem, SettingsError};
 pub use layers::Flags;
@@ -32,9 +34,10 @@ pub use secret::{RedisUrl, Secret};
 pub use transforms::{ComponentSource, TransformSettings};
 pub use variables::{Unread, known, unread};
 
-use choice::{Fleets, LogFormats, WatchAllows};
+use choice::{Fleets, ForwardedHeaders, LogFormats, WatchAllows};
 use kind::{
-    Address, Count, File, Folder, Hosts, Label, MaybeLabel, Name, Origins, Redis, Size, Time, Token,
+    Address, Count, File, Folder, Hosts, Label, MaybeLabel, Name, Networks, Origins, Redis, Size,
+    Switch, Time, Token,
 };
 use layers::Layers;
 
@@ -121,6 +124,20 @@ settings! {
         "From an answer to the next request on the same connection, on either listener"
     max_refusals: usize, "max-refusals", Count<usize>, "100", "1" to "100000";
         "Connections being told that their key is not good, at a time; over it the oldest is closed"
+    trusted_proxies: Vec<IpNet>, "trusted-proxies", Networks, "";
+        "Networks of proxies in front of listen, whose word counts for a client's address"
+    forwarded_header: ForwardedHeader, "forwarded-header", ForwardedHeaders, "x-forwarded-for";
+        "The header in which they give it; one that they do not set or extend could be anybody's"
+    proxy_protocol: bool, "proxy-protocol", Switch, "false";
+        "Whether they give it by the PROXY protocol instead, version 1 or 2, before each connection's first byte"
+    max_connections_per_address: u32, "max-connections-per-address", Count<u32>, "0", "0" to "1000000";
+        "Live sessions of one address (of IPv6, a /64), and as many connections that are none; over it the answer is 429; 0 is no limit"
+    connection_rate_per_address: u32, "connection-rate-per-address", Count<u32>, "0", "0" to "100000";
+        "New connections a second from one address; further ones are closed, or answered with 429 behind a proxy; 0 is no limit"
+    connection_burst_per_address: u32, "connection-burst-per-address", Count<u32>, "50", "1" to "100000";
+        "New connections at once above that rate"
+    max_addresses: usize, "max-addresses", Count<usize>, "100000", "1" to "10000000";
+        "Addresses that these limits are counted for at a time; over it further ones are let in uncounted"
     admin_max_connections: usize, "admin-max-connections", Count<usize>, "64", "1" to "10000";
         "Connections of the admin listener; over it the oldest that is not being answered is closed"
     allowed_origins: Vec<OriginRule>, "allowed-origins", Origins, "";
@@ -223,6 +240,10 @@ impl Settings {
         must(
             self.listen != self.admin_listen || self.listen.port() == 0,
             "listen and admin-listen must differ: what is for operators stays off the public address",
+        );
+        must(
+            !self.proxy_protocol || !self.trusted_proxies.is_empty(),
+            "proxy-protocol needs trusted-proxies, as nobody else's word for an address counts",
         );
         must(
             self.watch.is_none() || self.state_dir.is_some(),
