@@ -98,6 +98,8 @@ async fn the_printed_rules_are_enough_for_messages_probes_and_reconnecting() {
     user(&redis, &readme()[..2]).await;
     let tidegate = Setup::new(&url(&redis))
         .setting("probe-interval", "200ms")
+        // Ready then means subscribed again.
+        .setting("ready-grace", "0s")
         .start()
         .await;
     let mut client = tidegate.subscriber(["candles:*:*", "signals:*:*"]).await;
