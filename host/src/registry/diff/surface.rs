@@ -52,17 +52,17 @@ fn other_form(from: &Surface, to: &Surface, found: &mut Changes) {
         channel_form(from)
     );
     found.breaking(Area::Channel, "form", what);
+    // Each is held against one of its name; nothing keeps two from having one name.
+    let mut rest: Vec<&Parameter> = to.parameters.iter().collect();
     for old in &from.parameters {
-        match to.parameters.iter().find(|new| new.name == old.name) {
-            Some(new) => parameter(old, new, found),
+        match rest.iter().position(|new| new.name == old.name) {
+            Some(place) => parameter(old, rest.remove(place), found),
             None => found.breaking(Area::Parameter, &old.name, "gone"),
         }
     }
-    for new in &to.parameters {
-        if from.parameters.iter().all(|old| old.name != new.name) {
-            let what = format!("added ({})", rule(&new.allowed));
-            found.wider(Area::Parameter, &new.name, what);
-        }
+    for new in rest {
+        let what = format!("added ({})", rule(&new.allowed));
+        found.wider(Area::Parameter, &new.name, what);
     }
 }
 

@@ -183,6 +183,31 @@ fn two_parameters_of_one_name_are_told_apart_by_their_place() {
 }
 
 #[test]
+fn a_parameter_that_comes_under_a_name_that_is_there_is_told() {
+    let added = |allowed| Parameter {
+        name: "side".into(),
+        allowed,
+    };
+    let any = |to: &mut Revision| to.surface.parameters.push(added(pattern(".*")));
+    assert_eq!(
+        after(any),
+        [
+            "breaking channel form: channels are ticks:{symbol}:{side}:{side}, were ticks:{symbol}:{side}",
+            "wider parameter side: added (any value like .*)",
+        ]
+    );
+    let mut from = revision();
+    any(&mut from);
+    assert_eq!(
+        said(Some(&from), &revision()),
+        [
+            "breaking channel form: channels are ticks:{symbol}:{side}, were ticks:{symbol}:{side}:{side}",
+            "breaking parameter side: gone",
+        ]
+    );
+}
+
+#[test]
 fn what_no_client_sees_is_a_note() {
     let changed = after(|to| {
         to.version = "1.1.0".into();

@@ -69,7 +69,8 @@ impl Walk<'_> {
     /// Names each field inside of what is new, as each of them is one that clients see now.
     pub(super) fn added_below(&mut self, at: &str, schema: &Value) {
         for (path, inner) in fields_below(at, schema) {
-            if !path.ends_with(']') {
+            // Not just `]`: with that ends a name in quotation marks as well.
+            if !path.ends_with("[]") {
                 self.wider(&path, &format!("added ({})", shape(inner)));
             }
         }

@@ -66,6 +66,40 @@ fn a_field_that_comes_is_wider_and_one_that_goes_is_breaking() {
 }
 
 #[test]
+fn a_name_with_other_characters_hides_no_field_of_what_comes() {
+    let inner = object(&json!({"net position": {"type": "number"}}), &json!([]));
+    let list = json!({"type": "array", "items": inner, "maxItems": 2});
+    let small = object(&json!({}), &json!([]));
+    let large = object(&json!({"leg": inner, "legs": list}), &json!([]));
+    assert_eq!(
+        said(&small, &large),
+        [
+            "wider leg: added (object)",
+            "wider leg[\"net position\"]: added (number)",
+            "wider legs: added (array of up to 2 × object)",
+            "wider legs[][\"net position\"]: added (number)",
+        ]
+    );
+}
+
+#[test]
+fn the_first_items_of_an_array_are_told_like_the_rest() {
+    let tuple = |rest: &Value| json!({"type": "array", "prefixItems": [text(60_000), {"type": "integer"}], "items": rest, "maxItems": 3});
+    let small = object(&json!({}), &json!([]));
+    let large = object(
+        &json!({"a": tuple(&json!(false)), "b": tuple(&text(1))}),
+        &json!([]),
+    );
+    assert_eq!(
+        said(&small, &large),
+        [
+            "wider a: added (array of up to 3: string up to 60000 characters, integer)",
+            "wider b: added (array of up to 3: string up to 60000 characters, integer, then × string up to 1 characters)",
+        ]
+    );
+}
+
+#[test]
 fn a_field_that_was_always_there_is_missed() {
     let always = object(&json!({"a": text(1)}), &json!(["a"]));
     let sometimes = object(&json!({"a": text(1)}), &json!([]));

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::fields::prefix;
 use super::form::Form;
 use super::json;
 use super::types::Types;
@@ -49,9 +50,15 @@ fn one_type(name: &str, schema: &Value) -> String {
         }
         "array" => {
             let most = keyword("maxItems").map_or("any".to_owned(), |most| format!("up to {most}"));
-            match keyword("items").filter(|items| items.is_object()) {
-                Some(items) => format!("array of {most} × {}", shape(items)),
-                None => format!("array of {most}"),
+            let items = keyword("items").filter(|items| items.is_object());
+            let first = prefix(schema).iter().map(shape).collect::<Vec<_>>();
+            match (first.is_empty(), items.map(shape)) {
+                (true, Some(items)) => format!("array of {most} × {items}"),
+                (true, None) => format!("array of {most}"),
+                (false, Some(items)) => {
+                    format!("array of {most}: {}, then × {items}", first.join(", "))
+                }
+                (false, None) => format!("array of {most}: {}", first.join(", ")),
             }
         }
         other => other.into(),
