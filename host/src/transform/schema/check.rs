@@ -8,10 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::NOTES;
-use super::keywords::{
-    MAX_FORMAT, MAX_ITEMS, are_types, bound, count, format, is_type, note, required, step,
-    unique_items,
-};
+use super::keywords::{MAX_FORMAT, MAX_ITEMS, are_types, note, plain};
 use super::node::{Node, Rule};
 use crate::transform::whole_match::WholeMatch;
 
@@ -19,6 +16,12 @@ use crate::transform::whole_match::WholeMatch;
 /// It runs on a lane, and nothing interrupts it.
 const MAX_SUBSCHEMAS: usize = 1_000;
 const MAX_ALTERNATIVES: usize = 16;
+
+/// Values of all `enum`s together: each item of a message can be held against all of them.
+const MAX_VALUES: usize = 2_000;
+
+/// What is wrong is not looked for any longer then: that takes time, and nobody reads more.
+const MAX_FAULTS: usize = 50;
 
 /// What all patterns of a schema may take together, in bytes of memory.
 const MAX_PATTERNS: usize = 4 << 20;
@@ -63,6 +66,8 @@ struct Check {
     at: String,
     depth: usize,
     subschemas: usize,
+    /// Of all `enum`s.
+    values: usize,
     patterns: Patterns,
     faults: Vec<String>,
 }
@@ -142,7 +147,7 @@ impl Check {
     fn node(&mut self, stated: &Value) -> Node {
         let mut node = Node::default();
         self.subschemas += 1;
-        if self.subschemas > MAX_SUBSCHEMAS {
+        if self.subschemas > MAX_SUBSCHEMAS || self.faults.len() > MAX_FAULTS {
             return node;
         }
         let Value::Object(keywords) = stated else {
@@ -186,6 +191,7 @@ impl Check {
             "items" => self.items(value),
             "prefixItems" | "anyOf" | "oneOf" => self.list(keyword, value),
             "pattern" => self.pattern(value),
+            "enum" => self.listed(value),
             _ => plain(keyword, value).map(Rule::Plain),
         };
         match rule {
@@ -238,6 +244,16 @@ impl Check {
             nodes.push(self.below(&[keyword, &place.to_string()], inner));
         }
         Ok(Rule::List(nodes))
+    }
+
+    fn listed(&mut self, value: &Value) -> Result<Rule, String> {
+        self.values += value.as_array().map_or(0, Vec::len);
+        if self.values > MAX_VALUES {
+            return Err(format!(
+                "more than {MAX_VALUES} values in all \"enum\"s; a \"pattern\" or \"maxLength\" costs less"
+            ));
+        }
+        plain("enum", value).map(Rule::Plain)
     }
 
     fn pattern(&mut self, value: &Value) -> Result<Rule, String> {
@@ -361,38 +377,5 @@ impl Check {
             at => at,
         };
         self.faults.push(format!("{place}: {}", wrong.as_ref()));
-    }
-}
-
-/// Keywords without schemas in them, in their one form.
-fn plain(keyword: &'static str, value: &Value) -> Result<Value, String> {
-    match keyword {
-        "type" => is_type(value),
-        "const" => Ok(value.clone()),
-        "enum" => match value {
-            Value::Array(values) if !values.is_empty() => Ok(value.clone()),
-            _ => Err("\"enum\" is a list of one value or more".into()),
-        },
-        "required" => required(value),
-        "additionalProperties" => match value {
-            Value::Bool(false) => Ok(value.clone()),
-            _ => Err(
-                "\"additionalProperties\" is false, or fields that nobody declared could leave"
-                    .into(),
-            ),
-        },
-        "format" => format(value),
-        "maxItems" => match count(keyword, value)? {
-            items if items > MAX_ITEMS => {
-                Err(format!("an array needs \"maxItems\", at most {MAX_ITEMS}"))
-            }
-            items => Ok(items.into()),
-        },
-        "maxLength" | "minLength" | "minItems" => Ok(count(keyword, value)?.into()),
-        "uniqueItems" => unique_items(value),
-        "multipleOf" => step(value),
-        "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => bound(keyword, value),
-        // What nobody here reads is refused, should a form ever learn a keyword alone.
-        _ => Err(format!("\"{keyword}\" is not supported here; take it out")),
     }
 }

@@ -21,8 +21,41 @@ const TYPES: [&str; 7] = [
 /// Up to here a double, which is all that many clients have, tells whole numbers apart.
 const MAX_EXACT: u64 = 1 << 53;
 
+/// Keywords without schemas in them, in their one form.
+pub(super) fn plain(keyword: &'static str, value: &Value) -> Result<Value, String> {
+    match keyword {
+        "type" => is_type(value),
+        "const" => Ok(value.clone()),
+        "enum" => match value {
+            Value::Array(values) if !values.is_empty() => Ok(value.clone()),
+            _ => Err("\"enum\" is a list of one value or more".into()),
+        },
+        "required" => required(value),
+        "additionalProperties" => match value {
+            Value::Bool(false) => Ok(value.clone()),
+            _ => Err(
+                "\"additionalProperties\" is false, or fields that nobody declared could leave"
+                    .into(),
+            ),
+        },
+        "format" => format(value),
+        "maxItems" => match count(keyword, value)? {
+            items if items > MAX_ITEMS => {
+                Err(format!("an array needs \"maxItems\", at most {MAX_ITEMS}"))
+            }
+            items => Ok(items.into()),
+        },
+        "maxLength" | "minLength" | "minItems" => Ok(count(keyword, value)?.into()),
+        "uniqueItems" => unique_items(value),
+        "multipleOf" => step(value),
+        "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => bound(keyword, value),
+        // What nobody here reads is refused, should a form ever learn a keyword alone.
+        _ => Err(format!("\"{keyword}\" is not supported here; take it out")),
+    }
+}
+
 /// One type, or a list of several different ones.
-pub(super) fn is_type(value: &Value) -> Result<Value, String> {
+fn is_type(value: &Value) -> Result<Value, String> {
     let named = |value: &Value| match value.as_str() {
         Some(name) if TYPES.contains(&name) => Ok(()),
         _ => Err(format!(
@@ -64,7 +97,7 @@ pub(super) fn are_types(value: &Value, types: &Value) -> bool {
     }
 }
 
-pub(super) fn required(value: &Value) -> Result<Value, String> {
+fn required(value: &Value) -> Result<Value, String> {
     match value {
         Value::Array(names) if names.iter().all(Value::is_string) && all_different(names) => {
             Ok(value.clone())
@@ -73,7 +106,7 @@ pub(super) fn required(value: &Value) -> Result<Value, String> {
     }
 }
 
-pub(super) fn format(value: &Value) -> Result<Value, String> {
+fn format(value: &Value) -> Result<Value, String> {
     match value.as_str() {
         Some(name) if FORMATS.contains(&name) => Ok(value.clone()),
         _ => Err(format!(
@@ -84,7 +117,7 @@ pub(super) fn format(value: &Value) -> Result<Value, String> {
 }
 
 /// A number of characters or items. `3.0` is the integer 3, as JSON Schema has it.
-pub(super) fn count(keyword: &str, value: &Value) -> Result<u64, String> {
+fn count(keyword: &str, value: &Value) -> Result<u64, String> {
     let whole = |number: f64| {
         let within = number.fract() == 0.0 && (0.0..=MAX_EXACT as f64).contains(&number);
         within.then_some(number as u64)
@@ -95,7 +128,7 @@ pub(super) fn count(keyword: &str, value: &Value) -> Result<u64, String> {
         .ok_or_else(|| format!("\"{keyword}\" is a whole number from 0 to {MAX_EXACT}"))
 }
 
-pub(super) fn unique_items(value: &Value) -> Result<Value, String> {
+fn unique_items(value: &Value) -> Result<Value, String> {
     match value {
         Value::Bool(_) => Ok(value.clone()),
         _ => Err("\"uniqueItems\" is true or false".into()),
@@ -103,7 +136,7 @@ pub(super) fn unique_items(value: &Value) -> Result<Value, String> {
 }
 
 /// One end of a range of numbers.
-pub(super) fn bound(keyword: &str, value: &Value) -> Result<Value, String> {
+fn bound(keyword: &str, value: &Value) -> Result<Value, String> {
     match exact(value) {
         Some(_) => Ok(value.clone()),
         None => Err(format!(
@@ -114,7 +147,7 @@ pub(super) fn bound(keyword: &str, value: &Value) -> Result<Value, String> {
 }
 
 /// A step that doubles divide by without rounding: no two readers agree on multiples of 0.1.
-pub(super) fn step(value: &Value) -> Result<Value, String> {
+fn step(value: &Value) -> Result<Value, String> {
     const FINEST: f64 = 1024.0;
     let divides = |step: &f64| *step > 0.0 && (*step * FINEST).fract() == 0.0;
     match exact(value).filter(divides) {

@@ -156,6 +156,33 @@ fn all_patterns_together_are_bounded_and_equal_ones_count_once() {
 }
 
 #[test]
+fn all_listed_values_together_are_bounded() {
+    let with = |values: usize, fields: usize| {
+        let listed: Vec<usize> = (0..values).collect();
+        let field = |n: usize| (format!("f{n}"), json!({"enum": listed}));
+        let mut schema = closed();
+        schema["properties"] = Value::Object((0..fields).map(field).collect());
+        ClosedSchema::parse(&schema).map(|_| ())
+    };
+    assert_eq!(with(1_000, 2), Ok(()));
+    assert!(with(1_001, 2).unwrap_err()[0].contains("values in all"));
+    assert!(with(10_000, 1).unwrap_err()[0].contains("values in all"));
+}
+
+#[test]
+fn what_is_wrong_is_looked_for_only_so_long() {
+    let field = |n: usize| {
+        (
+            format!("f{n}"),
+            json!({"type": "string", "pattern": format!("^.{{9000}}a{n}$")}),
+        )
+    };
+    let mut schema = closed();
+    schema["properties"] = Value::Object((0..900).map(field).collect());
+    assert_eq!(ClosedSchema::parse(&schema).unwrap_err().len(), 51);
+}
+
+#[test]
 fn a_schema_is_not_nested_for_ever() {
     let mut schema = json!({"type": "null"});
     for _ in 0..40 {

@@ -8,13 +8,16 @@
 mod dialect;
 
 use std::fmt;
+use std::sync::Arc;
 
-use regex_automata::meta;
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson;
+use regex_automata::{Anchored, Input};
 use regex_syntax::ast::{Ast, parse};
 use regex_syntax::hir::{Hir, Look};
 use serde::{Deserialize, Serialize};
 
-/// What one compiled expression may take, in bytes of memory.
+/// What one compiled expression may take, and what making it may, in bytes of memory.
 const MAX_MEMORY: usize = 1 << 20;
 
 /// An expression that holds from start to end.
@@ -22,7 +25,7 @@ const MAX_MEMORY: usize = 1 << 20;
 #[serde(try_from = "String", into = "String")]
 pub struct WholeMatch {
     text: String,
-    compiled: meta::Regex,
+    compiled: Arc<dense::DFA<Vec<u32>>>,
 }
 
 impl WholeMatch {
@@ -61,31 +64,39 @@ impl WholeMatch {
 
     fn compile(text: &str, tree: Hir) -> Result<Self, String> {
         let whole = Hir::concat(vec![Hir::look(Look::Start), tree, Hir::look(Look::End)]);
-        let limits = meta::Config::new()
-            .nfa_size_limit(Some(MAX_MEMORY))
-            .onepass_size_limit(Some(MAX_MEMORY))
-            .hybrid_cache_capacity(MAX_MEMORY);
-        let compiled = meta::Builder::new()
-            .configure(limits)
+        let states = thompson::Config::new().nfa_size_limit(Some(MAX_MEMORY));
+        let table = dense::Config::new()
+            .start_kind(StartKind::Anchored)
+            .determinize_size_limit(Some(MAX_MEMORY))
+            .dfa_size_limit(Some(MAX_MEMORY));
+        let states = thompson::Compiler::new()
+            .configure(states)
             .build_from_hir(&whole);
+        let compiled = states.ok().and_then(|states| {
+            dense::Builder::new()
+                .configure(table)
+                .build_from_nfa(&states)
+                .ok()
+        });
         match compiled {
-            Ok(compiled) => Ok(Self {
+            Some(compiled) => Ok(Self {
                 text: text.to_owned(),
-                compiled,
+                compiled: Arc::new(compiled),
             }),
-            Err(_) => Err(format!(
-                "takes more than {MAX_MEMORY} bytes when it is compiled"
+            None => Err(format!(
+                "takes more than {MAX_MEMORY} bytes when it is compiled to a table"
             )),
         }
     }
 
-    /// In time linear in the text's length: the expression comes with a component, and no
-    /// deadline guards the host.
+    /// One look into a table for each byte, whatever the expression: it comes with a component,
+    /// and no deadline guards the host.
     pub fn is_match(&self, text: &str) -> bool {
-        self.compiled.is_match(text)
+        let whole = Input::new(text).anchored(Anchored::Yes);
+        matches!(self.compiled.try_search_fwd(&whole), Ok(Some(_)))
     }
 
-    /// What the matcher takes, in bytes of memory, but for what it notes while it matches.
+    /// What the matcher takes, in bytes of memory.
     pub(super) fn memory(&self) -> usize {
         self.compiled.memory_usage()
     }

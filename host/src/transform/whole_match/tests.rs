@@ -145,3 +145,21 @@ fn what_would_take_the_hosts_memory_is_refused() {
     let wrong = WholeMatch::of_value("(?:(?:(?:a{100}){100}){100})").unwrap_err();
     assert!(wrong.contains("bytes"), "{wrong}");
 }
+
+#[test]
+fn an_expression_that_no_table_can_hold_is_refused() {
+    // Matched without a table, each of its steps could take a thousand others.
+    for text in ["[ab]*a[ab]{20}", "[ab]*a[ab]{5000}", "(?:.*a.{200})*"] {
+        let started = std::time::Instant::now();
+        let wrong = WholeMatch::of_value(text).unwrap_err();
+        assert!(wrong.contains("to a table"), "{text}: {wrong}");
+        assert!(started.elapsed().as_secs() < 5, "{text}");
+    }
+    for text in [
+        ".{1,200}",
+        "(?:0|-?[1-9][0-9]{0,17})(?:\\.[0-9]{1,18})?",
+        "[ab]*a[ab]{5}",
+    ] {
+        assert!(WholeMatch::of_value(text).is_ok(), "{text}");
+    }
+}
