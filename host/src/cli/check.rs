@@ -22,6 +22,7 @@ use crate::channel::Pattern;
 use crate::credentials::{self, Credential, FileError};
 use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Dead, unmatched};
+use crate::log;
 use crate::registry::store::{self, Found};
 use crate::registry::{Catalog, Configured, try_configured};
 use crate::settings::{self, Settings, Unread};
@@ -111,6 +112,7 @@ fn of_settings(settings: &Settings) -> Vec<Tried> {
         let on = "on: whoever holds it may do everything, by the name of admin";
         all.push(tried("admin-token", Note(on.into())));
     }
+    all.extend(log::unusable().map(|what| tried("TIDEGATE_LOG", Note(what))));
     let unread = settings::unread(std::env::vars_os()).into_iter();
     all.extend(unread.map(|Unread { name, nearest }| {
         let text = format!("no part of Tidegate reads this variable; is {nearest} meant?");

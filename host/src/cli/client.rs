@@ -16,7 +16,7 @@ use super::address::Address;
 use super::body::Content;
 use super::failure::Failure;
 use super::progress::shown;
-use super::reach::{Connector, Trust, find, why};
+use super::reach::{Connector, Trust, find, is_of_tls, why};
 use crate::causes::whole;
 use crate::settings::Secret;
 
@@ -164,12 +164,15 @@ impl Client {
     fn broke(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
         let why = why(error);
         if find::<legacy::Error>(error).is_some_and(legacy::Error::is_connect) {
-            let what = format!(
-                "cannot reach {}: {why}; is a host running there? Its second line, `admin http://…`, \
-                 is what belongs into --admin or TIDEGATE_ADMIN",
-                self.address
+            let what = format!("cannot reach {}: {why}", self.address);
+            let failure = Failure::new("unreachable", what);
+            if is_of_tls(error) {
+                return failure;
+            }
+            return failure.advise(
+                "is a host running there? Its second line, `admin http://…`, is what belongs into \
+                 --admin or TIDEGATE_ADMIN",
             );
-            return Failure::new("unreachable", what);
         }
         if find::<hyper::Error>(error).is_some_and(hyper::Error::is_user) {
             return Failure::new("unreadable", format!("cannot send the file: {why}"));

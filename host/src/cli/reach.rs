@@ -121,6 +121,13 @@ pub(super) fn why(error: &(dyn Error + 'static)) -> String {
             rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
                 format!("{tls}; have it renewed, or set this machine's clock")
             }
+            rustls::Error::InvalidCertificate(CertificateError::Other(other))
+                if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+            {
+                "its certificate is one of an authority (CA:TRUE), which no server may show; make \
+                 it one with basicConstraints CA:FALSE"
+                    .to_owned()
+            }
             rustls::Error::InvalidMessage(_) => {
                 "it does not speak TLS; is its address one with http:// or ws://?".to_owned()
             }
@@ -128,6 +135,11 @@ pub(super) fn why(error: &(dyn Error + 'static)) -> String {
         };
     }
     last(error).to_string()
+}
+
+/// Whether somebody was there, and TLS is what went wrong.
+pub(super) fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    find::<rustls::Error>(error).is_some()
 }
 
 /// The first cause of this type.
@@ -164,11 +176,19 @@ mod tests {
             (CertificateError::NotValidForName, "use a name"),
             (CertificateError::Expired, "renewed"),
             (CertificateError::BadEncoding, "BadEncoding"),
+            (of_an_authority(), "CA:FALSE"),
         ] {
             let tls = rustls::Error::InvalidCertificate(fault);
             let wrapped = io::Error::other(io::Error::other(tls));
             assert!(why(&wrapped).contains(advice), "{}", why(&wrapped));
+            assert!(is_of_tls(&wrapped));
         }
+    }
+
+    /// As webpki names it, of which rustls makes no case of its own.
+    fn of_an_authority() -> CertificateError {
+        let inner = io::Error::other("CaUsedAsEndEntity");
+        CertificateError::Other(rustls::OtherError(std::sync::Arc::new(inner)))
     }
 
     #[test]
@@ -176,5 +196,6 @@ mod tests {
         let refused = io::Error::from_raw_os_error(111);
         let wrapped = io::Error::other(refused);
         assert!(why(&wrapped).starts_with("Connection refused"));
+        assert!(!is_of_tls(&wrapped));
     }
 }

@@ -31,8 +31,13 @@ enum SessionsCommand {
 #[derive(Debug, clap::Args)]
 struct CloseArgs {
     /// The session's number, as the list has it
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = parse_id)]
     id: u64,
+}
+
+fn parse_id(given: &str) -> Result<u64, String> {
+    let advice = "a session has a number; `tidegate sessions` shows it as ID";
+    given.parse().map_err(|_| advice.to_owned())
 }
 
 pub(super) fn run(args: SessionsArgs) -> ExitCode {

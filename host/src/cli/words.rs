@@ -4,7 +4,7 @@
 use std::io::IsTerminal;
 
 use comfy_table::{Table, presets};
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 
 use crate::transform::printable;
 
@@ -38,9 +38,12 @@ pub(super) fn bytes(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
 }
 
-/// A moment without the fractions that nobody reads.
+/// A moment without the fractions that nobody reads: cut off, so that what was is never said
+/// to be in the future.
 pub(super) fn moment(at: Timestamp) -> String {
-    at.round(Unit::Second).unwrap_or(at).to_string()
+    Timestamp::from_second(at.as_second())
+        .unwrap_or(at)
+        .to_string()
 }
 
 /// `1 event`, `2 events`.
@@ -125,6 +128,8 @@ mod tests {
         assert_eq!(told, ["-", "850 ns", "4.2 µs", "1.3 ms", "2.0 s"]);
         assert_eq!(seconds(124.2), "2m 5s");
         assert_eq!(bytes(80_282), "78.4 KiB");
+        let at = "2026-02-03T04:05:06.789Z".parse().unwrap();
+        assert_eq!(moment(at), "2026-02-03T04:05:06Z");
         assert_eq!(
             (count(1, "event"), count(0, "event")),
             ("1 event".into(), "0 events".into())

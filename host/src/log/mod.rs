@@ -40,6 +40,16 @@ pub struct Log {
     lines: Arc<Lines>,
 }
 
+/// What `TIDEGATE_LOG` says that cannot be used, and what could be; none if all is well.
+pub fn unusable() -> Option<String> {
+    let value = Filter::read(std::env::var_os(VARIABLE)).unusable?;
+    let value = value.escape_debug();
+    Some(format!(
+        "\"{value}\" is not usable, the log would stay at info; allowed are {}",
+        filter::ALLOWED
+    ))
+}
+
 impl Log {
     /// Starts the log of the process, once. Panics are heard in it from then on. At most
     /// `size` bytes of lines wait to be written.

@@ -75,7 +75,7 @@ impl PerFamily {
             seconds: histograms(
                 book,
                 "delivery_seconds",
-                "Time from the receipt of an event upstream until a session's socket took its message, of one write in eight.",
+                "Time from the receipt of an event upstream until a session's socket took its message; one write in eight is measured.",
                 &DELIVERY_SECONDS,
                 &["family"],
             ),

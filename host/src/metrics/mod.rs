@@ -148,7 +148,11 @@ impl Metrics {
                 "Connections turned away.",
                 &["reason"],
             ),
-            addresses: gauge(&clients, "addresses", "Client addresses that are counted."),
+            addresses: gauge(
+                &clients,
+                "addresses",
+                "Client addresses that limits count now.",
+            ),
             addresses_uncounted: counter(
                 &clients,
                 "addresses_uncounted_total",
@@ -157,7 +161,7 @@ impl Metrics {
             forwarded_malformed: counter(
                 &clients,
                 "forwarded_malformed_total",
-                "Requests of trusted proxies that do not say readably for whom they are.",
+                "Requests of trusted proxies whose header cannot be read; the proxy's own address is used.",
             ),
             admin_connections: gauge(
                 &r,
@@ -234,7 +238,7 @@ impl Metrics {
             tap_queue_bytes: gauge(
                 &transforms,
                 "tap_queue_bytes",
-                "Bytes of events waiting for trials beside the lanes.",
+                "Bytes of events waiting for shadows.",
             ),
             revisions: gauge(&transforms, "revisions", "Revisions on disk."),
             compilations: counters(

@@ -13,7 +13,9 @@ pub(super) fn shown(asked: &str) -> String {
 pub enum Refused {
     #[error("there is no transform \"{0}\"; `tidegate transform list` shows those there are")]
     NoSuchTransform(String),
-    #[error("there is no revision \"{0}\"; `tidegate transform show` lists those that are kept")]
+    #[error(
+        "there is no revision \"{0}\"; `tidegate transform show NAME` lists those that are kept, and at least 6 digits of one are needed"
+    )]
     NoSuchRevision(String),
     #[error("\"{0}\" is the beginning of several revisions; give more digits")]
     AmbiguousRevision(String),
@@ -46,7 +48,7 @@ pub enum Refused {
     },
     #[error("{0}; try again when it is done")]
     Busy(String),
-    #[error("another operator was faster: {0}; look at it and plan again")]
+    #[error("another operator was faster: {0}; look at what runs now before you try again")]
     Conflict(String),
     #[error(
         "the fleet's Redis cannot be asked now ({0}); nothing was changed, hosts keep what they have"

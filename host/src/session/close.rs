@@ -100,14 +100,16 @@ impl CloseReason {
             Self::MessageTooBig => {
                 "the largest message is a setting of the host, 16 KiB by default"
             }
-            Self::RateLimited => "a flood, or a whole further burst while `RATE_LIMITED`",
+            Self::RateLimited => {
+                "messages went on while `RATE_LIMITED`, as many as the burst is (100 by default), or far too many bytes came"
+            }
             Self::Refused(Refusal::KeyRequired) => "no key was shown",
             Self::Refused(Refusal::InvalidKey) => "also when a key is revoked or expires",
             Self::Refused(Refusal::ConnectionLimit) => {
                 "5 live connections a key, unless the key says otherwise"
             }
             Self::Replaced => {
-                "the key was at its limit, and says that the oldest gives way; do not come back for that place"
+                "the key was at its limit, and a newer client with it got this place; do not reconnect by yourself, or the two take turns"
             }
             Self::ClosedByOperator => "somebody ended this session by hand; connect again later",
         }

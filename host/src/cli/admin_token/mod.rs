@@ -120,7 +120,7 @@ fn tell_created(
 ) -> io::Result<()> {
     let TokenRecord { id, name, role, .. } = record;
     let rights = match role {
-        Role::View => "look at everything on the admin listener",
+        Role::View => "look at all but the inputs of shadows on the admin listener",
         Role::Operate => "look at everything on the admin listener and change what runs",
     };
     writeln!(
@@ -134,7 +134,7 @@ fn tell_created(
     )?;
     writeln!(
         out,
-        "`tidegate transform` takes it from TIDEGATE_ADMIN_TOKEN, HTTP as `Authorization: Bearer TOKEN`"
+        "`tidegate transform` and `tidegate sessions` take it from TIDEGATE_ADMIN_TOKEN, HTTP as `Authorization: Bearer TOKEN`"
     )?;
     writeln!(
         out,

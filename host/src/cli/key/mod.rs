@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use self::channels::ChannelArgs;
 use super::credentials::{self as records, Revoked};
 use super::print;
+use super::words::count;
 use crate::credentials::{self, SecretText};
 use crate::gate::keys::{self, AtLimit, KeyRecord};
 
@@ -169,13 +170,14 @@ fn tell_created(
     };
     writeln!(
         out,
-        "good for {} connections at a time to {}, {until}; one more {one_more}",
-        record.max_connections,
+        "good for {} at a time to {}, {until}; one more {one_more}",
+        count(record.max_connections.into(), "connection"),
         list::channels(record, "all channels"),
     )?;
     writeln!(
         out,
-        "clients send it as `Authorization: Bearer KEY`, `X-API-Key: KEY` or ?apiKey=KEY"
+        "clients send it as `Authorization: Bearer KEY`, `X-API-Key: KEY` or ?apiKey=KEY, browsers as \
+         the subprotocols `tidegate` and `key.KEY`"
     )?;
     writeln!(
         out,

@@ -30,7 +30,7 @@ use tower_service::Service as _;
 use self::address::StreamAddress;
 use self::quiet::QUIET;
 use super::print::complain;
-use super::reach::{Connector, Stream, Trust, why};
+use super::reach::{Connector, Stream, Trust, is_of_tls, why};
 use crate::settings::Secret;
 use crate::transform::printable;
 
@@ -162,10 +162,12 @@ async fn connect(args: &TailArgs) -> anyhow::Result<Socket> {
     let to = address.beside("").parse()?;
     let mut connector = Connector::new(&args.trust, address.secure)?;
     let stream = connector.call(to).await.map_err(|error| {
-        anyhow!(
-            "cannot reach {place}: {}; is a `tidegate serve` or `tidegate demo` running there?",
-            why(&*error)
-        )
+        let advice = if is_of_tls(&*error) {
+            ""
+        } else {
+            "; is a `tidegate serve` or `tidegate demo` running there?"
+        };
+        anyhow!("cannot reach {place}: {}{advice}", why(&*error))
     })?;
     let upgrading = client_async(request, TokioIo::new(stream));
     match tokio::time::timeout(ANSWER_TIME, upgrading).await {
@@ -173,10 +175,10 @@ async fn connect(args: &TailArgs) -> anyhow::Result<Socket> {
         Ok(Err(Error::Http(answer))) => {
             let body =
                 String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()).into_owned();
+            let answer = format!("{} {}", answer.status(), words(&body));
             Err(anyhow!(
-                "{place} answered {} {}; is this the stream's address?",
-                answer.status(),
-                words(&body)
+                "{place} answered {}; is this the stream's address?",
+                answer.trim_end()
             ))
         }
         Ok(Err(error)) => Err(anyhow!(

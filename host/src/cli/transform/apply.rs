@@ -16,7 +16,7 @@ use crate::transform::RevisionId;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct PlanArgs {
-    /// The revision, or the first digits of it
+    /// The revision, or at least its first 6 digits
     revision: String,
 }
 

@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(300);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShadowArgs {
-    /// The revision, or the first digits of it
+    /// The revision, or at least its first 6 digits
     revision: String,
     #[command(flatten)]
     size: ShadowSize,

@@ -13,11 +13,12 @@ use crate::registry::report::{Applied, TransformReport};
 pub(super) struct RollbackArgs {
     /// The transform's name
     name: String,
-    /// A revision that was active before, or the first digits of it [default: the previous one]
+    /// A revision that was active before, or at least its first 6 digits [default: the previous
+    /// one]
     #[arg(long, value_name = "REVISION")]
     to: Option<String>,
-    /// What must be running, or the first digits of it; if another operator was faster, nothing
-    /// is done [default: what runs when this is typed]
+    /// What must be running, or at least its first 6 digits; if another operator was faster,
+    /// nothing is done [default: what runs when this is typed]
     #[arg(long, value_name = "REVISION")]
     from: Option<String>,
 }
