@@ -14,16 +14,14 @@ from the start.
 
 What was turned away has one of these as `reason`:
 
-| reason | why |
-|---|---|
-| `upgrade_timeout` | no whole request came within `upgrade-timeout` |
-| `displaced` | all places were taken, and a newer connection got this one |
-| `bad_request`, `head_too_large`, `method`, `not_an_upgrade`, `http2`, `tls_on_plain_port` | it is not the request, or not the protocol, that is spoken here |
-| `proxy_header`, `untrusted_proxy` | the PROXY protocol where it is not expected, not as it has to be, or from somebody who is not in `trusted-proxies` |
-| `per_address`, `address_rate` | the address is at `max-connections-per-address` or `connection-rate-per-address` |
-| `key_required`, `invalid_key`, `connection_limit` | no key, no good key, or a key at its limit |
-| `origin`, `host` | a web page of another origin, or a name that the admin listener is not called by |
-| `full`, `draining` | the host is at `max-connections`, or stops |
+- `upgrade_timeout`: no whole request came within `upgrade-timeout`
+- `displaced`: all places were taken, and a newer connection got this one
+- `bad_request`, `head_too_large`, `method`, `not_an_upgrade`, `http2`, `tls_on_plain_port`: it is not the request, or not the protocol, that is spoken here
+- `proxy_header`, `untrusted_proxy`: the PROXY protocol where it is not expected, not as it has to be, or from somebody who is not in `trusted-proxies`
+- `per_address`, `address_rate`: the address is at `max-connections-per-address` or `connection-rate-per-address`
+- `key_required`, `invalid_key`, `connection_limit`: no key, no good key, or a key at its limit
+- `origin`, `host`: a web page of another origin, or a name that the admin listener is not called by
+- `full`, `draining`: the host is at `max-connections`, or stops
 ";
 
 /// The page, in Markdown.

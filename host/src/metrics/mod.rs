@@ -148,11 +148,7 @@ impl Metrics {
                 "Connections turned away.",
                 &["reason"],
             ),
-            addresses: gauge(
-                &clients,
-                "addresses",
-                "Client addresses that limits count now.",
-            ),
+            addresses: gauge(&clients, "addresses", "Client addresses that are counted."),
             addresses_uncounted: counter(
                 &clients,
                 "addresses_uncounted_total",

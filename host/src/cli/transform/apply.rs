@@ -140,7 +140,7 @@ pub(super) fn told(applied: &Applied, admin: &str) -> String {
         .map_or("nothing".to_owned(), ToString::to_string);
     let name = safe(&applied.transform);
     let switch = applied.switch_micros.map_or_else(
-        || ", as soon as each host of the fleet has it".to_owned(),
+        || ", on each host that is to run it as soon as that one has it".to_owned(),
         |time| format!(", switched in {}", micros(time as f64)),
     );
     let watched = applied.probation_seconds.map_or_else(
