@@ -218,6 +218,41 @@ async fn a_plan_says_what_the_guard_will_let_through() {
     }
 }
 
+#[test]
+fn what_could_hold_up_a_lane_is_refused() {
+    let values: Vec<u32> = (0..10_000).collect();
+    for (rev, says) in [
+        (
+            json!({"type": "string", "pattern": "^[ab]*a[ab]{5000}$"}),
+            "to a table",
+        ),
+        (json!({"enum": values}), "values in all"),
+    ] {
+        is_refused(
+            &echo(&closed(&json!({"rev": rev}))),
+            &["/properties/rev: ", says],
+        );
+    }
+    let bounded = json!({"type": "string", "pattern": "^[ab]*a[ab]{5}$"});
+    let (accepted, said) = check(&echo(&closed(&json!({"rev": bounded}))));
+    assert!(accepted, "{said}");
+}
+
+#[tokio::test]
+async fn a_plan_names_every_field_and_item_that_comes() {
+    let text = json!({"type": "string", "maxLength": 20});
+    let stage = Stage::with(&echo(&closed(&json!({"rev": text})))).await;
+    let pair = json!({"type": "array", "items": false, "maxItems": 1,
+        "prefixItems": [{"type": "string", "maxLength": 60_000}]});
+    let leg = closed(&json!({"net position": {"type": "number"}, "pair": pair}));
+    let more = echo(&closed(&json!({"rev": text, "leg": leg})));
+    let candidate = stage.admin.push(&more).await;
+    let plan = stage.admin.plan(&candidate).await.to_string();
+    for says in ["net position", "string up to 60000 characters"] {
+        assert!(plan.contains(says), "{says} in {plan}");
+    }
+}
+
 #[tokio::test]
 async fn the_document_shows_the_form_that_is_enforced() {
     let mut schema = closed(&json!({
