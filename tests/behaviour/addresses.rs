@@ -52,6 +52,39 @@ async fn a_client_behind_a_trusted_proxy_counts_by_its_own_address() {
 }
 
 #[tokio::test]
+async fn nothing_that_a_client_sends_hides_what_the_proxy_added_to_it() {
+    let redis = Redis::start().await;
+    let tidegate = behind_a_proxy(&redis).start().await;
+    let forwarded = behind_a_proxy(&redis).setting("forwarded-header", "forwarded");
+    let forwarded = forwarded.start().await;
+    let mut inside = Vec::new();
+    // An open quote, and a byte that is no text; the proxy adds to the same line.
+    for (number, start) in ["\"", "\u{fc}"].iter().enumerate() {
+        let line = format!("{start}, 192.0.2.{number}");
+        let connect = tidegate.connect().header("X-Forwarded-For", &line);
+        inside.push(connect.open().await);
+        let line = format!("for=6.6.6.6;x={start}, for=192.0.2.{number}");
+        let connect = forwarded.connect().header("Forwarded", &line);
+        inside.push(connect.open().await);
+    }
+    assert_eq!(listed(&tidegate).await, ["192.0.2.0", "192.0.2.1"]);
+    assert_eq!(listed(&forwarded).await, ["192.0.2.0", "192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn a_trusted_network_may_be_written_as_ipv4_in_ipv6() {
+    let redis = Redis::start().await;
+    let setup = Tidegate::on(&redis)
+        .state_dir()
+        .setting("trusted-proxies", "::ffff:127.0.0.1,::ffff:10.0.0.0/104");
+    let tidegate = setup.start().await;
+    let hops = "192.0.2.7, 10.0.0.3";
+    let through = tidegate.connect().header("X-Forwarded-For", hops);
+    let _client = through.open().await;
+    assert_eq!(listed(&tidegate).await, ["192.0.2.7"]);
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_that_does_not_say_for_whom_it_speaks_is_not_limited() {
     let redis = Redis::start().await;
     let tidegate = behind_a_proxy(&redis).start().await;

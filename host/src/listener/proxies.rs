@@ -2,7 +2,9 @@
 //!
 //! Only what a trusted peer added counts. Each proxy adds the address that it saw at the end
 //! of the list, so the list is read from there: the first address that is not trusted is the
-//! client, and what stands before it is the client's own invention.
+//! client, and what stands before it is the client's own invention. Proxies often add to the
+//! client's own line, so that nothing in it, an open quote least of all, may reach behind the
+//! comma that it ends with.
 
 use std::net::IpAddr;
 
@@ -43,14 +45,13 @@ impl Proxies {
         };
         let mut said = Said::Nothing;
         for value in headers.get_all(name).into_iter().rev() {
-            let Ok(text) = value.to_str() else {
-                return Said::Malformed;
+            // Bytes of the client's that are no text make nothing else in the line unreadable.
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let hops: Vec<_> = match self.header {
+                ForwardedHeader::XForwardedFor => text.rsplit(',').map(in_list).collect(),
+                ForwardedHeader::Forwarded => parts_from_the_end(&text, b',').map(for_of).collect(),
             };
-            for hop in hops(text).into_iter().rev() {
-                let hop = match self.header {
-                    ForwardedHeader::XForwardedFor => hop.parse().ok(),
-                    ForwardedHeader::Forwarded => for_of(hop),
-                };
+            for hop in hops {
                 let Some(remote) = hop else {
                     return Said::Malformed;
                 };
@@ -64,31 +65,14 @@ impl Proxies {
     }
 }
 
-/// The parts between commas; those within quotes part nothing.
-fn hops(text: &str) -> Vec<&str> {
-    split_outside_quotes(text, b',')
-}
-
-fn split_outside_quotes(text: &str, at: u8) -> Vec<&str> {
-    let mut quoted = false;
-    let mut start = 0;
-    let mut parts = Vec::new();
-    for (place, byte) in text.bytes().enumerate() {
-        if byte == b'"' {
-            quoted = !quoted;
-        } else if byte == at && !quoted {
-            parts.push(text[start..place].trim());
-            start = place + 1;
-        }
-    }
-    parts.push(text[start..].trim());
-    parts
+/// An address in `X-Forwarded-For`, which knows no quotes.
+fn in_list(hop: &str) -> Option<Remote> {
+    hop.trim().parse().ok()
 }
 
 /// The address in `for=…` of one element of `Forwarded`.
 fn for_of(element: &str) -> Option<Remote> {
-    let mut pairs = split_outside_quotes(element, b';').into_iter();
-    pairs.find_map(|pair| {
+    parts_from_the_end(element, b';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         let value = value.trim();
         let unquoted = value
@@ -98,6 +82,28 @@ fn for_of(element: &str) -> Option<Remote> {
             .eq_ignore_ascii_case("for")
             .then(|| unquoted.unwrap_or(value).parse().ok())?
     })
+}
+
+/// The parts between separators, last first; a separator within quotes parts nothing. Where
+/// quotes do not pair up, the one that is left over is the foremost.
+fn parts_from_the_end(text: &str, separator: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut quoted = false;
+        let cut = text.bytes().enumerate().rposition(|(place, byte)| {
+            quoted ^= byte == b'"' && !is_escaped(text, place);
+            byte == separator && !quoted
+        });
+        rest = cut.map(|place| &text[..place]);
+        Some(text[cut.map_or(0, |place| place + 1)..].trim())
+    })
+}
+
+/// Whether an odd number of backslashes stands before.
+fn is_escaped(text: &str, place: usize) -> bool {
+    let before = text.as_bytes()[..place].iter().rev();
+    before.take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 #[cfg(test)]
@@ -147,6 +153,29 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_that_a_client_leaves_open_swallows_no_proxys_word() {
+        for (header, name, line) in [
+            (
+                ForwardedHeader::XForwardedFor,
+                "x-forwarded-for",
+                "\", 192.0.2.7",
+            ),
+            (
+                ForwardedHeader::Forwarded,
+                "forwarded",
+                "for=6.6.6.6;x=\", for=192.0.2.7",
+            ),
+            (
+                ForwardedHeader::Forwarded,
+                "forwarded",
+                "for=6.6.6.6;x=\"\\\", for=192.0.2.7;host=\"a,b\"",
+            ),
+        ] {
+            assert_eq!(said(header, name, &[line]), client("192.0.2.7"), "{line}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_where_it_counts_is_malformed() {
         let of = |values: &[&str]| said(ForwardedHeader::XForwardedFor, "x-forwarded-for", values);
         for wrong in [
@@ -184,16 +213,19 @@ mod tests {
     proptest! {
         #[test]
         fn any_header_is_read_and_what_a_client_wrote_before_changes_nothing(
-            invented in "[ -~]{0,60}",
+            invented in "[ -~\u{80}-\u{ff}]{0,60}|[\",;=\\\\ for1.]{0,20}",
             forwarded in any::<bool>(),
         ) {
             let (header, name, hop) = if forwarded {
-                (ForwardedHeader::Forwarded, "forwarded", "for=192.0.2.7")
+                (ForwardedHeader::Forwarded, "forwarded", "for=\"192.0.2.7:81\";host=\"a\\\",b\"")
             } else {
-                (ForwardedHeader::XForwardedFor, "x-forwarded-for", "192.0.2.7")
+                (ForwardedHeader::XForwardedFor, "x-forwarded-for", "192.0.2.7:81")
             };
             said(header, name, &[&invented]);
-            prop_assert_eq!(said(header, name, &[&invented, hop]), client("192.0.2.7"));
+            let in_lines = said(header, name, &[&invented, hop]);
+            prop_assert_eq!(in_lines, client("192.0.2.7:81"));
+            let in_one_line = said(header, name, &[&format!("{invented}, {hop}")]);
+            prop_assert_eq!(in_one_line, client("192.0.2.7:81"));
         }
     }
 }

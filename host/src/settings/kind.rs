@@ -251,9 +251,20 @@ impl Kind for Networks {
             .filter(|network| !network.is_empty())
             .map(|network| {
                 let address = || network.parse::<IpAddr>().map(IpNet::from);
-                network.parse().or_else(|_| address()).ok()
+                network.parse().or_else(|_| address()).ok().map(canonical)
             })
             .collect()
+    }
+}
+
+/// IPv4 in IPv6 form is IPv4, as clients' addresses are.
+fn canonical(network: IpNet) -> IpNet {
+    let within = network.prefix_len().checked_sub(96);
+    match (network.addr().to_canonical(), within) {
+        (four @ IpAddr::V4(_), Some(length)) if network.addr().is_ipv6() => {
+            IpNet::new(four, length).unwrap_or(network)
+        }
+        _ => network,
     }
 }
 
