@@ -2,6 +2,7 @@
 //! two are followed anyway; being told saves the wait and says what is in force.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
@@ -20,8 +21,32 @@ pub(crate) struct Reload {
     redis: Server,
     registry: Arc<Registry>,
     tasks: Tasks,
-    /// Held while it reads, so that signals in a row do not queue up behind a slow disk.
-    reading: Mutex<()>,
+    reading: Catching,
+}
+
+/// Work that is asked for in a row: it does not queue up behind a slow disk, and the last who
+/// asked finds all done that there was when it asked.
+#[derive(Debug, Default)]
+struct Catching {
+    asked: AtomicBool,
+    /// Held while somebody works.
+    alone: Mutex<()>,
+}
+
+impl Catching {
+    /// Works, unless somebody does: that one then works once more.
+    fn ask(&self, work: impl Fn()) {
+        self.asked.store(true, Ordering::SeqCst);
+        // Looked at again without the lock, for whoever asked and found it still held.
+        while self.asked.load(Ordering::SeqCst) {
+            let Some(_alone) = self.alone.try_lock() else {
+                return;
+            };
+            while self.asked.swap(false, Ordering::SeqCst) {
+                work();
+            }
+        }
+    }
 }
 
 impl Reload {
@@ -38,7 +63,7 @@ impl Reload {
             redis,
             registry,
             tasks,
-            reading: Mutex::default(),
+            reading: Catching::default(),
         }
     }
 
@@ -47,9 +72,7 @@ impl Reload {
     pub(crate) fn start(self: &Arc<Self>) {
         let reload = self.clone();
         let started = self.tasks.brief_thread("reload", move || {
-            if let Some(_alone) = reload.reading.try_lock() {
-                reload.read();
-            }
+            reload.reading.ask(|| reload.read());
         });
         if let Err(error) = started {
             tracing::error!(%error, "SIGHUP: there is no thread to read anything anew");
@@ -86,5 +109,28 @@ fn words(read: &Option<Result<usize, String>>) -> String {
         None => "no file".to_owned(),
         Some(Ok(count)) => count.to_string(),
         Some(Err(why)) => why.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_meanwhile_is_done_once_more() {
+        let (catching, times) = (Catching::default(), Cell::new(0));
+        catching.ask(|| {
+            times.set(times.get() + 1);
+            if times.get() == 1 {
+                for _ in 0..3 {
+                    catching.ask(|| unreachable!("somebody is at it"));
+                }
+            }
+        });
+        assert_eq!(times.get(), 2);
+        catching.ask(|| times.set(times.get() + 1));
+        assert_eq!(times.get(), 3);
     }
 }

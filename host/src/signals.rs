@@ -57,6 +57,18 @@ impl Signals {
         }
     }
 
+    /// The same for a host that serves, which reads its files anew meanwhile.
+    async fn stop_or_reload(&mut self, reload: Option<&Arc<Reload>>) -> &'static str {
+        loop {
+            match (self.next().await, reload) {
+                (Asked::Stop(name), _) => return name,
+                (Asked::Reload, Some(reload)) => reload.start(),
+                // Nothing can be read anew, and its terminal has gone.
+                (Asked::Reload, None) => return "SIGHUP",
+            }
+        }
+    }
+
     /// Waits for one that ends the process, and gives its name.
     pub(crate) async fn stop(&mut self) -> &'static str {
         loop {
@@ -76,14 +88,7 @@ pub(crate) async fn time_to_drain(
     lame_duck_time: Duration,
     reload: Option<&Arc<Reload>>,
 ) -> &'static str {
-    let name = loop {
-        match (signals.next().await, reload) {
-            (Asked::Stop(name), _) => break name,
-            (Asked::Reload, Some(reload)) => reload.start(),
-            // Nothing can be read anew, and its terminal has gone.
-            (Asked::Reload, None) => break "SIGHUP",
-        }
-    };
+    let name = signals.stop_or_reload(reload).await;
     shutdown.leave();
     if lame_duck_time.is_zero() {
         return name;
@@ -95,6 +100,6 @@ pub(crate) async fn time_to_drain(
     );
     tokio::select! {
         () = tokio::time::sleep(lame_duck_time) => name,
-        name = signals.stop() => name,
+        name = signals.stop_or_reload(reload) => name,
     }
 }

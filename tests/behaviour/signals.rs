@@ -145,8 +145,12 @@ async fn a_lame_duck_is_not_ready_and_serves_newcomers_until_its_time_is_over() 
         assert_eq!(number_of(&late.next_json().await), number);
         assert_eq!(tidegate.ready().await.0, 503);
         late.close().await;
+        if number == 1 {
+            tidegate.process.signal(Signal::HUP);
+        }
         number += 1;
     }
+    assert_eq!(tidegate.stderr().lines_with("SIGHUP: read anew"), 1);
     assert!(number > 5, "{number}");
     assert_eq!(early.close(), None, "nobody is sent away yet");
     let status = tidegate.process.exit(secs(3)).await;
