@@ -25,6 +25,8 @@ async fn a_host_that_is_well_lists_its_families() {
     assert_eq!(problem["code"], "no-such-family");
     let detail = problem["detail"].as_str().expect("a text");
     assert!(detail.contains("candles, signals"), "{detail}");
+    let (status, problem) = family(&tidegate, "%FF").await;
+    assert_eq!((status, &problem["code"]), (400, &json!("bad-request")));
 }
 
 #[tokio::test]

@@ -167,10 +167,7 @@ impl Outline {
                         request: Request| {
                 let of = match of {
                     Ok(of) => of.map(|Path(of)| of).unwrap_or_default(),
-                    Err(_) => {
-                        let detail = "the path: what is escaped in it must be UTF-8";
-                        return Problem::bad_request(detail).into_response();
-                    }
+                    Err(_) => return Problem::unreadable_path().into_response(),
                 };
                 let (call, asked) = match read::<Q, B>(admin, id, role, of, request).await {
                     Ok(read) => read,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,8 +24,11 @@ pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
 /// `GET /readyz/{family}`.
 pub(super) async fn family_ready(
     State(admin): State<Arc<Admin>>,
-    Path(family): Path<String>,
+    family: Result<Path<String>, PathRejection>,
 ) -> Response {
+    let Ok(Path(family)) = family else {
+        return Problem::unreadable_path().into_response();
+    };
     let mut families = readiness(&admin).families;
     match families.remove(&family) {
         Some(readiness) => (status(readiness.ready), Json(readiness)).into_response(),

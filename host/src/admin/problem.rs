@@ -113,6 +113,10 @@ impl Problem {
         Self::new("bad-request", detail.into())
     }
 
+    pub(super) fn unreadable_path() -> Self {
+        Self::bad_request("the path: what is escaped in it must be UTF-8")
+    }
+
     pub(super) fn unauthorized() -> Self {
         let detail = "send an admin token as `Authorization: Bearer TOKEN`; `tidegate admin-token create` makes one";
         Self::new("unauthorized", detail.into())

@@ -71,7 +71,7 @@ fn open() -> Vec<Endpoint> {
             "familyReadiness",
             "Whether the messages of one family can be expected here",
         )
-        .refuses(&["no-such-family"])
+        .refuses(&["bad-request", "no-such-family"])
         .open(
             JSON,
             |schemas| schemas.subschema_for::<readiness::FamilyReadiness>(),
