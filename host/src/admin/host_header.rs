@@ -59,7 +59,9 @@ fn judge(known: &[String], authority: Option<&str>, headers: &HeaderMap) -> Resu
         return Err(Foreign::Host(foreign.chars().take(80).collect()));
     }
     let at_home = |origin: &str| {
-        let page = origin.split_once("://").map_or("", |(_, page)| page);
+        let page = origin.split_once("://");
+        let page = page.filter(|(scheme, _)| ["http", "https"].contains(scheme));
+        let page = page.map_or("", |(_, page)| page);
         hosts.iter().any(|host| host.eq_ignore_ascii_case(page))
     };
     if texts(headers, header::ORIGIN).all(at_home) {
@@ -174,6 +176,7 @@ mod tests {
             "http://localhost",
             "http://localhost:3000",
             "http://ops.example",
+            "app://localhost:8081",
             "null",
             "",
         ] {

@@ -196,8 +196,8 @@ impl Door {
     }
 
     fn allows_origin(&self, headers: &HeaderMap) -> bool {
-        let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
-        origin::allows(&self.allowed_origins, origin)
+        let mut origins = headers.get_all(header::ORIGIN).into_iter();
+        origins.all(|origin| origin::allows(&self.allowed_origins, Some(origin.as_bytes())))
     }
 }
 
