@@ -19,7 +19,7 @@ mod transforms;
 mod variables;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -238,7 +238,7 @@ impl Settings {
             "max-event-size must not be above lane-queue-size, or the largest events never fit",
         );
         must(
-            self.listen != self.admin_listen || self.listen.port() == 0,
+            !overlap(self.listen, self.admin_listen),
             "listen and admin-listen must differ: what is for operators stays off the public address",
         );
         must(
@@ -254,6 +254,15 @@ impl Settings {
             "fleet needs state-dir, where what comes from the fleet is kept",
         );
     }
+}
+
+/// Whether the system would not give both to one process. An IPv6 socket for all addresses
+/// takes those of IPv4 as well.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let takes = |wide: IpAddr, narrow: IpAddr| {
+        wide == narrow || (wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4()))
+    };
+    a.port() == b.port() && a.port() != 0 && (takes(a.ip(), b.ip()) || takes(b.ip(), a.ip()))
 }
 
 /// How the log is to be written, where the settings as a whole cannot be used.

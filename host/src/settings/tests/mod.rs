@@ -235,8 +235,21 @@ fn rules_between_settings_hold() {
         error.contains("max-event-size must not be above lane-queue-size"),
         "{error}"
     );
-    let same = ["--admin-listen", "127.0.0.1:8080"];
-    assert!(refusal(&same, &[], "").contains("listen and admin-listen must differ"));
+    for (listen, admin, both) in [
+        ("127.0.0.1:80", "127.0.0.1:80", false),
+        ("0.0.0.0:80", "127.0.0.1:80", false),
+        ("127.0.0.1:80", "[::]:80", false),
+        ("0.0.0.0:80", "[::]:80", false),
+        ("0.0.0.0:80", "[::1]:80", true),
+        ("127.0.0.1:80", "127.0.0.2:80", true),
+        ("0.0.0.0:80", "0.0.0.0:81", true),
+    ] {
+        let flags = ["--listen", listen, "--admin-listen", admin];
+        let loaded = load_with(&flags, &[], "").map_err(|error| error.to_string());
+        assert_eq!(loaded.is_ok(), both, "{listen} {admin}");
+        let rule = "listen and admin-listen must differ";
+        assert!(loaded.err().is_none_or(|error| error.contains(rule)));
+    }
     let free = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     assert!(load_with(&free, &[], "").is_ok());
 }
