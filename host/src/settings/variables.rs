@@ -62,11 +62,22 @@ pub fn unread(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Ve
 }
 
 fn nearest(name: &str, known: &[String]) -> String {
+    // `SERVE_` where it does not belong beats any likeness.
+    let same = |candidate: &&String| setting_of(candidate) == setting_of(name);
+    if let Some(meant) = known.iter().find(same) {
+        return meant.clone();
+    }
     let likeness = |candidate: &&String| strsim::jaro_winkler(name, candidate);
     let best = known
         .iter()
         .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     best.cloned().unwrap_or_default()
+}
+
+/// What a variable is for, whoever reads it.
+fn setting_of(name: &str) -> &str {
+    let bare = name.strip_prefix(PREFIX).unwrap_or(name);
+    bare.strip_prefix("SERVE_").unwrap_or(bare)
 }
 
 /// `TIDEGATE_SERVICE_HOST`, `TIDEGATE_SERVICE_PORT[_NAME]`, `TIDEGATE_PORT=tcp://…` and
@@ -111,6 +122,7 @@ mod tests {
                 "TIDEGATE_HEARTBEAT_INTERVAL",
             ),
             ("TIDEGATE_REDIS", "TIDEGATE_REDIS_URL"),
+            ("TIDEGATE_SERVE_LISTEN", "TIDEGATE_LISTEN"),
             ("TIDEGATE_SERVER_ADMIN_TOKEN", "TIDEGATE_SERVE_ADMIN_TOKEN"),
         ] {
             let found = unread_of(&[(typed, "x"), ("PATH", "/bin")]);
