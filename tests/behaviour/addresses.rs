@@ -219,20 +219,23 @@ async fn the_proxy_protocol_gives_the_clients_address_in_both_forms() {
         b"PROXY TCP6 2001:db8::7 ::1 4711 80\r\n".to_vec(),
         binary(0x21, 0x11, &four),
     ];
+    let itself = [binary(0x20, 0, &[]), b"PROXY UNKNOWN\r\n".to_vec()];
     let mut inside = Vec::new();
-    for header in &headers {
+    for header in headers.iter().chain(&itself) {
         let mut raw = open_behind(&how, &key, header).await;
         raw.expect_upgrade().await;
         inside.push(raw);
+        // A session begins a moment after its upgrade.
+        until("the session", secs(5), async || {
+            listed(&tidegate).await.len() == inside.len()
+        })
+        .await;
     }
+    let all = listed(&tidegate).await;
     let expected = ["192.0.2.7:4711", "[2001:db8::7]:4711", "192.0.2.9:4660"];
-    assert_eq!(listed(&tidegate).await, expected);
-    for itself in [binary(0x20, 0, &[]), b"PROXY UNKNOWN\r\n".to_vec()] {
-        let mut raw = open_behind(&how, &key, &itself).await;
-        raw.expect_upgrade().await;
-        let last = listed(&tidegate).await.pop().expect("sessions");
-        assert!(last.starts_with("127.0.0.1:"), "{last}");
-        inside.push(raw);
+    assert_eq!(all[..3], expected);
+    for address in &all[3..] {
+        assert!(address.starts_with("127.0.0.1:"), "{address}");
     }
     let mut second = open_behind(&how, &key, &headers[0]).await;
     second.expect_upgrade().await;

@@ -20,7 +20,7 @@ async fn a_reason_that_changes_during_an_outage_is_said_once_for_each_change() {
     let mut redis = Redis::start().await;
     let_in(&redis).await;
     let url = format!("redis://gate:{PASSWORD}@127.0.0.1:{}", redis.port());
-    let tidegate = Setup::new(&url).start().await;
+    let tidegate = Setup::new(&url).setting("ready-grace", "0s").start().await;
     let log = tidegate.stderr();
     redis.kill().await;
     until("the next reason", secs(5), async || {

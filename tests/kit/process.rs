@@ -13,16 +13,20 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
-use crate::wait::eventually;
+use crate::wait::{eventually, secs, until};
 
 /// What a stream of the process has said so far.
 #[derive(Clone, Default)]
-pub struct Output(Arc<Mutex<String>>);
+pub struct Output {
+    said: Arc<Mutex<String>>,
+    /// Held by the thread that collects it, until the stream ends.
+    reader: Arc<()>,
+}
 
 impl Output {
     /// All of it, as text.
     pub fn text(&self) -> String {
-        self.0
+        self.said
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -33,13 +37,18 @@ impl Output {
         self.text().lines().filter(|l| l.contains(needle)).count()
     }
 
+    /// Whether all of it is here.
+    fn is_whole(&self) -> bool {
+        Arc::strong_count(&self.reader) == 1
+    }
+
     fn collect(&self, from: impl Read + Send + 'static) {
         let into = self.clone();
         std::thread::spawn(move || {
             let mut from = BufReader::new(from);
             let mut line = Vec::new();
             while matches!(from.read_until(b'\n', &mut line), Ok(n) if n > 0) {
-                into.0
+                into.said
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .push_str(&String::from_utf8_lossy(&line));
@@ -129,8 +138,10 @@ impl Process {
     pub async fn exit(&mut self, within: Duration) -> ExitStatus {
         let what = format!("the end of {}", self.name);
         let status = eventually(&what, within, async || self.ended()).await;
-        // The readers of its output may be a moment behind.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        until("all of its output", secs(10), async || {
+            self.stdout.is_whole() && self.stderr.is_whole()
+        })
+        .await;
         status
     }
 

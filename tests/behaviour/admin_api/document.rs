@@ -32,7 +32,10 @@ async fn the_host_has_each_path_with_these_methods_and_no_other() {
     let (_redis, tidegate) = with_token().await;
     let document: Value = serde_json::from_str(&from_command()).expect("JSON");
     for (path, methods) in document["paths"].as_object().expect("paths") {
-        let real = path.replace("{name}", "abcdef").replace("{id}", "abcdef");
+        let real = path
+            .replace("{name}", "abcdef")
+            .replace("{id}", "abcdef")
+            .replace("{family}", "candles");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
             let answer = ask(tidegate.admin(), "", method, &real, "").await;
             let is_there = !methods[method.to_lowercase()].is_null();
