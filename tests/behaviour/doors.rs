@@ -144,6 +144,13 @@ async fn a_page_of_another_origin_is_forbidden_where_origins_are_named() {
     ] {
         assert_eq!(at(origin).refused().await, 403, "{origin}");
     }
+    // A good one does not speak for another beside it.
+    let both = "\r\nOrigin: https://app.example\r\nOrigin: https://evil.example\r\n";
+    let request = Raw::upgrade_text(tidegate.key()).replacen("\r\n", both, 1);
+    let mut raw = Raw::connect(&tidegate.connect()).await;
+    raw.write(request.as_bytes()).await;
+    let head = raw.head().await;
+    assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
     tidegate.client().await.expect_nothing_before_pong().await;
 }
 
