@@ -65,7 +65,11 @@ async fn compression_is_not_agreed_on() {
 #[tokio::test]
 async fn a_plain_request_on_the_stream_is_told_to_upgrade() {
     let (_redis, tidegate) = Tidegate::plain().await;
-    assert_eq!(get(tidegate.public(), STREAM, &[]).await.status, 426);
+    let answer = get(tidegate.public(), STREAM, &[]).await;
+    assert_eq!(answer.status, 426);
+    let connection = answer.header("connection").expect("the header");
+    assert!(connection.contains("Upgrade"), "{connection}");
+    assert_eq!(answer.header("upgrade"), Some("websocket"));
     let path = format!("{STREAM}?apiKey={}", tidegate.key());
     assert_eq!(get(tidegate.public(), &path, &[]).await.status, 426);
 }

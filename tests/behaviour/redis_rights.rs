@@ -213,6 +213,12 @@ async fn a_right_that_is_lost_costs_its_transform_only_and_the_log_says_whose() 
     tidegate
         .metric_becomes("tidegate_upstream_denied", &[], 1.0)
         .await;
+    let family = tidegate.admin_get("/readyz/candles").await;
+    assert_eq!(family.status, 503, "{}", family.body);
+    assert!(family.body.contains("serve --check"), "{}", family.body);
+    assert!(!family.body.contains("channel:"), "{}", family.body);
+    assert_eq!(tidegate.admin_get("/readyz/signals").await.status, 200);
+    assert_eq!(tidegate.admin_get("/readyz").await.status, 200);
     // The other one's messages come, and the candles again as soon as they may.
     let alert = Payload::alert().text();
     eventually("a signal", secs(10), async || {
@@ -231,6 +237,7 @@ async fn a_right_that_is_lost_costs_its_transform_only_and_the_log_says_whose() 
     tidegate
         .metric_becomes("tidegate_upstream_denied", &[], 0.0)
         .await;
+    assert_eq!(tidegate.admin_get("/readyz/candles").await.status, 200);
     let log = tidegate.stderr().text();
     for hidden in ["channel:", PASSWORD] {
         assert!(!log.contains(hidden), "{hidden} in {log}");

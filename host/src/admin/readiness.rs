@@ -76,6 +76,10 @@ fn trouble(family: &FamilyState) -> Option<String> {
             "transform {name}: put out after repeated faults, tried again in {:.1} s",
             left.unwrap_or_default().as_secs_f32()
         )),
+        (TransformState::Live, _) if family.denied => Some(format!(
+            "transform {name}: the Redis user may not subscribe to something it asks for; \
+             `tidegate serve --check` prints the rules that it needs"
+        )),
         (TransformState::Live, _) => None,
     }
 }
@@ -91,12 +95,14 @@ mod tests {
             ("ticks", TransformState::Out),
             ("bars", TransformState::Live),
             ("news", TransformState::Paused),
+            ("odds", TransformState::Live),
         ]
         .map(|(family, state)| FamilyState {
             family: family.to_owned(),
             transform: format!("{family}-maker"),
             state,
             out_for: (state == TransformState::Out).then_some(Duration::from_millis(1500)),
+            denied: family == "odds",
         })
         .to_vec()
     }
@@ -115,9 +121,10 @@ mod tests {
         });
         assert!(readiness.ready);
         assert_eq!(readiness.reasons, Vec::<String>::new());
-        assert_eq!(readiness.notes.len(), 3, "{:?}", readiness.notes);
+        assert_eq!(readiness.notes.len(), 4, "{:?}", readiness.notes);
         let ready = |family: &str| readiness.families[family].ready;
-        assert_eq!(["ticks", "bars", "news"].map(ready), [false, true, false]);
+        let all = ["ticks", "bars", "news", "odds"];
+        assert_eq!(all.map(ready), [false, true, false, false]);
         let reasons = &readiness.families["ticks"].reasons;
         assert!(reasons[0].contains("ticks-maker: put out"), "{reasons:?}");
         assert!(reasons[0].contains("1.5 s"), "{reasons:?}");

@@ -53,6 +53,8 @@ pub struct Intake {
     /// What the upstream shall subscribe to, and what it has.
     wanted: watch::Sender<Vec<UpstreamPattern>>,
     subscribed: watch::Sender<Vec<UpstreamPattern>>,
+    /// What of it the upstream may not subscribe to.
+    denied: RwLock<Vec<UpstreamPattern>>,
     bounds: Bounds,
     hub: Arc<Hub>,
     metrics: Metrics,
@@ -76,6 +78,7 @@ impl Intake {
             spouts: RwLock::default(),
             wanted: watch::Sender::default(),
             subscribed: watch::Sender::default(),
+            denied: RwLock::default(),
             bounds,
             hub,
             metrics,
@@ -183,10 +186,17 @@ impl Intake {
         asking.map(|route| route.transform.clone()).collect()
     }
 
-    /// How much of what is wanted the upstream may not subscribe to.
-    pub fn note_denied(&self, count: usize) {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
+    /// What of that which is wanted the upstream may not subscribe to.
+    pub fn note_denied(&self, patterns: Vec<UpstreamPattern>) {
+        let count = i64::try_from(patterns.len()).unwrap_or(i64::MAX);
         self.metrics.upstream_denied.set(count);
+        *self.denied.write() = patterns;
+    }
+
+    /// The transforms that ask for something which the upstream may not subscribe to.
+    pub fn denied_transforms(&self) -> Vec<String> {
+        let denied = self.denied.read().clone();
+        self.who_wants(&denied)
     }
 
     /// What the upstream has subscribed to.

@@ -199,8 +199,10 @@ impl Registry {
 
     /// How each family's transform is doing.
     pub fn families(&self) -> Vec<FamilyState> {
+        let denied = self.intake.denied_transforms();
         let slots = self.slots.read();
-        slots.values().map(Slot::family).collect()
+        let families = slots.values().map(|slot| slot.family(&denied));
+        families.collect()
     }
 
     fn with_slot<T>(&self, name: &str, look: impl FnOnce(&Slot) -> T) -> Result<T, Refused> {

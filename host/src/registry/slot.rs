@@ -115,10 +115,13 @@ impl Slot {
         }
     }
 
-    pub(super) fn family(&self) -> FamilyState {
+    /// `denied` names the transforms whose events the upstream may not subscribe to.
+    pub(super) fn family(&self, denied: &[String]) -> FamilyState {
+        let transform = self.live.name().to_owned();
         FamilyState {
             family: self.live.component.descriptor.family.clone(),
-            transform: self.live.name().to_owned(),
+            denied: denied.contains(&transform),
+            transform,
             state: self.state(),
             out_for: self.out_for(),
         }

@@ -305,6 +305,7 @@ speak HTTP/1.1 and pass on the headers Upgrade and Connection; for nginx that is
 
 fn upgrade_required(text: &'static str) -> Turned {
     let headers = [
+        (header::CONNECTION, "Upgrade"),
         (header::UPGRADE, "websocket"),
         (header::SEC_WEBSOCKET_VERSION, "13"),
     ];

@@ -56,7 +56,7 @@ impl<'a> Connection<'a> {
         };
         let opened = tokio::time::timeout(3 * PATIENCE, opening).await;
         let opened = opened.map_err(|_| Lost::Timeout(3 * PATIENCE))??;
-        intake.note_denied(opened.denied.len());
+        intake.note_denied(opened.denied.clone());
         if !opened.denied.is_empty() && opened.denied.len() == patterns.len() {
             return Err(Lost::Denied(opened.denial()));
         }
@@ -102,7 +102,7 @@ impl<'a> Connection<'a> {
         let denied = tokio::time::timeout(PATIENCE, subscribing)
             .await
             .map_err(|_| Lost::Timeout(PATIENCE))??;
-        self.inbox.intake.note_denied(denied.len());
+        self.inbox.intake.note_denied(denied.clone());
         self.denied = denied;
         self.leave_out_what_is_denied();
         self.note_subscribed(&wanted);
