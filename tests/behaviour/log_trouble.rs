@@ -4,10 +4,13 @@
 use std::fs::OpenOptions;
 use std::io::{PipeReader, Write, pipe};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use serde_json::json;
 use tidegate_tests::guest::Failing;
-use tidegate_tests::{Feed, Guest, Stage, keys, millis, secs, until};
+use tidegate_tests::process::Process;
+use tidegate_tests::{Feed, Guest, Stage, eventually, keys, millis, secs, until};
 
 const SYMBOLS: [&str; 3] = ["AB", "XY", "XZ"];
 
@@ -33,6 +36,32 @@ fn stalled() -> (OwnedFd, PipeReader) {
     (writer.into(), reader)
 }
 
+/// Holds a terminal, names its other end, and closes it when something was written there.
+const TERMINAL: &str = "
+import os
+held, other = os.openpty()
+print(os.ttyname(other), flush=True)
+os.read(held, 1)
+";
+
+/// Of `open`: does not make the terminal the one that controls this process.
+const O_NOCTTY: i32 = 0o400;
+
+/// A terminal that is closed after the first line. It lasts as long as the process.
+async fn closed_terminal() -> (OwnedFd, Process) {
+    let holder = Process::start(Path::new("/usr/bin/python3"), |command| {
+        command.args(["-c", TERMINAL]);
+    });
+    let name = eventually("the terminal's name", secs(10), async || {
+        let said = holder.stdout.text();
+        said.strip_suffix('\n').map(str::to_owned)
+    })
+    .await;
+    let mut writing = OpenOptions::new();
+    let terminal = writing.write(true).custom_flags(O_NOCTTY).open(name);
+    (terminal.expect("the holder has it open").into(), holder)
+}
+
 /// Faults, swaps, a rollback, a reconnect, keys that break and are revoked, and the end.
 async fn everything_goes_on(stderr: OwnedFd) {
     let change = |setup: tidegate_tests::Setup| {
@@ -44,7 +73,7 @@ async fn everything_goes_on(stderr: OwnedFd) {
     let mut stage = Stage::set(&Guest::stamped("first"), change).await;
     let key = keys::create(&stage.tidegate.keys_file(), "passing", &[]);
     let connect = stage.tidegate.connect().key(&key);
-    let mut passing = tidegate_tests::eventually("the key", secs(2), async || {
+    let mut passing = eventually("the key", secs(2), async || {
         connect.open().await.let_in().await.ok()
     })
     .await;
@@ -111,6 +140,12 @@ async fn a_full_disk_under_the_log_hurts_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_of_the_log_that_stalls_hurts_nobody() {
     let (stderr, _reader) = stalled();
+    everything_goes_on(stderr).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_terminal_hurts_nobody() {
+    let (stderr, _holder) = closed_terminal().await;
     everything_goes_on(stderr).await;
 }
 
