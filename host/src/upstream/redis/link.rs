@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSubSink};
 use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisResult};
+use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::PATIENCE;
@@ -24,6 +25,17 @@ struct Closing<'a>(&'a Inbox);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.closed.notify_one();
+    }
+}
+
+/// A panic over a message ends the library's own task, which tells nobody.
+struct ClosingOnPanic<'a>(&'a Notify);
+
+impl Drop for ClosingOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.notify_one();
+        }
     }
 }
 
@@ -129,6 +141,7 @@ impl Link {
 
 async fn resp3(server: &Server, inbox: Arc<Inbox>) -> RedisResult<Link> {
     let config = patience().set_push_sender(move |push: PushInfo| {
+        let _closing = ClosingOnPanic(&inbox.closed);
         inbox.receive(push);
         Ok::<(), redis::aio::SendError>(())
     });
@@ -159,4 +172,26 @@ fn patience() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
         .set_connection_timeout(Some(PATIENCE))
         .set_response_timeout(Some(PATIENCE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_over_a_message_closes_the_connection_and_a_message_does_not() {
+        for panics in [false, true] {
+            let closed = Notify::new();
+            let receiving = AssertUnwindSafe(|| {
+                let _closing = ClosingOnPanic(&closed);
+                assert!(!panics, "as a message could");
+            });
+            assert_eq!(catch_unwind(receiving).is_err(), panics);
+            assert_eq!(closed.notified().now_or_never().is_some(), panics);
+        }
+    }
 }
