@@ -1,32 +1,28 @@
 //! The life of a host, top to bottom: prepare, bind, run, drain.
 
 mod feed;
+mod keys;
 mod limits;
+mod listeners;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use jiff::Timestamp;
-use tokio::net::TcpListener;
+use anyhow::bail;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
+pub use self::keys::Keys;
 use self::limits::largest_component;
 pub(crate) use self::limits::session_limits;
 use crate::admin::tokens::TokenRecord;
 use crate::admin::{self, Admin, Tokens};
 use crate::asyncapi::Published;
-use crate::channel::Pattern;
-use crate::credentials::{self, FileError};
+use crate::credentials::FileError;
 use crate::gate::Gate;
-use crate::gate::keys::KeyRecord;
-use crate::gate::keys::unmatched::{Told, unmatched};
 use crate::hub::Hub;
 use crate::listener::budget::Shares;
-use crate::listener::{Clients, Listener, Places, Times};
+use crate::listener::{Clients, Places};
 use crate::log::{self, Strangers};
 use crate::metrics::Metrics;
 use crate::pipeline::{Bounds, Intake, ProbationMarks};
@@ -50,13 +46,6 @@ pub enum Source {
     Redis,
     /// The feed that the binary carries.
     Demo,
-}
-
-/// Where keys come from.
-#[derive(Debug)]
-pub enum Keys {
-    File(PathBuf),
-    Fixed(Vec<KeyRecord>),
 }
 
 /// A host that has read and checked everything, and bound nothing.
@@ -180,25 +169,7 @@ impl Host {
         let shutdown = Shutdown::default();
         let upstream = Arc::new(Status::new(metrics.clone()));
         let gate = Arc::new(Gate::default());
-        let keys = match keys {
-            Keys::Fixed(records) => {
-                gate.replace(&records);
-                metrics.key_file_ok.set(1);
-                None
-            }
-            Keys::File(path) => {
-                let (gate, catalog) = (gate.clone(), registry.catalog().clone());
-                let told = Told::default();
-                let replace = move |records: Vec<KeyRecord>| {
-                    let why = |pattern: &Pattern| catalog.unmatched(pattern);
-                    told.warn(&unmatched(&records, Timestamp::now(), why));
-                    gate.replace(&records);
-                };
-                let ok = metrics.key_file_ok.clone();
-                let watch = credentials::watch(path, &tasks, ok, replace);
-                Some(watch.map_err(FileError::advised::<KeyRecord>)?)
-            }
-        };
+        let keys = keys.watch(&gate, &registry, &metrics, &tasks)?;
         let tokens = Tokens::start(
             settings.admin_token.as_ref(),
             settings.admin_tokens_file.clone(),
@@ -231,8 +202,8 @@ impl Host {
             strangers: Arc::new(Strangers::default()),
             metrics: metrics.clone(),
         });
-        let public = bind("listen", settings.listen).await?;
-        let admin_listener = bind("admin-listen", settings.admin_listen).await?;
+        let public = listeners::bind("listen", settings.listen).await?;
+        let admin_listener = listeners::bind("admin-listen", settings.admin_listen).await?;
         let addresses = Addresses {
             public: public.local_addr()?,
             admin: admin_listener.local_addr()?,
@@ -258,29 +229,15 @@ impl Host {
             refusals: Places::new(shares.refusals, metrics.refusals.clone()),
             allowed_origins: settings.allowed_origins.clone(),
         });
-        let times = Times {
-            head: settings.upgrade_timeout,
-            idle: settings.keep_alive_timeout,
-        };
-        let public = Listener {
-            socket: public,
-            times,
-            places: Places::new(shares.pending, metrics.pending_upgrades.clone()),
-            turned_away: metrics.refused.clone(),
-            clients: clients.clone(),
-            tasks: tasks.clone(),
-            closing: shutdown.token(),
-        };
-        let admin_listener = Listener {
-            socket: admin_listener,
-            times,
-            places: Places::new(shares.admin, metrics.admin_connections.clone()),
-            turned_away: metrics.admin_refused.clone(),
-            clients: Clients::of(&Settings::default(), &metrics),
-            tasks: tasks.clone(),
-            // Draining is when operators look.
-            closing: CancellationToken::new(),
-        };
+        let (public, admin_listener) = listeners::both(
+            [public, admin_listener],
+            &settings,
+            shares,
+            &metrics,
+            &tasks,
+            clients,
+            shutdown.token(),
+        );
         log::say_what_happens_often(&tasks, &door.context.strangers, &metrics);
         let document = Published::new(registry.catalog().clone(), session_limits(&settings));
         feed::feed(&tasks, source, redis, intake, upstream);
@@ -295,17 +252,7 @@ impl Host {
             let gate = gate.clone();
             ever(async move { gate.expire().await })
         });
-        if let Some(folder) = settings.watch.clone() {
-            let (registry, allow) = (registry.clone(), settings.watch_allow);
-            let largest = largest_component(&settings);
-            tasks.spawn("folder_watch", Unasked::Restart, move || {
-                ever(
-                    registry
-                        .clone()
-                        .watch_folder(folder.clone(), allow, largest),
-                )
-            });
-        }
+        watch_folder(&settings, &registry, &tasks);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             public = %addresses.public,
@@ -340,18 +287,25 @@ impl Host {
     }
 }
 
+/// Takes what is put into the watched folder, if there is one.
+fn watch_folder(settings: &Settings, registry: &Arc<Registry>, tasks: &Tasks) {
+    let Some(folder) = settings.watch.clone() else {
+        return;
+    };
+    let (registry, allow) = (registry.clone(), settings.watch_allow);
+    let largest = largest_component(settings);
+    tasks.spawn("folder_watch", Unasked::Restart, move || {
+        let registry = registry.clone();
+        ever(registry.watch_folder(folder.clone(), allow, largest))
+    });
+}
+
 /// Writes to standard output. One that is closed, or that nobody reads, is no reason not to
 /// serve.
 fn say(tasks: &Tasks, text: String) -> std::io::Result<()> {
     tasks.brief_thread("announcement", move || {
         let mut out = std::io::stdout();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    })
-}
-
-async fn bind(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; free that port, or choose another with --{setting} (port 0 takes a free one)")
     })
 }
 

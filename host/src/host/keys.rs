@@ -1,0 +1,54 @@
+//! Where a host's keys come from, and how they come into force.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::channel::Pattern;
+use crate::credentials::{self, FileError};
+use crate::gate::Gate;
+use crate::gate::keys::KeyRecord;
+use crate::gate::keys::unmatched::{Told, unmatched};
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use crate::tasks::Tasks;
+
+/// Where keys come from.
+#[derive(Debug)]
+pub enum Keys {
+    File(PathBuf),
+    Fixed(Vec<KeyRecord>),
+}
+
+impl Keys {
+    /// Puts the keys in force, and keeps them so when their file changes.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub(super) fn watch(
+        self,
+        gate: &Arc<Gate>,
+        registry: &Registry,
+        metrics: &Metrics,
+        tasks: &Tasks,
+    ) -> anyhow::Result<Option<credentials::Watch>> {
+        let path = match self {
+            Self::File(path) => path,
+            Self::Fixed(records) => {
+                gate.replace(&records);
+                metrics.key_file_ok.set(1);
+                return Ok(None);
+            }
+        };
+        let (gate, catalog) = (gate.clone(), registry.catalog().clone());
+        let told = Told::default();
+        let replace = move |records: Vec<KeyRecord>| {
+            let why = |pattern: &Pattern| catalog.unmatched(pattern);
+            told.warn(&unmatched(&records, Timestamp::now(), why));
+            gate.replace(&records);
+        };
+        let watch = credentials::watch(path, tasks, metrics.key_file_ok.clone(), replace);
+        Ok(Some(watch.map_err(FileError::advised::<KeyRecord>)?))
+    }
+}
