@@ -13,12 +13,24 @@ fn source(last: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
 }
 
-/// The addresses of the live sessions, oldest first.
-async fn listed(tidegate: &Tidegate) -> Vec<String> {
-    let answer = tidegate.admin_api().get("/v1/sessions").await.done();
-    let sessions = answer["sessions"].as_array().expect("a list");
-    let remote = |session: &serde_json::Value| text(&session["remote"]).to_owned();
-    sessions.iter().map(remote).collect()
+/// The addresses of the live sessions, oldest first, as soon as there are so many: a session
+/// begins a moment after its upgrade.
+async fn listed<const N: usize>(tidegate: &Tidegate) -> [String; N] {
+    eventually("the sessions", secs(5), async || {
+        let answer = tidegate.admin_api().get("/v1/sessions").await.done();
+        let sessions = answer["sessions"].as_array().expect("a list");
+        let remote = |session: &serde_json::Value| text(&session["remote"]).to_owned();
+        let all: Vec<String> = sessions.iter().map(remote).collect();
+        all.try_into().ok()
+    })
+    .await
+}
+
+/// The same in the order of their text, where they began at once.
+async fn sorted<const N: usize>(tidegate: &Tidegate) -> [String; N] {
+    let mut all = listed(tidegate).await;
+    all.sort();
+    all
 }
 
 fn behind_a_proxy(redis: &Redis) -> Setup {
@@ -38,7 +50,7 @@ async fn a_client_behind_a_trusted_proxy_counts_by_its_own_address() {
     assert_eq!(through("1.1.1.1, 192.0.2.7").refused().await, 429);
     let _other = through("192.0.2.8:4711").open().await;
     assert_eq!(
-        listed(&tidegate).await,
+        sorted(&tidegate).await,
         ["192.0.2.7", "192.0.2.7", "192.0.2.8:4711"]
     );
     let labels = [("reason", "per_address")];
@@ -67,8 +79,8 @@ async fn nothing_that_a_client_sends_hides_what_the_proxy_added_to_it() {
         let connect = forwarded.connect().header("Forwarded", &line);
         inside.push(connect.open().await);
     }
-    assert_eq!(listed(&tidegate).await, ["192.0.2.0", "192.0.2.1"]);
-    assert_eq!(listed(&forwarded).await, ["192.0.2.0", "192.0.2.1"]);
+    assert_eq!(sorted(&tidegate).await, ["192.0.2.0", "192.0.2.1"]);
+    assert_eq!(sorted(&forwarded).await, ["192.0.2.0", "192.0.2.1"]);
 }
 
 #[tokio::test]
@@ -94,8 +106,9 @@ async fn a_trusted_proxy_that_does_not_say_for_whom_it_speaks_is_not_limited() {
         let unreadable = tidegate.connect().header("X-Forwarded-For", "unknown");
         inside.push(unreadable.open().await);
     }
-    let all = listed(&tidegate).await;
-    assert!(all.iter().all(|it| it.starts_with("127.0.0.1:")), "{all:?}");
+    let all: [_; 6] = listed(&tidegate).await;
+    let own = |address: &String| address.starts_with("127.0.0.1:");
+    assert!(all.iter().all(own), "{all:?}");
     let name = "tidegate_forwarded_malformed_total";
     assert_eq!(tidegate.metric(name, &[]).await, 3.0);
 }
@@ -111,12 +124,14 @@ async fn what_a_peer_says_that_is_no_proxy_counts_for_nothing() {
     let _first = lying("192.0.2.1").open().await;
     let _second = lying("192.0.2.2").open().await;
     assert_eq!(lying("192.0.2.3").refused().await, 429);
-    let all = listed(&tidegate).await;
-    assert!(all.iter().all(|it| it.starts_with("127.0.0.2:")), "{all:?}");
+    let all: [_; 2] = listed(&tidegate).await;
+    let own = |address: &String| address.starts_with("127.0.0.2:");
+    assert!(all.iter().all(own), "{all:?}");
     // The header that is not the one that is set counts for nothing either.
     let forwarded = tidegate.connect().header("Forwarded", "for=192.0.2.7");
     let _third = forwarded.open().await;
-    assert!(!listed(&tidegate).await.contains(&"192.0.2.7".to_owned()));
+    let all: [_; 3] = listed(&tidegate).await;
+    assert!(!all.contains(&"192.0.2.7".to_owned()), "{all:?}");
 }
 
 #[tokio::test]
@@ -225,17 +240,16 @@ async fn the_proxy_protocol_gives_the_clients_address_in_both_forms() {
         let mut raw = open_behind(&how, &key, header).await;
         raw.expect_upgrade().await;
         inside.push(raw);
-        // A session begins a moment after its upgrade.
-        until("the session", secs(5), async || {
-            listed(&tidegate).await.len() == inside.len()
-        })
-        .await;
     }
-    let all = listed(&tidegate).await;
-    let expected = ["192.0.2.7:4711", "[2001:db8::7]:4711", "192.0.2.9:4660"];
-    assert_eq!(all[..3], expected);
-    for address in &all[3..] {
-        assert!(address.starts_with("127.0.0.1:"), "{address}");
+    let all: [_; 5] = sorted(&tidegate).await;
+    for (address, start) in all.iter().zip([
+        "127.0.0.1:",
+        "127.0.0.1:",
+        "192.0.2.7:4711",
+        "192.0.2.9:4660",
+        "[2001:db8::7]:4711",
+    ]) {
+        assert!(address.starts_with(start), "{all:?}");
     }
     let mut second = open_behind(&how, &key, &headers[0]).await;
     second.expect_upgrade().await;
