@@ -40,11 +40,6 @@ pub mod settings;
 
 pub mod host;
 
-#[allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command speaks to whoever typed it; what serves speaks through the log"
-)]
 pub mod cli;
 
 mod causes;
