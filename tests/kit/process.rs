@@ -43,13 +43,14 @@ impl Output {
     }
 
     fn collect(&self, from: impl Read + Send + 'static) {
-        let into = self.clone();
+        let Self { said, reader } = self.clone();
         std::thread::spawn(move || {
+            // Named, or the closure would not hold it.
+            let _reader = reader;
             let mut from = BufReader::new(from);
             let mut line = Vec::new();
             while matches!(from.read_until(b'\n', &mut line), Ok(n) if n > 0) {
-                into.said
-                    .lock()
+                said.lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .push_str(&String::from_utf8_lossy(&line));
                 line.clear();
