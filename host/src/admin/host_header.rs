@@ -28,7 +28,10 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let authority = request.uri().authority().map(|it| it.as_str());
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str());
     let (reason, problem) = match judge(&admin.hosts, authority, request.headers()) {
         Ok(()) => return next.run(request).await,
         Err(Foreign::Host(name)) => (HOST, Problem::foreign_host(&name)),

@@ -122,7 +122,9 @@ fn explain(told: &clap::Error) -> ExitCode {
 fn catalog(settings: &Settings) -> anyhow::Result<Catalog> {
     let engine = Engine::start(settings.wasm_stack, &Tasks::default())?;
     let configured = block_on(async { Ok(configured(settings, &engine).await?) })?;
-    let descriptors = configured.iter().map(|one| &one.component.descriptor);
+    let descriptors = configured
+        .iter()
+        .map(|transform| &transform.component.descriptor);
     Ok(Catalog::of(descriptors.cloned()))
 }
 

@@ -10,7 +10,7 @@ use crate::upstream::redis::acl;
 pub(super) fn text(settings: &Settings, all: &[Configured]) -> String {
     let patterns = all
         .iter()
-        .flat_map(|one| &one.component.descriptor.upstream_patterns);
+        .flat_map(|transform| &transform.component.descriptor.upstream_patterns);
     let subscription = acl::rules(settings, patterns);
     let fleet = fleet_acl_rules(settings).into_iter().flatten();
     let mut text =

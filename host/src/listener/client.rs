@@ -36,7 +36,9 @@ impl FromStr for Remote {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(address.into());
         }
-        let bare = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
         let ip = match bare {
             Some(six) => IpAddr::V6(six.parse()?),
             None => text.parse()?,

@@ -46,7 +46,9 @@ impl ChannelArgs {
 }
 
 fn refuse_dead(channels: &[Pattern], catalog: &Catalog) -> anyhow::Result<()> {
-    let mut dead = channels.iter().filter_map(|one| catalog.unmatched(one));
+    let mut dead = channels
+        .iter()
+        .filter_map(|pattern| catalog.unmatched(pattern));
     let Some(first) = dead.next() else {
         return Ok(());
     };
