@@ -111,7 +111,7 @@ fn is_ready(admin: SocketAddr) -> bool {
         let mut connection = TcpStream::connect(admin)?;
         connection.set_read_timeout(Some(PATIENCE))?;
         connection
-            .write_all(b"GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+            .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         connection.read_to_string(&mut answer)?;
         Ok(answer)

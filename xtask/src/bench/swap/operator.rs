@@ -90,7 +90,7 @@ fn send(host: SocketAddr, path: &str, body: &[u8]) -> Result<Value> {
     let mut connection = TcpStream::connect(host)?;
     connection.set_read_timeout(Some(PATIENCE))?;
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\
          Content-Type: application/{kind}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
