@@ -34,6 +34,16 @@ pub(crate) fn set(tidegate: &Tidegate, offset: &str) {
     std::fs::rename(&fresh, tidegate.path("clock")).expect("the same folder");
 }
 
+/// A host with a clock of its own, and the way in with a key that ends in an hour.
+async fn with_a_key_for_an_hour() -> (Redis, Tidegate, Connect) {
+    let redis = Redis::start().await;
+    let setup = with_clock(Tidegate::on(&redis));
+    let key = keys::create(&setup.keys_file(), "expiring", &["--expires", "1h"]);
+    let tidegate = setup.start().await;
+    let connect = tidegate.connect().key(&key);
+    (redis, tidegate, connect)
+}
+
 async fn enters(connect: &Connect) -> Client {
     eventually("the key to be in force", secs(5), async || {
         connect.open().await.let_in().await.ok()
@@ -48,11 +58,7 @@ async fn is_invalid(connect: &Connect) {
 
 #[tokio::test]
 async fn a_key_that_a_wrong_clock_ended_works_again_when_the_clock_is_right() {
-    let redis = Redis::start().await;
-    let setup = with_clock(Tidegate::on(&redis));
-    let key = keys::create(&setup.keys_file(), "expiring", &["--expires", "1h"]);
-    let tidegate = setup.start().await;
-    let connect = tidegate.connect().key(&key);
+    let (_redis, tidegate, connect) = with_a_key_for_an_hour().await;
     let mut inside = enters(&connect).await;
     for offset in ["+2h", "+30d"] {
         set(&tidegate, offset);
@@ -69,11 +75,7 @@ async fn a_key_that_a_wrong_clock_ended_works_again_when_the_clock_is_right() {
 
 #[tokio::test]
 async fn a_key_whose_end_was_moved_works_again() {
-    let redis = Redis::start().await;
-    let setup = with_clock(Tidegate::on(&redis));
-    let key = keys::create(&setup.keys_file(), "expiring", &["--expires", "1h"]);
-    let tidegate = setup.start().await;
-    let connect = tidegate.connect().key(&key);
+    let (_redis, tidegate, connect) = with_a_key_for_an_hour().await;
     let mut inside = enters(&connect).await;
     set(&tidegate, "+2h");
     let close = inside.closed_within(secs(5)).await;

@@ -3,25 +3,26 @@
 
 use std::process::{Command, Output, Stdio};
 
+use tempfile::TempDir;
 use tidegate_tests::binary::{self, said};
-use tidegate_tests::{Demo, Redis, Tidegate, keys};
+use tidegate_tests::{Demo, keys};
 
 /// Runs `tidegate WORDS` as a shell would, with this behind it.
-fn shell(words: &str, behind: &str, environment: &[(&str, &str)]) -> Output {
+fn shell(words: &str, behind: &str, environment: &[(&str, String)]) -> Output {
     let script = format!("set -o pipefail; \"$TIDEGATE\" {words} {behind}");
     let mut command = Command::new("bash");
     binary::without_settings(&mut command);
     command
         .args(["-c", &script])
         .env("TIDEGATE", binary::tidegate())
-        .envs(environment.iter().copied())
+        .envs(environment.iter().cloned())
         .stdin(Stdio::null())
         .output()
         .expect("bash is installed")
 }
 
 /// Done, or ended by the closed pipe as a shell counts it; and nothing said of it.
-fn ends_quietly(words: &str, behind: &str, environment: &[(&str, &str)]) {
+fn ends_quietly(words: &str, behind: &str, environment: &[(&str, String)]) {
     for _ in 0..3 {
         let output = shell(words, behind, environment);
         let text = said(&output);
@@ -34,20 +35,29 @@ fn ends_quietly(words: &str, behind: &str, environment: &[(&str, &str)]) {
     }
 }
 
+/// A folder and in it a file with a key for each name, by its path.
+fn keys_file(names: &[&str]) -> (TempDir, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("keys.json");
+    for name in names {
+        keys::create(&file, name, &[]);
+    }
+    (folder, file.display().to_string())
+}
+
+/// What commands need to operate this demo.
+fn operator_of(demo: &Demo) -> [(&'static str, String); 2] {
+    [
+        ("TIDEGATE_ADMIN", format!("http://{}", demo.admin())),
+        ("TIDEGATE_ADMIN_TOKEN", "demo".to_owned()),
+    ]
+}
+
 #[tokio::test]
 async fn a_reader_that_has_had_enough_ends_every_command_quietly() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let keys_file = folder.path().join("keys.json");
-    for name in ["a", "b", "c"] {
-        keys::create(&keys_file, name, &[]);
-    }
-    let keys_file = keys_file.display().to_string();
+    let (_folder, keys_file) = keys_file(&["a", "b", "c"]);
     let demo = Demo::start().await;
-    let admin = format!("http://{}", demo.admin());
-    let operator = [
-        ("TIDEGATE_ADMIN", admin.as_str()),
-        ("TIDEGATE_ADMIN_TOKEN", "demo"),
-    ];
+    let operator = operator_of(&demo);
     for (words, head) in [
         ("--help", "head -1"),
         ("serve --help", "head -1"),
@@ -74,26 +84,20 @@ async fn a_reader_that_has_had_enough_ends_every_command_quietly() {
     ends_quietly(&tail, "| head -1", &[]);
 }
 
-#[tokio::test]
-async fn a_change_is_made_although_nobody_reads_what_is_said_of_it() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let keys_file = folder.path().join("keys.json");
-    keys::create(&keys_file, "gone", &[]);
-    let words = format!("key revoke --keys-file {} gone", keys_file.display());
+#[test]
+fn a_change_is_made_although_nobody_reads_what_is_said_of_it() {
+    let (folder, keys_file) = keys_file(&["gone"]);
+    let words = format!("key revoke --keys-file {keys_file} gone");
     ends_quietly(&words, "| head -c0", &[]);
-    let output = binary::run(
-        folder.path(),
-        &["key", "list", "--keys-file", &keys_file.to_string_lossy()],
-    );
+    let output = binary::run(folder.path(), &["key", "list", "--keys-file", &keys_file]);
     assert!(said(&output).contains("revoked"), "{}", said(&output));
 }
 
 /// A key is shown once: that nobody saw it must be known.
-#[tokio::test]
-async fn a_key_that_nobody_saw_is_said_to_be_lost() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let keys_file = folder.path().join("keys.json");
-    let words = format!("key create --keys-file {} --name lost", keys_file.display());
+#[test]
+fn a_key_that_nobody_saw_is_said_to_be_lost() {
+    let (_folder, keys_file) = keys_file(&[]);
+    let words = format!("key create --keys-file {keys_file} --name lost");
     let output = shell(&words, ">/dev/full", &[]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("revoke it"), "{}", said(&output));
@@ -101,17 +105,9 @@ async fn a_key_that_nobody_saw_is_said_to_be_lost() {
 
 #[tokio::test]
 async fn a_full_device_is_an_error_that_is_said_once() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let keys_file = folder.path().join("keys.json");
-    keys::create(&keys_file, "a", &[]);
-    let (_redis, tidegate) = Tidegate::plain().await;
-    let keys_file = keys_file.display().to_string();
+    let (_folder, keys_file) = keys_file(&["a"]);
     let demo = Demo::start().await;
-    let admin = format!("http://{}", demo.admin());
-    let operator = [
-        ("TIDEGATE_ADMIN", admin.as_str()),
-        ("TIDEGATE_ADMIN_TOKEN", "demo"),
-    ];
+    let operator = operator_of(&demo);
     let tail = format!("tail --url {} 'candles:*:*'", demo.url());
     for words in [
         "--help",
@@ -128,12 +124,10 @@ async fn a_full_device_is_an_error_that_is_said_once() {
         assert_eq!(text.matches("No space left").count(), 1, "{words}: {text}");
         assert!(!text.contains("panicked"), "{words}: {text}");
     }
-    drop(tidegate);
 }
 
-#[tokio::test]
-async fn a_closed_standard_error_is_no_reason_to_panic() {
-    let redis = Redis::start().await;
+#[test]
+fn a_closed_standard_error_is_no_reason_to_panic() {
     for words in [
         "transform list --admin http://127.0.0.1:1",
         "key list --keys-file /nowhere/keys.json",
@@ -144,5 +138,4 @@ async fn a_closed_standard_error_is_no_reason_to_panic() {
             assert_eq!(output.status.code(), Some(1), "{words} {behind}");
         }
     }
-    drop(redis);
 }
