@@ -353,16 +353,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_names_every_close_code_and_error_code() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-        let readme = std::fs::read_to_string(path).unwrap();
+    fn the_page_for_clients_names_every_close_code_and_error_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/clients.md");
+        let page = std::fs::read_to_string(path).unwrap();
         assert!(
-            readme.contains(&close_codes()),
-            "README.md: copy\n{}",
+            page.contains(&close_codes()),
+            "docs/clients.md: copy\n{}",
             close_codes()
         );
         for code in error_codes() {
-            assert!(readme.contains(&format!("| `{code}` |")), "{code}");
+            assert!(page.contains(&format!("| `{code}` |")), "{code}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A Redis user with the rights that the README prints, and no other, is enough; one that
+//! A Redis user with the rights that docs/operating.md prints, and no other, is enough; one that
 //! lacks a right costs what needs that right, and the log says whose it is and what to do.
 
 use serde_json::json;
@@ -24,11 +24,12 @@ fn rules(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The rules that the README prints: two lines for every host, two more for a fleet.
-fn readme() -> Vec<String> {
-    let text = std::fs::read_to_string(repository().join("README.md")).expect("README.md");
-    let (_, operators) = text.split_once("## For operators").expect("a chapter");
-    rules(operators)
+/// The rules that docs/operating.md prints: two lines for every host, two more for a fleet.
+fn printed() -> Vec<String> {
+    let page = repository().join("docs/operating.md");
+    let rules = rules(&std::fs::read_to_string(page).expect("docs/operating.md"));
+    assert_eq!(rules.len(), 4, "{rules:?}");
+    rules
 }
 
 /// Lets a user do exactly this.
@@ -66,14 +67,14 @@ async fn both_flow(redis: &Redis, client: &mut Client, number: usize) {
 }
 
 #[test]
-fn the_rules_of_the_readme_are_those_that_the_check_prints() {
+fn the_rules_of_the_page_are_those_that_the_check_prints() {
     let setup = Setup::new("redis://127.0.0.1:6379");
     let (good, said) = setup.check();
     assert!(good, "{said}");
-    assert_eq!(rules(&said), readme()[..2]);
+    assert_eq!(rules(&said), printed()[..2]);
     let (good, said) = setup.state_dir().setting("fleet", "redis").check();
     assert!(good, "{said}");
-    assert_eq!(rules(&said), readme());
+    assert_eq!(rules(&said), printed());
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn the_check_prints_the_rules_of_other_settings_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_printed_rules_are_enough_for_messages_probes_and_reconnecting() {
     let redis = Redis::start().await;
-    user(&redis, &readme()[..2]).await;
+    user(&redis, &printed()[..2]).await;
     let tidegate = Setup::new(&url(&redis))
         .setting("probe-interval", "200ms")
         // Ready then means subscribed again.
@@ -125,7 +126,7 @@ async fn the_printed_rules_are_enough_for_messages_probes_and_reconnecting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_printed_rules_are_enough_for_a_fleet() {
     let redis = Redis::start().await;
-    let printed = readme();
+    let printed = printed();
     // The ticks have a channel of their own; everything else is as printed.
     let channels = "&feed:ticks:* &tidegate:probe".to_owned();
     let rules = [
@@ -174,7 +175,7 @@ async fn the_printed_rules_are_enough_for_a_fleet() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_right_to_a_name_everything_else_works() {
     let redis = Redis::start().await;
-    let rules: Vec<String> = readme()[..2]
+    let rules: Vec<String> = printed()[..2]
         .iter()
         .map(|line| line.replace("+client|setname", ""))
         .collect();
@@ -188,7 +189,7 @@ async fn without_the_right_to_a_name_everything_else_works() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_that_is_lost_costs_its_transform_only_and_the_log_says_whose() {
     let redis = Redis::start().await;
-    let printed = readme();
+    let printed = printed();
     user(&redis, &printed[..2]).await;
     let tidegate = Setup::new(&url(&redis)).start().await;
     let mut client = tidegate.subscriber(["candles:*:*", "signals:*:*"]).await;
@@ -249,7 +250,7 @@ async fn a_right_that_is_lost_costs_its_transform_only_and_the_log_says_whose() 
 async fn a_probe_that_is_denied_is_said_once_and_done_without() {
     for (missing, command) in [("+publish", "publish"), ("&tidegate:probe", "subscribe")] {
         let redis = Redis::start().await;
-        let rules: Vec<String> = readme()[..2]
+        let rules: Vec<String> = printed()[..2]
             .iter()
             .map(|line| line.replace(missing, ""))
             .collect();

@@ -1,4 +1,4 @@
-//! The settings as documentation: rows for whoever wants them, and the tables of the README.
+//! The settings as documentation: rows for whoever wants them, and the tables of docs/settings.md.
 
 use super::transforms::LANES;
 use super::variables::variable;
@@ -36,7 +36,7 @@ pub fn table() -> Vec<Row> {
     rows
 }
 
-/// The tables between the README's `settings` markers.
+/// The tables between the `settings` markers of docs/settings.md.
 pub fn markdown() -> String {
     let mut text =
         String::from("| setting | default | what it does | allowed |\n|---|---|---|---|\n");

@@ -369,17 +369,18 @@ fn every_row_of_the_table_is_whole() {
 }
 
 #[test]
-fn the_readme_has_the_table() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let (_, rest) = readme
+fn the_page_of_settings_has_the_table() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, rest) = page
         .split_once("<!-- settings -->")
-        .expect("README.md has the marker");
+        .expect("docs/settings.md has the marker");
     let (found, _) = rest
         .split_once("<!-- /settings -->")
-        .expect("README.md has both markers");
+        .expect("docs/settings.md has both markers");
     assert_eq!(
         found.trim(),
         markdown().trim(),
-        "copy the right side into README.md"
+        "copy the right side into docs/settings.md"
     );
 }

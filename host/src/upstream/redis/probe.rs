@@ -147,7 +147,7 @@ mod tests {
     }
 
     proptest! {
-        /// Held against the rule as the README has it: dead when neither of the last two that
+        /// Held against the rule as docs/settings.md has it: dead when neither of the last two that
         /// were sent, nor a later one, has come back since it was sent.
         #[test]
         fn the_verdict_is_the_rule_whatever_comes_in_whatever_order(

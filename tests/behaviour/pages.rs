@@ -1,4 +1,4 @@
-//! What the README shows, done: its client in Python, its table of settings, a browser.
+//! What README.md and the pages in docs/ show, done: clients' programs, codes, settings, links.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,17 +9,17 @@ use tidegate_tests::payloads::assert_nothing_hidden;
 use tidegate_tests::process::Process;
 use tidegate_tests::{Demo, Tidegate, http, secs, until};
 
-fn readme() -> String {
-    std::fs::read_to_string(repository().join("README.md")).expect("README.md")
+fn page(path: &str) -> String {
+    std::fs::read_to_string(repository().join(path)).expect(path)
 }
 
 /// The first fenced block of this language.
-fn block(language: &str) -> String {
-    let text = readme();
+fn block(path: &str, language: &str) -> String {
+    let text = page(path);
     let fence = format!("```{language}\n");
     let (_, rest) = text
         .split_once(&fence)
-        .unwrap_or_else(|| panic!("no {language} in README.md"));
+        .unwrap_or_else(|| panic!("no {language} in {path}"));
     rest.split("```")
         .next()
         .expect("text before the end")
@@ -29,7 +29,7 @@ fn block(language: &str) -> String {
 #[tokio::test]
 async fn the_client_in_python_receives_messages() {
     let demo = Demo::start().await;
-    let snippet = block("python");
+    let snippet = block("docs/clients.md", "python");
     assert!(
         snippet.contains("127.0.0.1:8080"),
         "the snippet's address is the default one"
@@ -65,14 +65,12 @@ async fn the_client_in_python_receives_messages() {
     assert_nothing_hidden(&client.stdout.text());
 }
 
-/// Each is provoked, and stands in the list of the README.
+/// Each is provoked, and stands in the list of the page.
 #[tokio::test]
-async fn the_statuses_of_the_door_are_in_the_readme() {
+async fn the_statuses_of_the_door_are_on_the_page_for_clients() {
     let (_redis, tidegate) = Tidegate::plain().await;
-    let text = readme();
-    let (_, list) = text
-        .split_once("Before there is a session, HTTP answers:")
-        .expect("the list");
+    let text = page("docs/clients.md");
+    let (_, list) = text.split_once("HTTP answers:").expect("the list");
     let list = list.split("\n\n").next().expect("its end");
     let stream = "/public/v1/stream";
     let large = "x".repeat(20 << 10);
@@ -99,7 +97,7 @@ async fn the_statuses_of_the_door_are_in_the_readme() {
 
 #[test]
 fn the_table_of_settings_is_complete() {
-    let text = readme();
+    let text = page("docs/settings.md");
     let (_, rest) = text
         .split_once("<!-- settings -->")
         .expect("the table's beginning");
@@ -160,16 +158,14 @@ fn closes(text: &str) -> BTreeSet<(u16, String)> {
 
 #[test]
 fn codes_are_the_same_here_and_in_the_document() {
-    let readme = readme();
-    let document = std::fs::read_to_string(repository().join("docs/asyncapi.yaml"));
-    let document: Value =
-        serde_saphyr::from_str(&document.expect("docs/asyncapi.yaml")).expect("YAML");
-    let here = closes(&readme);
+    let clients = page("docs/clients.md");
+    let document: Value = serde_saphyr::from_str(&page("docs/asyncapi.yaml")).expect("YAML");
+    let here = closes(&clients);
     let description = document["channels"]["stream"]["description"].as_str();
     let there = closes(description.expect("a description"));
     assert!(here.len() >= 9, "{here:?}");
     assert_eq!(here, there);
-    let here: BTreeSet<_> = rows(&readme)
+    let here: BTreeSet<_> = rows(&clients)
         .filter_map(|cells| cells.first()?.strip_prefix('`')?.strip_suffix('`'))
         .filter(|code| code.contains('_') && *code == code.to_uppercase())
         .collect();
@@ -182,4 +178,72 @@ fn codes_are_the_same_here_and_in_the_document() {
         .filter_map(Value::as_str)
         .collect();
     assert_eq!(here, there);
+}
+
+/// The front door and the pages behind it, by their paths in the repository.
+fn pages() -> Vec<String> {
+    let docs = std::fs::read_dir(repository().join("docs")).expect("docs");
+    let names = docs.map(|entry| entry.expect("an entry").file_name());
+    let names = names.map(|name| format!("docs/{}", name.to_string_lossy()));
+    let pages = names.filter(|name| name.ends_with(".md"));
+    std::iter::once("README.md".to_owned())
+        .chain(pages)
+        .collect()
+}
+
+/// What stands between `](` and `)`: where the links of a page lead.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let after = text.split("](").skip(1);
+    after.filter_map(|rest| Some(rest.split_once(')')?.0))
+}
+
+/// The names that headings have in addresses: lower case, with hyphens between words.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let spelled = |heading: &str| {
+        let words = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = words
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(spelled).collect()
+}
+
+#[test]
+fn each_link_of_a_page_leads_somewhere() {
+    let pages = pages();
+    assert!(pages.len() >= 8, "{pages:?}");
+    let mut seen = 0;
+    for name in &pages {
+        let text = page(name);
+        for link in links(&text).filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let folder = repository().join(name);
+            let folder = folder.parent().expect("a page is in a folder");
+            let target = match file {
+                "" => repository().join(name),
+                file => folder.join(file),
+            };
+            assert!(target.exists(), "{name}: there is no {link}");
+            if !anchor.is_empty() {
+                let text = std::fs::read_to_string(&target).expect("a page");
+                assert!(
+                    anchors(&text).contains(anchor),
+                    "{name}: there is no {link}"
+                );
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 20, "{seen} links");
+}
+
+#[test]
+fn the_front_door_is_read_in_a_minute() {
+    let lines = page("README.md").lines().count();
+    assert!(
+        lines <= 200,
+        "README.md has {lines} lines: move some to docs/"
+    );
 }
