@@ -1,6 +1,6 @@
 //! `tidegate tail`: a client for the terminal. Each data message becomes one line of JSON
-//! on standard output; counts go to standard error, where a terminal shows them, and so does
-//! that nothing has come for a while.
+//! on standard output; counts go to standard error, where a terminal shows them, and so do
+//! states, gaps, and that nothing has come for a while.
 //!
 //! The key travels in a header, not in the address, and in no error. What the server says
 //! against a request is passed on in its own words, with what to do about it.
@@ -117,8 +117,8 @@ async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> 
             None => bail!("the server ended the connection without a word; try again"),
         };
         let Some(channel) = data_channel(&text)? else {
-            match paused_or_live(&text) {
-                // Otherwise a stream that an operator has stopped looks like a quiet one.
+            match state_or_gap(&text) {
+                // Otherwise a stream that has stopped, or has holes, looks like a quiet one.
                 Some(told) => counts.suspend(|| complain(&told)),
                 None => counts.set_message("subscribed, waiting for messages"),
             }
@@ -213,12 +213,27 @@ fn data_channel(text: &str) -> anyhow::Result<Option<String>> {
     Ok(channel.map(words))
 }
 
-/// What a `status` message says, in words.
-fn paused_or_live(text: &str) -> Option<String> {
+/// What a `status` or a `gap` says, in words.
+fn state_or_gap(text: &str) -> Option<String> {
     let message: Value = serde_json::from_str(text).ok()?;
     let field = |name: &str| message.get(name).and_then(Value::as_str).map(words);
-    let status = field("type").is_some_and(|kind| kind == "status");
-    status.then(|| Some(format!("{} is {}", field("channel")?, field("state")?)))?
+    let number = |name: &str| message.get(name).and_then(Value::as_u64);
+    let channel = field("channel")?;
+    match field("type")?.as_str() {
+        "status" => Some(format!("{channel} is {}", field("state")?)),
+        "gap" => {
+            let which = match (number("from"), number("to"), number("count")) {
+                (Some(from), Some(to), _) => format!("messages {from} to {to}"),
+                (_, _, Some(count)) => format!("{count} messages"),
+                _ => "messages".to_owned(),
+            };
+            Some(format!(
+                "{channel}: {which} are missing: {}",
+                field("reason")?
+            ))
+        }
+        _ => None,
+    }
 }
 
 fn next_for_code(code: &str) -> &'static str {

@@ -252,10 +252,35 @@ async fn a_closed_pipe_is_a_quiet_end() {
 }
 
 #[test]
-fn a_stream_that_is_stopped_is_said_to_be() {
-    let status = r#"{"type":"status","channel":"a:*","state":"paused"}"#;
-    assert_eq!(paused_or_live(status).as_deref(), Some("a:* is paused"));
-    for other in [r#"{"type":"pong"}"#, r#"{"type":"status"}"#, "1"] {
-        assert_eq!(paused_or_live(other), None, "{other}");
+fn a_stream_that_is_stopped_or_has_a_hole_is_said_to_be() {
+    for (text, said) in [
+        (
+            r#"{"type":"status","channel":"a:*","state":"paused"}"#,
+            "a:* is paused",
+        ),
+        (
+            r#"{"type":"gap","channel":"a:x","from":3,"to":5,"reason":"slow"}"#,
+            "a:x: messages 3 to 5 are missing: slow",
+        ),
+        (
+            r#"{"type":"gap","channel":"a:*","from":null,"to":null,"count":9,"reason":"slow"}"#,
+            "a:*: 9 messages are missing: slow",
+        ),
+        (
+            r#"{"type":"gap","channel":"a:*","from":null,"to":null,"reason":"upstream"}"#,
+            "a:*: messages are missing: upstream",
+        ),
+    ] {
+        assert_eq!(state_or_gap(text).as_deref(), Some(said));
+    }
+    for neither in [
+        r#"{"type":"pong"}"#,
+        r#"{"type":"status"}"#,
+        r#"{"type":"status","channel":"a:*"}"#,
+        r#"{"type":"gap","channel":"a:*"}"#,
+        r#"{"type":"subscribed","channels":["a:*"]}"#,
+        "1",
+    ] {
+        assert_eq!(state_or_gap(neither), None, "{neither}");
     }
 }
