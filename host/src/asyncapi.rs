@@ -32,7 +32,6 @@ fn limits_table(limits: &Limits) -> String {
             .to_string()
     };
     let time = |time| humantime::format_duration(time).to_string();
-    let marks = &limits.marks;
     let rows = [
         (
             "one message of the client",
@@ -63,13 +62,15 @@ fn limits_table(limits: &Limits) -> String {
             "`INVALID_CHANNEL`".to_owned(),
         ),
         (
-            "bytes that wait for the client",
-            size(marks.skip_above),
-            format!(
-                "messages are skipped; close 1013 above {}, or when it has not caught up within {}",
-                size(marks.cut_above),
-                time(marks.cut_after)
-            ),
+            "how far behind a client may be",
+            time(limits.lag_limit),
+            "messages are told as a `gap`; sooner where all that wait would take too much memory"
+                .to_owned(),
+        ),
+        (
+            "time without taking a byte",
+            time(limits.stall_limit),
+            "close 1013".to_owned(),
         ),
         (
             "time to answer a ping",

@@ -4,6 +4,7 @@
 //! `ticks:*:1h` is a pattern: any parameter may be `*`, which stands for every value.
 //! Whether a family exists and a value is allowed is for the registry's catalog to say.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -51,6 +52,11 @@ impl Pattern {
         &self.0
     }
 
+    /// Whether it is more than the name of one channel.
+    pub fn has_wildcard(&self) -> bool {
+        self.parameters().any(|part| part == "*")
+    }
+
     /// Whether every channel that `other` matches is matched by this pattern too.
     pub fn covers(&self, other: &Pattern) -> bool {
         let (mut mine, mut theirs) = (self.0.split(':'), other.0.split(':'));
@@ -61,6 +67,13 @@ impl Pattern {
                 _ => return false,
             }
         }
+    }
+}
+
+/// A table by pattern is asked with a text that is only borrowed.
+impl Borrow<str> for Pattern {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -139,7 +152,7 @@ impl FromStr for Channel {
 
     fn from_str(text: &str) -> Result<Self, SyntaxError> {
         let pattern = text.parse::<Pattern>()?;
-        if pattern.parameters().any(|part| part == "*") {
+        if pattern.has_wildcard() {
             return Err(SyntaxError::Wildcard);
         }
         Ok(Self(pattern))

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use tokio::sync::Semaphore;
 
 pub use self::keys::Keys;
@@ -20,16 +20,17 @@ use crate::admin::{self, Admin, Tokens};
 use crate::asyncapi::Published;
 use crate::credentials::FileError;
 use crate::gate::Gate;
-use crate::hub::Hub;
+use crate::hub::{Hub, Order};
 use crate::listener::budget::Shares;
 use crate::listener::{Clients, Places};
 use crate::log::{self, Strangers};
+use crate::loops::Loops;
 use crate::metrics::Metrics;
 use crate::pipeline::{Bounds, Intake, ProbationMarks};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Catalog, Registry};
 use crate::reload::Reload;
 use crate::session::upgrade::Door;
-use crate::session::{self, Roster, routes};
+use crate::session::{self, routes};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::signals::{Signals, time_to_drain};
@@ -55,6 +56,7 @@ pub struct Host {
     metrics: Metrics,
     tasks: Tasks,
     hub: Arc<Hub>,
+    loops: Loops,
     intake: Arc<Intake>,
     registry: Arc<Registry>,
     redis: redis::Subscriber,
@@ -94,7 +96,9 @@ impl Host {
         let Life { metrics, tasks } = life;
         let redis = redis::Subscriber::new(&settings, &tasks)?;
         let engine = Engine::start(settings.wasm_stack, &tasks)?;
-        let hub = Arc::new(Hub::new(metrics.clone()));
+        let loops = Loops::new(limits::loops(&settings), settings.log_size, &metrics)
+            .context("cannot prepare the loops that send to clients")?;
+        let hub = Arc::new(loops.hub(settings.max_channels, &metrics));
         let bounds = Bounds {
             lane_queue: settings.lane_queue_size,
             event: settings.max_event_size,
@@ -134,6 +138,7 @@ impl Host {
             metrics,
             tasks,
             hub,
+            loops,
             intake,
             registry,
             redis,
@@ -157,6 +162,7 @@ impl Host {
             metrics,
             tasks,
             hub,
+            loops,
             intake,
             registry,
             redis,
@@ -168,7 +174,7 @@ impl Host {
         admin::declare(&metrics);
         let shutdown = Shutdown::default();
         let upstream = Arc::new(Status::new(metrics.clone()));
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(Gate::new(hub.clone()));
         let keys = keys.watch(&gate, &registry, &metrics, &tasks)?;
         let tokens = Tokens::start(
             settings.admin_token.as_ref(),
@@ -193,15 +199,17 @@ impl Host {
             ))
         });
         let context = Arc::new(session::Context {
-            hub,
+            hub: hub.clone(),
             catalog: registry.catalog().clone(),
-            roster: Roster::new(metrics.clone()),
             limits: session_limits(&settings),
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
             strangers: Arc::new(Strangers::default()),
             metrics: metrics.clone(),
         });
+        let entrance = loops
+            .start(&context)
+            .context("cannot start the loops that send to clients")?;
         let public = listeners::bind("listen", settings.listen).await?;
         let admin_listener = listeners::bind("admin-listen", settings.admin_listen).await?;
         let addresses = Addresses {
@@ -225,6 +233,7 @@ impl Host {
             clients: clients.clone(),
             context,
             gate: gate.clone(),
+            entrance,
             places: Arc::new(Semaphore::new(shares.sessions)),
             refusals: Places::new(shares.refusals, metrics.refusals.clone()),
             allowed_origins: settings.allowed_origins.clone(),
@@ -248,6 +257,7 @@ impl Host {
             serve.await;
             Ended::Asked
         });
+        tell_loops(&tasks, &hub, registry.catalog());
         tasks.spawn("key_expiry", Unasked::Restart, move || {
             let gate = gate.clone();
             ever(async move { gate.expire().await })
@@ -274,6 +284,7 @@ impl Host {
             }
         };
         shutdown.begin();
+        hub.order(|| Order::Drain);
         tokio::select! {
             ended = tokio::time::timeout(settings.drain_time + DRAIN_GRACE, shutdown.sessions_ended()) => {
                 tracing::info!(left = shutdown.sessions(), in_time = ended.is_ok(), "drained");
@@ -285,6 +296,25 @@ impl Host {
             Some(why) => bail!("{why}; clients were told to come back"),
         }
     }
+}
+
+/// Keeps loops, and through them clients, up to date with what transforms do.
+fn tell_loops(tasks: &Tasks, hub: &Arc<Hub>, catalog: &Arc<Catalog>) {
+    let losing = hub.clone();
+    tasks.spawn("loss_notices", Unasked::Restart, move || {
+        let hub = losing.clone();
+        ever(async move { hub.tell_losses().await })
+    });
+    let (hub, catalog) = (hub.clone(), catalog.clone());
+    tasks.spawn("catalog_changes", Unasked::Restart, move || {
+        let (hub, mut channels) = (hub.clone(), catalog.channels());
+        ever(async move {
+            // The catalog lives as long as the process.
+            while channels.changed().await.is_ok() {
+                hub.order(|| Order::Catalog);
+            }
+        })
+    });
 }
 
 /// Takes what is put into the watched folder, if there is one.

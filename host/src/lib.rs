@@ -1,9 +1,10 @@
 //! Tidegate: from a private event bus to public WebSockets, through sandboxed transforms.
 //!
 //! ```text
-//!  Redis ─► upstream ─Event─► pipeline ─(transform, guard)─► Frame ─► hub ─► outbox ─► session ─► socket
-//!                                ▲                                     ▲                 │
-//!                             registry (which revision is live)       └── subscribe ────┘
+//!  Redis ─► upstream ─Event─► pipeline ─(transform, guard)─► Message ─► hub ─Frame with seq─► loops ─► socket
+//!                                ▲                                                           ▲  │
+//!                             registry (which revision is live)                              │  └► session
+//!                                                                                            └ requests ┘
 //!  gate: asked once, at the door         admin: its own listener, from the side
 //! ```
 //! The modules, in the order that data flows; then what starts them; then the leaves, which
@@ -28,6 +29,8 @@ pub mod hub;
 pub mod registry;
 
 pub mod session;
+
+pub mod loops;
 
 pub mod gate;
 

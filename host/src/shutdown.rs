@@ -5,10 +5,9 @@
 //!             /readyz 503, served as ever    nothing new, goodbye to all
 //! ```
 
-use std::time::Duration;
-
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::tasks::Tasks;
 
@@ -77,10 +76,9 @@ impl Shutdown {
         self.draining.cancelled().await;
     }
 
-    /// Waits until the draining has gone on for `share`.
-    pub async fn drained_after(&self, share: Duration) {
-        self.begun().await;
-        tokio::time::sleep(share).await;
+    /// What a session keeps while it lives, to be waited for.
+    pub fn session(&self) -> TaskTrackerToken {
+        self.sessions.token()
     }
 
     /// Runs a session's task, to be waited for.

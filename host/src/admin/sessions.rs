@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::endpoint::{Answer, Call};
 use super::problem::Problem;
+use crate::hub::Listed;
 use crate::registry::Refused;
-use crate::session::Listed;
 
 /// The live sessions, oldest first.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -15,15 +15,17 @@ pub(super) struct Sessions {
 }
 
 pub(super) async fn list(call: Call) -> Result<Answer<Sessions>, Problem> {
-    let sessions = call.admin.context.roster.list();
+    let sessions = call.admin.context.hub.sessions().await;
     Answer::ok(Sessions { sessions })
 }
 
 /// The session is told first and the audit log after, so that a full disk keeps nobody in.
 pub(super) async fn close(call: Call) -> Result<Answer<Listed>, Problem> {
     let admin = &call.admin;
-    let closed = call.of.parse().ok();
-    let closed = closed.and_then(|id| admin.context.roster.close(id));
+    let closed = match call.of.parse() {
+        Ok(id) => admin.context.hub.close(id).await,
+        Err(_) => None,
+    };
     let detail = closed.as_ref().map_or_else(String::new, |session| {
         format!(
             "session {} of key {} from {}",

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::client::shaped;
 use super::desk::{self, Desk, HostArgs};
 use super::failure::Failure;
-use super::words::{bytes, moment, safe, table};
-use crate::session::Listed;
+use super::words::{moment, safe, table};
+use crate::hub::Listed;
 
 /// Shows who is connected to a running host, and ends a session.
 #[derive(Debug, clap::Args)]
@@ -75,8 +75,9 @@ fn told(live: &[Listed]) -> String {
             safe(&session.key_name),
             moment(session.since),
             session.subscriptions.to_string(),
-            bytes(session.figures.waiting_bytes as u64),
-            session.figures.skipped.to_string(),
+            session.waiting_messages.to_string(),
+            format!("{:.1} s", session.lag_seconds),
+            session.missed.to_string(),
         ]
     };
     let header = [
@@ -87,6 +88,7 @@ fn told(live: &[Listed]) -> String {
         "SINCE",
         "SUBSCRIPTIONS",
         "WAITING",
+        "LAG",
         "MISSED",
     ];
     table(header, live.iter().map(row))
@@ -121,7 +123,7 @@ mod tests {
         let live: Vec<Listed> = shaped(&json!([{
             "id": 7, "remote": "192.0.2.1:50000", "key_id": "k_abc", "key_name": "desk\u{1b}[2J",
             "since": "2026-03-01T12:00:00.123Z", "subscriptions": 3,
-            "waiting_bytes": 2048, "delivered": 10, "skipped": 4,
+            "waiting_messages": 2048, "lag_seconds": 1.25, "reply_bytes": 0, "delivered": 10, "missed": 4,
         }]))
         .unwrap();
         let told = told(&live);
@@ -132,7 +134,8 @@ mod tests {
             "k_abc",
             "2026-03-01T12:00:00Z",
             " 3 ",
-            "2.0 KiB",
+            "2048",
+            "1.2 s",
             "4",
         ] {
             assert!(line.contains(part), "{part}: {line}");

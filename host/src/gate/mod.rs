@@ -1,8 +1,8 @@
 //! The door: who may come in, with which rights, and how many at a time.
 //!
 //! It is asked once for each connection. What it gives is a permit, which returns its place
-//! when it is dropped, by whichever way a session ends. A change of the keys reaches live
-//! sessions through the permit's grant.
+//! when it is dropped, by whichever way a session ends. After a change of the keys the loops
+//! are told, and each session looks at what its permit is good for.
 
 pub mod keys;
 pub mod origin;
@@ -15,11 +15,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use subtle::ConstantTimeEq;
-use tokio::sync::watch as watched;
 
 use self::keys::{AtLimit, KeyRecord};
 use self::places::{Place, Places};
 use crate::channel::Pattern;
+use crate::hub::{Address, Hub, Order};
 
 /// How often the keys' ends are held against the clock. Wall-clock time is what an end is
 /// stated in, so a clock that is set is seen as soon, whichever way it went.
@@ -95,7 +95,7 @@ struct Key {
     digest: [u8; 32],
     places: Mutex<Places>,
     /// `None` while the key is not in force.
-    grant: watched::Sender<Option<Arc<Grant>>>,
+    grant: RwLock<Option<Arc<Grant>>>,
 }
 
 /// A key of the file, in force or expired.
@@ -107,11 +107,12 @@ struct Known {
 }
 
 /// The keys of the file that are not revoked. Bounded by the size of the file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gate {
     /// By the first bytes of the digest, so that looking one up tells nothing by its timing;
     /// the whole digest is then compared in constant time.
     keys: RwLock<HashMap<[u8; 8], Known>>,
+    hub: Arc<Hub>,
 }
 
 /// A key in force that was shown at the door, and has no place yet.
@@ -119,7 +120,6 @@ pub struct Gate {
 pub struct Shown {
     key: Arc<Key>,
     at_the_door: Arc<Grant>,
-    grant: watched::Receiver<Option<Arc<Grant>>>,
 }
 
 /// The right to be connected with a key. Gives its place back on drop, unless a newer
@@ -129,7 +129,6 @@ pub struct Permit {
     key: Arc<Key>,
     place: Place,
     at_the_door: Arc<Grant>,
-    grant: watched::Receiver<Option<Arc<Grant>>>,
 }
 
 /// What a permit is good for.
@@ -143,6 +142,14 @@ pub enum Standing {
 }
 
 impl Gate {
+    /// Without keys.
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self {
+            keys: RwLock::default(),
+            hub,
+        }
+    }
+
     /// Puts `records` in force in place of whatever was: sessions of keys that are not among
     /// them any more, or have ended, find their grant gone.
     pub fn replace(&self, records: &[KeyRecord]) {
@@ -164,8 +171,10 @@ impl Gate {
             keys.insert(prefix, known);
         }
         for gone in old.into_values() {
-            gone.key.grant.send_replace(None);
+            *gone.key.grant.write() = None;
         }
+        drop(keys);
+        self.hub.order(|| Order::Rights);
     }
 
     /// Whose key that is. Every key that is not in force gets the same answer in the same time.
@@ -182,19 +191,14 @@ impl Gate {
         let expected = found.as_ref().map_or([0; 32], |key| key.digest);
         let same = bool::from(expected.ct_eq(&digest));
         let key = found.filter(|_| same).ok_or(Refusal::InvalidKey)?;
-        let grant = key.grant.subscribe();
-        let at_the_door = grant.borrow().clone().ok_or(Refusal::InvalidKey)?;
-        Ok(Shown {
-            key,
-            at_the_door,
-            grant,
-        })
+        let at_the_door = key.grant.read().clone().ok_or(Refusal::InvalidKey)?;
+        Ok(Shown { key, at_the_door })
     }
 
     /// Both steps at the door.
     #[cfg(test)]
     pub(crate) fn admit(&self, presented: Option<&str>) -> Result<Permit, Refusal> {
-        self.recognise(presented)?.enter()
+        self.recognise(presented)?.enter(self.hub.address())
     }
 
     /// Holds the keys' ends against the clock. Runs for as long as the host does.
@@ -209,35 +213,35 @@ impl Gate {
     /// A key whose end has come is kept, and judged anew each time: clocks are set, and not
     /// only forward.
     fn judge(&self, now: Timestamp) {
+        let mut changed = false;
         for known in self.keys.read().values() {
             if known.rights.expires.is_some() && known.judge(now) {
                 let (key, in_force) = (&known.rights.key_id, known.rights.in_force(now));
                 tracing::info!(key, in_force, "the end of a key was held against the clock");
+                changed = true;
             }
+        }
+        if changed {
+            self.hub.order(|| Order::Rights);
         }
     }
 }
 
 impl Shown {
-    /// Takes a place of the key. Where the key says so, that is the place of its oldest
+    /// Takes a place of the key for the session of that address. Where the key says so, that is the place of its oldest
     /// session, which is lost to that one from here on; nobody else can get it in between. So
     /// this comes last, when nothing else can keep the newcomer out.
     ///
     /// # Errors
     /// The key has no place left.
-    pub fn enter(self) -> Result<Permit, Refusal> {
-        let Self {
-            key,
-            at_the_door,
-            grant,
-        } = self;
+    pub fn enter(self, address: Address) -> Result<Permit, Refusal> {
+        let Self { key, at_the_door } = self;
         let (limit, at_limit) = (at_the_door.max_connections, at_the_door.at_limit);
-        let place = key.places.lock().take(limit, at_limit);
+        let place = key.places.lock().take(limit, at_limit, address);
         Ok(Permit {
             place: place.ok_or(Refusal::ConnectionLimit)?,
             key,
             at_the_door,
-            grant,
         })
     }
 }
@@ -247,7 +251,7 @@ impl Key {
         Self {
             digest,
             places: Mutex::default(),
-            grant: watched::Sender::new(None),
+            grant: RwLock::default(),
         }
     }
 }
@@ -256,43 +260,33 @@ impl Known {
     /// Gives or takes the rights, as the time is; `true` if that is a change.
     fn judge(&self, now: Timestamp) -> bool {
         let rights = self.rights.in_force(now).then(|| self.rights.clone());
-        self.key.grant.send_if_modified(|grant| {
-            let changed = *grant != rights;
+        let mut grant = self.key.grant.write();
+        let changed = *grant != rights;
+        if changed {
             *grant = rights;
-            changed
-        })
+        }
+        changed
     }
 }
 
 impl Permit {
     /// The key's rights when it was shown.
-    pub fn at_the_door(&self) -> &Grant {
+    pub fn at_the_door(&self) -> &Arc<Grant> {
         &self.at_the_door
     }
 
     /// What the permit is good for now.
-    pub fn standing(&mut self) -> Standing {
+    pub fn standing(&self) -> Standing {
         if self.place.is_lost() {
             return Standing::Replaced;
         }
-        let grant = self.grant.borrow_and_update().clone();
+        let grant = self.key.grant.read().clone();
         grant.map_or(Standing::Ended, Standing::Granted)
     }
 
-    /// Waits until the permit's standing changes. Cancel-safe.
-    pub async fn changed(&mut self) {
-        tokio::select! {
-            biased;
-            () = self.place.lost() => {}
-            // The sender lives in the key, which this permit holds.
-            _ = self.grant.changed() => {}
-        }
-    }
-
-    /// Waits until the session was replaced and there is no time left for its goodbye. To be
-    /// asked until it has answered.
-    pub async fn hurried(&mut self) {
-        self.place.hurried().await;
+    /// Whether the session was replaced and there is no time left for its goodbye.
+    pub fn is_hurried(&self) -> bool {
+        self.place.is_hurried()
     }
 }
 

@@ -1,10 +1,11 @@
 //! The places of one key: who holds them, and who gives way where there are none left.
 
 use std::collections::BTreeMap;
-
-use tokio::sync::oneshot;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::keys::AtLimit;
+use crate::hub::{Address, Order, SessionId};
 
 /// How many that have lost their place may be saying goodbye, so that whoever has one key
 /// cannot pile up sockets by replacing itself.
@@ -14,31 +15,40 @@ const MAX_LEAVING: usize = 64;
 /// under them.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// Who is told of a loss gets what tells it to hurry.
-    holders: BTreeMap<u64, oneshot::Sender<Hurry>>,
-    /// Those who have lost theirs and are not gone yet; a sender that is dropped hurries them.
-    leaving: BTreeMap<u64, oneshot::Sender<()>>,
-    /// Never used twice: a place that was lost must not be mistaken for its successor.
-    next: u64,
+    holders: BTreeMap<SessionId, Holder>,
+    /// Those who have lost theirs and are not gone yet.
+    leaving: BTreeMap<SessionId, Holder>,
 }
 
-/// It ends when so many others have lost their places since that there is no time left for a
-/// goodbye.
-type Hurry = oneshot::Receiver<()>;
+/// How a session is told that its place is lost. It may not have reached its loop yet, so it
+/// also looks for itself.
+#[derive(Debug)]
+struct Holder {
+    address: Address,
+    loss: Arc<AtomicU8>,
+}
+
+const HELD: u8 = 0;
+const LOST: u8 = 1;
+/// Lost, and there is no time left for a goodbye.
+const HURRIED: u8 = 2;
 
 /// A place that was taken.
 #[derive(Debug)]
 pub(super) struct Place {
-    number: u64,
-    loss: oneshot::Receiver<Hurry>,
-    /// Once it is lost.
-    hurry: Option<Hurry>,
+    id: SessionId,
+    loss: Arc<AtomicU8>,
 }
 
 impl Places {
     /// Takes one of `limit` places. Where all are taken, the oldest holders lose theirs if
     /// `at_limit` says so: in the same step, so that a place is handed over and never free.
-    pub(super) fn take(&mut self, limit: u32, at_limit: AtLimit) -> Option<Place> {
+    pub(super) fn take(
+        &mut self,
+        limit: u32,
+        at_limit: AtLimit,
+        address: Address,
+    ) -> Option<Place> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         while self.holders.len() >= limit {
             match at_limit {
@@ -46,68 +56,53 @@ impl Places {
                 AtLimit::ReplaceOldest | AtLimit::Refuse => return None,
             }
         }
-        let number = self.next;
-        self.next += 1;
-        let (holder, loss) = oneshot::channel();
-        self.holders.insert(number, holder);
-        Some(Place {
-            number,
-            loss,
-            hurry: None,
-        })
+        let (id, loss) = (address.id, Arc::new(AtomicU8::new(HELD)));
+        let place = Place {
+            id,
+            loss: loss.clone(),
+        };
+        self.holders.insert(id, Holder { address, loss });
+        Some(place)
     }
 
     fn replace_oldest(&mut self) {
-        if let Some((number, holder)) = self.holders.pop_first() {
-            let (time, hurry) = oneshot::channel();
-            // Whoever holds a place can be told until it gives it back.
-            let _ = holder.send(hurry);
-            self.leaving.insert(number, time);
+        if let Some((id, holder)) = self.holders.pop_first() {
+            holder.loss.store(LOST, Ordering::Release);
+            holder.address.order(Order::Replaced);
+            self.leaving.insert(id, holder);
         }
-        if self.leaving.len() > MAX_LEAVING {
-            self.leaving.pop_first();
+        if self.leaving.len() > MAX_LEAVING
+            && let Some((_, holder)) = self.leaving.pop_first()
+        {
+            holder.loss.store(HURRIED, Ordering::Release);
+            holder.address.order(Order::Hurry);
         }
     }
 
     /// A place that its holder has lost meanwhile is somebody else's, and stays so.
     pub(super) fn give_back(&mut self, place: &Place) {
-        self.holders.remove(&place.number);
-        self.leaving.remove(&place.number);
+        self.holders.remove(&place.id);
+        self.leaving.remove(&place.id);
     }
 }
 
 impl Place {
-    pub(super) fn is_lost(&mut self) -> bool {
-        if self.hurry.is_none() {
-            self.hurry = self.loss.try_recv().ok();
-        }
-        self.hurry.is_some()
+    /// Whether a newer connection has the place.
+    pub(super) fn is_lost(&self) -> bool {
+        self.loss.load(Ordering::Acquire) != HELD
     }
 
-    /// Waits until a newer connection has the place. Cancel-safe.
-    pub(super) async fn lost(&mut self) {
-        // A receiver is not asked again once it has answered.
-        if !self.is_lost() {
-            self.hurry = (&mut self.loss).await.ok();
-        }
-    }
-
-    /// Waits until the place is lost and there is no time left for a goodbye. To be asked until
-    /// it has answered.
-    pub(super) async fn hurried(&mut self) {
-        self.lost().await;
-        if let Some(hurry) = &mut self.hurry {
-            let _ = hurry.await;
-        }
+    /// Whether it is lost and there is no time left for a goodbye.
+    pub(super) fn is_hurried(&self) -> bool {
+        self.loss.load(Ordering::Acquire) == HURRIED
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use tokio::sync::oneshot::error::TryRecvError;
-
     use super::*;
+    use crate::hub::Hub;
+    use proptest::prelude::*;
 
     #[derive(Debug, Clone)]
     enum Step {
@@ -129,16 +124,17 @@ mod tests {
     #[test]
     fn whoever_lost_a_place_has_time_for_a_goodbye_unless_too_many_have() {
         let mut places = Places::default();
-        let mut take = || places.take(1, AtLimit::ReplaceOldest).unwrap();
-        let mut all: Vec<Place> = (0..=MAX_LEAVING).map(|_| take()).collect();
-        let has_time = |place: &mut Place| {
-            let hurry = place.is_lost().then_some(place.hurry.as_mut()).flatten();
-            hurry.is_none_or(|hurry| hurry.try_recv() == Err(TryRecvError::Empty))
+        let hub = Hub::with_loops(1);
+        let mut take = || {
+            places
+                .take(1, AtLimit::ReplaceOldest, hub.address())
+                .unwrap()
         };
-        assert!(all.iter_mut().all(has_time));
+        let leaving: Vec<Place> = (0..=MAX_LEAVING).map(|_| take()).collect();
+        assert!(!leaving.iter().any(Place::is_hurried));
         let newest = take();
-        assert!(!has_time(&mut all[0]) && all[1..].iter_mut().all(has_time));
-        places.give_back(&all[1]);
+        assert!(leaving[0].is_hurried() && !leaving[1..].iter().any(Place::is_hurried));
+        places.give_back(&leaving[1]);
         places.give_back(&newest);
         assert_eq!(
             (places.holders.len(), places.leaving.len()),
@@ -155,6 +151,7 @@ mod tests {
             replaces in any::<bool>(),
         ) {
             let at_limit = if replaces { AtLimit::ReplaceOldest } else { AtLimit::Refuse };
+            let hub = Hub::with_loops(1);
             let (mut places, mut inside, mut limit) = (Places::default(), Vec::<Place>::new(), 3);
             for step in steps {
                 match step {
@@ -163,7 +160,7 @@ mod tests {
                     Step::Leave(which) => places.give_back(&inside.remove(which.index(inside.len()))),
                     Step::Come => {
                         let full = places.holders.len() >= limit as usize;
-                        let place = places.take(limit, at_limit);
+                        let place = places.take(limit, at_limit, hub.address());
                         prop_assert_eq!(place.is_some(), replaces || !full);
                         if place.is_some() {
                             prop_assert!(places.holders.len() <= limit as usize);
@@ -171,14 +168,11 @@ mod tests {
                         inside.extend(place);
                     }
                 }
-                let held: Vec<u64> = inside
-                    .iter_mut()
-                    .filter_map(|place| (!place.is_lost()).then_some(place.number))
-                    .collect();
-                let counted: Vec<u64> = places.holders.keys().copied().collect();
-                prop_assert_eq!(held, counted);
-                let lost = inside.iter_mut().filter_map(|place| place.is_lost().then_some(place.number));
-                prop_assert_eq!(lost.collect::<Vec<u64>>(), places.leaving.keys().copied().collect::<Vec<_>>());
+                let (lost, held): (Vec<&Place>, Vec<&Place>) = inside.iter().partition(|place| place.is_lost());
+                let ids = |places: &[&Place]| places.iter().map(|place| place.id).collect::<Vec<_>>();
+                let counted = |places: &BTreeMap<SessionId, Holder>| places.keys().copied().collect::<Vec<_>>();
+                prop_assert_eq!(ids(&held), counted(&places.holders));
+                prop_assert_eq!(ids(&lost), counted(&places.leaving));
             }
         }
     }

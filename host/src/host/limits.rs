@@ -1,6 +1,5 @@
 //! What the settings mean for parts that know nothing of settings.
 
-use crate::hub::Marks;
 use crate::session;
 use crate::settings::Settings;
 use crate::transform::limits::Limits;
@@ -15,12 +14,9 @@ pub(crate) fn session_limits(settings: &Settings) -> session::Limits {
         message_burst: settings.client_message_burst,
         max_message_size: settings.max_message_size,
         drain_time: settings.drain_time,
-        marks: Marks {
-            skip_above: settings.skip_above,
-            cut_above: settings.cut_above,
-            cut_after: settings.cut_after,
-            kernel_unsent: settings.kernel_unsent_limit,
-        },
+        lag_limit: settings.lag_limit,
+        stall_limit: settings.stall_limit,
+        kernel_unsent: settings.kernel_unsent_limit,
     }
 }
 
@@ -31,4 +27,12 @@ pub(super) fn largest_component(settings: &Settings) -> u64 {
     largest
         .unwrap_or_default()
         .max(Limits::default().max_component_size)
+}
+
+/// One a core, unless the settings say otherwise.
+pub(super) fn loops(settings: &Settings) -> usize {
+    match settings.loops {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    }
 }

@@ -1,290 +1,221 @@
-//! Who gets what: from the frames of a public channel to the outboxes of its subscribers.
+//! From lanes to loops: each message gets its number, becomes a frame, and goes to all loops in
+//! the same order. What sessions get of it is for the loops to say.
 //!
-//! Publishing costs what its receivers cost: the patterns that can match a channel are looked
-//! up, never searched for, and sessions that hold none of them are not touched.
+//! `log` is what a loop keeps of it, `wheel` its deadlines, `inbox` the way to it.
 
-mod batch;
-mod index;
-mod outbox;
+pub(crate) mod frame;
+pub(crate) mod inbox;
+pub(crate) mod log;
+mod message;
+pub(crate) mod notice;
+mod numbers;
+pub(crate) mod order;
+pub(crate) mod wheel;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use parking_lot::RwLock;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
 
-pub use self::batch::Batch;
-use self::index::Index;
-pub use self::outbox::{End, Figures, Marks, Outbox, Push, Take};
-use crate::channel::{Channel, Pattern};
-use crate::metrics::{FamilyMetrics, Fanned, Metrics};
+use self::inbox::{Batch, Inbox, Item, Numbered};
+pub use self::message::{Loss, Message};
+use self::notice::{Reason, State};
+use self::numbers::{LOSS_INTERVAL, Numbers};
+pub(crate) use self::order::Order;
+pub use self::order::{Address, Listed, SessionId};
+use crate::metrics::Metrics;
 
-/// A session as the hub knows it. Numbers grow with time, so that a list of subscribers
-/// stays sorted by appending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SubscriberId(pub u64);
-
-/// One message as it goes over the wire: a whole WebSocket frame, built once and shared by
-/// all who receive it.
-#[derive(Debug, Clone)]
-pub struct Frame(Arc<Wire>);
-
-#[derive(Debug)]
-struct Wire {
-    bytes: bytes::Bytes,
-    /// None for what is no message of a channel: replies, pings, closes.
-    origin: Option<Origin>,
-}
-
-/// Where a message comes from, to be able to say how long it took, or that it was missed.
-#[derive(Debug)]
-pub struct Origin {
-    /// When its event came.
-    pub received: Instant,
-    pub family: Arc<FamilyMetrics>,
-}
-
-impl Frame {
-    /// Wraps bytes that are already a complete WebSocket frame.
-    pub fn from_wire(bytes: impl Into<bytes::Bytes>) -> Self {
-        Self(Arc::new(Wire {
-            bytes: bytes.into(),
-            origin: None,
-        }))
-    }
-
-    /// Says where a message comes from. To be called before it is shared: it is lost on a frame
-    /// that others have.
-    pub fn with_origin(mut self, origin: Origin) -> Self {
-        if let Some(wire) = Arc::get_mut(&mut self.0) {
-            wire.origin = Some(origin);
-        }
-        self
-    }
-
-    /// Counts how long the message took until a socket had it; `false` where it is none.
-    pub fn note_written(&self) -> bool {
-        let origin = self.0.origin.as_ref();
-        if let Some(Origin { received, family }) = origin {
-            family.note_delay(received.elapsed());
-        }
-        origin.is_some()
-    }
-
-    /// Counts that a session which was cut did not get the message. Gives its bytes.
-    pub fn note_cut(&self) -> usize {
-        if let Some(origin) = &self.0.origin {
-            origin.family.note_cut();
-        }
-        self.bytes().len()
-    }
-
-    /// A text message as a server sends it: unmasked, in one frame (RFC 6455, 5.2).
-    pub fn text(payload: &str) -> Self {
-        let len = payload.len();
-        let mut wire = Vec::with_capacity(len + 10);
-        wire.push(0x81);
-        match (u8::try_from(len), u16::try_from(len)) {
-            (Ok(short), _) if short < 126 => wire.push(short),
-            (_, Ok(medium)) => {
-                wire.push(126);
-                wire.extend_from_slice(&medium.to_be_bytes());
-            }
-            _ => {
-                wire.push(127);
-                wire.extend_from_slice(&(len as u64).to_be_bytes());
-            }
-        }
-        wire.extend_from_slice(payload.as_bytes());
-        Self::from_wire(wire)
-    }
-
-    pub fn bytes(&self) -> &[u8] {
-        &self.0.bytes
-    }
-
-    /// What the frame carries, without its head; empty where the bytes are no unmasked frame.
-    pub fn payload(&self) -> &[u8] {
-        let bytes = self.bytes();
-        let head = match bytes.get(1) {
-            Some(126) => 4,
-            Some(127) => 10,
-            _ => 2,
-        };
-        bytes.get(head..).unwrap_or_default()
-    }
-}
-
-/// The map from patterns to subscribers.
+/// Where lanes publish, and where sessions are reached.
 #[derive(Debug)]
 pub struct Hub {
-    index: RwLock<Index>,
+    /// Held while a message is put into all inboxes, so that its place is the same everywhere.
+    numbers: Mutex<Numbers>,
+    inboxes: Vec<Arc<Inbox>>,
+    epoch: String,
+    next: AtomicU64,
+    untold: Notify,
     metrics: Metrics,
 }
 
-/// Says of a subscription that its messages have stopped for now, or come again.
-fn status(pattern: &str, paused: bool) -> Frame {
-    let state = if paused { "paused" } else { "live" };
-    let body = serde_json::json!({ "type": "status", "channel": pattern, "state": state });
-    Frame::text(&body.to_string())
-}
-
 impl Hub {
-    pub fn new(metrics: Metrics) -> Self {
+    /// Publishes to the loops with these inboxes, and numbers at most `max_channels` channels.
+    pub(crate) fn new(inboxes: Vec<Arc<Inbox>>, max_channels: usize, metrics: Metrics) -> Self {
+        for reason in Reason::ALL {
+            metrics.gaps.with_label_values(&[reason.word()]);
+        }
         Self {
-            index: RwLock::default(),
+            numbers: Mutex::new(Numbers::new(max_channels)),
+            inboxes,
+            epoch: format!("{:016x}", getrandom::u64().unwrap_or_default()),
+            next: AtomicU64::new(1),
+            untold: Notify::new(),
             metrics,
         }
     }
 
-    /// Gives `frame` to every subscriber of a pattern that matches `channel`, once each, and
-    /// waits for none of them.
-    pub fn publish(&self, channel: &Channel, frame: &Frame) -> Fanned {
-        let mut fanned = Fanned::default();
-        self.index
-            .read()
-            .for_each_subscriber(channel, |outbox| match outbox.push(frame) {
-                Push::Queued => fanned.queued += 1,
-                Push::Skipped => fanned.skipped += 1,
-                Push::Overrun => fanned.cut += 1,
-                Push::Ended => {}
+    /// What numbers are to be compared within: another one after each start.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// Gives each message its number and all loops the frames, and waits for none of them.
+    pub fn publish(&self, messages: Vec<Message>) {
+        let mut batch = Batch {
+            frames: Vec::with_capacity(
+                messages.iter().map(|message| message.text.len() + 40).sum(),
+            ),
+            messages: Vec::with_capacity(messages.len()),
+        };
+        let mut unnumbered = Vec::new();
+        let mut numbers = self.numbers.lock();
+        for message in messages {
+            let Some((id, seq)) = numbers.next(&message.channel) else {
+                self.metrics.channels_full.inc();
+                unnumbered.push(message.channel);
+                continue;
+            };
+            let (head, tail) = message.text.split_at(message.head);
+            frame::write_text(&[head, &format!(",\"seq\":{seq}"), tail], &mut batch.frames);
+            batch.messages.push(Numbered {
+                channel: message.channel,
+                id,
+                seq,
+                end: batch.frames.len(),
+                received: message.received,
+                family: message.family,
             });
-        self.metrics.deliveries.inc_by(fanned.queued);
-        self.metrics.skips.inc_by(fanned.skipped);
-        fanned
+        }
+        self.metrics
+            .channels
+            .set(i64::try_from(numbers.len()).unwrap_or(i64::MAX));
+        if !batch.messages.is_empty() {
+            self.put(&Item::Batch(Arc::new(batch)));
+        }
+        for channel in unnumbered {
+            self.put(&Item::Unnumbered(channel));
+        }
+        drop(numbers);
+        self.wake();
     }
 
-    /// Notes that a family is paused or live again, and tells it to its subscribers, once for
-    /// each pattern that they hold.
-    pub fn set_paused(&self, family: &str, paused: bool) {
-        let mut index = self.index.write();
-        if !index.set_paused(family, paused) {
-            return;
+    /// Notes that an event of the family was lost; its subscribers are told. May be called for
+    /// each of many events.
+    pub fn note_loss(&self, family: &str, loss: Loss) {
+        let mut numbers = self.numbers.lock();
+        if numbers.lose(family, loss, Instant::now()) {
+            self.put_loss(family.into(), Reason::Transform);
+        } else if loss == Loss::Transform {
+            self.untold.notify_one();
         }
-        index.for_each_of_family(family, |pattern, subscribers| {
-            let frame = status(pattern, paused);
-            for (_, outbox) in subscribers {
-                outbox.push_control(&frame);
+        drop(numbers);
+        self.wake();
+    }
+
+    /// Tells subscribers of losses that were too close to the one told before. Runs for as long
+    /// as the host does.
+    pub async fn tell_losses(&self) {
+        loop {
+            self.untold.notified().await;
+            tokio::time::sleep(LOSS_INTERVAL).await;
+            let mut numbers = self.numbers.lock();
+            for family in numbers.take_untold(Instant::now()) {
+                self.put_loss(family.into(), Reason::Transform);
             }
+            if numbers.has_untold() {
+                self.untold.notify_one();
+            }
+            drop(numbers);
+            self.wake();
+        }
+    }
+
+    /// Notes that a family is paused or goes on, and tells its subscribers.
+    pub fn set_paused(&self, family: &str, paused: bool) {
+        let mut numbers = self.numbers.lock();
+        let change = numbers.set_paused(family, paused);
+        self.tell(family, change, Reason::Paused);
+    }
+
+    /// Notes that a family's upstream is away or back, and tells its subscribers.
+    pub fn set_stale(&self, family: &str, stale: bool) {
+        let mut numbers = self.numbers.lock();
+        let change = numbers.set_stale(family, stale);
+        self.tell(family, change, Reason::Upstream);
+    }
+
+    /// To be called with `numbers` locked.
+    fn tell(&self, family: &str, (state, lost): (Option<State>, bool), reason: Reason) {
+        let family: Arc<str> = family.into();
+        if let Some(state) = state {
+            self.put(&Item::State(family.clone(), state));
+        }
+        if lost {
+            self.put_loss(family, reason);
+        }
+        self.wake();
+    }
+
+    fn put_loss(&self, family: Arc<str>, reason: Reason) {
+        self.metrics.gaps.with_label_values(&[reason.word()]).inc();
+        self.put(&Item::Loss(family, reason));
+    }
+
+    fn put(&self, item: &Item) {
+        self.inboxes.iter().for_each(|inbox| inbox.put(item));
+    }
+
+    fn wake(&self) {
+        self.inboxes.iter().for_each(|inbox| inbox.wake());
+    }
+
+    /// A number for a new session, and the loop that it will be of.
+    pub fn address(&self) -> Address {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let looped = usize::try_from(id % self.inboxes.len() as u64).unwrap_or_default();
+        Address::new(SessionId(id), looped, self.inboxes[looped].clone())
+    }
+
+    /// Gives every loop an order.
+    pub(crate) fn order(&self, mut order: impl FnMut() -> Order) {
+        self.inboxes.iter().for_each(|inbox| inbox.order(order()));
+    }
+
+    /// All live sessions, oldest first.
+    pub async fn sessions(&self) -> Vec<Listed> {
+        let mut answers = Vec::new();
+        self.order(|| {
+            let (answer, listed) = oneshot::channel();
+            answers.push(listed);
+            Order::List(answer)
         });
-    }
-
-    /// Adds a subscription; `false` where the subscriber already held it. Where the family is
-    /// paused, the subscriber is told.
-    pub fn subscribe(&self, id: SubscriberId, outbox: &Arc<Outbox>, pattern: &Pattern) -> bool {
-        // Under one lock with `set_paused`, so that what a subscriber hears last is true.
-        let mut index = self.index.write();
-        let added = index.insert(id, outbox, pattern);
-        if added && index.is_paused(pattern.family()) {
-            outbox.push_control(&status(pattern.as_str(), true));
+        let mut sessions = Vec::new();
+        for listed in answers {
+            sessions.extend(listed.await.unwrap_or_default());
         }
-        drop(index);
-        self.metrics.subscriptions.add(added.into());
-        added
+        sessions.sort_unstable_by_key(|session: &Listed| session.id);
+        sessions
     }
 
-    /// Takes a subscription away; `false` where there was none.
-    pub fn unsubscribe(&self, id: SubscriberId, pattern: &Pattern) -> bool {
-        let removed = self.index.write().remove(id, pattern);
-        self.metrics.subscriptions.sub(removed.into());
-        removed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::task::{Context, Waker};
-
-    fn hub() -> Hub {
-        Hub::new(Metrics::new())
+    /// Ends a session on behalf of an operator, and says which it was; `None` where there is
+    /// no live one of that number.
+    pub async fn close(&self, id: u64) -> Option<Listed> {
+        let looped = usize::try_from(id % self.inboxes.len() as u64).unwrap_or_default();
+        let (answer, closed) = oneshot::channel();
+        self.inboxes[looped].order(Order::Close(SessionId(id), answer));
+        closed.await.ok()
     }
 
-    fn drain(outbox: &Outbox) -> usize {
-        let mut batch = Batch::default();
-        match outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut batch) {
-            std::task::Poll::Ready(_) => batch.frames.len(),
-            std::task::Poll::Pending => 0,
-        }
+    /// With inboxes that nobody takes from.
+    #[cfg(test)]
+    pub(crate) fn with_loops(count: usize) -> Arc<Self> {
+        let inboxes = (0..count).map(|_| Arc::new(Inbox::unattended(1 << 20)));
+        Arc::new(Self::new(inboxes.collect(), 1_000, Metrics::new()))
     }
 
-    #[test]
-    fn overlapping_subscriptions_deliver_once() {
-        let hub = hub();
-        let outbox = Arc::new(Outbox::new(Marks::default()));
-        for text in ["a:x:y", "a:*:y", "a:x:*", "a:*:*", "a:z:*", "b:x:y"] {
-            assert!(hub.subscribe(SubscriberId(1), &outbox, &text.parse().unwrap()));
-        }
-        assert!(!hub.subscribe(SubscriberId(1), &outbox, &"a:x:y".parse().unwrap()));
-        hub.publish(&"a:x:y".parse().unwrap(), &Frame::text("1"));
-        assert_eq!(drain(&outbox), 1);
-        assert_eq!(hub.metrics.subscriptions.get(), 6);
-    }
-
-    #[test]
-    fn a_channel_reaches_its_own_subscribers_only() {
-        let hub = hub();
-        let outboxes: Vec<_> = (0..3)
-            .map(|_| Arc::new(Outbox::new(Marks::default())))
-            .collect();
-        for (n, text) in ["a:x:y", "a:*:z", "a:*:y"].into_iter().enumerate() {
-            hub.subscribe(SubscriberId(n as u64), &outboxes[n], &text.parse().unwrap());
-        }
-        hub.publish(&"a:x:y".parse().unwrap(), &Frame::text("1"));
-        assert_eq!(
-            outboxes.iter().map(|o| drain(o)).collect::<Vec<_>>(),
-            [1, 0, 1]
-        );
-        assert!(hub.unsubscribe(SubscriberId(0), &"a:x:y".parse().unwrap()));
-        hub.publish(&"a:x:y".parse().unwrap(), &Frame::text("2"));
-        assert_eq!(
-            outboxes.iter().map(|o| drain(o)).collect::<Vec<_>>(),
-            [0, 0, 1]
-        );
-    }
-
-    #[test]
-    fn subscribers_of_a_paused_family_are_told_and_so_are_those_who_come_later() {
-        let hub = hub();
-        let outboxes: Vec<_> = (0..3)
-            .map(|_| Arc::new(Outbox::new(Marks::default())))
-            .collect();
-        let subscribe = |n: usize, text: &str| {
-            hub.subscribe(SubscriberId(n as u64), &outboxes[n], &text.parse().unwrap());
-        };
-        subscribe(0, "a:x");
-        subscribe(0, "a:*");
-        subscribe(1, "ab:x");
-        hub.set_paused("a", true);
-        hub.set_paused("a", true);
-        subscribe(2, "a:x");
-        let told = || outboxes.iter().map(|o| drain(o)).collect::<Vec<_>>();
-        assert_eq!(told(), [2, 0, 1]);
-        hub.set_paused("a", false);
-        assert_eq!(told(), [2, 0, 1]);
-        subscribe(1, "a:x");
-        assert_eq!(told(), [0, 0, 0]);
-        let text = String::from_utf8(status("a:*", true).bytes()[2..].to_vec()).unwrap();
-        assert_eq!(
-            text,
-            r#"{"type":"status","channel":"a:*","state":"paused"}"#
-        );
-    }
-
-    #[test]
-    fn a_text_frame_is_what_tungstenite_would_send() {
-        use tokio_tungstenite::tungstenite::protocol::frame::{
-            Frame as Reference,
-            coding::{Data, OpCode},
-        };
-        for len in [0, 1, 125, 126, 65_535, 65_536] {
-            let payload = "x".repeat(len);
-            let mut wire = Vec::new();
-            Reference::message(payload.clone(), OpCode::Data(Data::Text), true)
-                .format(&mut wire)
-                .unwrap();
-            let frame = Frame::text(&payload);
-            assert_eq!(frame.bytes(), wire, "{len}");
-            assert_eq!(frame.payload(), payload.as_bytes(), "{len}");
-        }
+    /// Bytes that wait for all loops.
+    pub fn inbox_bytes(&self) -> usize {
+        self.inboxes.iter().map(|inbox| inbox.bytes()).sum()
     }
 }

@@ -17,7 +17,7 @@ const DELIVERY_SECONDS: [f64; 16] = [
 ];
 
 /// Why a connected session did not get a message.
-const SKIPPED: &str = "skipped";
+const SLOW: &str = "slow";
 const CUT: &str = "cut";
 
 #[derive(Clone, Debug)]
@@ -37,18 +37,9 @@ pub struct FamilyMetrics {
     per: PerFamily,
     messages: IntCounter,
     bytes: IntCounter,
-    skipped: IntCounter,
+    slow: IntCounter,
     cut: IntCounter,
     seconds: Histogram,
-}
-
-/// What became of one frame, by the number of sessions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Fanned {
-    pub queued: u64,
-    pub skipped: u64,
-    /// Sessions that this frame found too far behind.
-    pub cut: u64,
 }
 
 impl PerFamily {
@@ -57,7 +48,7 @@ impl PerFamily {
             messages: counters(
                 book,
                 "family_messages_total",
-                "Messages queued for sessions.",
+                "Messages that sessions' sockets took.",
                 &["family"],
             ),
             bytes: counters(
@@ -69,7 +60,7 @@ impl PerFamily {
             missed: counters(
                 book,
                 "family_missed_total",
-                "Messages that a connected session did not get: skipped while it was behind, or waiting when it was cut.",
+                "Messages that a connected session did not get: it was too far behind, or was cut while they waited.",
                 &["family", "why"],
             ),
             seconds: histograms(
@@ -93,7 +84,7 @@ impl PerFamily {
         let fresh = Arc::new(FamilyMetrics {
             messages: of(&self.messages),
             bytes: of(&self.bytes),
-            skipped: missed(SKIPPED),
+            slow: missed(SLOW),
             cut: missed(CUT),
             seconds: self.seconds.with_label_values(&[family]),
             name: family.to_owned(),
@@ -105,18 +96,20 @@ impl PerFamily {
 }
 
 impl FamilyMetrics {
-    /// A frame of `bytes` was fanned out.
-    pub fn note_fanned(&self, bytes: usize, fanned: Fanned) {
-        self.messages.inc_by(fanned.queued);
-        self.bytes
-            .inc_by(fanned.queued.saturating_mul(bytes as u64));
-        self.skipped.inc_by(fanned.skipped);
-        self.cut.inc_by(fanned.cut);
+    /// So many messages went into sockets, of so many bytes together.
+    pub fn note_sent(&self, messages: u64, bytes: u64) {
+        self.messages.inc_by(messages);
+        self.bytes.inc_by(bytes);
     }
 
-    /// A frame that waited for a session was thrown away as that was cut.
-    pub fn note_cut(&self) {
-        self.cut.inc();
+    /// Sessions were too far behind to get so many messages.
+    pub fn note_missed(&self, messages: u64) {
+        self.slow.inc_by(messages);
+    }
+
+    /// Messages that waited for a session were thrown away as that was cut.
+    pub fn note_cut(&self, messages: u64) {
+        self.cut.inc_by(messages);
     }
 
     /// A socket took the last byte of a frame, so long after its event came.
@@ -140,7 +133,7 @@ impl Drop for FamilyMetrics {
         let _ = self.per.messages.remove_label_values(&family);
         let _ = self.per.bytes.remove_label_values(&family);
         let _ = self.per.seconds.remove_label_values(&family);
-        for why in [SKIPPED, CUT] {
+        for why in [SLOW, CUT] {
             let _ = self
                 .per
                 .missed
@@ -157,12 +150,12 @@ mod tests {
     fn a_familys_series_begin_at_zero_and_go_when_nobody_counts_in_them() {
         let metrics = Metrics::new();
         let [first, second] = [(), ()].map(|()| metrics.family("ticks"));
-        first.note_cut();
+        first.note_cut(1);
         let text = metrics.render();
         for line in [
             r#"tidegate_family_messages_total{family="ticks"} 0"#,
             r#"tidegate_family_missed_total{family="ticks",why="cut"} 1"#,
-            r#"tidegate_family_missed_total{family="ticks",why="skipped"} 0"#,
+            r#"tidegate_family_missed_total{family="ticks",why="slow"} 0"#,
             r#"tidegate_delivery_seconds_count{family="ticks"} 0"#,
         ] {
             assert!(text.contains(line), "{line}: {text}");

@@ -16,8 +16,8 @@ use prometheus::core::Collector;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
 pub use self::document::document;
+pub use self::family::FamilyMetrics;
 use self::family::PerFamily;
-pub use self::family::{FamilyMetrics, Fanned};
 use self::make::{Book, counter, counters, gauge, gauges, histogram};
 use self::process::Process;
 use self::transform::{PerRevision, PerTransform};
@@ -40,7 +40,13 @@ pub struct Metrics {
     pub connections: IntGauge,
     pub pending_upgrades: IntGauge,
     pub subscriptions: IntGauge,
-    pub outbox_bytes: IntGauge,
+    /// Bytes that loops keep for sessions that are behind.
+    pub log_bytes: IntGauge,
+    pub reply_bytes: IntGauge,
+    pub inbox_bytes: IntGauge,
+    pub sessions_behind: IntGauge,
+    pub channels: IntGauge,
+    pub channels_full: IntCounter,
     pub refusals: IntGauge,
     pub refused: IntCounterVec,
     pub addresses: IntGauge,
@@ -51,8 +57,10 @@ pub struct Metrics {
     pub closed: IntCounterVec,
     pub client_errors: IntCounterVec,
     pub deliveries: IntCounter,
-    pub skips: IntCounter,
+    pub missed: IntCounter,
+    pub gaps: IntCounterVec,
     pub cuts: IntCounter,
+    pub session_panics: IntCounter,
     pub upstream_connected: IntGauge,
     pub upstream_outages: IntCounter,
     pub upstream_denied: IntGauge,
@@ -136,7 +144,36 @@ impl Metrics {
                 "subscriptions",
                 "Subscriptions held by all sessions.",
             ),
-            outbox_bytes: gauge(&clients, "outbox_bytes", "Bytes waiting for all sessions."),
+            log_bytes: gauge(
+                &clients,
+                "log_bytes",
+                "Bytes of messages kept for sessions that are behind, all together; at most log-size.",
+            ),
+            reply_bytes: gauge(
+                &clients,
+                "reply_bytes",
+                "Bytes of replies, gaps and begun messages that sockets have not taken yet.",
+            ),
+            inbox_bytes: gauge(
+                &clients,
+                "inbox_bytes",
+                "Bytes of messages that wait for the loops.",
+            ),
+            sessions_behind: gauge(
+                &clients,
+                "sessions_behind",
+                "Sessions whose sockets take no more for now.",
+            ),
+            channels: gauge(
+                &clients,
+                "channels",
+                "Public channels whose messages are numbered; at most max-channels.",
+            ),
+            channels_full: counter(
+                &clients,
+                "channels_full_total",
+                "Messages that were not sent, as their channel was one more than max-channels.",
+            ),
             refusals: gauge(
                 &clients,
                 "refusals",
@@ -185,17 +222,28 @@ impl Metrics {
             deliveries: counter(
                 &clients,
                 "deliveries_total",
-                "Messages queued for a session.",
+                "Messages that sessions' sockets took.",
             ),
-            skips: counter(
+            missed: counter(
                 &clients,
-                "skips_total",
-                "Messages not sent to a session that is behind.",
+                "missed_total",
+                "Messages that sessions were too far behind to get; they are told which.",
+            ),
+            gaps: counters(
+                &clients,
+                "gaps_total",
+                "Gaps told: of reason slow by session and channel, of the others by family.",
+                &["reason"],
             ),
             cuts: counter(
                 &clients,
                 "cuts_total",
-                "Sessions ended because they were too far behind.",
+                "Sessions ended because not a byte was taken for stall-limit.",
+            ),
+            session_panics: counter(
+                &clients,
+                "session_panics_total",
+                "Sessions that ended because the host panicked over them.",
             ),
             upstream_connected: gauge(
                 &upstream,

@@ -1,4 +1,6 @@
 //! One thread: one event after the other, and orders between two of them.
+//!
+//! What comes of events that wait together goes to the hub together: see `batch`.
 
 use std::io;
 use std::sync::Arc;
@@ -7,11 +9,12 @@ use std::time::{Duration, Instant};
 use prometheus::Histogram;
 use tokio::sync::oneshot;
 
+use super::batch::Batch;
 use super::live::Seat;
 use super::probation::Probation;
 use super::queue::{Queue, Work};
 use crate::event::Event;
-use crate::hub::{Hub, Origin};
+use crate::hub::{Hub, Loss, Message};
 use crate::log::Sparing;
 use crate::metrics::{FamilyMetrics, TransformMetrics};
 use crate::tasks::{Ended, Name, Tasks, Unasked};
@@ -47,7 +50,9 @@ pub(super) struct Lane {
     lag: Histogram,
     behind: Option<Behind>,
     sparing: Sparing,
-    /// An event is in the lane's hands.
+    /// What was made and is not published yet.
+    batch: Batch,
+    /// An event, or a batch, is in the lane's hands.
     at_work: bool,
 }
 
@@ -74,12 +79,14 @@ impl Lane {
             lag,
             behind: None,
             sparing: Sparing::new(1, LOG_INTERVAL),
+            batch: Batch::default(),
             at_work: false,
         }
     }
 
     /// Starts the thread, which ends when the queue is closed. A panic costs the event that
-    /// was in its hands: the next one finds the lane where it was, with fresh instances.
+    /// was in its hands, or the batch that the hub was getting: the next event finds the lane
+    /// where it was, with fresh instances and with what was made before.
     pub(super) fn spawn(
         mut self,
         n: usize,
@@ -93,12 +100,13 @@ impl Lane {
     fn run(&mut self, queue: &Queue<Order>) -> Ended {
         if std::mem::take(&mut self.at_work) {
             self.metrics.dropped("panic").inc();
+            self.note_loss(Loss::Transform);
             self.front.instance = None;
             if let Some(behind) = &mut self.behind {
                 behind.seat.instance = None;
             }
         }
-        while let Some(work) = queue.pop() {
+        while let Some(work) = self.next(queue) {
             match work {
                 Work::Event(event) => {
                     self.at_work = true;
@@ -106,12 +114,23 @@ impl Lane {
                     self.at_work = false;
                 }
                 Work::Order(order) => {
+                    // What was made before the order goes out before it is followed.
+                    self.flush();
                     // Nobody may be waiting; then the seats are dropped here.
                     let _ = order.done.send(self.follow(order.what));
                 }
             }
         }
         Ended::Asked
+    }
+
+    /// Waits for work, but not with a batch in hand: that goes out when nothing more waits.
+    fn next(&mut self, queue: &Queue<Order>) -> Option<Work<Order>> {
+        if let Some(work) = queue.try_pop() {
+            return Some(work);
+        }
+        self.flush();
+        queue.pop()
     }
 
     fn follow(&mut self, what: What) -> Vec<Seat> {
@@ -146,13 +165,14 @@ impl Lane {
 
     fn handle(&mut self, event: &Event) {
         if self.paused {
-            return self.metrics.dropped("paused").inc();
+            self.metrics.dropped("paused").inc();
+            return self.note_loss(Loss::Paused);
         }
         let front = &mut self.front;
         let (answer, seat) = match &mut self.behind {
             Some(behind) => match try_on_probation(front, behind, event, &self.metrics) {
-                Tried::Passed(outcome) => (Some(Ok(outcome)), front),
-                Tried::Unwanted => (None, front),
+                Tried::Passed(outcome) => (Answer::Given(Ok(outcome)), front),
+                Tried::Unwanted => (Answer::Unwanted, front),
                 Tried::Failed => {
                     let seat = &mut behind.seat;
                     (through(seat, event, &self.metrics), seat)
@@ -160,31 +180,37 @@ impl Lane {
             },
             None => (through(front, event, &self.metrics), front),
         };
-        let family = seat.live.metrics.family.clone();
+        let (family, took) = (seat.live.metrics.family.clone(), seat.took);
         match answer {
-            None => {}
-            Some(Ok(outcome)) => self.publish(outcome, event.received, &family),
-            Some(Err(fault)) => self.tell(&fault),
+            Answer::Unwanted => {}
+            Answer::PutOut => self.note_loss(Loss::Transform),
+            Answer::Given(Ok(outcome)) => self.take(outcome, event.received, &family),
+            Answer::Given(Err(fault)) => {
+                self.tell(&fault);
+                self.note_loss(Loss::Transform);
+            }
+        }
+        if self.batch.is_full_after(took) {
+            self.flush();
         }
     }
 
-    fn publish(&mut self, outcome: Outcome, received: Instant, family: &Arc<FamilyMetrics>) {
+    /// Takes what is to be published.
+    fn take(&mut self, outcome: Outcome, received: Instant, family: &Arc<FamilyMetrics>) {
         let Outcome::Published(publications) = outcome else {
             return;
         };
         for publication in publications {
             match publication {
-                Ok(admitted) => {
-                    let frame = admitted.frame.with_origin(Origin {
-                        received,
-                        family: family.clone(),
-                    });
-                    let fanned = self.hub.publish(&admitted.channel, &frame);
-                    family.note_fanned(frame.bytes().len(), fanned);
-                    self.metrics.publications.inc();
-                    self.lag.observe(received.elapsed().as_secs_f64());
-                }
+                Ok(admitted) => self.batch.push(Message {
+                    channel: admitted.channel,
+                    text: admitted.text,
+                    head: admitted.head,
+                    received,
+                    family: family.clone(),
+                }),
                 Err(block) => {
+                    self.note_loss(Loss::Transform);
                     if let Some(unsaid) = self.sparing.say(Instant::now()) {
                         tracing::warn!(
                             transform = self.front.live.name(),
@@ -196,6 +222,27 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// Hands over what was made.
+    fn flush(&mut self) {
+        let messages = self.batch.take();
+        if messages.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for message in &messages {
+            let lag = now.saturating_duration_since(message.received);
+            self.lag.observe(lag.as_secs_f64());
+        }
+        self.metrics.publications.inc_by(messages.len() as u64);
+        self.at_work = true;
+        self.hub.publish(messages);
+        self.at_work = false;
+    }
+
+    fn note_loss(&self, reason: Loss) {
+        self.hub.note_loss(self.front.live.family(), reason);
     }
 
     fn tell(&mut self, fault: &Fault) {
@@ -246,21 +293,25 @@ fn try_on_probation(
     }
 }
 
+/// What a revision that answers for itself made of an event.
+enum Answer {
+    Given(Result<Outcome, Fault>),
+    /// What was queued for a revision that is gone may be of no interest to the present one.
+    Unwanted,
+    /// The revision gets no events for a while, as it kept failing.
+    PutOut,
+}
+
 /// Passes an event through a revision that answers for itself: one that keeps failing is put
-/// out for a while. `None` where it gets no event.
-fn through(
-    seat: &mut Seat,
-    event: &Event,
-    metrics: &TransformMetrics,
-) -> Option<Result<Outcome, Fault>> {
+/// out for a while.
+fn through(seat: &mut Seat, event: &Event, metrics: &TransformMetrics) -> Answer {
     let live = seat.live.clone();
-    // What was queued for a revision that is gone may be of no interest to the present one.
     if !live.wants(&event.channel) {
-        return None;
+        return Answer::Unwanted;
     }
     if live.health.out_for(Instant::now()).is_some() {
         metrics.dropped("put_out").inc();
-        return None;
+        return Answer::PutOut;
     }
     metrics.events.inc();
     let answer = seat.call(event, metrics);
@@ -283,5 +334,5 @@ fn through(
             }
         }
     }
-    Some(answer)
+    Answer::Given(answer)
 }

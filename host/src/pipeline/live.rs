@@ -59,6 +59,11 @@ impl Live {
         &self.component.descriptor.name
     }
 
+    /// The family that it publishes to.
+    pub fn family(&self) -> &str {
+        &self.component.descriptor.family
+    }
+
     /// Whether the component asked for this upstream channel.
     pub fn wants(&self, channel: &str) -> bool {
         UpstreamPattern::any(&self.component.descriptor.upstream_patterns, channel)

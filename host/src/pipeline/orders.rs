@@ -50,7 +50,8 @@ impl Intake {
         } = next;
         let mut instances = instances.into_iter();
         let patterns = &live.component.descriptor.upstream_patterns;
-        let set_patterns = |route: &mut Route| {
+        let change_route = |route: &mut Route| {
+            live.family().clone_into(&mut route.family);
             // The revision before may take over again at any event, so it keeps its own.
             if probation.is_none() {
                 route.patterns.clear();
@@ -61,7 +62,7 @@ impl Intake {
                 }
             }
         };
-        let following = self.order(live.name(), urgent, set_patterns, || {
+        let following = self.order(live.name(), urgent, change_route, || {
             let seat = Seat::new(live.clone(), instances.next());
             What::Switch(seat, probation.clone())
         });
@@ -72,8 +73,8 @@ impl Intake {
     /// The probation of what runs is over: what stands behind it may go.
     pub fn settle(&self, live: &Live) -> Following {
         let patterns = &live.component.descriptor.upstream_patterns;
-        let set_patterns = |route: &mut Route| route.patterns.clone_from(patterns);
-        let following = self.order(live.name(), true, set_patterns, || What::Settle);
+        let change_route = |route: &mut Route| route.patterns.clone_from(patterns);
+        let following = self.order(live.name(), true, change_route, || What::Settle);
         self.want(&[]);
         following
     }

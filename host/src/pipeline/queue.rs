@@ -52,21 +52,29 @@ impl<O> Queue<O> {
         }
     }
 
-    pub(super) fn push(&self, event: Arc<Event>) {
-        let cost = event.cost();
+    /// Queues events, in their order. Gives back how many had to go for want of room.
+    pub(super) fn push(&self, events: impl IntoIterator<Item = Arc<Event>>) -> u64 {
+        let (mut added, mut dropped) = (0, 0);
         let mut state = self.state.lock();
-        while state.bytes + cost > self.limit {
-            let Some(oldest) = state.take_oldest_event() else {
-                break;
-            };
-            self.forget(&mut state, &oldest);
-            self.dropped.inc();
+        for event in events {
+            let cost = event.cost();
+            while state.bytes + cost > self.limit {
+                let Some(oldest) = state.take_oldest_event() else {
+                    break;
+                };
+                self.forget(&mut state, &oldest);
+                dropped += 1;
+            }
+            state.bytes += cost;
+            added += cost;
+            state.work.push_back(Work::Event(event));
         }
-        state.bytes += cost;
-        self.waiting.add(gauge(cost));
-        state.work.push_back(Work::Event(event));
+        // Under the lock, as the gauge would else be taken from before it was added to.
+        self.waiting.add(gauge(added));
         drop(state);
+        self.dropped.inc_by(dropped);
         self.filled.notify_one();
+        dropped
     }
 
     /// An order to follow after what waits now, or with `urgent` before the events that wait.
@@ -87,6 +95,11 @@ impl<O> Queue<O> {
         self.filled.notify_one();
     }
 
+    /// What is next; `None` where nothing waits.
+    pub(super) fn try_pop(&self) -> Option<Work<O>> {
+        self.take_first(&mut self.state.lock())
+    }
+
     /// Waits for what is next; `None` once the queue is closed and empty.
     pub(super) fn pop(&self) -> Option<Work<O>> {
         self.pop_until(None)
@@ -96,10 +109,7 @@ impl<O> Queue<O> {
     pub(super) fn pop_until(&self, deadline: Option<Instant>) -> Option<Work<O>> {
         let mut state = self.state.lock();
         loop {
-            if let Some(work) = state.work.pop_front() {
-                if let Work::Event(event) = &work {
-                    self.forget(&mut state, event);
-                }
+            if let Some(work) = self.take_first(&mut state) {
                 return Some(work);
             }
             if state.closed {
@@ -118,6 +128,14 @@ impl<O> Queue<O> {
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.filled.notify_all();
+    }
+
+    fn take_first(&self, state: &mut State<O>) -> Option<Work<O>> {
+        let work = state.work.pop_front()?;
+        if let Work::Event(event) = &work {
+            self.forget(state, event);
+        }
+        Some(work)
     }
 
     fn forget(&self, state: &mut State<O>, event: &Event) {
@@ -182,7 +200,7 @@ mod tests {
         let cost = event("a").cost();
         let queue = queue(2 * cost, &metrics);
         for name in ["a", "b", "c", "d"] {
-            queue.push(event(name));
+            queue.push([event(name)]);
         }
         assert_eq!(metrics.dropped("queue_full").get(), 2);
         assert_eq!(metrics.queue_bytes.get(), gauge(2 * cost));
@@ -191,10 +209,24 @@ mod tests {
     }
 
     #[test]
+    fn those_that_come_together_are_bounded_like_those_that_come_alone() {
+        let metrics = Metrics::new().transform("t");
+        let queue = queue(2 * event("a").cost(), &metrics);
+        queue.push([event("a")]);
+        assert_eq!(queue.push(["b", "c", "d"].map(event)), 2);
+        assert_eq!(metrics.dropped("queue_full").get(), 2);
+        assert!(queue.try_pop().is_some());
+        assert_eq!(rest(&queue), ["d"]);
+        assert_eq!(metrics.queue_bytes.get(), 0);
+        assert!(queue.try_pop().is_none());
+    }
+
+    #[test]
     fn within_the_bound_nothing_is_lost() {
         let metrics = Metrics::new().transform("t");
         let queue = queue(10 * event("a").cost(), &metrics);
-        (0..10).for_each(|_| queue.push(event("a")));
+        let dropped = queue.push((0..10).map(|_| event("a")));
+        assert_eq!(dropped, 0);
         assert_eq!(metrics.dropped("queue_full").get(), 0);
     }
 
@@ -202,10 +234,10 @@ mod tests {
     fn orders_keep_their_place_among_the_events_and_never_make_room() {
         let metrics = Metrics::new().transform("t");
         let queue = queue(2 * event("a").cost(), &metrics);
-        queue.push(event("a"));
+        queue.push([event("a")]);
         queue.order("then", false);
-        queue.push(event("b"));
-        queue.push(event("c"));
+        queue.push([event("b")]);
+        queue.push([event("c")]);
         assert_eq!(rest(&queue), ["THEN", "b", "c"]);
     }
 
@@ -213,9 +245,9 @@ mod tests {
     fn an_urgent_order_overtakes_events_and_no_order() {
         let metrics = Metrics::new().transform("t");
         let queue = queue(10 * event("a").cost(), &metrics);
-        queue.push(event("a"));
+        queue.push([event("a")]);
         queue.order("first", false);
-        queue.push(event("b"));
+        queue.push([event("b")]);
         queue.order("second", true);
         queue.order("third", true);
         assert_eq!(rest(&queue), ["FIRST", "SECOND", "THIRD", "a", "b"]);
@@ -232,7 +264,7 @@ mod tests {
     fn a_queue_that_is_dropped_takes_its_bytes_along() {
         let metrics = Metrics::new().transform("t");
         let queue = queue(1000, &metrics);
-        queue.push(event("a"));
+        queue.push([event("a")]);
         drop(queue);
         assert_eq!(metrics.queue_bytes.get(), 0);
     }

@@ -2,13 +2,9 @@
 
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::Frame as WireFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::inbound::FLOODED;
 use crate::gate::Refusal;
-use crate::hub::Frame;
+use crate::hub::frame;
 use crate::metrics::Metrics;
 
 /// The end of a session. An expected end is a value, not an error.
@@ -16,7 +12,7 @@ use crate::metrics::Metrics;
 pub enum CloseReason {
     /// The client closed, or its connection went away.
     ClientLeft,
-    /// A ping went unanswered for a whole interval.
+    /// Nothing was heard since a ping, for a whole interval.
     DeadPeer,
     SlowConsumer,
     Draining,
@@ -93,7 +89,9 @@ impl CloseReason {
     fn meaning(self) -> &'static str {
         match self {
             Self::ClientLeft | Self::DeadPeer => "",
-            Self::SlowConsumer => "too much was waiting for the client, or for too long",
+            Self::SlowConsumer => {
+                "something waited, and the client took not a byte for `stall-limit` (10 s)"
+            }
             Self::Draining => "connect again",
             Self::ProtocolViolation => "a frame against RFC 6455, such as an unmasked one",
             Self::NotUtf8 => "text frames are UTF-8",
@@ -127,22 +125,16 @@ impl CloseReason {
         rows
     }
 
-    /// Whether what still waits for the client is dropped rather than sent before the close.
-    pub fn discards(self) -> bool {
-        matches!(self, Self::SlowConsumer | Self::DeadPeer)
+    /// Whether what still waits for the client is sent before the close. Only a session that
+    /// ends for no fault of its own gets it.
+    pub(crate) fn finishes(self) -> bool {
+        self == Self::Draining
     }
 
-    pub(super) fn frame(self) -> Option<Frame> {
+    /// The close frame; none where nobody is there to read it.
+    pub(crate) fn frame(self) -> Option<Vec<u8>> {
         let (code, text) = self.code()?;
-        let close = CloseFrame {
-            code: CloseCode::from(code),
-            reason: text.into(),
-        };
-        let mut wire = Vec::new();
-        WireFrame::close(Some(close))
-            .format(&mut wire)
-            .expect("writing to a Vec does not fail");
-        Some(Frame::from_wire(wire))
+        Some(frame::close(code, text))
     }
 
     /// What an error while reading means.
@@ -152,7 +144,6 @@ impl CloseReason {
             Error::Protocol(_) => Self::ProtocolViolation,
             Error::Utf8(_) => Self::NotUtf8,
             Error::Capacity(_) => Self::MessageTooBig,
-            Error::Io(error) if error.kind() == FLOODED => Self::RateLimited,
             _ => Self::ClientLeft,
         }
     }

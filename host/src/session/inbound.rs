@@ -1,90 +1,155 @@
-//! The stream that tungstenite reads from and believes to write to.
-//!
-//! Reads come from the socket. What tungstenite writes of its own accord, answers to pings and
-//! closes, lands in the outbox as whole frames: the writer is the only one who touches the
-//! socket, and a pong can never cut a message in two.
+//! From a client's bytes to its messages: tungstenite reads them, one whole frame at a time, so
+//! that a session keeps a buffer only while a frame or a message is incomplete.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::io::{self, Cursor, Read, Write};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::rate::{Bucket, Verdict};
-use crate::hub::{Frame, Outbox};
+use super::close::CloseReason;
 
-/// What a read fails with when the client sent far too much, as frames that never become a
-/// message do. No socket fails in this way.
-pub(super) const FLOODED: io::ErrorKind = io::ErrorKind::QuotaExceeded;
+/// tungstenite's own buffer, in bytes. There is one for all sessions of a loop.
+const BUFFER: usize = 4 << 10;
 
+/// What a session keeps of what it has read.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    /// The beginning of a frame.
+    partial: Vec<u8>,
+    /// Of a message in several frames; boxed, as few clients send any.
+    fragments: Option<Box<WebSocketContext>>,
+}
+
+/// Reads for all sessions of a loop.
 #[derive(Debug)]
-pub(super) struct Inbound<R> {
-    socket: R,
-    outbox: Arc<Outbox>,
-    /// What was written since the last flush: tungstenite flushes at the end of each frame.
-    written: Vec<u8>,
-    /// Bytes that the client may send: as many as the messages it may send could have.
-    bytes: Bucket,
+pub(crate) struct Parser {
+    config: WebSocketConfig,
+    max_message_size: u64,
+    /// In no message: it remembers nothing of the session that it last read for.
+    context: WebSocketContext,
 }
 
-impl<R> Inbound<R> {
-    pub(super) fn new(socket: R, outbox: Arc<Outbox>, bytes: Bucket) -> Self {
+impl Parser {
+    /// Messages have at most so many bytes.
+    pub(crate) fn new(max_message_size: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(0)
+            .max_write_buffer_size(BUFFER)
+            .max_message_size(Some(max_message_size))
+            .max_frame_size(Some(max_message_size));
         Self {
-            socket,
-            outbox,
-            written: Vec::new(),
-            bytes,
+            config,
+            max_message_size: max_message_size as u64,
+            context: WebSocketContext::new(Role::Server, Some(config)),
         }
     }
 
-    /// Queues what was written, as one piece.
-    pub(super) fn hand_over(&mut self) {
-        if !self.written.is_empty() {
-            let frame = Frame::from_wire(std::mem::take(&mut self.written));
-            self.outbox.push_control(&frame);
-        }
-    }
-
-    pub(super) fn socket(&mut self) -> &mut R {
-        &mut self.socket
+    fn fresh(&self) -> WebSocketContext {
+        WebSocketContext::new(Role::Server, Some(self.config))
     }
 }
 
-impl<R: AsyncRead + Unpin> AsyncRead for Inbound<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
-        let read = u32::try_from(buf.filled().len() - before).unwrap_or(u32::MAX);
-        if self.bytes.take(read, Instant::now()) == Verdict::Abusive {
-            return Poll::Ready(Err(FLOODED.into()));
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<R: Unpin> AsyncWrite for Inbound<R> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+impl Inbound {
+    /// Reads what came after what was kept. Each message goes to `act`, together with where
+    /// replies are written: tungstenite's own, to pings and closes, come first.
+    pub(super) fn read(
+        &mut self,
         bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.written.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        parser: &mut Parser,
+        replies: &mut Vec<u8>,
+        mut act: impl FnMut(Message, &mut Vec<u8>) -> Result<(), CloseReason>,
+    ) -> Result<(), CloseReason> {
+        let mut kept = std::mem::take(&mut self.partial);
+        let mut rest = if kept.is_empty() {
+            bytes
+        } else {
+            kept.extend_from_slice(bytes);
+            &kept
+        };
+        while let Some(len) = frame_len(rest, parser.max_message_size)? {
+            let (frame, after) = rest.split_at(len);
+            if let Some(message) = self.read_frame(frame, parser, replies)? {
+                act(message, replies)?;
+            }
+            rest = after;
+        }
+        self.partial = rest.to_vec();
+        Ok(())
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.hand_over();
-        Poll::Ready(Ok(()))
+    fn read_frame(
+        &mut self,
+        frame: &[u8],
+        parser: &mut Parser,
+        replies: &mut Vec<u8>,
+    ) -> Result<Option<Message>, CloseReason> {
+        let is_begun = self.fragments.is_some();
+        let context = self.fragments.as_deref_mut().unwrap_or(&mut parser.context);
+        let mut pipe = Pipe { frame, replies };
+        let read = context.read(&mut pipe);
+        // Writes the answer to a ping or a close; after a close it says so by an error.
+        let _ = context.flush(&mut pipe);
+        let message = match read {
+            Ok(message) => Some(message),
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => {
+                parser.context = parser.fresh();
+                return Err(CloseReason::of(&error));
+            }
+        };
+        match &message {
+            Some(Message::Text(_) | Message::Binary(_)) => self.fragments = None,
+            Some(Message::Close(_)) => parser.context = parser.fresh(),
+            None if !is_begun => {
+                let fresh = parser.fresh();
+                let begun = std::mem::replace(&mut parser.context, fresh);
+                self.fragments = Some(Box::new(begun));
+            }
+            _ => {}
+        }
+        Ok(message)
+    }
+}
+
+/// How long the frame is that `bytes` begin with; none while that is incomplete.
+fn frame_len(bytes: &[u8], max_message_size: u64) -> Result<Option<usize>, CloseReason> {
+    let mut cursor = Cursor::new(bytes);
+    let header = FrameHeader::parse(&mut cursor).map_err(|error| CloseReason::of(&error))?;
+    let Some((_, payload)) = header else {
+        return Ok(None);
+    };
+    if payload > max_message_size {
+        return Err(CloseReason::MessageTooBig);
+    }
+    let len = cursor.position() + payload;
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    Ok((len <= bytes.len()).then_some(len))
+}
+
+/// One frame to read, and where answers go.
+struct Pipe<'a> {
+    frame: &'a [u8],
+    replies: &'a mut Vec<u8>,
+}
+
+impl Read for Pipe<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.frame.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.frame.read(into)
+    }
+}
+
+impl Write for Pipe<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.replies.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
-    /// The writer ends the connection.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

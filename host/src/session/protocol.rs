@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::hub::Frame;
+use crate::channel::Pattern;
 
 /// The longest `id` that a request may carry, in bytes.
 pub(crate) const MAX_ID_BYTES: usize = 64;
@@ -89,7 +89,7 @@ impl ClientError {
         self
     }
 
-    pub(super) fn frame(&self) -> Frame {
+    pub(super) fn body(&self) -> Value {
         let mut body =
             json!({ "type": "error", "code": self.code.as_str(), "message": self.message });
         if let Some(channel) = &self.channel {
@@ -99,21 +99,34 @@ impl ClientError {
     }
 }
 
-/// `subscribed` or `unsubscribed` with the channels concerned.
-pub(super) fn confirmation(kind: &'static str, channels: &[impl AsRef<str>], id: &Id) -> Frame {
-    let channels: Vec<&str> = channels.iter().map(AsRef::as_ref).collect();
-    answer(json!({ "type": kind, "channels": channels }), id)
+/// `seq` gives the number of a channel's last message.
+pub(super) fn subscribed(
+    patterns: &[Pattern],
+    epoch: &str,
+    seq: impl Fn(&str) -> u64,
+    id: &Id,
+) -> Value {
+    let plain = patterns.iter().filter(|pattern| !pattern.has_wildcard());
+    let numbers = plain.map(|channel| (channel.to_string(), seq(channel.as_str()).into()));
+    let numbers: Map<String, Value> = numbers.collect();
+    let body =
+        json!({ "type": "subscribed", "channels": patterns, "epoch": epoch, "seq": numbers });
+    answer(body, id)
 }
 
-pub(super) fn pong(id: &Id) -> Frame {
+pub(super) fn unsubscribed(patterns: &[Pattern], id: &Id) -> Value {
+    answer(json!({ "type": "unsubscribed", "channels": patterns }), id)
+}
+
+pub(super) fn pong(id: &Id) -> Value {
     answer(json!({ "type": "pong" }), id)
 }
 
-fn answer(mut body: Value, id: &Id) -> Frame {
+fn answer(mut body: Value, id: &Id) -> Value {
     if let Some(id) = id {
         body["id"] = Value::clone(id);
     }
-    Frame::text(&body.to_string())
+    body
 }
 
 /// Reads one text message. `max_channels` is how many a message may name.
@@ -241,6 +254,6 @@ mod tests {
     fn a_long_channel_is_not_echoed_whole() {
         let error =
             ClientError::new(ErrorCode::InvalidChannel, "x").about(&"é".repeat(10_000), &None);
-        assert!(error.frame().bytes().len() < 500);
+        assert!(error.body().to_string().len() < 500);
     }
 }

@@ -1,79 +1,24 @@
-//! What a client asks for, and how it is answered.
-//!
-//! Everything here is decided at once and answered through the outbox; nothing waits.
-
-use std::time::Instant;
-
-use tokio_tungstenite::tungstenite::protocol::frame::Frame as WireFrame;
-use tokio_tungstenite::tungstenite::{Error, Message};
+//! What a client asks for, and how it is answered: at once, by what its loop knows.
 
 use super::Context;
-use super::close::CloseReason;
 use super::protocol::{self, Action, ClientError, ErrorCode, Id};
-use super::rate::{Bucket, Verdict};
-use super::subscriptions::Subscriptions;
 use crate::channel::Pattern;
 use crate::gate::Grant;
-use crate::hub::Frame;
+use crate::hub::frame;
+use crate::hub::log::{Key, Log};
+use crate::hub::notice::{self, State};
 
-/// One client as the session knows it: what it holds, and how fast it may talk.
-pub(super) struct Client<'a> {
-    subscriptions: Subscriptions<'a>,
-    bucket: Bucket,
-    awaits_pong: bool,
-    context: &'a Context,
+/// Where a session's subscriptions stand, and where its replies are written.
+pub(crate) struct Desk<'a> {
+    pub(crate) log: &'a mut Log,
+    pub(crate) key: Key,
+    pub(crate) replies: &'a mut Vec<u8>,
+    pub(crate) context: &'a Context,
 }
 
-impl<'a> Client<'a> {
-    pub(super) fn new(context: &'a Context, subscriptions: Subscriptions<'a>) -> Self {
-        let limits = &context.limits;
-        Self {
-            subscriptions,
-            bucket: Bucket::new(limits.message_rate, limits.message_burst, Instant::now()),
-            awaits_pong: false,
-            context,
-        }
-    }
-
-    /// Acts on what was read.
-    pub(super) fn receive(
-        &mut self,
-        message: Option<Result<Message, Error>>,
-        grant: &Grant,
-    ) -> Result<(), CloseReason> {
-        let message = match message {
-            Some(Ok(message)) => message,
-            Some(Err(error)) => return Err(CloseReason::of(&error)),
-            None => return Err(CloseReason::ClientLeft),
-        };
-        match &message {
-            Message::Close(_) => return Err(CloseReason::ClientLeft),
-            Message::Pong(_) if std::mem::take(&mut self.awaits_pong) => return Ok(()),
-            _ => {}
-        }
-        let verdict = self.bucket.take(1, Instant::now());
-        match (verdict, message) {
-            (Verdict::Abusive, _) => return Err(CloseReason::RateLimited),
-            // tungstenite answers pings; a flood of them runs into the verdict above.
-            (_, Message::Ping(_) | Message::Pong(_) | Message::Frame(_) | Message::Close(_)) => {}
-            (Verdict::Limited, _) => {
-                self.fail(&ClientError::new(
-                    ErrorCode::RateLimited,
-                    "too many messages; this one was not read",
-                ));
-            }
-            (Verdict::Allowed, Message::Text(text)) => self.act(&text, grant),
-            (Verdict::Allowed, Message::Binary(_)) => {
-                self.fail(&ClientError::new(
-                    ErrorCode::InvalidMessage,
-                    "messages are text frames",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn act(&mut self, text: &str, grant: &Grant) {
+impl Desk<'_> {
+    /// Acts on one text message.
+    pub(super) fn act(&mut self, text: &str, grant: &Grant) {
         let request = match protocol::parse(text, self.context.limits.max_channels_per_message) {
             Ok(request) => request,
             Err(error) => return self.fail(&error),
@@ -81,40 +26,58 @@ impl<'a> Client<'a> {
         let id = &request.id;
         match request.action {
             Action::Ping => self.reply(&protocol::pong(id)),
-            Action::Subscribe(channels) => {
-                let (mut accepted, mut refused) = (Vec::new(), Vec::new());
-                for channel in channels {
-                    match self.check_subscription(&channel, grant, &accepted) {
-                        Ok(pattern) => accepted.push(pattern),
-                        Err(error) => refused.push(error.about(&channel, id)),
-                    }
-                }
-                // The answer is queued before the hub can queue a message, and nothing is
-                // written before both are done.
-                self.confirm("subscribed", &accepted, id);
-                for pattern in accepted {
-                    self.subscriptions.add(pattern);
-                }
-                refused.iter().for_each(|error| self.fail(error));
-            }
+            Action::Subscribe(channels) => self.subscribe(&channels, grant, id),
             Action::Unsubscribe(channels) => {
-                let (mut removed, mut refused) = (Vec::new(), Vec::new());
-                for channel in channels {
-                    match self.known_channel(&channel) {
-                        Ok(pattern) => removed.push(pattern),
-                        Err(error) => refused.push(error.about(&channel, id)),
-                    }
-                }
-                for pattern in &removed {
-                    self.subscriptions.remove(pattern);
-                }
-                self.confirm("unsubscribed", &removed, id);
+                let (removed, refused) = sort(channels, id, |channel, _| self.known(channel));
+                self.log.unsubscribe(self.key, &removed);
+                self.confirm_removed(&removed, id);
                 refused.iter().for_each(|error| self.fail(error));
             }
         }
     }
 
-    fn known_channel(&self, channel: &str) -> Result<Pattern, ClientError> {
+    fn subscribe(&mut self, channels: &[String], grant: &Grant, id: &Id) {
+        let mut places = self.places();
+        let (accepted, refused) = sort(channels, id, |channel, accepted| {
+            let pattern = self.known(channel)?;
+            if !grant.allows(&pattern) {
+                return Err(forbidden());
+            }
+            if !self.log.holds(self.key, &pattern) && !accepted.contains(&pattern) {
+                places = places.checked_sub(1).ok_or_else(|| self.too_many())?;
+            }
+            Ok(pattern)
+        });
+        if !accepted.is_empty() {
+            let fresh = |pattern: &&Pattern| !self.log.holds(self.key, pattern);
+            let fresh: Vec<Pattern> = accepted.iter().filter(fresh).cloned().collect();
+            let seq = |channel: &str| self.log.seq(channel);
+            let epoch = self.context.hub.epoch();
+            self.reply(&protocol::subscribed(&accepted, epoch, seq, id));
+            self.log.subscribe(self.key, &fresh);
+            for pattern in &fresh {
+                let state = self.log.state(pattern.family());
+                if state != State::Live {
+                    self.reply(&notice::status(pattern.as_str(), state));
+                }
+            }
+        }
+        refused.iter().for_each(|error| self.fail(error));
+    }
+
+    /// How many more subscriptions the session may hold.
+    fn places(&self) -> usize {
+        let held = self.log.subscriptions(self.key).len();
+        self.context.limits.max_subscriptions.saturating_sub(held)
+    }
+
+    fn too_many(&self) -> ClientError {
+        let max = self.context.limits.max_subscriptions;
+        let message = format!("a session holds at most {max} subscriptions");
+        ClientError::new(ErrorCode::SubscriptionLimit, message)
+    }
+
+    fn known(&self, channel: &str) -> Result<Pattern, ClientError> {
         let invalid = |message: String| ClientError::new(ErrorCode::InvalidChannel, message);
         let pattern: Pattern = channel
             .parse()
@@ -123,80 +86,66 @@ impl<'a> Client<'a> {
         Ok(pattern)
     }
 
-    fn check_subscription(
-        &self,
-        channel: &str,
-        grant: &Grant,
-        accepted: &[Pattern],
-    ) -> Result<Pattern, ClientError> {
-        let pattern = self.known_channel(channel)?;
-        if !grant.allows(&pattern) {
-            return Err(forbidden());
-        }
-        let max = self.context.limits.max_subscriptions;
-        if !self.subscriptions.fits(&pattern, accepted, max) {
-            let message = format!("a session holds at most {max} subscriptions");
-            return Err(ClientError::new(ErrorCode::SubscriptionLimit, message));
-        }
-        Ok(pattern)
-    }
-
     /// Ends the subscriptions that the key's rights no longer cover, and says which.
     pub(super) fn narrow(&mut self, grant: &Grant) {
-        let lost = self.subscriptions.retain(|pattern| grant.allows(pattern));
-        self.confirm("unsubscribed", &lost, &None);
-        for pattern in &lost {
-            self.fail(&forbidden().about(pattern.as_str(), &None));
-        }
+        self.end(|pattern| (!grant.allows(pattern)).then(forbidden));
     }
 
     /// Ends the subscriptions to channels that there are no more, and says which.
     pub(super) fn prune(&mut self) {
-        let catalog = &self.context.catalog;
-        let mut errors = Vec::new();
-        let lost = self.subscriptions.retain(|pattern| {
-            let gone = catalog.check(pattern).err();
-            errors.extend(gone.iter().map(|rule| {
-                ClientError::new(ErrorCode::InvalidChannel, rule).about(pattern.as_str(), &None)
-            }));
-            gone.is_none()
+        let catalog = self.context.catalog.clone();
+        self.end(|pattern| {
+            let gone = catalog.check(pattern).err()?;
+            Some(ClientError::new(ErrorCode::InvalidChannel, gone))
         });
-        self.confirm("unsubscribed", &lost, &None);
+    }
+
+    fn end(&mut self, why: impl Fn(&Pattern) -> Option<ClientError>) {
+        let held = self.log.subscriptions(self.key).iter();
+        let held = held.map(|id| self.log.pattern(*id).clone());
+        let (lost, errors): (Vec<Pattern>, Vec<ClientError>) = held
+            .filter_map(|pattern| {
+                let error = why(&pattern)?.about(pattern.as_str(), &None);
+                Some((pattern, error))
+            })
+            .unzip();
+        self.log.unsubscribe(self.key, &lost);
+        self.confirm_removed(&lost, &None);
         errors.iter().for_each(|error| self.fail(error));
     }
 
-    /// A heartbeat is due: sends a ping, or ends the session if the last one was not answered.
-    pub(super) fn beat(&mut self) -> Result<(), CloseReason> {
-        if std::mem::replace(&mut self.awaits_pong, true) {
-            return Err(CloseReason::DeadPeer);
-        }
-        let mut wire = Vec::new();
-        WireFrame::ping(Vec::new())
-            .format(&mut wire)
-            .expect("writing to a Vec does not fail");
-        self.reply(&Frame::from_wire(wire));
-        Ok(())
-    }
-
-    fn confirm(&self, kind: &'static str, channels: &[Pattern], id: &Id) {
-        if !channels.is_empty() {
-            let names: Vec<&str> = channels.iter().map(Pattern::as_str).collect();
-            self.reply(&protocol::confirmation(kind, &names, id));
+    fn confirm_removed(&mut self, patterns: &[Pattern], id: &Id) {
+        if !patterns.is_empty() {
+            self.reply(&protocol::unsubscribed(patterns, id));
         }
     }
 
-    fn fail(&self, error: &ClientError) {
-        self.context
-            .metrics
-            .client_errors
-            .with_label_values(&[error.code.as_str()])
-            .inc();
-        self.reply(&error.frame());
+    pub(super) fn fail(&mut self, error: &ClientError) {
+        let errors = &self.context.metrics.client_errors;
+        errors.with_label_values(&[error.code.as_str()]).inc();
+        self.reply(&error.body());
     }
 
-    fn reply(&self, frame: &Frame) {
-        self.subscriptions.outbox().push_control(frame);
+    fn reply(&mut self, body: &serde_json::Value) {
+        frame::write_text(&[&body.to_string()], self.replies);
     }
+}
+
+/// Judges each channel, knowing those that were accepted before it.
+fn sort(
+    channels: impl IntoIterator<Item = impl AsRef<str>>,
+    id: &Id,
+    mut judge: impl FnMut(&str, &[Pattern]) -> Result<Pattern, ClientError>,
+) -> (Vec<Pattern>, Vec<ClientError>) {
+    let (mut accepted, mut refused) = (Vec::new(), Vec::new());
+    for channel in channels {
+        let channel = channel.as_ref();
+        match judge(channel, &accepted) {
+            Ok(pattern) => accepted.push(pattern),
+            Err(error) => refused.push(error.about(channel, id)),
+        }
+    }
+    (accepted, refused)
 }
 
 fn forbidden() -> ClientError {

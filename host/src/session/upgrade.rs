@@ -10,18 +10,18 @@ use axum::response::IntoResponse;
 use hyper::upgrade::OnUpgrade;
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tracing::Instrument;
 
-use super::{CloseReason, Context, refuse, run};
+use super::Context;
+use super::farewell::refuse;
 use crate::gate::origin::{self, OriginRule};
 use crate::gate::{Gate, Permit, Refusal};
-use crate::hub::Outbox;
+use crate::hub::Address;
 use crate::listener::{
     ADDRESS_RATE, Arrival, Clients, Held, PER_ADDRESS, Places, Remote, socket_of,
 };
+use crate::loops::{self, Entrance, Newcomer};
 
 /// The subprotocol that browsers offer, next to `key.<KEY>`; the only one ever echoed.
 const SUBPROTOCOL: &str = "tidegate";
@@ -51,6 +51,7 @@ pub(super) const REFUSALS: [&str; 8] = [
 pub struct Door {
     pub context: Arc<Context>,
     pub gate: Arc<Gate>,
+    pub(crate) entrance: Entrance,
     /// For sessions: only who has shown a good key takes one.
     pub places: Arc<Semaphore>,
     /// For those who are told after the upgrade why they may not stay.
@@ -119,12 +120,15 @@ impl Door {
                 // The host's place first: nobody gives way to one for whom there is no room.
                 let place = self.places.clone().try_acquire_owned();
                 let place = place.map_err(|_| Turned::later(FULL, "too many connections\n"))?;
-                shown.enter().map(|permit| (permit, place, seat))
+                let address = self.context.hub.address();
+                let permit = shown.enter(address.clone());
+                permit.map(|permit| (permit, address, place, seat))
             }
         };
         match entered {
-            Ok((permit, place, seat)) => {
-                self.let_in(permit, upgrade, client.remote, (place, arrival, seat));
+            Ok((permit, address, place, seat)) => {
+                let held = (place, arrival, seat);
+                self.let_in(permit, address, upgrade, client.remote, held);
             }
             Err(refusal) => {
                 let strangers = &self.context.strangers;
@@ -135,22 +139,42 @@ impl Door {
         Ok(handshake.response())
     }
 
-    /// A session, once the upgrade is through. `held` is what is given back at its end.
+    /// Hands the client over to its loop, once the upgrade is through. `held` is what is given
+    /// back at the end of the session.
     fn let_in(
         self: &Arc<Self>,
         permit: Permit,
+        address: Address,
         upgrade: OnUpgrade,
         remote: Remote,
-        held: (OwnedSemaphorePermit, Arrival, Option<Held>),
+        (session, arrival, seat): (OwnedSemaphorePermit, Arrival, Option<Held>),
     ) {
         let door = self.clone();
-        let context = &self.context;
-        context.shutdown.spawn_session(&context.tasks, async move {
-            let _held = held;
-            if let Some((socket, leftover)) = upgraded(upgrade).await {
-                // On the heap: the largest part of a session's task is only there while it
-                // lives.
-                Box::pin(door.serve(socket, leftover, permit, remote)).await;
+        let Context {
+            shutdown, tasks, ..
+        } = &*self.context;
+        let places = loops::Places {
+            session,
+            arrival,
+            address: seat,
+            life: shutdown.session(),
+        };
+        tasks.brief("upgrade", async move {
+            let Some((socket, leftover)) = upgraded(upgrade).await else {
+                return;
+            };
+            match prepare(socket, door.context.limits.kernel_unsent) {
+                Ok(socket) => door.entrance.hand_over(Newcomer {
+                    socket,
+                    leftover,
+                    address,
+                    permit,
+                    remote,
+                    places,
+                }),
+                Err(error) => {
+                    tracing::debug!(%error, "the connection went away during its upgrade");
+                }
             }
         });
     }
@@ -163,9 +187,7 @@ impl Door {
         context.shutdown.spawn_session(&context.tasks, async move {
             let goodbye = async {
                 if let Some((socket, _)) = upgraded(upgrade).await {
-                    let (mut read, mut write) = socket.into_split();
-                    let ended = refuse(&mut read, &mut write, refusal, &door.context).await;
-                    reset_unless_told(&read, ended);
+                    refuse(socket, refusal, &door.context).await;
                 }
             };
             tokio::select! {
@@ -175,24 +197,6 @@ impl Door {
             }
             drop(arrival);
         });
-    }
-
-    async fn serve(&self, socket: TcpStream, leftover: Vec<u8>, permit: Permit, remote: Remote) {
-        let context = &self.context;
-        if let Err(error) = prepare(&socket, context.limits.marks.kernel_unsent) {
-            return tracing::debug!(%error, "the connection went away during its upgrade");
-        }
-        let (mut read, mut write) = socket.into_split();
-        let outbox = Arc::new(Outbox::new(context.limits.marks));
-        let grant = permit.at_the_door();
-        let presence = context.roster.enter(remote, grant, &outbox);
-        let span = tracing::debug_span!("session", id = presence.id.0, key = grant.key_id);
-        let ended = run(
-            &mut read, &mut write, leftover, presence, outbox, permit, context,
-        )
-        .instrument(span)
-        .await;
-        reset_unless_told(&read, ended);
     }
 
     fn allows_origin(&self, headers: &HeaderMap) -> bool {
@@ -206,17 +210,12 @@ async fn upgraded(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
     socket_of(upgrade.await.ok()?)
 }
 
-/// What is still in the kernel would be kept and retried for minutes.
-fn reset_unless_told(read: &OwnedReadHalf, (reason, told): (CloseReason, bool)) {
-    if !told && reason != CloseReason::ClientLeft {
-        let _ = SockRef::from(read.as_ref()).set_linger(Some(std::time::Duration::ZERO));
-    }
-}
-
-/// Makes stalls show: the kernel takes no more than it can soon send.
-fn prepare(socket: &TcpStream, kernel_unsent: usize) -> std::io::Result<()> {
+/// The socket as loops take it. Stalls show: the kernel takes no more than it can soon send.
+fn prepare(socket: TcpStream, kernel_unsent: usize) -> std::io::Result<mio::net::TcpStream> {
     socket.set_nodelay(true)?;
-    SockRef::from(socket).set_tcp_notsent_lowat(u32::try_from(kernel_unsent).unwrap_or(u32::MAX))
+    let unsent = u32::try_from(kernel_unsent).unwrap_or(u32::MAX);
+    SockRef::from(&socket).set_tcp_notsent_lowat(unsent)?;
+    Ok(mio::net::TcpStream::from_std(socket.into_std()?))
 }
 
 /// A request that is a well-formed upgrade (RFC 6455, 4.2.1).

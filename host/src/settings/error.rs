@@ -73,6 +73,13 @@ pub enum Problem {
         origin: Origin,
         known: String,
     },
+    /// It was one once.
+    #[error("{key} ({origin}) is no setting any more: {successor}")]
+    Retired {
+        key: &'static str,
+        origin: Origin,
+        successor: &'static str,
+    },
     #[error("{origin}: {rule}")]
     Table { origin: Origin, rule: String },
     /// A rule between settings.

@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::each;
 use super::error::{Origin, Problem, SettingsError};
 use super::layers::Given;
+use super::retired::{RETIRED, is_retired};
 use super::transforms::{self, TransformSettings};
 
 /// What a file says.
@@ -97,6 +98,7 @@ pub(super) fn read(path: &Path) -> Result<Read, SettingsError> {
     each(|entry, traits| {
         lists.insert(entry.key, traits.list);
     });
+    lists.extend(RETIRED.map(|(key, _)| (key, false)));
     for (key, value) in table.get_ref() {
         let name = key.get_ref().as_ref();
         if name == "transform" {
@@ -105,7 +107,8 @@ pub(super) fn read(path: &Path) -> Result<Read, SettingsError> {
             read.values
                 .insert(name.to_owned(), source.given(value, *list));
         } else {
-            let known: Vec<_> = lists.keys().copied().chain(["[[transform]]"]).collect();
+            let known = lists.keys().copied().filter(|key| !is_retired(key));
+            let known: Vec<_> = known.chain(["[[transform]]"]).collect();
             read.problems.push(Problem::Unknown {
                 key: name.to_owned(),
                 origin: source.origin(key),

@@ -12,6 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::error::{Origin, Problem, SettingsError};
 use super::kind::{Kind, Traits};
+use super::retired::RETIRED;
 use super::secret::without_line_breaks;
 use super::transforms::TransformSettings;
 use super::variables::variable;
@@ -89,6 +90,9 @@ impl clap::Args for Flags {
                 ));
             command = std::mem::take(&mut command).arg(arg);
         });
+        for (key, _) in RETIRED {
+            command = command.arg(Arg::new(key).long(key).hide(true));
+        }
         command
     }
 
@@ -114,6 +118,11 @@ impl clap::FromArgMatches for Flags {
                 self.values.insert(entry.key, texts.join(","));
             }
         });
+        for (key, _) in RETIRED {
+            if let Some(text) = matches.get_one::<String>(key) {
+                self.values.insert(key, text.clone());
+            }
+        }
         Ok(())
     }
 }
@@ -164,6 +173,23 @@ impl<'a> Layers<'a> {
         self.file = read.values;
         self.problems.append(&mut read.problems);
         Ok(read.transforms)
+    }
+
+    /// Notes each setting that was given and that there is no more.
+    pub(super) fn refuse_retired(&mut self) {
+        for (key, successor) in RETIRED {
+            let of_flag = self.flags.values.remove(key).map(|_| Origin::Flag(key));
+            let name = variables::retired(key);
+            let of_environment = self.variable(&name).map(|_| Origin::Environment(name));
+            let of_file = self.file.remove(key).map(|given| given.origin);
+            for origin in of_flag.into_iter().chain(of_environment).chain(of_file) {
+                self.problems.push(Problem::Retired {
+                    key,
+                    origin,
+                    successor,
+                });
+            }
+        }
     }
 
     /// An empty variable counts as none: that is how container tools write "not set".

@@ -14,6 +14,7 @@ mod file;
 mod kind;
 mod layers;
 mod limits;
+mod retired;
 mod secret;
 mod transforms;
 mod variables;
@@ -152,14 +153,18 @@ settings! {
         "Messages at once above that rate; a further burst while refused closes with 1008"
     max_message_size: usize, "max-message-size", Size<usize>, "16KiB", "128B" to "16MiB";
         "Largest message from a client; over it the close is 1009"
-    skip_above: usize, "skip-above", Size<usize>, "64KiB", "1KiB" to "1GiB";
-        "Bytes waiting for a client above which its messages are skipped"
-    cut_above: usize, "cut-above", Size<usize>, "256KiB", "1KiB" to "1GiB";
-        "Bytes waiting for a client above which it is cut"
-    cut_after: Duration, "cut-after", Time, "10s", "10ms" to "1h";
-        "Time to come from above skip-above down to half of it, after which a client is cut"
+    lag_limit: Duration, "lag-limit", Time, "30s", "100ms" to "1h";
+        "Age up to which a message is kept for a client that has not got it yet; what is older is told to it as a gap"
+    log_size: usize, "log-size", Size<usize>, "64MiB", "1MiB" to "64GiB";
+        "Bytes of messages kept for all clients that are behind, together; over it the oldest go, and are told as gaps"
+    stall_limit: Duration, "stall-limit", Time, "10s", "10ms" to "1h";
+        "Time without one byte taken while something waits for a client, after which it is cut"
+    max_channels: usize, "max-channels", Count<usize>, "100000", "1" to "10000000";
+        "Public channels whose messages are numbered; messages of further ones are not sent, and told as gaps"
+    loops: usize, "loops", Count<usize>, "0", "0" to "1024";
+        "Threads that send to clients; 0 is one for each core"
     kernel_unsent_limit: usize, "kernel-unsent-limit", Size<usize>, "16KiB", "1KiB" to "16MiB";
-        "Bytes that the kernel may hold unsent for a client; they count as waiting"
+        "Bytes that the kernel may hold unsent for a client; what waits beyond is kept once for all"
     lane_queue_size: usize, "lane-queue-size", Size<usize>, "8MiB", "1KiB" to "4GiB";
         "Bytes of events waiting for a lane; over it the oldest are dropped"
     max_event_size: usize, "max-event-size", Size<usize>, "1MiB", "1KiB" to "512MiB";
@@ -225,14 +230,6 @@ impl Settings {
                 problems.push(Problem::Rule(rule));
             }
         };
-        must(
-            self.skip_above <= self.cut_above,
-            "skip-above must not be above cut-above, or clients are cut before anything is skipped",
-        );
-        must(
-            self.kernel_unsent_limit <= self.skip_above,
-            "kernel-unsent-limit must not be above skip-above, or one full socket is already too much",
-        );
         must(
             self.max_event_size <= self.lane_queue_size,
             "max-event-size must not be above lane-queue-size, or the largest events never fit",
@@ -300,6 +297,7 @@ fn load_from(
         Some(path) => layers.read_file(&path)?,
         None => Vec::new(),
     };
+    layers.refuse_retired();
     let settings = Settings::from_layers(&mut layers, transforms);
     let mut problems = layers.problems;
     if let Some(settings) = &settings {

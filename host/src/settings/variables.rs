@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 
+use super::retired::RETIRED;
 use super::{each, kind};
 
 const PREFIX: &str = "TIDEGATE_";
@@ -25,8 +26,7 @@ const OTHERS: [&str; 6] = [
 /// command of the same shell reads another variable for the same word.
 pub(super) fn variable(key: &str, traits: kind::Traits) -> String {
     let role = if traits.serve_only { "SERVE_" } else { "" };
-    let key = key.replace('-', "_").to_ascii_uppercase();
-    format!("{PREFIX}{role}{key}")
+    format!("{PREFIX}{role}{}", in_variable(key))
 }
 
 /// A variable that nobody reads, and the one that may have been meant.
@@ -43,6 +43,15 @@ pub fn known() -> Vec<String> {
     names
 }
 
+/// The variable of a setting that there is no more.
+pub(super) fn retired(key: &str) -> String {
+    format!("{PREFIX}{}", in_variable(key))
+}
+
+fn in_variable(key: &str) -> String {
+    key.replace('-', "_").to_ascii_uppercase()
+}
+
 /// Which of these variables begin as ours do and are none of them. What Kubernetes sets for
 /// a service called `tidegate…` is left out: nobody typed it.
 pub fn unread(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<Unread> {
@@ -51,6 +60,8 @@ pub fn unread(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Ve
         .into_iter()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
         .filter(|(name, _)| name.starts_with(PREFIX) && !known.contains(name))
+        // These are refused, which says more.
+        .filter(|(name, _)| !RETIRED.iter().any(|(key, _)| retired(key) == *name))
         .filter(|(name, value)| !is_service_link(name, &value.to_string_lossy()))
         .map(|(name, _)| Unread {
             nearest: nearest(&name, &known),

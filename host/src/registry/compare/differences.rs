@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::hub::Frame;
 use crate::registry::diff::schema::field;
 use crate::transform::{Admitted, Block, Fault, Outcome};
 
@@ -57,7 +56,7 @@ pub(super) fn between(
             for (channel, old) in &old.0 {
                 let new = new.0.get(channel).map_or(&[][..], Vec::as_slice);
                 for (old, new) in old.iter().zip(new) {
-                    frames(old, new, &mut found);
+                    messages(old, new, &mut found);
                 }
             }
             found
@@ -93,14 +92,14 @@ fn publications(count: usize) -> String {
 }
 
 /// What may leave, in order on each channel.
-struct ByChannel<'a>(BTreeMap<&'a str, Vec<&'a Frame>>);
+struct ByChannel<'a>(BTreeMap<&'a str, Vec<&'a str>>);
 
 impl<'a> ByChannel<'a> {
     fn of(all: &'a [Result<Admitted, Block>]) -> Self {
         let mut channels: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for one in all.iter().flatten() {
-            let frames = channels.entry(one.channel.as_str()).or_default();
-            frames.push(&one.frame);
+            let texts = channels.entry(one.channel.as_str()).or_default();
+            texts.push(one.text.as_str());
         }
         Self(channels)
     }
@@ -109,7 +108,7 @@ impl<'a> ByChannel<'a> {
         let counts = self
             .0
             .iter()
-            .map(|(channel, frames)| (*channel, frames.len()));
+            .map(|(channel, texts)| (*channel, texts.len()));
         counts.collect()
     }
 
@@ -118,11 +117,11 @@ impl<'a> ByChannel<'a> {
     fn words(&self, active: &Self) -> String {
         let mut words = publications(self.0.values().map(Vec::len).sum());
         let mut others = 0;
-        for (channel, frames) in &self.0 {
+        for (channel, texts) in &self.0 {
             if active.0.contains_key(channel) {
-                words = format!("{words}, {} on {channel}", frames.len());
+                words = format!("{words}, {} on {channel}", texts.len());
             } else {
-                others += frames.len();
+                others += texts.len();
             }
         }
         if others > 0 {
@@ -132,12 +131,12 @@ impl<'a> ByChannel<'a> {
     }
 }
 
-fn frames(old: &Frame, new: &Frame, found: &mut Vec<Difference>) {
-    if old.bytes() == new.bytes() {
+fn messages(old: &str, new: &str, found: &mut Vec<Difference>) {
+    if old == new {
         return;
     }
     // The guard has written both, so they are JSON.
-    let parse = |frame: &Frame| serde_json::from_slice(frame.payload()).unwrap_or(Value::Null);
+    let parse = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
     let (old, new) = (parse(old), parse(new));
     let part = |message: &Value, name: &str| message.get(name).cloned();
     values(TYPE, part(&old, "type"), part(&new, "type"), found);

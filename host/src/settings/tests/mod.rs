@@ -66,8 +66,8 @@ fn without_anything_the_defaults_hold() {
     );
     assert_eq!(settings.heartbeat_interval, Duration::from_secs(30));
     assert_eq!(
-        (settings.skip_above, settings.cut_above),
-        (64 << 10, 256 << 10)
+        (settings.log_size, settings.kernel_unsent_limit),
+        (64 << 20, 16 << 10)
     );
     assert_eq!(
         (settings.max_message_size, settings.max_event_size),
@@ -88,7 +88,7 @@ fn without_anything_the_defaults_hold() {
 
 #[test]
 fn a_flag_beats_the_environment_which_beats_the_file() {
-    let file = "max-connections = 1\nmax-subscriptions = 1\nskip-above = \"17KiB\"";
+    let file = "max-connections = 1\nmax-subscriptions = 1\nlog-size = \"17MiB\"";
     let environment = [
         ("TIDEGATE_MAX_CONNECTIONS", "2"),
         ("TIDEGATE_MAX_SUBSCRIPTIONS", "2"),
@@ -96,7 +96,7 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     let settings = load_with(&["--max-connections", "3"], &environment, file).unwrap();
     assert_eq!(settings.max_connections, 3);
     assert_eq!(settings.max_subscriptions, 2);
-    assert_eq!(settings.skip_above, 17 << 10);
+    assert_eq!(settings.log_size, 17 << 20);
 }
 
 #[test]
@@ -109,8 +109,8 @@ fn an_empty_variable_is_not_set() {
 fn values_have_the_forms_that_people_write() {
     let file = "
         max-connections = 1_000
-        skip-above = 20480
-        cut-above = \"1.5MiB\"
+        kernel-unsent-limit = 20480
+        log-size = \"1.5MiB\"
         drain-time = \"1m 30s\"
         probe-interval = \"0s\"
         allowed-origins = [\"https://App.example\", \"http://localhost:3000\"]
@@ -120,7 +120,7 @@ fn values_have_the_forms_that_people_write() {
     let settings = load_with(&[], &[], file).unwrap();
     assert_eq!(settings.max_connections, 1000);
     assert_eq!(
-        (settings.skip_above, settings.cut_above),
+        (settings.kernel_unsent_limit, settings.log_size),
         (20480, 1536 << 10)
     );
     assert_eq!(settings.drain_time, Duration::from_secs(90));
@@ -179,9 +179,9 @@ fn values_out_of_form_or_range_are_refused() {
         "heartbeat-interval = 30",
         "heartbeat-interval = \"0s\"",
         "upgrade-timeout = \"1 fortnight\"",
-        "cut-after = \"2h\"",
-        "skip-above = \"64 kibs\"",
-        "skip-above = true",
+        "stall-limit = \"2h\"",
+        "log-size = \"64 kibs\"",
+        "log-size = true",
         "wasm-stack = \"2MiB\"",
         "allowed-origins = [\"*\"]",
         "allowed-origins = [\"https://a.b/\"]",
@@ -228,8 +228,29 @@ fn an_unknown_key_is_told_with_its_line_and_the_known_ones() {
 }
 
 #[test]
+fn a_setting_that_there_is_no_more_is_told_with_what_took_its_place() {
+    let said = [
+        refusal(&["--skip-above", "64KiB"], &[], ""),
+        refusal(&[], &[("TIDEGATE_CUT_ABOVE", "64KiB")], ""),
+        refusal(&[], &[], "cut-after = \"10s\""),
+    ];
+    for (said, parts) in said.iter().zip([
+        ["skip-above (flag --skip-above)", "lag-limit and log-size"],
+        [
+            "cut-above (environment variable TIDEGATE_CUT_ABOVE)",
+            "lag-limit and log-size",
+        ],
+        ["tidegate.toml:1", "stall-limit"],
+    ]) {
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        assert!(said.contains("no setting any more"), "{said}");
+    }
+    let unknown = refusal(&[], &[], "heartbeat = 1");
+    assert!(!unknown.contains("skip-above"), "{unknown}");
+}
+
+#[test]
 fn rules_between_settings_hold() {
-    assert!(refusal(&["--skip-above", "512KiB"], &[], "").contains("skip-above must not be above"));
     let error = refusal(&["--max-event-size", "16MiB"], &[], "");
     assert!(
         error.contains("max-event-size must not be above lane-queue-size"),

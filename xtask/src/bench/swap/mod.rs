@@ -12,16 +12,16 @@ mod table;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use self::operator::Operator;
-use crate::feed::{self, Markets};
+pub(crate) use self::table::{json, table};
+use crate::feed::Markets;
 use crate::host::{Binary, Host, wait_until};
 use crate::publisher::{Pace, Shared, Trigger};
-use crate::reader::{Delivery, Reader, Received, Taste};
-use crate::row::Row;
+use crate::reader::{Delivery, Reader, Received};
 use crate::spread::Ranked;
-use crate::{plan, progress, side};
+use crate::{fanout, progress, sessions};
 
 /// The transform that is swapped: a built-in one.
 const TRANSFORM: &str = "candle";
@@ -49,9 +49,11 @@ const MOST: Duration = Duration::from_secs(20);
 /// Delays of deliveries.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Delays {
+    pub(crate) deliveries: usize,
     /// Microseconds from the event's `PUBLISH` to a client's read.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    pub(crate) longest: f64,
 }
 
 /// Nobody at work.
@@ -94,22 +96,19 @@ pub(crate) struct Round {
     pub(crate) returning: Delays,
 }
 
-pub(crate) fn measure(plan: &plan::Plan, binary: &Binary) -> Result<Vec<Row>> {
-    let plan = &plan.swap;
+pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Round>> {
     progress(&format!(
         "swaps: {} events a second to {} clients",
         plan.rate, plan.sessions
     ));
     let host = Host::start(binary, &["--state-dir", "state"])?;
     let markets = Markets(plan.markets);
-    let door = host.door();
-    let enter = |n| door.enter(n, &[feed::public_channel(markets.of(n))]);
-    let clients = (0..plan.sessions).map(enter).collect::<Result<_>>()?;
+    let connections = sessions::subscribe(plan.sessions, &host, markets)?;
     let mut stream = Stream {
         plan: *plan,
         host: &host,
-        trigger: Trigger::redis(host.ground.redis_port, markets)?,
-        readers: Reader::new(clients, markets, Taste::One)?,
+        trigger: Trigger::redis(host.redis_port, markets)?,
+        readers: Reader::new(connections, markets)?,
         next: 0,
     };
     stream.quiet().context("before the first round")?;
@@ -120,7 +119,7 @@ pub(crate) fn measure(plan: &plan::Plan, binary: &Binary) -> Result<Vec<Row>> {
         let candidate = operator::candidate(&component, number);
         rounds.push(stream.round(&candidate)?);
     }
-    Ok(table::rows(&rounds))
+    Ok(rounds)
 }
 
 fn builtin() -> Result<Vec<u8>> {
@@ -132,7 +131,7 @@ fn builtin() -> Result<Vec<u8>> {
 /// Events on their way through a host to its clients.
 struct Stream<'a> {
     plan: Plan,
-    host: &'a Host<'a>,
+    host: &'a Host,
     trigger: Trigger,
     readers: Reader,
     /// The number of the next event.
@@ -169,7 +168,8 @@ impl Stream<'_> {
     fn quiet(&mut self) -> Result<Quiet> {
         let before = self.host.process.cpu()?;
         let received = self.send(&Shared::new(self.plan.quiet))?;
-        let cpu = self.host.process.cpu()?.since(&before);
+        let cpu = self.host.process.cpu()?.since(before);
+        let cpu = cpu.user + cpu.system;
         Ok(Quiet {
             delays: Delays::of(received.deliveries.iter()),
             cpu: cpu.as_secs_f64() * 1e6 / self.plan.quiet as f64,
@@ -208,8 +208,7 @@ impl Stream<'_> {
     fn send(&mut self, shared: &Shared) -> Result<Received> {
         let pace = Pace::PerSecond(self.plan.rate);
         let (trigger, readers) = (&mut self.trigger, &mut self.readers);
-        let received = side::send(trigger, readers, pace, self.next, shared)?;
-        ensure!(received.losses.lost() == 0, "messages were lost");
+        let received = fanout::send_shared(trigger, readers, pace, self.next, shared)?;
         self.next += shared.end();
         Ok(received)
     }
@@ -228,8 +227,10 @@ impl Delays {
     fn of<'a>(deliveries: impl Iterator<Item = &'a Delivery>) -> Self {
         let ranked = Ranked::of(deliveries.map(|one| one.delay));
         Self {
+            deliveries: ranked.count(),
             p50: ranked.rank(0.5),
             p99: ranked.rank(0.99),
+            longest: ranked.rank(1.0),
         }
     }
 }

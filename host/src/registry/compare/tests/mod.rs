@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::hub::Frame;
 use crate::registry::report::{Example, FieldDifference};
 use crate::transform::{Admitted, Block, ClosedSchema, FaultKind};
 
@@ -33,11 +32,17 @@ fn surface() -> Surface {
 }
 
 fn admitted(channel: &str, data: &Value) -> std::result::Result<Admitted, Block> {
-    let message = json!({"type": "tick", "channel": channel, "data": data});
-    Ok(Admitted {
+    Ok(message("tick", channel, data))
+}
+
+fn message(kind: &str, channel: &str, data: &Value) -> Admitted {
+    let message = json!({"type": kind, "channel": channel, "data": data});
+    let text = message.to_string();
+    Admitted {
         channel: channel.parse().unwrap(),
-        frame: Frame::text(&message.to_string()),
-    })
+        head: text.find(",\"data\"").unwrap(),
+        text,
+    }
 }
 
 fn data(data: &Value) -> Result {
@@ -306,11 +311,8 @@ fn channels_and_refusals_are_compared_too() {
             Some("refused as invalid")
         )
     );
-    let other_type = Frame::text(r#"{"type":"tock","channel":"ticks:A","data":{"open":"1"}}"#);
-    let other = Ok(Outcome::Published(vec![Ok(Admitted {
-        channel: "ticks:A".parse().unwrap(),
-        frame: other_type,
-    })]));
+    let other_type = message("tock", "ticks:A", &json!({"open": "1"}));
+    let other = Ok(Outcome::Published(vec![Ok(other_type)]));
     assert_eq!(
         only(&compare(data(&a), other)),
         seen("(type)", Some("\"tick\""), Some("\"tock\""))

@@ -1,0 +1,187 @@
+//! What waits for a loop: messages, in one order for all loops, and orders to its sessions.
+//!
+//! Whoever puts something in never waits. A loop that does not come to take its messages is
+//! owed the numbers of those that it did not get.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::log::ChannelId;
+use super::notice::{Reason, State};
+use super::order::Order;
+use crate::channel::Channel;
+use crate::metrics::FamilyMetrics;
+
+/// Messages that were published together; shared by all loops.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Their frames, one after the other.
+    pub(crate) frames: Vec<u8>,
+    pub(crate) messages: Vec<Numbered>,
+}
+
+/// One message of a batch.
+#[derive(Debug)]
+pub(crate) struct Numbered {
+    pub(crate) channel: Channel,
+    pub(crate) id: ChannelId,
+    pub(crate) seq: u64,
+    /// Where its frame ends; it begins where the one before ends.
+    pub(crate) end: usize,
+    pub(crate) received: Instant,
+    pub(crate) family: Arc<FamilyMetrics>,
+}
+
+impl Batch {
+    /// The messages, each with its frame.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Numbered, &[u8])> {
+        let mut start = 0;
+        self.messages.iter().map(move |message| {
+            let frame = &self.frames[start..message.end];
+            start = message.end;
+            (message, frame)
+        })
+    }
+
+    fn cost(&self) -> usize {
+        self.frames.len() + self.messages.len() * size_of::<Numbered>()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Item {
+    Batch(Arc<Batch>),
+    State(Arc<str>, State),
+    /// Messages of a family were lost.
+    Loss(Arc<str>, Reason),
+    /// A message of a channel was lost that could not be numbered.
+    Unnumbered(Channel),
+}
+
+/// Numbers of a channel that were never put in.
+pub(crate) type Passed = BTreeMap<ChannelId, (Channel, (u64, u64))>;
+
+/// What a loop takes at once.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) items: Vec<Item>,
+    /// Newer than the items.
+    pub(crate) passed: Passed,
+    pub(crate) orders: Vec<Order>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    limit: usize,
+    state: Mutex<Waiting>,
+    /// The loop sleeps, or is about to.
+    sleeping: AtomicBool,
+    /// There are orders.
+    urgent: AtomicBool,
+    waker: mio::Waker,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    taken: Taken,
+    bytes: usize,
+}
+
+impl Inbox {
+    /// `limit` is in bytes.
+    pub(crate) fn new(limit: usize, waker: mio::Waker) -> Self {
+        Self {
+            limit,
+            state: Mutex::default(),
+            sleeping: AtomicBool::new(false),
+            urgent: AtomicBool::new(false),
+            waker,
+        }
+    }
+
+    /// Nobody is woken.
+    #[cfg(test)]
+    pub(crate) fn unattended(limit: usize) -> Self {
+        let poll = mio::Poll::new().unwrap();
+        Self::new(
+            limit,
+            mio::Waker::new(poll.registry(), mio::Token(0)).unwrap(),
+        )
+    }
+
+    /// Puts an item in; the loop is to be woken afterwards.
+    pub(crate) fn put(&self, item: &Item) {
+        let mut state = self.state.lock();
+        let Waiting { taken, bytes } = &mut *state;
+        if let Item::Batch(batch) = item {
+            let cost = batch.cost();
+            if !taken.passed.is_empty() || (*bytes > 0 && *bytes + cost > self.limit) {
+                for Numbered {
+                    channel, id, seq, ..
+                } in &batch.messages
+                {
+                    let fresh = || (channel.clone(), (*seq, *seq));
+                    taken.passed.entry(*id).or_insert_with(fresh).1.1 = *seq;
+                }
+                return;
+            }
+            *bytes += cost;
+        }
+        taken.items.push(item.clone());
+    }
+
+    /// Gives an order, which is followed before any further message is sent.
+    pub(crate) fn order(&self, order: Order) {
+        self.state.lock().taken.orders.push(order);
+        self.urgent.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Wakes the loop if it sleeps.
+    pub(crate) fn wake(&self) {
+        if self.sleeping.swap(false, Ordering::SeqCst) {
+            // It fails where the system has no memory left; the loop wakes by its timers.
+            let _ = self.waker.wake();
+        }
+    }
+
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take(&self) -> Taken {
+        let mut state = self.state.lock();
+        self.urgent.store(false, Ordering::SeqCst);
+        state.bytes = 0;
+        std::mem::take(&mut state.taken)
+    }
+
+    /// To be called before the loop sleeps; `false` where something waits already.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.sleeping.store(true, Ordering::SeqCst);
+        let state = self.state.lock();
+        let Taken {
+            items,
+            passed,
+            orders,
+        } = &state.taken;
+        let empty = items.is_empty() && passed.is_empty() && orders.is_empty();
+        if !empty {
+            self.sleeping.store(false, Ordering::SeqCst);
+        }
+        empty
+    }
+
+    pub(crate) fn is_awake(&self) {
+        self.sleeping.store(false, Ordering::SeqCst);
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.state.lock().bytes
+    }
+}

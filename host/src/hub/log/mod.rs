@@ -1,0 +1,559 @@
+//! What one loop has to send: a log of frames that all its sessions share, and for each session
+//! a cursor in it. Plain data, without sockets.
+//!
+//! A cursor stands between two frames, so a session is a few numbers, and whoever is behind
+//! costs only that the log reaches back. What the log drops before a session has taken it is
+//! kept in a few numbers too, to be told.
+
+pub(crate) mod arena;
+mod channels;
+mod cursors;
+pub(crate) mod missed;
+mod plan;
+pub(crate) mod views;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use self::arena::Arena;
+pub(crate) use self::arena::Run;
+use self::channels::Channels;
+use self::cursors::Cursors;
+use self::missed::MOST_CHANNELS;
+pub(crate) use self::plan::Plan;
+pub(crate) use self::views::{PatternId, ViewId};
+use super::frame;
+use super::notice::{self, Reason, State};
+use crate::channel::{Channel, MAX_PARAMETERS, Pattern};
+
+/// A public channel, by its place among all that were ever numbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ChannelId(pub(crate) u32);
+
+/// A family, by its place among those that a loop has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FamilyId(pub(crate) u16);
+
+/// A session of the loop, by its place in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key(pub(crate) u32);
+
+impl Key {
+    pub(crate) fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a frame of the log is, to be told where it is dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    Message {
+        channel: ChannelId,
+        seq: u64,
+        family: FamilyId,
+    },
+    /// It tells itself of messages that never came to the log.
+    Passed {
+        channel: ChannelId,
+        range: (u64, u64),
+    },
+    Notice(Pattern, Notice),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notice {
+    State,
+    Loss(Reason),
+}
+
+#[derive(Debug)]
+pub(crate) struct Log {
+    arena: Arena<What>,
+    cursors: Cursors,
+    channels: Channels,
+    states: HashMap<String, State>,
+    /// Bytes of what sessions missed, in all.
+    missed_size: usize,
+    missed_limit: usize,
+    /// Messages that sessions missed since it was last asked, by family.
+    missed: Vec<u64>,
+}
+
+impl Log {
+    /// What sessions missed is told by channel while all of it takes no more than `missed_limit`
+    /// bytes, and by pattern beyond.
+    pub(crate) fn new(missed_limit: usize) -> Self {
+        Self {
+            missed_limit,
+            arena: Arena::new(),
+            cursors: Cursors::default(),
+            channels: Channels::default(),
+            states: HashMap::new(),
+            missed_size: 0,
+            missed: Vec::new(),
+        }
+    }
+
+    /// Notes a message for all who subscribed to its channel. `frame` is as it goes out.
+    pub(crate) fn publish(
+        &mut self,
+        name: &Channel,
+        id: ChannelId,
+        seq: u64,
+        family: FamilyId,
+        frame: &[u8],
+        received: Instant,
+    ) {
+        self.channels.note(id, name, seq);
+        let what = What::Message {
+            channel: id,
+            seq,
+            family,
+        };
+        self.append(name, frame, received, what);
+    }
+
+    /// The messages `from` to `to` of a channel never came here: all who subscribed are told.
+    pub(crate) fn pass(&mut self, name: &Channel, id: ChannelId, range: (u64, u64)) {
+        self.channels.note(id, name, range.1);
+        let gap = notice::gap(name.as_str(), range.0, range.1, Reason::Slow);
+        let what = What::Passed { channel: id, range };
+        self.append(name, &frame::text(&gap), Instant::now(), what);
+    }
+
+    fn append(&mut self, name: &Channel, frame: &[u8], since: Instant, what: What) {
+        let mut matching = [None; 1 << MAX_PARAMETERS];
+        let mut next = 0;
+        name.for_each_pattern(|pattern| {
+            if let Some(id) = self.cursors.views.find(pattern) {
+                matching[next] = Some(id);
+                next += 1;
+            }
+        });
+        if next == 0 {
+            return;
+        }
+        let number = self.arena.push(frame, since, what);
+        for pattern in matching.into_iter().flatten() {
+            self.cursors.views.note(pattern, number);
+        }
+    }
+
+    /// A message of this channel was lost that has no number: who subscribed to it is told.
+    pub(crate) fn lose(&mut self, name: &Channel, reason: Reason) {
+        let gap = frame::text(&notice::gap_somewhere(name.as_str(), None, reason));
+        let what = What::Notice(name.as_pattern().clone(), Notice::Loss(reason));
+        self.append(name, &gap, Instant::now(), what);
+    }
+
+    /// Messages of a family were lost: all its subscribers are told, for each of their patterns.
+    pub(crate) fn lose_somewhere(&mut self, family: &str, reason: Reason) {
+        self.tell(family, Notice::Loss(reason), |pattern| {
+            frame::text(&notice::gap_somewhere(pattern, None, reason))
+        });
+    }
+
+    /// Notes what can be expected of a family, and tells its subscribers.
+    pub(crate) fn set_state(&mut self, family: &str, state: State) {
+        if self.state(family) == state {
+            return;
+        }
+        match state {
+            State::Live => self.states.remove(family),
+            _ => self.states.insert(family.to_owned(), state),
+        };
+        self.tell(family, Notice::State, |pattern| {
+            frame::text(&notice::status(pattern, state))
+        });
+    }
+
+    pub(crate) fn state(&self, family: &str) -> State {
+        self.states.get(family).copied().unwrap_or_default()
+    }
+
+    fn tell(&mut self, family: &str, notice: Notice, frame: impl Fn(&str) -> Vec<u8>) {
+        for id in self.cursors.views.of_family(family) {
+            let pattern = self.cursors.views.pattern(id).clone();
+            let frame = frame(pattern.as_str());
+            let what = What::Notice(pattern, notice);
+            let number = self.arena.push(&frame, Instant::now(), what);
+            self.cursors.views.note(id, number);
+        }
+    }
+
+    /// The number of a channel's last message, zero where there was none.
+    pub(crate) fn seq(&self, channel: &str) -> u64 {
+        self.channels.seq(channel)
+    }
+
+    /// A session without subscriptions.
+    pub(crate) fn enter(&mut self) -> Key {
+        self.cursors.enter()
+    }
+
+    pub(crate) fn leave(&mut self, key: Key) {
+        let missed = self.cursors.leave(key);
+        self.missed_size -= missed.map_or(0, |missed| missed.size());
+    }
+
+    pub(crate) fn subscriptions(&self, key: Key) -> &[PatternId] {
+        self.cursors.patterns(key)
+    }
+
+    pub(crate) fn pattern(&self, id: PatternId) -> &Pattern {
+        self.cursors.views.pattern(id)
+    }
+
+    pub(crate) fn holds(&self, key: Key, pattern: &Pattern) -> bool {
+        let id = self.cursors.views.find(pattern.as_str());
+        id.is_some_and(|id| self.subscriptions(key).binary_search(&id).is_ok())
+    }
+
+    /// Adds patterns: what is published from now on comes after what waits already.
+    pub(crate) fn subscribe(&mut self, key: Key, patterns: &[Pattern]) {
+        let mut ids = self.subscriptions(key).to_vec();
+        let before = ids.len();
+        ids.extend(
+            patterns
+                .iter()
+                .map(|pattern| self.cursors.views.intern(pattern)),
+        );
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() > before {
+            self.change(key, ids, |_, _| true);
+        }
+    }
+
+    /// Takes patterns away: nothing of them is sent any more, not even what waits.
+    pub(crate) fn unsubscribe(&mut self, key: Key, patterns: &[Pattern]) {
+        let gone = patterns
+            .iter()
+            .filter_map(|gone| self.cursors.views.find(gone.as_str()));
+        let gone: Vec<PatternId> = gone.collect();
+        let mut ids = self.subscriptions(key).to_vec();
+        let before = ids.len();
+        ids.retain(|id| !gone.contains(id));
+        if ids.len() < before {
+            self.change(key, ids.clone(), |log, number| log.concerns(number, &ids));
+        }
+    }
+
+    fn change(&mut self, key: Key, ids: Vec<PatternId>, keep: impl Fn(&Self, u64) -> bool) {
+        let pending = self.cursors.pending(key);
+        let detour = pending.filter(|number| keep(self, *number)).collect();
+        self.cursors.change(key, ids, detour);
+    }
+
+    /// A view whose ready members have not all been asked to take its frames.
+    pub(crate) fn next_view(&self) -> Option<ViewId> {
+        self.cursors.views.next_dirty()
+    }
+
+    /// Up to `most` ready members of that view, which are to be asked now.
+    pub(crate) fn ask(&mut self, view: ViewId, most: usize, into: &mut Vec<Key>) {
+        self.cursors.ask(view, most, into);
+    }
+
+    /// Where a session of the view stands that is still ready; none where it is not any more.
+    pub(crate) fn position(&self, key: Key, view: ViewId) -> Option<u64> {
+        self.cursors.position(key, view)
+    }
+
+    /// From now on the session is flushed along with its view, which may have more for it.
+    pub(crate) fn set_ready(&mut self, key: Key) {
+        self.cursors.set_ready(key);
+    }
+
+    /// From now on the session is flushed by itself.
+    pub(crate) fn set_apart(&mut self, key: Key) {
+        self.cursors.set_apart(key);
+    }
+
+    /// The session has taken so many frames.
+    pub(crate) fn advance(&mut self, key: Key, frames: usize) {
+        self.cursors.advance(key, frames);
+    }
+
+    /// The ready members of the view are to be asked once more.
+    pub(crate) fn ask_again(&mut self, view: ViewId) {
+        self.cursors.views.mark_dirty(view);
+    }
+
+    /// Whether nothing of the view follows a position.
+    pub(crate) fn is_end(&self, view: ViewId, position: u64) -> bool {
+        position == self.cursors.views.get(view).end()
+    }
+
+    /// What follows a position of a view.
+    pub(crate) fn plan(
+        &self,
+        view: ViewId,
+        position: u64,
+        bounds: (usize, usize),
+        plan: &mut Plan,
+    ) {
+        let frames = self.cursors.views.get(view).frames_from(position);
+        plan.fill(&self.arena, frames, bounds.0, bounds.1);
+    }
+
+    /// What comes next for one session.
+    pub(crate) fn plan_for(&self, key: Key, bounds: (usize, usize), plan: &mut Plan) {
+        plan.fill(&self.arena, self.cursors.pending(key), bounds.0, bounds.1);
+    }
+
+    pub(crate) fn bytes(&self, run: Run) -> &[u8] {
+        self.arena.bytes(run)
+    }
+
+    /// When the event of a frame came.
+    pub(crate) fn since(&self, number: u64) -> Instant {
+        self.arena.frame(number).since
+    }
+
+    /// The session has taken so many bytes of what comes next. The rest of a frame that it took
+    /// a part of is written to `rest`, and counts as taken. Gives the messages that were taken,
+    /// by family, with their bytes.
+    pub(crate) fn advance_bytes(&mut self, key: Key, bytes: usize, rest: &mut Vec<u8>) -> Plan {
+        let mut taken = Plan::default();
+        if bytes > 0 {
+            taken.fill(&self.arena, self.cursors.pending(key), usize::MAX, bytes);
+            if taken.bytes > bytes {
+                let last = self.cursors.pending(key).nth(taken.frames - 1);
+                let last = last.expect("it was just counted");
+                let begun = self.arena.frame(last).len() - (taken.bytes - bytes);
+                rest.extend_from_slice(self.arena.rest(last, begun));
+            }
+            self.cursors.advance(key, taken.frames);
+        }
+        taken
+    }
+
+    /// How many frames wait for the session, and since when.
+    pub(crate) fn lag(&self, key: Key) -> (usize, Option<Instant>) {
+        let frames = self.cursors.waiting(key);
+        (
+            frames,
+            self.cursors
+                .pending(key)
+                .next()
+                .map(|number| self.since(number)),
+        )
+    }
+
+    /// Drops what waits for the session, and says how many messages that were, by family.
+    pub(crate) fn drop_pending(&mut self, key: Key) -> Vec<(FamilyId, u64, u64)> {
+        let mut dropped = Plan::default();
+        dropped.fill(
+            &self.arena,
+            self.cursors.pending(key),
+            usize::MAX,
+            usize::MAX,
+        );
+        self.cursors.advance(key, dropped.frames);
+        self.missed_size -= self
+            .cursors
+            .get_mut(key)
+            .missed
+            .take()
+            .map_or(0, |missed| missed.size());
+        dropped.families
+    }
+
+    /// What waits for the session is all that it still gets.
+    pub(crate) fn finish(&mut self, key: Key) {
+        self.change(key, Vec::new(), |_, _| true);
+    }
+
+    /// Whether a session with these patterns gets a frame.
+    fn concerns(&self, number: u64, patterns: &[PatternId]) -> bool {
+        match &self.arena.frame(number).what {
+            What::Message { channel, .. } | What::Passed { channel, .. } => {
+                let name = self.channels.name(*channel);
+                self.cursors.views.first_match(name, patterns).is_some()
+            }
+            What::Notice(pattern, _) => {
+                let id = self.cursors.views.find(pattern.as_str());
+                id.is_some_and(|id| patterns.binary_search(&id).is_ok())
+            }
+        }
+    }
+
+    /// Lets go of the frames that every session has taken. Only where it is thorough are those
+    /// looked at that are flushed by themselves, which costs as much as there are members.
+    pub(crate) fn settle(&mut self, thorough: bool) {
+        let mut needed = self.arena.end();
+        for id in self.cursors.views.filled() {
+            let view = self.cursors.views.get(id);
+            let taken = if !view.is_dirty() && view.ready == view.members.len() {
+                view.end()
+            } else if thorough {
+                let positions = view
+                    .members
+                    .iter()
+                    .map(|key| self.cursors.get(Key(*key)).position);
+                positions.min().unwrap_or(view.end())
+            } else {
+                view.base()
+            };
+            self.cursors
+                .views
+                .forget(id, (taken - view.base()) as usize);
+            let first = self.cursors.views.get(id).frames_from(taken).next();
+            needed = needed.min(first.unwrap_or(needed));
+        }
+        for key in self.cursors.detoured() {
+            needed = needed.min(self.cursors.pending(*key).next().unwrap_or(needed));
+        }
+        self.arena.trim(needed);
+    }
+
+    /// The first frame that is not older than `oldest`.
+    pub(crate) fn first_since(&self, oldest: Instant) -> u64 {
+        let frames = self.arena.start()..self.arena.end();
+        let mut younger = frames.skip_while(|number| self.since(*number) < oldest);
+        younger.next().unwrap_or(self.arena.end())
+    }
+
+    /// The first frame that is not in the oldest piece of memory.
+    pub(crate) fn first_of_next_segment(&self) -> u64 {
+        self.arena.first_of_next_segment()
+    }
+
+    /// Forgets the frames before `number`. Whoever has not taken them is to be told what was
+    /// missed, and added to `behind` with the number of messages.
+    pub(crate) fn trim(&mut self, number: u64, behind: &mut Vec<(Key, u64)>) {
+        for key in self.cursors.detoured().clone() {
+            let mut passed = self.cursors.take_detour(key);
+            let rest = passed.split_off(passed.partition_point(|frame| *frame < number));
+            self.miss(key, passed, behind);
+            self.cursors.set_detour(key, rest);
+        }
+        for id in self.cursors.views.filled() {
+            let view = self.cursors.views.get(id);
+            let upto = view.base() + view.older_than(number) as u64;
+            for member in view.members.clone() {
+                let position = self.cursors.get(Key(member)).position;
+                if position < upto {
+                    let passed = self.cursors.views.get(id).frames_from(position);
+                    let passed = passed.take((upto - position) as usize).collect();
+                    self.cursors.get_mut(Key(member)).position = upto;
+                    self.miss(Key(member), passed, behind);
+                }
+            }
+            let count = upto - self.cursors.views.get(id).base();
+            self.cursors.views.forget(id, count as usize);
+        }
+        self.arena.trim(number);
+    }
+
+    fn miss(&mut self, key: Key, passed: VecDeque<u64>, behind: &mut Vec<(Key, u64)>) {
+        if passed.is_empty() {
+            return;
+        }
+        let mut missed = self.cursors.get_mut(key).missed.take().unwrap_or_default();
+        self.missed_size -= missed.size();
+        let Self {
+            arena,
+            cursors,
+            channels,
+            ..
+        } = self;
+        let views = &cursors.views;
+        let most = if self.missed_size > self.missed_limit {
+            0
+        } else {
+            MOST_CHANNELS
+        };
+        let patterns = cursors.patterns(key);
+        let wildcard_of = |channel| {
+            let first = views.first_match(channels.name(channel), patterns);
+            let pattern = views.pattern(first?);
+            pattern.has_wildcard().then(|| pattern.clone())
+        };
+        let mut count = 0;
+        for number in passed {
+            match &arena.frame(number).what {
+                What::Message {
+                    channel,
+                    seq,
+                    family,
+                } => {
+                    missed.messages(*channel, (*seq, *seq), most, wildcard_of);
+                    let at = usize::from(family.0);
+                    self.missed.resize(self.missed.len().max(at + 1), 0);
+                    self.missed[at] += 1;
+                    count += 1;
+                }
+                What::Passed { channel, range } => {
+                    missed.messages(*channel, *range, most, wildcard_of);
+                }
+                What::Notice(pattern, notice) => missed.notice(pattern, *notice),
+            }
+        }
+        self.missed_size += missed.size();
+        self.cursors.get_mut(key).missed = Some(missed);
+        self.cursors.set_apart(key);
+        behind.push((key, count));
+    }
+
+    /// How many messages sessions have missed since this was last asked, by family.
+    pub(crate) fn take_missed(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.missed)
+    }
+
+    /// Writes the frames that tell a session what it missed of its subscriptions, and how many
+    /// gaps they are.
+    pub(crate) fn write_missed(&mut self, key: Key, out: &mut Vec<u8>) -> u64 {
+        let Some(missed) = self.cursors.get_mut(key).missed.take() else {
+            return 0;
+        };
+        self.missed_size -= missed.size();
+        let patterns = self.subscriptions(key);
+        let is_held = |pattern: &Pattern| self.holds(key, pattern);
+        let mut gaps = 0;
+        let mut write = |text: serde_json::Value| frame::write_text(&[&text.to_string()], out);
+        for (channel, (from, to)) in &missed.channels {
+            let name = self.channels.name(*channel);
+            if self.cursors.views.first_match(name, patterns).is_some() {
+                write(notice::gap(name.as_str(), *from, *to, Reason::Slow));
+                gaps += 1;
+            }
+        }
+        for (pattern, count) in missed
+            .patterns
+            .iter()
+            .filter(|(pattern, _)| is_held(pattern))
+        {
+            write(notice::gap_somewhere(
+                pattern.as_str(),
+                Some(*count),
+                Reason::Slow,
+            ));
+            gaps += 1;
+        }
+        for (pattern, reason) in missed.losses.iter().filter(|(pattern, _)| is_held(pattern)) {
+            write(notice::gap_somewhere(pattern.as_str(), None, *reason));
+        }
+        for pattern in missed.states.iter().filter(|pattern| is_held(pattern)) {
+            write(notice::status(
+                pattern.as_str(),
+                self.state(pattern.family()),
+            ));
+        }
+        gaps
+    }
+
+    /// Whether it holds no frame.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.arena.start() == self.arena.end()
+    }
+
+    /// Bytes of memory: the frames, who gets which, and what sessions missed.
+    pub(crate) fn size(&self) -> usize {
+        let detoured = self.cursors.detoured().iter();
+        let detours: usize = detoured.map(|key| self.cursors.detour_len(*key)).sum();
+        let numbers = (self.cursors.views.noted() + detours) * size_of::<u64>();
+        self.arena.size() + numbers + self.missed_size
+    }
+}

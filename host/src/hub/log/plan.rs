@@ -1,0 +1,58 @@
+//! What goes out next, worked out once for all sessions that stand at the same place.
+
+use super::arena::{Arena, Run};
+use super::{FamilyId, What};
+
+/// Frames from a cursor on.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Where the bytes are; neighbours are one run.
+    pub(crate) runs: Vec<Run>,
+    pub(crate) bytes: usize,
+    pub(crate) frames: usize,
+    /// The number of the first frame.
+    pub(crate) first: Option<u64>,
+    /// Messages of each family, and their bytes.
+    pub(crate) families: Vec<(FamilyId, u64, u64)>,
+}
+
+impl Plan {
+    /// Takes frames as long as there are some and they are within the bounds; at least one.
+    pub(super) fn fill(
+        &mut self,
+        arena: &Arena<What>,
+        numbers: impl Iterator<Item = u64>,
+        max_runs: usize,
+        max_bytes: usize,
+    ) {
+        self.runs.clear();
+        self.families.clear();
+        (self.bytes, self.frames, self.first) = (0, 0, None);
+        for number in numbers {
+            if self.frames > 0 && (self.bytes >= max_bytes || self.runs.len() >= max_runs) {
+                break;
+            }
+            let frame = arena.frame(number);
+            arena.extend(&mut self.runs, number);
+            self.bytes += frame.len();
+            self.frames += 1;
+            self.first.get_or_insert(number);
+            if let What::Message { family, .. } = frame.what {
+                self.count(family, frame.len() as u64);
+            }
+        }
+    }
+
+    fn count(&mut self, family: FamilyId, bytes: u64) {
+        let known = self.families.iter_mut().find(|known| known.0 == family);
+        match known {
+            Some((_, messages, sum)) => (*messages, *sum) = (*messages + 1, *sum + bytes),
+            None => self.families.push((family, 1, bytes)),
+        }
+    }
+
+    /// Messages of all families.
+    pub(crate) fn messages(&self) -> u64 {
+        self.families.iter().map(|(_, messages, _)| messages).sum()
+    }
+}

@@ -1,0 +1,41 @@
+//! What the pipeline hands to the hub: messages, and word of those that will never come.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::channel::Channel;
+use crate::metrics::FamilyMetrics;
+
+/// One message of a public channel, encoded once for all its receivers. Only its number is
+/// missing, which the hub knows.
+pub struct Message {
+    pub channel: Channel,
+    /// The whole message without its number: `{"type":…,"channel":…,"data":…}`.
+    pub text: String,
+    /// Where in `text` the number belongs, in bytes: right before `,"data"`.
+    pub head: usize,
+    /// When its event came.
+    pub received: Instant,
+    pub family: Arc<FamilyMetrics>,
+}
+
+/// Why an event of a family never became a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// It did not fit into a queue, or the transform failed on it, or the guard stopped what
+    /// came of it.
+    Transform,
+    /// The transform is paused.
+    Paused,
+}
+
+/// Shows sizes only, so that no message reaches a log by way of `{:?}`.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("channel", &self.channel)
+            .field("bytes", &self.text.len())
+            .finish_non_exhaustive()
+    }
+}

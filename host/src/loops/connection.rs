@@ -1,0 +1,319 @@
+//! One session's socket, and what is sent beside the log: replies, pings, the rest of a message
+//! that was begun, and in the end the goodbye.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::ops::{Index, IndexMut};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use mio::net::TcpStream;
+use socket2::SockRef;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::hub::SessionId;
+use crate::hub::log::{Key, Log, Run};
+use crate::listener::{Arrival, Held, Remote};
+use crate::session::{CloseReason, Session, reset};
+
+/// Above so many bytes of replies, the client is not read from until it has taken some.
+pub(super) const MAX_REPLIES: usize = 64 << 10;
+
+/// An aside that has been sent keeps no more room than this, in bytes.
+const KEPT: usize = 256;
+
+/// What a session holds of the host; given back when it is dropped.
+#[expect(dead_code, reason = "their drop is what counts")]
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) session: OwnedSemaphorePermit,
+    pub(crate) arrival: Arrival,
+    pub(crate) address: Option<Held>,
+    pub(crate) life: TaskTrackerToken,
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) socket: TcpStream,
+    pub(super) id: SessionId,
+    pub(super) session: Session,
+    pub(super) remote: Remote,
+    pub(super) since: Timestamp,
+    /// Whole frames, or the rest of one, that go before anything of the log.
+    pub(super) aside: Vec<u8>,
+    /// How much of it is gone.
+    sent: usize,
+    /// What of it is counted in the metric.
+    pub(super) counted: usize,
+    pub(super) flags: Flags,
+    pub(super) goodbye: Option<Goodbye>,
+    /// When the client was last seen to be there: it sent something, or made room for more.
+    pub(super) alive: Instant,
+    /// When it was last sent a ping.
+    pinged: Option<Instant>,
+    next_ping: Instant,
+    /// Since when something waits without a byte being taken.
+    pub(super) stalled: Option<Instant>,
+    /// When it is to leave, as the host drains.
+    pub(super) leaves: Option<Instant>,
+    pub(super) delivered: u64,
+    pub(super) missed: u64,
+    _places: Places,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flags {
+    /// The kernel takes no more for now.
+    pub(super) is_blocked: bool,
+    /// It waits for its turn to be flushed.
+    pub(super) is_queued: bool,
+    /// There may be something to read.
+    pub(super) is_readable: bool,
+    /// It waits for its turn to be read.
+    pub(super) is_reading: bool,
+}
+
+/// The end of a session, from the decision on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Goodbye {
+    pub(super) reason: CloseReason,
+    /// When there is no more patience.
+    pub(super) until: Instant,
+    /// The close frame is in the aside, or there is none.
+    pub(super) is_said: bool,
+    /// All of it went into the socket, which was shut.
+    pub(super) is_told: bool,
+}
+
+/// What the clock says of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    Ping,
+    Close(CloseReason),
+    /// Its goodbye has taken too long.
+    Gone(CloseReason),
+}
+
+/// What came of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wrote {
+    Bytes(usize),
+    /// The kernel takes nothing now.
+    Full,
+    Failed,
+}
+
+impl Connection {
+    pub(super) fn new(
+        socket: TcpStream,
+        id: SessionId,
+        session: Session,
+        remote: Remote,
+        places: Places,
+        now: Instant,
+        next_ping: Instant,
+    ) -> Self {
+        Self {
+            socket,
+            id,
+            session,
+            remote,
+            since: Timestamp::now(),
+            aside: Vec::new(),
+            sent: 0,
+            counted: 0,
+            flags: Flags::default(),
+            goodbye: None,
+            alive: now,
+            pinged: None,
+            next_ping,
+            stalled: None,
+            leaves: None,
+            delivered: 0,
+            missed: 0,
+            _places: places,
+        }
+    }
+
+    /// Bytes of the aside that are still to go.
+    pub(super) fn waiting(&self) -> usize {
+        self.aside.len() - self.sent
+    }
+
+    /// Writes what of the aside can be written.
+    pub(super) fn write_aside(&mut self) -> Wrote {
+        let wrote = write(|| self.socket.write(&self.aside[self.sent..]));
+        if let Wrote::Bytes(bytes) = wrote {
+            self.sent += bytes;
+            if self.waiting() == 0 {
+                self.sent = 0;
+                self.aside.clear();
+                self.aside.shrink_to(KEPT);
+            }
+        }
+        wrote
+    }
+
+    /// Writes runs of the log, in one call.
+    pub(super) fn write_runs(&mut self, log: &Log, runs: &[Run]) -> Wrote {
+        match runs {
+            [run] => self.write_slice(log.bytes(*run)),
+            _ => {
+                let slices: Vec<IoSlice<'_>> = runs
+                    .iter()
+                    .map(|run| IoSlice::new(log.bytes(*run)))
+                    .collect();
+                self.write_slices(&slices)
+            }
+        }
+    }
+
+    pub(super) fn write_slice(&mut self, bytes: &[u8]) -> Wrote {
+        write(|| self.socket.write(bytes))
+    }
+
+    pub(super) fn write_slices(&mut self, slices: &[IoSlice<'_>]) -> Wrote {
+        write(|| self.socket.write_vectored(slices))
+    }
+
+    /// Reads into `buffer`; none where there is nothing now.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.socket.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read.map(Some),
+            }
+        }
+    }
+
+    /// The kernel has no room: the clock of a stall runs from the first such moment.
+    pub(super) fn note_full(&mut self, now: Instant) {
+        self.flags.is_blocked = true;
+        self.stalled.get_or_insert(now);
+    }
+
+    /// The kernel took something. That it has room again after it had none shows that the
+    /// client reads.
+    pub(super) fn note_progress(&mut self, now: Instant) {
+        if self.stalled.take().is_some() {
+            self.alive = now;
+        }
+    }
+
+    pub(super) fn note_ping(&mut self, now: Instant, interval: Duration) {
+        self.pinged = Some(now);
+        self.next_ping = now + interval;
+        self.session.note_ping();
+    }
+
+    /// What is to be done about the session now, if anything.
+    pub(super) fn due(&self, now: Instant, stall_limit: Duration) -> Option<Due> {
+        if let Some(Goodbye { reason, until, .. }) = self.goodbye {
+            return (now >= until).then_some(Due::Gone(reason));
+        }
+        if self.leaves.is_some_and(|leaves| now >= leaves) {
+            return Some(Due::Close(CloseReason::Draining));
+        }
+        if self.stalled.is_some_and(|since| now >= since + stall_limit) {
+            return Some(Due::Close(CloseReason::SlowConsumer));
+        }
+        let silent = self.pinged.is_some_and(|pinged| self.alive <= pinged);
+        (now >= self.next_ping).then_some(match silent {
+            true => Due::Close(CloseReason::DeadPeer),
+            false => Due::Ping,
+        })
+    }
+
+    /// When something may be due next.
+    pub(super) fn deadline(&self, stall_limit: Duration) -> Instant {
+        if let Some(goodbye) = self.goodbye {
+            return goodbye.until;
+        }
+        let stall = self.stalled.map(|since| since + stall_limit);
+        let others = self.leaves.into_iter().chain(stall);
+        others.fold(self.next_ping, Instant::min)
+    }
+
+    /// Whether replies wait for a client that does not take them.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.waiting() > MAX_REPLIES
+    }
+
+    /// Nothing more will be sent.
+    pub(super) fn shut(&mut self) {
+        // The connection is over either way.
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// What is still in the kernel is thrown away, unless the client was told goodbye or left.
+    pub(super) fn reset_unless_told(&self, reason: CloseReason) {
+        let told = self.goodbye.is_some_and(|goodbye| goodbye.is_told);
+        if !told && reason != CloseReason::ClientLeft {
+            reset(&SockRef::from(&self.socket));
+        }
+    }
+}
+
+/// The connections of a loop, by the keys that its log gives them.
+#[derive(Debug, Default)]
+pub(super) struct Connections(Vec<Option<Connection>>);
+
+impl Connections {
+    pub(super) fn insert(&mut self, key: Key, connection: Connection) {
+        if self.0.len() <= key.at() {
+            self.0.resize_with(key.at() + 1, || None);
+        }
+        self.0[key.at()] = Some(connection);
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<Connection> {
+        self.0.get_mut(key.at())?.take()
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Connection> {
+        self.0.get(key.at())?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Connection> {
+        self.0.get_mut(key.at())?.as_mut()
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        let there = self
+            .0
+            .iter()
+            .enumerate()
+            .filter(|(_, connection)| connection.is_some());
+        there.map(|(at, _)| Key(at as u32))
+    }
+}
+
+impl Index<Key> for Connections {
+    type Output = Connection;
+
+    fn index(&self, key: Key) -> &Connection {
+        self.get(key)
+            .expect("a key that the log knows has a connection")
+    }
+}
+
+impl IndexMut<Key> for Connections {
+    fn index_mut(&mut self, key: Key) -> &mut Connection {
+        self.get_mut(key)
+            .expect("a key that the log knows has a connection")
+    }
+}
+
+fn write(mut attempt: impl FnMut() -> io::Result<usize>) -> Wrote {
+    loop {
+        return match attempt() {
+            Ok(0) => Wrote::Failed,
+            Ok(bytes) => Wrote::Bytes(bytes),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Wrote::Full,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => Wrote::Failed,
+        };
+    }
+}

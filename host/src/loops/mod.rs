@@ -1,0 +1,127 @@
+//! The loops: a thread each, which owns its sessions from the upgrade to the end. Nothing on the
+//! way out of a loop is shared, so nothing is locked.
+//!
+//! What is published reaches every loop; each copies it once into its log, and gives it to those
+//! of its sessions that subscribed to it. A loop waits for nobody: sockets that take no more are
+//! left alone until the kernel says that they do.
+
+mod budget;
+mod connection;
+mod event_loop;
+mod sending;
+
+use std::io;
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use mio::{Poll, Token, Waker};
+use parking_lot::Mutex;
+
+use self::budget::Budget;
+pub(crate) use self::connection::Places;
+use self::event_loop::Loop;
+use crate::gate::Permit;
+use crate::hub::inbox::Inbox;
+use crate::hub::{Address, Hub};
+use crate::listener::Remote;
+use crate::metrics::Metrics;
+use crate::session::Context;
+use crate::tasks::{Name, Unasked};
+
+/// What wakes a loop is not a socket.
+const WAKER: Token = Token(usize::MAX);
+
+/// A client that was let in, on its way to its loop.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) socket: TcpStream,
+    /// What it sent right after its request.
+    pub(crate) leftover: Vec<u8>,
+    pub(crate) address: Address,
+    pub(crate) permit: Permit,
+    pub(crate) remote: Remote,
+    pub(crate) places: Places,
+}
+
+/// Those who are on their way to one loop. Bounded by the places for sessions.
+type Arrivals = Arc<Mutex<Vec<Newcomer>>>;
+
+/// Loops that are made and do not run yet.
+#[derive(Debug)]
+pub struct Loops {
+    polls: Vec<Poll>,
+    inboxes: Vec<Arc<Inbox>>,
+    arrivals: Vec<Arrivals>,
+    budget: Arc<Budget>,
+    log_size: usize,
+}
+
+/// Where sessions are handed over.
+#[derive(Debug, Clone)]
+pub(crate) struct Entrance {
+    inboxes: Vec<Arc<Inbox>>,
+    arrivals: Vec<Arrivals>,
+}
+
+impl Loops {
+    /// `count` loops, which keep at most `log_size` bytes for those who are behind, all together.
+    ///
+    /// # Errors
+    /// The system has no files left.
+    pub fn new(count: usize, log_size: usize, metrics: &Metrics) -> io::Result<Self> {
+        let mut loops = Self {
+            polls: Vec::new(),
+            inboxes: Vec::new(),
+            arrivals: Vec::new(),
+            budget: Budget::new(log_size, count, metrics.log_bytes.clone()),
+            log_size,
+        };
+        for _ in 0..count {
+            let poll = Poll::new()?;
+            let waker = Waker::new(poll.registry(), WAKER)?;
+            loops
+                .inboxes
+                .push(Arc::new(Inbox::new(log_size / count, waker)));
+            loops.arrivals.push(Arrivals::default());
+            loops.polls.push(poll);
+        }
+        Ok(loops)
+    }
+
+    /// The hub that publishes to them.
+    pub fn hub(&self, max_channels: usize, metrics: &Metrics) -> Hub {
+        Hub::new(self.inboxes.clone(), max_channels, metrics.clone())
+    }
+
+    /// Starts a thread for each loop. They run as long as the process.
+    ///
+    /// # Errors
+    /// The machine has no thread left.
+    pub(crate) fn start(self, context: &Arc<Context>) -> io::Result<Entrance> {
+        let entrance = Entrance {
+            inboxes: self.inboxes.clone(),
+            arrivals: self.arrivals.clone(),
+        };
+        let count = self.polls.len();
+        let ways = self.inboxes.into_iter().zip(self.arrivals);
+        for (number, (poll, (inbox, arrivals))) in self.polls.into_iter().zip(ways).enumerate() {
+            let share = self.budget.share();
+            let missed_limit = self.log_size / count / 4;
+            let mut looped = Loop::new(poll, inbox, arrivals, share, missed_limit, context.clone());
+            let name = Name::of("loop", format!("loop-{number}"));
+            context
+                .tasks
+                .thread(name, Unasked::Restart, move || looped.run())?;
+        }
+        Ok(entrance)
+    }
+}
+
+impl Entrance {
+    /// Gives a session to its loop.
+    pub(crate) fn hand_over(&self, newcomer: Newcomer) {
+        let at = newcomer.address.looped;
+        self.arrivals[at].lock().push(newcomer);
+        self.inboxes[at].wake();
+    }
+}

@@ -1,0 +1,292 @@
+//! From the log into sockets: many sessions at once where they stand at the same place, and one
+//! by one those that are behind or have something of their own to send.
+
+use std::io::IoSlice;
+use std::time::Instant;
+
+use super::connection::{Connection, Wrote};
+use super::event_loop::Loop;
+use crate::hub::log::{FamilyId, Key, Plan, ViewId};
+use crate::session::CloseReason;
+
+/// Slices of one write; Linux takes up to 1,024.
+const MAX_SLICES: usize = 1024;
+
+/// Bytes of one write: a socket seldom takes more at once.
+const MAX_BYTES: usize = 1 << 20;
+
+/// After so many sends the loop looks for what else there is to do: about a millisecond.
+const SENDS: usize = 256;
+
+/// After so many bytes it is another session's turn.
+const TURN_BYTES: usize = 4 << 20;
+
+/// Of so many sends one is timed from the receipt of its event: a look at the clock for each
+/// would be felt.
+const TIMED: u32 = 8;
+
+/// How a session left its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It has all there is.
+    Done,
+    Blocked,
+    /// It could take more.
+    Again,
+    Failed,
+}
+
+/// Sends what the ready members of the views have not got; `false` where that is not all of it.
+pub(super) fn flush_views(looped: &mut Loop, now: Instant) -> bool {
+    let mut sends = 0;
+    while let Some(view) = looped.log.next_view() {
+        if sends >= SENDS || looped.inbox.is_urgent() {
+            return false;
+        }
+        let mut keys = std::mem::take(&mut looped.keys);
+        looped.log.ask(view, SENDS, &mut keys);
+        sends += flush_members(looped, view, &keys, now);
+        looped.keys = keys;
+    }
+    true
+}
+
+/// Sends to members of one view, as long as none stands elsewhere than the one before with one
+/// plan. Gives the number of sends.
+fn flush_members(looped: &mut Loop, view: ViewId, keys: &[Key], now: Instant) -> usize {
+    let mut plan = Plan::default();
+    let mut sends = 0;
+    let mut rest = keys;
+    while let Some(first) = rest.first() {
+        let Some(position) = looped.log.position(*first, view) else {
+            rest = &rest[1..];
+            continue;
+        };
+        looped
+            .log
+            .plan(view, position, (MAX_SLICES, MAX_BYTES), &mut plan);
+        if plan.frames == 0 {
+            rest = &rest[1..];
+            continue;
+        }
+        let here = rest
+            .iter()
+            .take_while(|key| looped.log.position(**key, view) == Some(position));
+        let (here, after) = rest.split_at(here.count());
+        let sent = send_to_all(looped, here, &plan);
+        note_sent(looped, here, &sent, &plan, now);
+        sends += sent.len();
+        let is_cut_short = sent.len() < here.len();
+        if is_cut_short || !looped.log.is_end(view, position + plan.frames as u64) {
+            looped.log.ask_again(view);
+        }
+        // An order has come.
+        if is_cut_short {
+            return sends;
+        }
+        rest = after;
+    }
+    sends
+}
+
+/// Writes the same to each; ends early where an order has come.
+fn send_to_all(looped: &mut Loop, keys: &[Key], plan: &Plan) -> Vec<Wrote> {
+    let Loop {
+        log,
+        connections,
+        inbox,
+        at_work,
+        ..
+    } = looped;
+    let slices: Vec<IoSlice<'_>> = plan
+        .runs
+        .iter()
+        .map(|run| IoSlice::new(log.bytes(*run)))
+        .collect();
+    let mut sent = Vec::with_capacity(keys.len());
+    for key in keys {
+        if inbox.is_urgent() {
+            break;
+        }
+        *at_work = Some(*key);
+        let wrote = match (connections.get_mut(*key), &slices[..]) {
+            (None, _) => Wrote::Failed,
+            (Some(connection), [only]) => connection.write_slice(only),
+            (Some(connection), slices) => connection.write_slices(slices),
+        };
+        sent.push(wrote);
+    }
+    *at_work = None;
+    sent
+}
+
+fn note_sent(looped: &mut Loop, keys: &[Key], sent: &[Wrote], plan: &Plan, now: Instant) {
+    let mut whole = 0;
+    for (key, wrote) in keys.iter().zip(sent) {
+        match *wrote {
+            Wrote::Bytes(bytes) if bytes == plan.bytes => {
+                looped.log.advance(*key, plan.frames);
+                looped.connections[*key].delivered += plan.messages();
+                whole += 1;
+            }
+            Wrote::Bytes(bytes) => {
+                take_bytes(looped, *key, bytes);
+                set_blocked(looped, *key, now);
+            }
+            Wrote::Full => set_blocked(looped, *key, now),
+            Wrote::Failed => looped.end(*key, CloseReason::ClientLeft),
+        }
+    }
+    looped.count_delivered(&plan.families, whole);
+    time(looped, plan, whole);
+}
+
+fn time(looped: &mut Loop, plan: &Plan, sends: u64) {
+    looped.untimed += u32::try_from(sends).unwrap_or(u32::MAX);
+    if looped.untimed < TIMED {
+        return;
+    }
+    let timed = looped.untimed / TIMED;
+    looped.untimed %= TIMED;
+    let (Some(first), Some((family, ..))) = (plan.first, plan.families.first()) else {
+        return;
+    };
+    let delay = looped.log.since(first).elapsed();
+    (0..timed).for_each(|_| looped.families[usize::from(family.0)].note_delay(delay));
+}
+
+/// The session took a part of what comes next for it.
+fn take_bytes(looped: &mut Loop, key: Key, bytes: usize) {
+    let connection = &mut looped.connections[key];
+    let taken = looped.log.advance_bytes(key, bytes, &mut connection.aside);
+    connection.delivered += taken.messages();
+    looped.count_delivered(&taken.families, 1);
+    time(looped, &taken, 1);
+}
+
+fn set_blocked(looped: &mut Loop, key: Key, now: Instant) {
+    looped.log.set_apart(key);
+    looped.connections[key].note_full(now);
+    looped.metrics.sessions_behind.inc();
+    looped.arm(key);
+}
+
+/// Lets sessions that have something of their own send it; `false` where some could go on.
+pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
+    for _ in 0..looped.queue.len().min(SENDS) {
+        if looped.inbox.is_urgent() {
+            break;
+        }
+        let Some(key) = looped.queue.pop_front() else {
+            break;
+        };
+        let Some(connection) = looped.connections.get_mut(key) else {
+            continue;
+        };
+        connection.flags.is_queued = false;
+        if connection.flags.is_blocked {
+            continue;
+        }
+        looped.at_work = Some(key);
+        let turn = flush(looped, key, now);
+        looped.at_work = None;
+        match turn {
+            Turn::Done => {}
+            Turn::Blocked => set_blocked(looped, key, now),
+            Turn::Again => looped.queue(key),
+            Turn::Failed => {
+                let reason = looped.connections[key]
+                    .goodbye
+                    .map(|goodbye| goodbye.reason);
+                looped.end(key, reason.unwrap_or(CloseReason::ClientLeft));
+                continue;
+            }
+        }
+        looped.count_replies(key);
+        looped.read_on(key);
+    }
+    looped.queue.is_empty()
+}
+
+/// One session's turn: what is aside, then what it is to be told, then the log.
+fn flush(looped: &mut Loop, key: Key, now: Instant) -> Turn {
+    let mut plan = Plan::default();
+    let mut taken = 0;
+    while taken < TURN_BYTES {
+        let connection = &mut looped.connections[key];
+        if connection.waiting() > 0 {
+            let before = connection.waiting();
+            match connection.write_aside() {
+                Wrote::Bytes(bytes) => {
+                    connection.note_progress(now);
+                    if bytes < before {
+                        return Turn::Blocked;
+                    }
+                    taken += bytes;
+                }
+                Wrote::Full => return Turn::Blocked,
+                Wrote::Failed => return Turn::Failed,
+            }
+            continue;
+        }
+        let gaps = looped.log.write_missed(key, &mut connection.aside);
+        looped.gaps.inc_by(gaps);
+        if connection.waiting() > 0 {
+            continue;
+        }
+        looped.log.plan_for(key, (MAX_SLICES, MAX_BYTES), &mut plan);
+        if plan.frames == 0 {
+            if connection.goodbye.is_none() {
+                looped.log.set_ready(key);
+                return Turn::Done;
+            }
+            if say_goodbye(connection) {
+                continue;
+            }
+            return Turn::Done;
+        }
+        match connection.write_runs(&looped.log, &plan.runs) {
+            Wrote::Bytes(bytes) => {
+                connection.note_progress(now);
+                take_bytes(looped, key, bytes);
+                if bytes < plan.bytes {
+                    return Turn::Blocked;
+                }
+                taken += bytes;
+            }
+            Wrote::Full => return Turn::Blocked,
+            Wrote::Failed => return Turn::Failed,
+        }
+    }
+    Turn::Again
+}
+
+/// Puts the close frame aside, once everything before it has gone; then shuts the socket.
+/// `false` where there is nothing more to send.
+fn say_goodbye(connection: &mut Connection) -> bool {
+    let Some(goodbye) = &mut connection.goodbye else {
+        return false;
+    };
+    if !goodbye.is_said {
+        goodbye.is_said = true;
+        if let Some(frame) = goodbye.reason.frame() {
+            connection.aside.extend_from_slice(&frame);
+            return true;
+        }
+    }
+    if !goodbye.is_told {
+        goodbye.is_told = true;
+        connection.shut();
+    }
+    false
+}
+
+impl Loop {
+    fn count_delivered(&self, families: &[(FamilyId, u64, u64)], sessions: u64) {
+        for (family, messages, bytes) in families {
+            let family = &self.families[usize::from(family.0)];
+            family.note_sent(messages * sessions, bytes * sessions);
+            self.metrics.deliveries.inc_by(messages * sessions);
+        }
+    }
+}
