@@ -20,9 +20,9 @@ Tasks:
   transforms [--out DIR]   Build the guests into components (default DIR: transforms/dist)
   test [-- FILTER...]      Install what the tests need, then run every test there is;
                            filters go to the tests of the whole system
-  bench [swap] [--quick] [--json]
-                           Measure the host against a bare loop of sends, the guests against
-                           plain Rust, and what a swap does to deliveries, or only that;
+  bench [PART...] [--quick] [--json] [--host PATH]
+                           Measure the host beside two loops that do no more than send, the
+                           guests beside plain Rust, and what is lost; all of it, or PARTs;
                            docs/performance.md says more
 ";
 

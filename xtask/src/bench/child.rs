@@ -1,12 +1,14 @@
 //! Processes under observation: ended on drop, with what the kernel says of their processor
 //! time and memory.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child as Process, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// A running child whose standard output is read line by line.
 #[derive(Debug)]
@@ -47,27 +49,37 @@ impl Child {
         self.process.stdin.take().context("stdin is piped")
     }
 
-    /// Processor time of all its threads, in user mode and in the kernel. The kernel counts in
-    /// hundredths of a second.
+    /// Processor time of all its threads until now, to the nanosecond.
     pub(crate) fn cpu(&self) -> Result<Cpu> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        let (_, fields) = stat.rsplit_once(')').context("a name in brackets")?;
-        let mut ticks = fields.split_whitespace().skip(11);
-        let mut next = || -> Result<Duration> {
-            let ticks: u64 = ticks.next().context("two times")?.parse()?;
-            Ok(Duration::from_millis(10 * ticks))
-        };
-        Ok(Cpu {
-            user: next()?,
-            system: next()?,
-        })
+        let mut threads = HashMap::new();
+        for entry in fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            let entry = entry?;
+            // A thread may have ended since the folder was read.
+            if let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) {
+                let nanoseconds = text.split_whitespace().next();
+                let nanoseconds = nanoseconds.context("three numbers")?.parse()?;
+                threads.insert(entry.file_name(), Duration::from_nanos(nanoseconds));
+            }
+        }
+        ensure!(
+            !threads.is_empty(),
+            "the kernel does not say what threads use"
+        );
+        Ok(Cpu(threads))
     }
 
+    /// Bytes of memory that are its own or mapped from files, and in use.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let path = format!("/proc/{}/smaps_rollup", self.process.id());
+        let text = fs::read_to_string(path)?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
         let kib = line.and_then(|line| line.split_whitespace().next());
-        Ok(kib.context("a line VmRSS")?.parse::<u64>()? * 1024)
+        Ok(kib.context("a line Rss")?.parse::<u64>()? * 1024)
+    }
+
+    /// Files that it has open.
+    pub(crate) fn files(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.process.id()))?.count())
     }
 }
 
@@ -79,18 +91,17 @@ impl Drop for Child {
     }
 }
 
-/// Processor time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cpu {
-    pub(crate) user: Duration,
-    pub(crate) system: Duration,
-}
+/// Processor time of each thread.
+#[derive(Debug)]
+pub(crate) struct Cpu(HashMap<OsString, Duration>);
 
 impl Cpu {
-    pub(crate) fn since(self, earlier: Self) -> Self {
-        Self {
-            user: self.user.saturating_sub(earlier.user),
-            system: self.system.saturating_sub(earlier.system),
-        }
+    /// What was used since then, but for threads that have ended.
+    pub(crate) fn since(&self, earlier: &Self) -> Duration {
+        let used = self.0.iter().map(|(thread, now)| {
+            let before = earlier.0.get(thread).copied().unwrap_or_default();
+            now.saturating_sub(before)
+        });
+        used.sum()
     }
 }

@@ -11,8 +11,12 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::child::Child;
+use crate::door::Door;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The file of keys, in a host's folder.
+const KEYS: &str = "keys.json";
 
 /// Whoever has it may operate the host.
 pub(crate) const TOKEN: &str = "the-operator-of-the-benchmark-000";
@@ -24,13 +28,16 @@ pub(crate) struct Binary {
 }
 
 impl Binary {
-    /// Takes the one beside this program, where the task has just built it.
-    pub(crate) fn prepare() -> Result<Self> {
+    /// Takes that one, or the one beside this program, where the task has just built it.
+    pub(crate) fn prepare(given: Option<&Path>) -> Result<Self> {
         let this = std::env::current_exe()?;
         let built = this.parent().context("a file is in a folder")?;
+        let built = built.join("tidegate");
         let folder = tempfile::tempdir()?;
-        std::fs::copy(built.join("tidegate"), folder.path().join("tidegate"))
-            .context("no tidegate beside this program: start it with `cargo xtask bench`")?;
+        std::fs::copy(given.unwrap_or(&built), folder.path().join("tidegate")).context(
+            "no such host: start this with `cargo xtask bench`, which builds one, or name a \
+             binary with --host",
+        )?;
         Ok(Self { folder })
     }
 
@@ -46,46 +53,74 @@ impl Binary {
     }
 }
 
-/// A serving host and its Redis. Fields are dropped in this order.
+/// What a host stands on: a Redis, a folder, and a key for as many clients as come. Fields are
+/// dropped in this order.
 #[derive(Debug)]
-pub(crate) struct Host {
-    pub(crate) process: Child,
-    pub(crate) public: SocketAddr,
-    pub(crate) admin: SocketAddr,
+pub(crate) struct Ground<'a> {
+    binary: &'a Binary,
     pub(crate) redis_port: u16,
     pub(crate) key: String,
     _redis: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
-impl Host {
-    /// Default settings, but for the heartbeat: its pings would mix with the messages. `more`
-    /// are arguments of `serve`; a file or folder in them is beside the keys.
-    pub(crate) fn start(binary: &Binary, more: &[&str]) -> Result<Self> {
+/// A serving host. Fields are dropped in this order.
+#[derive(Debug)]
+pub(crate) struct Host<'a> {
+    pub(crate) process: Child,
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) ground: Ground<'a>,
+}
+
+impl<'a> Ground<'a> {
+    pub(crate) fn prepare(binary: &'a Binary) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (redis, redis_port) = start_redis(folder.path())?;
-        let keys = folder.path().join("keys.json");
         let made = binary
             .command(folder.path())
             .args(["key", "create", "--name", "bench", "--max-connections"])
-            .args(["10000", "--keys-file"])
-            .arg(&keys)
+            .args(["1000000", "--keys-file", KEYS])
             .output()?;
         ensure!(made.status.success(), "`tidegate key create` failed");
         let text = String::from_utf8(made.stdout)?;
         let key = text.lines().last().context("the key is the last line")?;
-        let mut process = Child::start(
-            binary
-                .command(folder.path())
-                .args(["serve", "--listen", "127.0.0.1:0"])
+        Ok(Self {
+            binary,
+            redis_port,
+            key: key.trim().to_owned(),
+            _redis: redis,
+            folder,
+        })
+    }
+
+    /// Starts a host with default settings and these arguments of `serve`; a file or folder in
+    /// them is beside the keys.
+    pub(crate) fn serve(&self, listen: &str, more: &[&str]) -> Result<Child> {
+        let redis = format!("redis://127.0.0.1:{}", self.redis_port);
+        Child::start(
+            self.binary
+                .command(self.folder.path())
+                .args(["serve", "--listen", listen])
                 .args(["--admin-listen", "127.0.0.1:0"])
-                .args(["--heartbeat-interval", "1h", "--keys-file"])
-                .arg(&keys)
-                .args(["--redis-url", &format!("redis://127.0.0.1:{redis_port}")])
+                .args(["--keys-file", KEYS, "--redis-url", &redis])
                 .args(more)
                 .env("TIDEGATE_SERVE_ADMIN_TOKEN", TOKEN)
-                .env("TIDEGATE_LOG", "warn"),
-        )?;
+                .env("TIDEGATE_LOG", "error"),
+        )
+    }
+}
+
+impl<'a> Host<'a> {
+    /// On loopback and without heartbeats, which many clients of the benchmark do not answer.
+    pub(crate) fn start(binary: &'a Binary, more: &[&str]) -> Result<Self> {
+        let more = [&["--heartbeat-interval", "1h"], more].concat();
+        Self::listening(binary, "127.0.0.1:0", &more)
+    }
+
+    pub(crate) fn listening(binary: &'a Binary, listen: &str, more: &[&str]) -> Result<Self> {
+        let ground = Ground::prepare(binary)?;
+        let mut process = ground.serve(listen, more)?;
         let public = address(&process.line_after("public ws://")?)?;
         let admin = address(&process.line_after("admin http://")?)?;
         wait_until("the host to be ready", || is_ready(admin))?;
@@ -93,11 +128,15 @@ impl Host {
             process,
             public,
             admin,
-            redis_port,
-            key: key.trim().to_owned(),
-            _redis: redis,
-            _folder: folder,
+            ground,
         })
+    }
+
+    pub(crate) fn door(&self) -> Door {
+        Door {
+            address: self.public,
+            key: Some(self.ground.key.clone()),
+        }
     }
 }
 

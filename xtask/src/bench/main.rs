@@ -1,90 +1,47 @@
-//! `cargo xtask bench`: what a delivery, an idle session and a transform call cost, each beside
-//! the least that the same work could cost on the same machine in the same run.
+//! `cargo xtask bench`: what Tidegate costs, beside the least that the same work could cost on
+//! the same machine in the same run, and whether what it promises holds.
 //!
-//! `fanout` and `idle` measure the real host on a real Redis, `bare` is the loop of `send` that
-//! the fan-out is compared with, `calls` runs the guests with and without WebAssembly, `swap`
-//! changes a transform under load, `report` writes it all down. docs/performance.md says how to read the figures.
+//! `rows` has what is measured, a part a file. `side` sends to measured clients: the real host
+//! on a real Redis, or one of the two loops in `bare`. `row` and `spread` write it down.
+//! docs/performance.md says how to read the figures.
 
 mod bare;
-mod calls;
 mod child;
-mod fanout;
+mod crowd;
+mod door;
 mod feed;
+mod frames;
 mod host;
-mod idle;
+mod plan;
 mod publisher;
 mod reader;
-mod report;
-mod sessions;
+mod row;
+mod rows;
+mod side;
+mod sip;
 mod spread;
 mod swap;
+mod tally;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::feed::Markets;
+use crate::rows::{PARTS, Part};
+
 const HELP: &str = "\
-Usage: cargo xtask bench [swap] [--quick] [--json]
+Usage: cargo xtask bench [PART...] [--quick] [--json] [--host PATH]
 
-  swap      Only what an apply and a rollback do to deliveries
-  --quick   A small run of under a minute: to see that it works, not to quote
-  --json    Every round's figures for scripts, instead of a table for people
+  --quick      A small run of under a minute: to see that it works, not to quote
+  --json       Each row as a line of JSON as soon as it is known, instead of a table
+  --host PATH  Measure that binary instead of this tree's; also TIDEGATE_BENCH_HOST
+
+Parts, all of them if none is named:
 ";
-
-/// How much is measured.
-#[derive(Debug, Clone, Copy)]
-struct Plan {
-    /// Subscribers of the fan-out.
-    sessions: usize,
-    /// How often host and bare loop take turns.
-    rounds: usize,
-    /// Messages a second at the moderate rate, each to every session.
-    rate: u32,
-    /// Messages of a round at that rate.
-    paced: usize,
-    /// Messages of a round, one after the other.
-    single: usize,
-    /// Messages of a round at full tilt.
-    tilt: usize,
-    /// Sessions whose memory is measured.
-    idle: usize,
-    /// Transform calls of a round, for each way of calling.
-    calls: usize,
-    swap: swap::Plan,
-}
-
-const FULL: Plan = Plan {
-    sessions: 1_000,
-    rounds: 5,
-    rate: 20,
-    paced: 100,
-    single: 150,
-    tilt: 1_000,
-    idle: 5_000,
-    calls: 100_000,
-    swap: swap::Plan {
-        rounds: 20,
-        sessions: 200,
-        markets: 50,
-        rate: 5_000,
-        quiet: 5_000,
-    },
-};
-
-const QUICK: Plan = Plan {
-    rounds: 2,
-    paced: 40,
-    single: 40,
-    tilt: 200,
-    idle: 1_000,
-    calls: 20_000,
-    swap: swap::Plan {
-        rounds: 3,
-        ..FULL.swap
-    },
-    ..FULL
-};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -99,47 +56,88 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[&str]) -> Result<()> {
-    // The other side of the comparison is this program again, as a process of its own.
-    if let [bare::WORD, sessions] = words {
-        return bare::run(sessions.parse()?);
+    // What stands around the host is this program again, in processes of their own.
+    match *words {
+        [bare::WORD, way, sessions, markets] => {
+            bare::run(way, sessions.parse()?, Markets(markets.parse()?))
+        }
+        [crowd::WORD, address, key, first, clients, wish] => {
+            crowd::run(address, key, first, clients, wish)
+        }
+        [rows::BEHIND_LINK, address, key, clients, first, messages] => {
+            rows::behind_link(address, key, clients, first, messages)
+        }
+        [rows::STORM, address, key] => rows::storm(address, key),
+        [rows::REQUESTS, address, key] => rows::ask_much(address, key),
+        _ => bench(words),
     }
-    let (mut plan, mut as_json, mut only_swap) = (FULL, false, false);
-    for word in words {
+}
+
+fn bench(words: &[&str]) -> Result<()> {
+    let (mut plan, mut as_json) = (plan::FULL, false);
+    let mut host = std::env::var_os("TIDEGATE_BENCH_HOST").map(PathBuf::from);
+    let mut parts: Vec<&Part> = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
         match *word {
-            "--quick" => plan = QUICK,
+            "--quick" => plan = plan::QUICK,
             "--json" => as_json = true,
-            "swap" => only_swap = true,
-            _ => bail!("no such option: {word}\n\n{HELP}"),
+            "--host" => host = Some(words.next().context("--host needs a path")?.into()),
+            "-h" | "--help" => {
+                println!("{}", help());
+                return Ok(());
+            }
+            name => match PARTS.iter().find(|part| part.name == name) {
+                Some(part) => parts.push(part),
+                None => bail!("no such part or option: {name}\n\n{}", help()),
+            },
         }
     }
-    allow_files(plan.idle.max(2 * plan.sessions) as u64 + 500)?;
-    let binary = host::Binary::prepare()?;
-    if only_swap {
-        let swaps = swap::measure(&plan.swap, &binary)?;
-        if as_json {
-            println!("{:#}", swap::json(&plan.swap, &swaps));
-        } else {
-            print!("{}", swap::table(&plan.swap, &swaps));
+    if parts.is_empty() {
+        parts.extend(&PARTS);
+    }
+    allow_files()?;
+    let binary = host::Binary::prepare(host.as_deref())?;
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    for part in parts {
+        let started = Instant::now();
+        match (part.measure)(&plan, &binary) {
+            Ok(measured) => {
+                if as_json {
+                    measured
+                        .iter()
+                        .for_each(|row| println!("{}", row.json(part.name)));
+                }
+                rows.extend(measured);
+            }
+            Err(error) => {
+                eprintln!("\n{} failed: {error:#}\n", part.name);
+                failed.push(part.name);
+            }
         }
-        return Ok(());
+        progress(&format!(
+            "{}: {:.0} s",
+            part.name,
+            started.elapsed().as_secs_f64()
+        ));
     }
-    let calls = calls::measure(&plan)?;
-    let idle = idle::measure(&plan, &binary)?;
-    let fanout = fanout::measure(&plan, &binary)?;
-    let swaps = swap::measure(&plan.swap, &binary)?;
-    let report = report::Report {
-        plan,
-        fanout,
-        idle,
-        calls,
-        swaps,
-    };
-    if as_json {
-        println!("{:#}", report.json());
-    } else {
-        print!("\n{}", report.table());
+    if !as_json {
+        print!("\n{}", row::table(&rows));
     }
+    ensure!(
+        failed.is_empty(),
+        "could not measure: {}",
+        failed.join(", ")
+    );
     Ok(())
+}
+
+fn help() -> String {
+    let lines = PARTS
+        .iter()
+        .map(|part| format!("  {:<11}  {}", part.name, part.about));
+    let lines: Vec<String> = lines.collect();
+    format!("{HELP}{}", lines.join("\n"))
 }
 
 /// Says what happens, apart from what is printed in the end.
@@ -147,16 +145,12 @@ fn progress(text: &str) {
     eprintln!("    {text}");
 }
 
-/// Sees to it that this process and its children may have so many files open.
-fn allow_files(needed: u64) -> Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
+/// As many open files as this process and its children may have: each client is one.
+fn allow_files() -> Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
-        current: Some(needed),
-        maximum: limit.maximum,
+        current: maximum,
+        maximum,
     };
-    setrlimit(Resource::Nofile, raised)
-        .with_context(|| format!("{needed} files must be allowed: raise `ulimit -n`"))
+    setrlimit(Resource::Nofile, raised).context("the limit on open files could not be raised")
 }

@@ -20,7 +20,7 @@ const LAST: usize = 100;
 pub(crate) enum Trigger {
     /// `PUBLISH` on a Redis.
     Redis(TcpStream, Markets),
-    /// The message's number, to the bare loop.
+    /// Number and count of messages, to a loop.
     Line(ChildStdin),
 }
 
@@ -32,24 +32,27 @@ impl Trigger {
         Ok(Self::Redis(redis, markets))
     }
 
-    fn pull(&mut self, number: usize) -> Result<()> {
+    /// What has to be written to set off so many messages.
+    fn order(&self, first: usize, messages: usize) -> Vec<u8> {
         match self {
-            Self::Redis(redis, markets) => {
-                let market = markets.of(number);
-                let channel = feed::upstream_channel(market);
-                let payload = feed::payload(number, market);
-                let command = format!(
-                    "*3\r\n$7\r\nPUBLISH\r\n${}\r\n{channel}\r\n${}\r\n{payload}\r\n",
-                    channel.len(),
-                    payload.len()
-                );
-                redis.write_all(command.as_bytes())?;
-            }
-            Self::Line(input) => {
-                input.write_all(format!("{number}\n").as_bytes())?;
-            }
+            Self::Redis(_, markets) => (first..first + messages)
+                .flat_map(|number| feed::publish(number, *markets))
+                .collect(),
+            Self::Line(_) => format!("{first} {messages}\n").into_bytes(),
         }
-        Ok(())
+    }
+
+    fn pull(&mut self, order: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Redis(redis, _) => redis.write_all(order),
+            Self::Line(input) => input.write_all(order),
+        }
+    }
+
+    /// Sets off so many messages at once.
+    pub(crate) fn fire(&mut self, first: usize, messages: usize) -> Result<()> {
+        let order = self.order(first, messages);
+        Ok(self.pull(&order)?)
     }
 }
 
@@ -58,9 +61,10 @@ impl Trigger {
 pub(crate) enum Pace {
     /// So many a second, whatever happens.
     PerSecond(u32),
-    /// As soon as fewer than so many are under way: the most that readers can take, and no
-    /// more than a session may have waiting.
+    /// As soon as fewer than so many are under way.
     UnderWay(usize),
+    /// All of them in one write: a burst.
+    AtOnce,
 }
 
 /// What publisher and reader tell each other about one batch of messages.
@@ -139,6 +143,15 @@ pub(crate) fn publish(
     first: usize,
     shared: &Shared,
 ) -> Result<()> {
+    if let Pace::AtOnce = pace {
+        let order = trigger.order(first, shared.messages());
+        shared.wait();
+        let now = shared.now();
+        for stamp in &shared.stamps {
+            stamp.store(now, Ordering::Release);
+        }
+        return Ok(trigger.pull(&order)?);
+    }
     shared.wait();
     let started = Instant::now();
     let mut stopping = false;
@@ -166,12 +179,14 @@ pub(crate) fn publish(
                     std::thread::park_timeout(Duration::from_millis(100));
                 }
             }
+            Pace::AtOnce => {}
         }
         if shared.failed.load(Ordering::Relaxed) {
             break;
         }
+        let order = trigger.order(first + index, 1);
         stamp.store(shared.now(), Ordering::Release);
-        trigger.pull(first + index)?;
+        trigger.pull(&order)?;
     }
     Ok(())
 }

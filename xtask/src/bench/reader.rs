@@ -1,77 +1,141 @@
-//! All clients in one thread that costs little: bytes are read from whichever socket has some
-//! and compared with what must come. A byte too many, too few or in the wrong place ends the
-//! run, so a figure is only ever about messages that all arrived, whole and in order.
+//! All clients in one thread that costs little: bytes are read from whichever socket has some,
+//! and every message is compared with what must come. One that is doubled, cut, changed or out
+//! of order ends the run. What does not come is counted: told or in silence.
 
 use std::io::{ErrorKind, Read};
-use std::net::TcpStream as Connected;
 use std::sync::atomic::Ordering;
 use std::thread::Thread;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::feed::{self, Markets};
+use crate::door::Client;
+use crate::feed::{self, Markets, Message};
+use crate::frames::{self, Frame, Inbox};
 use crate::publisher::Shared;
+use crate::tally::{Losses, Numbers, Range, Tally};
 
-/// Without a byte for so long, messages are lost.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A WebSocket ping as the host sends it. With heartbeats an hour apart, and those of a thousand
-/// sessions spread over it, there is one in some seconds. It needs no answer within the hour.
-const PING: [u8; 2] = [0x89, 0];
+/// Without a byte for so long, what has not come does not come.
+pub(crate) const QUIET: Duration = Duration::from_secs(3);
 
 /// What was read of one batch.
 #[derive(Debug)]
 pub(crate) struct Received {
-    /// Each message to each session that gets it, in any order.
+    /// Each message to each client that got it, in any order.
     pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) losses: Losses,
     /// Processor time of the reading thread.
     pub(crate) cpu: Duration,
     /// From the first message to the last read, in nanoseconds.
     pub(crate) ended: u64,
 }
 
-/// One message to one session.
+/// One message to one client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Delivery {
+    pub(crate) client: usize,
     /// When it was set off, in nanoseconds since the batch began.
     pub(crate) sent: u64,
-    /// From then to the session's read, in nanoseconds.
+    /// From then to the client's read, in nanoseconds.
     pub(crate) delay: u64,
 }
 
-/// Connections, and where each stands in the stream of bytes.
+/// Which messages a client gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taste {
+    Everything,
+    /// Those of one market: each market has as many of the clients as any other.
+    One,
+}
+
+#[derive(Debug)]
+struct Member {
+    socket: TcpStream,
+    inbox: Inbox,
+    closed: bool,
+}
+
+/// Connected clients.
 #[derive(Debug)]
 pub(crate) struct Reader {
     poll: Poll,
-    sockets: Vec<TcpStream>,
+    members: Vec<Member>,
     markets: Markets,
+    taste: Taste,
+}
+
+/// A batch on its way.
+struct Batch<'a> {
+    range: Range,
+    shared: &'a Shared,
+    publisher: &'a Thread,
+    tallies: Vec<Tally>,
+    numbers: Numbers,
+    /// How many clients have a message, and how many there are for it.
+    arrived: Vec<usize>,
+    receivers: usize,
+    /// A client gets one of so many messages.
+    one_of: usize,
+    deliveries: Vec<Delivery>,
 }
 
 impl Reader {
-    /// Each market has as many of the connections as any other.
-    pub(crate) fn new(connections: Vec<Connected>, markets: Markets) -> Result<Self> {
-        let poll = Poll::new()?;
-        let mut sockets = Vec::with_capacity(connections.len());
-        for (n, connection) in connections.into_iter().enumerate() {
-            connection.set_nonblocking(true)?;
-            let mut socket = TcpStream::from_std(connection);
-            poll.registry()
-                .register(&mut socket, Token(n), Interest::READABLE)?;
-            sockets.push(socket);
-        }
-        Ok(Self {
-            poll,
-            sockets,
+    pub(crate) fn new(clients: Vec<Client>, markets: Markets, taste: Taste) -> Result<Self> {
+        let mut reader = Self {
+            poll: Poll::new()?,
+            members: Vec::with_capacity(clients.len()),
             markets,
+            taste,
+        };
+        clients
+            .into_iter()
+            .try_for_each(|client| reader.push(client))?;
+        Ok(reader)
+    }
+
+    /// One client more.
+    pub(crate) fn push(&mut self, client: Client) -> Result<()> {
+        let member = self.admit(self.members.len(), client)?;
+        self.members.push(member);
+        Ok(())
+    }
+
+    /// Leaves the first so many.
+    pub(crate) fn truncate(&mut self, clients: usize) {
+        self.members.truncate(clients);
+    }
+
+    fn admit(&self, n: usize, client: Client) -> Result<Member> {
+        client.socket.set_nonblocking(true)?;
+        let mut socket = TcpStream::from_std(client.socket);
+        let registry = self.poll.registry();
+        registry.register(&mut socket, Token(n), Interest::READABLE)?;
+        Ok(Member {
+            socket,
+            inbox: client.inbox,
+            closed: false,
         })
     }
 
+    /// Puts a new client in the place of each that the host has closed.
+    pub(crate) fn replace_closed(
+        &mut self,
+        mut enter: impl FnMut(usize) -> Result<Client>,
+    ) -> Result<()> {
+        for n in 0..self.members.len() {
+            if self.members[n].closed {
+                self.members[n] = self.admit(n, enter(n)?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a batch to its end on all connections, the first message having the number `first`.
-    /// That and the batch's length are multiples of the number of markets.
+    /// That and the batch's length are multiples of the number of markets where each client has
+    /// one of them.
     pub(crate) fn read(
         &mut self,
         first: usize,
@@ -79,10 +143,8 @@ impl Reader {
         publisher: &Thread,
     ) -> Result<Received> {
         let result = self.read_batch(first, shared, publisher);
-        if result.is_err() {
-            shared.failed.store(true, Ordering::Relaxed);
-            publisher.unpark();
-        }
+        shared.failed.store(true, Ordering::Relaxed);
+        publisher.unpark();
         result
     }
 
@@ -92,139 +154,141 @@ impl Reader {
         shared: &Shared,
         publisher: &Thread,
     ) -> Result<Received> {
-        let (sessions, Markets(markets)) = (self.sockets.len(), self.markets);
-        let frame = feed::frame(first, 0).len();
-        // For each market, its part of the batch.
-        let numbers = |market| (first + market..first + shared.messages()).step_by(markets);
-        let expected: Vec<Vec<u8>> = (0..markets)
-            .map(|market| {
-                numbers(market)
-                    .flat_map(|n| feed::frame(n, market))
-                    .collect()
-            })
-            .collect();
-        let mut positions = vec![0; sessions];
-        let mut arrived = vec![0; shared.messages()];
-        let mut deliveries = Vec::with_capacity(sessions / markets * shared.messages());
-        let mut unfinished = sessions;
+        let range = Range {
+            first,
+            messages: shared.messages(),
+            markets: self.markets,
+        };
+        let one_of = match self.taste {
+            Taste::Everything => 1,
+            Taste::One => self.markets.0,
+        };
+        let receivers = self.members.len() / one_of;
+        let mut batch = Batch {
+            range,
+            shared,
+            publisher,
+            tallies: self.members.iter().map(|_| Tally::new(range)).collect(),
+            numbers: Numbers::new(range),
+            arrived: vec![0; range.messages],
+            receivers,
+            one_of,
+            deliveries: Vec::with_capacity(receivers * range.messages),
+        };
+        let mut outstanding: Vec<bool> = self.members.iter().map(|m| !m.closed).collect();
+        let mut unfinished = outstanding.iter().filter(|open| **open).count();
         let mut buffer = vec![0; 64 << 10];
         let mut events = Events::with_capacity(1024);
         let cpu_before = thread_cpu();
+        let mut ended = 0;
         shared.wait();
         while unfinished > 0 {
-            self.poll.poll(&mut events, Some(PATIENCE))?;
-            ensure!(
-                !events.is_empty(),
-                "{unfinished} of {sessions} sessions did not get all messages"
-            );
+            match self.poll.poll(&mut events, Some(QUIET)) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            if events.is_empty() {
+                break;
+            }
             for event in &events {
-                let Token(session) = event.token();
-                let market = self.markets.of(session);
-                let position = &mut positions[session];
-                let before = *position;
+                let Token(client) = event.token();
+                let member = &mut self.members[client];
                 drain(
-                    &mut self.sockets[session],
+                    member,
                     &mut buffer,
-                    &expected[market],
-                    frame,
-                    position,
+                    |frame, now| batch.take(client, frame, now),
+                    shared,
                 )?;
-                let now = shared.now();
-                for turn in before / frame..*position / frame {
-                    let message = turn * markets + market;
-                    let sent = shared.stamp(message);
-                    let delay = now.saturating_sub(sent);
-                    deliveries.push(Delivery { sent, delay });
-                    arrived[message] += 1;
-                    if arrived[message] == sessions / markets {
-                        shared.complete.store(message + 1, Ordering::Release);
-                        publisher.unpark();
-                    }
-                }
-                let end = shared.end() / markets * frame;
-                if before < end && *position == end {
+                ended = shared.now();
+                let finished = member.closed || batch.tallies[client].is_complete(batch.wanted());
+                if finished && std::mem::take(&mut outstanding[client]) {
                     unfinished -= 1;
                 }
             }
         }
+        batch.numbers.verify(self.markets)?;
+        let mut losses = Losses::default();
+        for tally in &batch.tallies {
+            losses.add(tally, batch.wanted());
+        }
         Ok(Received {
-            deliveries,
+            deliveries: batch.deliveries,
+            losses,
             cpu: thread_cpu().saturating_sub(cpu_before),
-            ended: shared.now() - shared.stamp(0),
+            ended: ended.saturating_sub(shared.stamp(0)),
         })
+    }
+}
+
+impl Batch<'_> {
+    /// Messages for each client, as far as is known.
+    fn wanted(&self) -> usize {
+        self.shared.end() / self.one_of
+    }
+
+    /// False for a frame that ends the connection.
+    fn take(&mut self, client: usize, frame: Frame<'_>, now: u64) -> Result<bool> {
+        match frame.opcode {
+            frames::CLOSE => return Ok(false),
+            frames::PING => return Ok(true),
+            frames::TEXT => {}
+            other => bail!("a frame of the kind {other}"),
+        }
+        match feed::read(frame.payload)? {
+            Message::Gap(missed) => self.tallies[client].told += usize::try_from(missed)?,
+            Message::Notice => {}
+            Message::Candle(candle) => {
+                let index = self.tallies[client].take(self.range, &candle)?;
+                self.numbers.note(index, candle.seq)?;
+                let sent = self.shared.stamp(index);
+                let delay = now.saturating_sub(sent);
+                self.deliveries.push(Delivery {
+                    client,
+                    sent,
+                    delay,
+                });
+                self.arrived[index] += 1;
+                if self.arrived[index] == self.receivers {
+                    self.shared.complete.store(index + 1, Ordering::Release);
+                    self.publisher.unpark();
+                }
+            }
+        }
+        Ok(true)
     }
 }
 
 /// Reads what there is. Readiness is told once, so it goes on until a read comes back short.
 fn drain(
-    socket: &mut TcpStream,
+    member: &mut Member,
     buffer: &mut [u8],
-    expected: &[u8],
-    frame: usize,
-    position: &mut usize,
+    mut take: impl FnMut(Frame<'_>, u64) -> Result<bool>,
+    shared: &Shared,
 ) -> Result<()> {
-    loop {
-        match socket.read(buffer) {
-            Ok(0) => bail!("the connection was closed"),
+    while !member.closed {
+        match member.socket.read(buffer) {
+            Ok(0) => member.closed = true,
             Ok(length) => {
-                let advanced = follow(&buffer[..length], expected, *position, frame);
-                let Some(advanced) = advanced else {
-                    bail!("a session got other bytes than were sent to it");
-                };
-                *position = advanced;
+                let (now, closed) = (shared.now(), &mut member.closed);
+                member.inbox.take(&buffer[..length], |frame| {
+                    *closed |= !take(frame, now)?;
+                    Ok(())
+                })?;
                 if length < buffer.len() {
-                    return Ok(());
+                    break;
                 }
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => break,
+                ErrorKind::Interrupted => {}
+                ErrorKind::ConnectionReset => member.closed = true,
+                _ => return Err(error.into()),
+            },
         }
     }
-}
-
-/// Where a session stands after these bytes; `None` if they are not the next ones. Between two
-/// frames there may be a ping.
-fn follow(mut bytes: &[u8], expected: &[u8], mut position: usize, frame: usize) -> Option<usize> {
-    let end = position + bytes.len();
-    if expected.get(position..end) == Some(bytes) {
-        return Some(end);
-    }
-    while !bytes.is_empty() {
-        if position.is_multiple_of(frame)
-            && let Some(rest) = bytes.strip_prefix(&PING)
-        {
-            bytes = rest;
-            continue;
-        }
-        let length = bytes.len().min(frame - position % frame);
-        let (first, rest) = bytes.split_at(length);
-        if expected.get(position..position + length) != Some(first) {
-            return None;
-        }
-        position += length;
-        bytes = rest;
-    }
-    Some(position)
+    Ok(())
 }
 
 fn thread_cpu() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_bytes_are_followed_with_pings_between_frames_only() {
-        let expected = b"abcdef";
-        assert_eq!(follow(b"abcd", expected, 0, 3), Some(4));
-        assert_eq!(follow(b"ef", expected, 4, 3), Some(6));
-        assert_eq!(follow(b"\x89\0abc\x89\0\x89\0def", expected, 0, 3), Some(6));
-        assert_eq!(follow(b"\x89\0", expected, 6, 3), Some(6));
-        for other in [&b"b"[..], b"ab\x89\0c", b"abd", b"abcdefa"] {
-            assert_eq!(follow(other, expected, 0, 3), None, "{other:?}");
-        }
-    }
 }

@@ -38,10 +38,6 @@ impl Ranked {
         Self(sorted)
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
-    }
-
     /// What this part of them does not exceed, in microseconds; none are no number.
     pub(crate) fn rank(&self, part: f64) -> f64 {
         let last = self.0.len().saturating_sub(1) as f64;
@@ -50,15 +46,22 @@ impl Ranked {
     }
 }
 
-/// As a ratio.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.2}  ({:.2} to {:.2})",
-            self.median, self.least, self.most
+            "{} ({} to {})",
+            shown(self.median),
+            shown(self.least),
+            shown(self.most)
         )
     }
+}
+
+/// With as many digits as say something.
+fn shown(value: f64) -> String {
+    let digits = if value.abs() >= 100.0 { 0 } else { 2 };
+    format!("{value:.digits$}")
 }
 
 #[cfg(test)]

@@ -12,16 +12,16 @@ mod table;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use self::operator::Operator;
-pub(crate) use self::table::{json, table};
-use crate::feed::Markets;
+use crate::feed::{self, Markets};
 use crate::host::{Binary, Host, wait_until};
 use crate::publisher::{Pace, Shared, Trigger};
-use crate::reader::{Delivery, Reader, Received};
+use crate::reader::{Delivery, Reader, Received, Taste};
+use crate::row::Row;
 use crate::spread::Ranked;
-use crate::{fanout, progress, sessions};
+use crate::{plan, progress, side};
 
 /// The transform that is swapped: a built-in one.
 const TRANSFORM: &str = "candle";
@@ -49,11 +49,9 @@ const MOST: Duration = Duration::from_secs(20);
 /// Delays of deliveries.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Delays {
-    pub(crate) deliveries: usize,
     /// Microseconds from the event's `PUBLISH` to a client's read.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
-    pub(crate) longest: f64,
 }
 
 /// Nobody at work.
@@ -96,19 +94,22 @@ pub(crate) struct Round {
     pub(crate) returning: Delays,
 }
 
-pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Round>> {
+pub(crate) fn measure(plan: &plan::Plan, binary: &Binary) -> Result<Vec<Row>> {
+    let plan = &plan.swap;
     progress(&format!(
         "swaps: {} events a second to {} clients",
         plan.rate, plan.sessions
     ));
     let host = Host::start(binary, &["--state-dir", "state"])?;
     let markets = Markets(plan.markets);
-    let connections = sessions::subscribe(plan.sessions, &host, markets)?;
+    let door = host.door();
+    let enter = |n| door.enter(n, &[feed::public_channel(markets.of(n))]);
+    let clients = (0..plan.sessions).map(enter).collect::<Result<_>>()?;
     let mut stream = Stream {
         plan: *plan,
         host: &host,
-        trigger: Trigger::redis(host.redis_port, markets)?,
-        readers: Reader::new(connections, markets)?,
+        trigger: Trigger::redis(host.ground.redis_port, markets)?,
+        readers: Reader::new(clients, markets, Taste::One)?,
         next: 0,
     };
     stream.quiet().context("before the first round")?;
@@ -119,7 +120,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Round>> {
         let candidate = operator::candidate(&component, number);
         rounds.push(stream.round(&candidate)?);
     }
-    Ok(rounds)
+    Ok(table::rows(&rounds))
 }
 
 fn builtin() -> Result<Vec<u8>> {
@@ -131,7 +132,7 @@ fn builtin() -> Result<Vec<u8>> {
 /// Events on their way through a host to its clients.
 struct Stream<'a> {
     plan: Plan,
-    host: &'a Host,
+    host: &'a Host<'a>,
     trigger: Trigger,
     readers: Reader,
     /// The number of the next event.
@@ -168,8 +169,7 @@ impl Stream<'_> {
     fn quiet(&mut self) -> Result<Quiet> {
         let before = self.host.process.cpu()?;
         let received = self.send(&Shared::new(self.plan.quiet))?;
-        let cpu = self.host.process.cpu()?.since(before);
-        let cpu = cpu.user + cpu.system;
+        let cpu = self.host.process.cpu()?.since(&before);
         Ok(Quiet {
             delays: Delays::of(received.deliveries.iter()),
             cpu: cpu.as_secs_f64() * 1e6 / self.plan.quiet as f64,
@@ -208,7 +208,8 @@ impl Stream<'_> {
     fn send(&mut self, shared: &Shared) -> Result<Received> {
         let pace = Pace::PerSecond(self.plan.rate);
         let (trigger, readers) = (&mut self.trigger, &mut self.readers);
-        let received = fanout::send_shared(trigger, readers, pace, self.next, shared)?;
+        let received = side::send(trigger, readers, pace, self.next, shared)?;
+        ensure!(received.losses.lost() == 0, "messages were lost");
         self.next += shared.end();
         Ok(received)
     }
@@ -227,10 +228,8 @@ impl Delays {
     fn of<'a>(deliveries: impl Iterator<Item = &'a Delivery>) -> Self {
         let ranked = Ranked::of(deliveries.map(|one| one.delay));
         Self {
-            deliveries: ranked.count(),
             p50: ranked.rank(0.5),
             p99: ranked.rank(0.99),
-            longest: ranked.rank(1.0),
         }
     }
 }

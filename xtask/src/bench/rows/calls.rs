@@ -13,7 +13,10 @@ use tidegate::transform::limits::Limits;
 use tidegate::transform::{Component, Engine, Fingerprint, Instance, Outcome, compile_here};
 use tidegate_sdk::{Transform, sample};
 
-use crate::{Plan, feed, progress};
+use crate::host::Binary;
+use crate::plan::Plan;
+use crate::row::{Row, Target};
+use crate::{feed, progress};
 
 /// The host's default for the stack of an instance, in bytes.
 const STACK: usize = 512 << 10;
@@ -25,37 +28,57 @@ const CHUNK: usize = 1_000;
 const ALERT_CHANNEL: &str = "channel:alerts:exchange:1";
 const ALERT: &str = r#"{"id":123,"symbol":"BTC-USD","alertType":"macdv","timeframe":"15m","price":42350.5,"triggerValue":85.3,"signalDelta":12.4,"triggeredAt":"2026-02-19T12:00:00.000Z","sourceExchangeId":1,"sourceExchangeName":"coinbase","triggerLabel":"level_3"}"#;
 
-/// One component's calls.
-#[derive(Debug)]
-pub(crate) struct Calls {
-    pub(crate) name: &'static str,
-    pub(crate) rounds: Vec<Round>,
-}
-
 /// Nanoseconds a call, all three measured one right after the other.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Round {
+struct Round {
     /// Plain Rust.
-    pub(crate) native: f64,
+    native: f64,
     /// In the sandbox, event in and publication out.
-    pub(crate) sandbox: f64,
+    sandbox: f64,
     /// The same, and the guard's check and the frame.
-    pub(crate) guarded: f64,
+    guarded: f64,
 }
 
-pub(crate) fn measure(plan: &Plan) -> Result<Vec<Calls>> {
-    let candle = feed::payload(0, 0);
-    let candle = one::<candle::Candle>(plan, "candle", &feed::upstream_channel(0), &candle)?;
-    let signal = one::<signal::Signal>(plan, "signal", ALERT_CHANNEL, ALERT)?;
-    Ok(vec![candle, signal])
+pub(crate) fn measure(plan: &Plan, _binary: &Binary) -> Result<Vec<Row>> {
+    let payload = feed::payload(0, 0);
+    let upstream = feed::upstream_channel(0);
+    let mut rows = of::<candle::Candle>(plan, "candle", &upstream, &payload)?;
+    rows.extend(of::<signal::Signal>(plan, "signal", ALERT_CHANNEL, ALERT)?);
+    Ok(rows)
 }
 
-fn one<T: Transform>(
+fn rows(name: &str, rounds: &[Round]) -> Vec<Row> {
+    let row = |what: &str, unit, target, figure: fn(&Round) -> f64| {
+        Row::new(
+            format!("{name}: {what}"),
+            unit,
+            target,
+            rounds.iter().map(figure),
+        )
+    };
+    vec![
+        row("call ÷ plain Rust", "÷", Target::AtMost(2.5), |round| {
+            round.sandbox / round.native
+        }),
+        row(
+            "  and through the guard ÷ plain Rust",
+            "÷",
+            Target::None,
+            |round| round.guarded / round.native,
+        ),
+        row("  call", "µs", Target::None, |round| round.sandbox / 1e3),
+        row("  and through the guard", "µs", Target::None, |round| {
+            round.guarded / 1e3
+        }),
+    ]
+}
+
+fn of<T: Transform>(
     plan: &Plan,
     name: &'static str,
     channel: &str,
     payload: &str,
-) -> Result<Calls> {
+) -> Result<Vec<Row>> {
     progress(&format!("transform calls: {name}"));
     let settings = serde_json::json!({});
     let (transform, _) = T::configure(&settings.to_string()).map_err(anyhow::Error::msg)?;
@@ -75,7 +98,7 @@ fn one<T: Transform>(
             guarded,
         });
     }
-    Ok(Calls { name, rounds })
+    Ok(rows(name, &rounds))
 }
 
 /// The component that the host carries.

@@ -1,0 +1,92 @@
+//! From the start of a host to its first delivery, with a state folder in which the code of its
+//! components is compiled already: what a restart costs those who wait for it.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::door::{Client, Door};
+use crate::feed::{self, Markets, Message};
+use crate::host::{Binary, Ground};
+use crate::plan::Plan;
+use crate::progress;
+use crate::publisher::Trigger;
+use crate::row::{Row, Target};
+
+/// For the client, between two attempts to connect, and for the publisher, between two messages.
+const PAUSE: Duration = Duration::from_millis(1);
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
+    let ground = Ground::prepare(binary)?;
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let door = Door {
+        address,
+        key: Some(ground.key.clone()),
+    };
+    let next = AtomicUsize::new(0);
+    // The first compiles.
+    progress("start: the first, which compiles");
+    once(&ground, &door, &next)?;
+    let mut times = Vec::new();
+    for number in 1..=plan.starts {
+        progress(&format!("start: {number} of {}", plan.starts));
+        times.push(once(&ground, &door, &next)?.as_secs_f64() * 1e3);
+    }
+    let what = "start to first delivery, components known";
+    Ok(vec![Row::new(what, "ms", Target::AtMost(150.0), times)])
+}
+
+fn once(ground: &Ground<'_>, door: &Door, next: &AtomicUsize) -> Result<Duration> {
+    let mut trigger = Trigger::redis(ground.redis_port, Markets(1))?;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let publishing = scope.spawn(|| -> Result<()> {
+            while !done.load(Ordering::Relaxed) {
+                trigger.fire(next.fetch_add(1, Ordering::Relaxed), 1)?;
+                std::thread::sleep(PAUSE);
+            }
+            Ok(())
+        });
+        let time = first_delivery(ground, door);
+        done.store(true, Ordering::Relaxed);
+        let published = publishing.join();
+        published.map_err(|_| anyhow::anyhow!("the publisher panicked"))??;
+        time
+    })
+}
+
+fn first_delivery(ground: &Ground<'_>, door: &Door) -> Result<Duration> {
+    let started = Instant::now();
+    let _process = ground.serve(&door.address.to_string(), &["--state-dir", "state"])?;
+    let channel = [feed::public_channel(0)];
+    let mut client = loop {
+        match door.enter(0, &channel) {
+            Ok(client) => break client,
+            Err(error) if started.elapsed() > PATIENCE => {
+                return Err(error).context("no client came in");
+            }
+            Err(_) => std::thread::sleep(PAUSE),
+        }
+    };
+    wait_for_message(&mut client)?;
+    Ok(started.elapsed())
+}
+
+fn wait_for_message(client: &mut Client) -> Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut arrived = false;
+    while !arrived {
+        let length = client.socket.read(&mut buffer)?;
+        ensure!(length > 0, "the connection was closed");
+        client.inbox.take(&buffer[..length], |frame| {
+            arrived |= matches!(feed::read(frame.payload)?, Message::Candle(_));
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
