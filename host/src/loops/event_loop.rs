@@ -10,29 +10,19 @@ use mio::{Events, Interest, Poll, Token};
 use prometheus::IntCounter;
 
 use super::budget::{Share, signed};
-use super::connection::{Connection, Connections, Due, Flags, Goodbye};
-use super::{Arrivals, Newcomer, WAKER, sending};
+use super::connection::{Connection, Connections};
+use super::{Arrivals, Newcomer, WAKER, ending, orders, reading, sending};
+use crate::hub::SessionId;
 use crate::hub::inbox::{Inbox, Item, Taken};
 use crate::hub::log::{FamilyId, Key, Log};
 use crate::hub::notice::Reason;
 use crate::hub::wheel::Wheel;
-use crate::hub::{Listed, Order, SessionId, frame};
 use crate::metrics::{FamilyMetrics, Metrics};
-use crate::session::{CLOSE_PATIENCE, CloseReason, Context, Desk, Parser, Session};
+use crate::session::{CloseReason, Context, Parser, Session};
 use crate::tasks::Ended;
-
-/// The same as `CLOSE_PATIENCE` for a client that was cut because it did not read: its socket is
-/// full, so that the close frame waits until it reads again.
-const SLOW_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long after the time of a drain its last session may take.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bytes that are read of one client before it is another's turn.
 const READ: usize = 16 << 10;
-
-/// Clients that are read before the loop looks for what else there is to do.
-const READS: usize = 64;
 
 /// Bytes that are published before they are sent.
 const PUBLISH: usize = 1 << 20;
@@ -41,24 +31,24 @@ const PUBLISH: usize = 1 << 20;
 const TIDY: Duration = Duration::from_millis(100);
 
 pub(super) struct Loop {
-    poll: Poll,
+    pub(super) poll: Poll,
     pub(super) inbox: Arc<Inbox>,
     arrivals: Arrivals,
     share: Share,
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
     /// By key.
     pub(super) connections: Connections,
-    ids: HashMap<SessionId, Key>,
-    wheel: Wheel,
+    pub(super) ids: HashMap<SessionId, Key>,
+    pub(super) wheel: Wheel,
     /// Families by their number; they are few.
     pub(super) families: Vec<Arc<FamilyMetrics>>,
     /// What was taken from the inbox and is not published yet.
     items: VecDeque<Item>,
     /// Sessions that wait for their turn to send, and to be read.
     pub(super) queue: VecDeque<Key>,
-    reading: VecDeque<Key>,
+    pub(super) reading: VecDeque<Key>,
     /// Whom the loop is busy with: a panic costs that session only.
     pub(super) at_work: Option<Key>,
     /// For views, used again and again.
@@ -66,11 +56,11 @@ pub(super) struct Loop {
     pub(super) untimed: u32,
     /// Counts gaps that slow sessions are told.
     pub(super) gaps: IntCounter,
-    parser: Parser,
-    buffer: Vec<u8>,
+    pub(super) parser: Parser,
+    pub(super) buffer: Vec<u8>,
     tidied: Instant,
     /// While the host drains: until when sessions may take their time.
-    drains_until: Option<Instant>,
+    pub(super) drains_until: Option<Instant>,
 }
 
 impl Loop {
@@ -122,7 +112,7 @@ impl Loop {
                 }
                 (Err(_), Some(key)) => {
                     self.metrics.session_panics.inc();
-                    self.end(key, CloseReason::ClientLeft);
+                    ending::end(self, key, CloseReason::ClientLeft);
                 }
                 (Err(panic), None) => std::panic::resume_unwind(panic),
             }
@@ -173,7 +163,7 @@ impl Loop {
             self.metrics.sessions_behind.dec();
             self.queue(key);
         }
-        self.read_on(key);
+        reading::read_on(self, key);
     }
 
     /// Does a part of everything; `true` where nothing is left to do.
@@ -184,7 +174,9 @@ impl Loop {
             orders,
         } = self.inbox.take();
         self.items.extend(items);
-        orders.into_iter().for_each(|order| self.follow(order, now));
+        orders
+            .into_iter()
+            .for_each(|order| orders::follow(self, order, now));
         let arrivals = std::mem::take(&mut *self.arrivals.lock());
         arrivals
             .into_iter()
@@ -199,8 +191,8 @@ impl Loop {
         }
         is_idle &= sending::flush_views(self, now);
         is_idle &= sending::flush_queued(self, now);
-        is_idle &= self.read_some(now);
-        self.pass_deadlines(now);
+        is_idle &= reading::read_some(self, now);
+        ending::pass_deadlines(self, now);
         self.tidy(now);
         is_idle
             && !self.inbox.is_urgent()
@@ -269,136 +261,16 @@ impl Loop {
         self.ids.insert(id, key);
         self.connections.insert(key, connection);
         if registered.is_err() {
-            return self.end(key, CloseReason::ClientLeft);
+            return ending::end(self, key, CloseReason::ClientLeft);
         }
         if self.drains_until.is_some() {
-            self.leave_soon(key, now);
+            orders::leave_soon(self, key, now);
         }
         self.arm(key);
-        self.look_at_rights(key, now);
+        reading::look_at_rights(self, key, now);
         if !leftover.is_empty() {
-            self.receive(key, &leftover, now);
+            reading::receive(self, key, &leftover, now);
         }
-    }
-
-    /// Follows what an operator, a changed file or the end of the host asks for.
-    fn follow(&mut self, order: Order, now: Instant) {
-        match order {
-            Order::Rights => self.for_each(|looped, key| looped.look_at_rights(key, now)),
-            Order::Catalog => self.for_each(|looped, key| looped.look_at_catalog(key)),
-            Order::Drain => {
-                self.drains_until = Some(now + self.context.limits.drain_time + DRAIN_PATIENCE);
-                self.for_each(|looped, key| looped.leave_soon(key, now));
-            }
-            Order::Replaced(id) | Order::Hurry(id) => {
-                if let Some(key) = self.ids.get(&id).copied() {
-                    self.look_at_rights(key, now);
-                }
-            }
-            Order::Close(id, answer) => {
-                let live = self
-                    .ids
-                    .get(&id)
-                    .copied()
-                    .and_then(|key| Some((key, self.listed(key)?)));
-                if let Some((key, listed)) = live {
-                    self.close(key, CloseReason::ClosedByOperator, now);
-                    // Whoever asked may have left.
-                    let _ = answer.send(listed);
-                }
-            }
-            Order::List(answer) => {
-                let keys = self.connections.keys();
-                let _ = answer.send(keys.filter_map(|key| self.listed(key)).collect());
-            }
-        }
-    }
-
-    fn for_each(&mut self, mut visit: impl FnMut(&mut Self, Key)) {
-        for key in self.connections.keys().collect::<Vec<_>>() {
-            visit(self, key);
-        }
-    }
-
-    /// A live session as operators see it; none where it is over.
-    fn listed(&self, key: Key) -> Option<Listed> {
-        let connection = self
-            .connections
-            .get(key)
-            .filter(|connection| connection.goodbye.is_none())?;
-        let grant = connection.session.grant();
-        let (waiting_messages, oldest) = self.log.lag(key);
-        Some(Listed {
-            id: connection.id.0,
-            remote: connection.remote,
-            key_id: grant.key_id.clone(),
-            key_name: grant.key_name.clone(),
-            since: connection.since,
-            subscriptions: self.log.subscriptions(key).len(),
-            waiting_messages,
-            lag_seconds: oldest.map_or(0.0, |oldest| oldest.elapsed().as_secs_f64()),
-            reply_bytes: connection.waiting(),
-            delivered: connection.delivered,
-            missed: connection.missed,
-        })
-    }
-
-    fn look_at_rights(&mut self, key: Key, now: Instant) {
-        let Some(looked) = self.at_desk(key, |session, _, desk| session.look_at_rights(desk))
-        else {
-            return;
-        };
-        if let Err(reason) = looked {
-            self.close(key, reason, now);
-            if self
-                .connections
-                .get(key)
-                .is_some_and(|connection| connection.session.is_hurried())
-            {
-                self.end(key, reason);
-            }
-        }
-    }
-
-    fn look_at_catalog(&mut self, key: Key) {
-        self.at_desk(key, |_, _, desk| Session::look_at_catalog(desk));
-    }
-
-    fn receive(&mut self, key: Key, bytes: &[u8], now: Instant) {
-        let received = self.at_desk(key, |session, parser, desk| {
-            session.receive(bytes, parser, desk, now)
-        });
-        if let Some(Err(reason)) = received {
-            self.close(key, reason, now);
-        }
-    }
-
-    /// Lets a session that is not over act on its subscriptions, and has its replies sent.
-    fn at_desk<T>(
-        &mut self,
-        key: Key,
-        act: impl FnOnce(&mut Session, &mut Parser, &mut Desk<'_>) -> T,
-    ) -> Option<T> {
-        let connection = self.connections.get_mut(key)?;
-        if connection.goodbye.is_some() {
-            return None;
-        }
-        let before = self.log.subscriptions(key).len();
-        let mut desk = Desk {
-            log: &mut self.log,
-            key,
-            replies: &mut connection.aside,
-            context: &self.context,
-        };
-        self.at_work = Some(key);
-        let acted = act(&mut connection.session, &mut self.parser, &mut desk);
-        self.at_work = None;
-        let after = self.log.subscriptions(key).len();
-        self.metrics
-            .subscriptions
-            .add(signed(after) - signed(before));
-        self.queue(key);
-        Some(acted)
     }
 
     /// Has the session flushed by itself, if it has something of its own to send.
@@ -414,175 +286,11 @@ impl Loop {
         self.queue.push_back(key);
     }
 
-    /// Has the session read, if there is something to read and its replies are taken.
-    pub(super) fn read_on(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        let Flags {
-            is_readable,
-            is_reading,
-            ..
-        } = connection.flags;
-        if is_readable && !is_reading && !connection.is_overfull() {
-            connection.flags.is_reading = true;
-            self.reading.push_back(key);
-        }
-    }
-
-    /// Reads from some of those who have sent something; `false` where more have.
-    fn read_some(&mut self, now: Instant) -> bool {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        for _ in 0..self.reading.len().min(READS) {
-            let Some(key) = self.reading.pop_front() else {
-                break;
-            };
-            let Some(connection) = self.connections.get_mut(key) else {
-                continue;
-            };
-            connection.flags.is_reading = false;
-            let over = connection.goodbye.map(|goodbye| goodbye.reason);
-            match connection.read(&mut buffer) {
-                Ok(None) => connection.flags.is_readable = false,
-                Ok(Some(0)) | Err(_) => self.end(key, over.unwrap_or(CloseReason::ClientLeft)),
-                Ok(Some(bytes)) => {
-                    connection.alive = now;
-                    self.receive(key, &buffer[..bytes], now);
-                    self.read_on(key);
-                }
-            }
-        }
-        self.buffer = buffer;
-        self.reading.is_empty()
-    }
-
-    /// Begins the end of a session: what it is still to get, then a close frame.
-    pub(super) fn close(&mut self, key: Key, reason: CloseReason, now: Instant) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        if connection.goodbye.is_some() {
-            return;
-        }
-        if reason == CloseReason::SlowConsumer {
-            let (messages, oldest) = self.log.lag(key);
-            tracing::warn!(
-                session = connection.id.0,
-                key = connection.session.grant().key_id,
-                address = %connection.remote,
-                messages,
-                lag = ?oldest.map(|oldest| oldest.elapsed()),
-                reply_bytes = connection.waiting(),
-                missed = connection.missed,
-                "a slow client is cut"
-            );
-        }
-        let until = match (reason, self.drains_until) {
-            (CloseReason::Draining, Some(until)) => until,
-            (CloseReason::SlowConsumer, _) => now + SLOW_PATIENCE,
-            _ => now + CLOSE_PATIENCE,
-        };
-        connection.goodbye = Some(Goodbye {
-            reason,
-            until,
-            is_said: false,
-            is_told: false,
-        });
-        self.note_end(key, reason);
-        if !reason.finishes() {
-            let dropped = self.log.drop_pending(key);
-            if reason == CloseReason::SlowConsumer {
-                for (family, messages, _) in dropped {
-                    self.families[usize::from(family.0)].note_cut(messages);
-                }
-            }
-        }
-        self.log.finish(key);
-        if reason == CloseReason::DeadPeer {
-            return self.end(key, reason);
-        }
-        self.queue(key);
-        self.arm(key);
-    }
-
-    /// Counts that a session is over.
-    fn note_end(&mut self, key: Key, reason: CloseReason) {
-        tracing::debug!(reason = reason.label(), "session ends");
-        self.metrics
-            .closed
-            .with_label_values(&[reason.label()])
-            .inc();
-        self.metrics
-            .cuts
-            .inc_by(u64::from(reason == CloseReason::SlowConsumer));
-        self.metrics.connections.dec();
-        self.metrics
-            .subscriptions
-            .sub(signed(self.log.subscriptions(key).len()));
-    }
-
-    /// Lets go of a session and its socket.
-    pub(super) fn end(&mut self, key: Key, reason: CloseReason) {
-        let Some(mut connection) = self.connections.remove(key) else {
-            return;
-        };
-        if connection.goodbye.is_none() {
-            self.note_end(key, reason);
-        }
-        connection.reset_unless_told(reason);
-        // It is closed with the connection in any case.
-        let _ = self.poll.registry().deregister(&mut connection.socket);
-        self.metrics.reply_bytes.sub(signed(connection.counted));
-        self.metrics
-            .sessions_behind
-            .sub(connection.flags.is_blocked.into());
-        self.ids.remove(&connection.id);
-        self.wheel.clear(key.0);
-        self.log.leave(key);
-    }
-
-    fn leave_soon(&mut self, key: Key, now: Instant) {
-        let over = self.context.limits.drain_time;
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.leaves = Some(now + spread(connection.id, over));
-            self.arm(key);
-        }
-    }
-
     /// Sets when the session is to be looked at again.
     pub(super) fn arm(&mut self, key: Key) {
         if let Some(connection) = self.connections.get(key) {
             let deadline = connection.deadline(self.context.limits.stall_limit);
             self.wheel.set(key.0, deadline);
-        }
-    }
-
-    fn pass_deadlines(&mut self, now: Instant) {
-        let mut passed = Vec::new();
-        self.wheel.advance(now, &mut passed);
-        for key in passed.into_iter().map(Key) {
-            self.look(key, now);
-            self.arm(key);
-        }
-    }
-
-    /// Does what is due for a session.
-    fn look(&mut self, key: Key, now: Instant) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        let limits = &self.context.limits;
-        let Some(due) = connection.due(now, limits.stall_limit) else {
-            return;
-        };
-        match due {
-            Due::Gone(reason) => self.end(key, reason),
-            Due::Close(reason) => self.close(key, reason, now),
-            Due::Ping => {
-                connection.note_ping(now, limits.heartbeat_interval);
-                connection.aside.extend_from_slice(&frame::ping());
-                self.queue(key);
-            }
         }
     }
 
@@ -631,7 +339,7 @@ impl Loop {
 
 /// A session's own share of `over`: consecutive sessions are spread evenly (multiples of the
 /// golden ratio), so that neither heartbeats nor the ends of a drain come in a herd.
-fn spread(id: SessionId, over: Duration) -> Duration {
+pub(super) fn spread(id: SessionId, over: Duration) -> Duration {
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
     let share = (id.0.wrapping_mul(GOLDEN) >> 11) as f64 / (1_u64 << 53) as f64;
     over.mul_f64(share)

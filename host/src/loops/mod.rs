@@ -7,7 +7,10 @@
 
 mod budget;
 mod connection;
+mod ending;
 mod event_loop;
+mod orders;
+mod reading;
 mod sending;
 
 use std::io;

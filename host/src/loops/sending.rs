@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::connection::{Connection, Wrote};
 use super::event_loop::Loop;
+use super::{ending, reading};
 use crate::hub::log::{FamilyId, Key, Plan, ViewId};
 use crate::session::CloseReason;
 
@@ -134,7 +135,7 @@ fn note_sent(looped: &mut Loop, keys: &[Key], sent: &[Wrote], plan: &Plan, now: 
                 set_blocked(looped, *key, now);
             }
             Wrote::Full => set_blocked(looped, *key, now),
-            Wrote::Failed => looped.end(*key, CloseReason::ClientLeft),
+            Wrote::Failed => ending::end(looped, *key, CloseReason::ClientLeft),
         }
     }
     looped.count_delivered(&plan.families, whole);
@@ -198,12 +199,12 @@ pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
                 let reason = looped.connections[key]
                     .goodbye
                     .map(|goodbye| goodbye.reason);
-                looped.end(key, reason.unwrap_or(CloseReason::ClientLeft));
+                ending::end(looped, key, reason.unwrap_or(CloseReason::ClientLeft));
                 continue;
             }
         }
         looped.count_replies(key);
-        looped.read_on(key);
+        reading::read_on(looped, key);
     }
     looped.queue.is_empty()
 }

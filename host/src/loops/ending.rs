@@ -1,0 +1,132 @@
+//! What the clock asks of a session, and its end.
+
+use std::time::{Duration, Instant};
+
+use super::budget::signed;
+use super::connection::{Due, Goodbye};
+use super::event_loop::Loop;
+use crate::hub::frame;
+use crate::hub::log::Key;
+use crate::session::{CLOSE_PATIENCE, CloseReason};
+
+/// The same as `CLOSE_PATIENCE` for a client that was cut because it did not read: its socket is
+/// full, so that the close frame waits until it reads again.
+const SLOW_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Begins the end of a session: what it is still to get, then a close frame.
+pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Instant) {
+    let Some(connection) = looped.connections.get_mut(key) else {
+        return;
+    };
+    if connection.goodbye.is_some() {
+        return;
+    }
+    if reason == CloseReason::SlowConsumer {
+        let (messages, oldest) = looped.log.lag(key);
+        tracing::warn!(
+            session = connection.id.0,
+            key = connection.session.grant().key_id,
+            address = %connection.remote,
+            messages,
+            lag = ?oldest.map(|oldest| oldest.elapsed()),
+            reply_bytes = connection.waiting(),
+            missed = connection.missed,
+            "a slow client is cut"
+        );
+    }
+    let until = match (reason, looped.drains_until) {
+        (CloseReason::Draining, Some(until)) => until,
+        (CloseReason::SlowConsumer, _) => now + SLOW_PATIENCE,
+        _ => now + CLOSE_PATIENCE,
+    };
+    connection.goodbye = Some(Goodbye {
+        reason,
+        until,
+        is_said: false,
+        is_told: false,
+    });
+    note_end(looped, key, reason);
+    if !reason.finishes() {
+        let dropped = looped.log.drop_pending(key);
+        if reason == CloseReason::SlowConsumer {
+            for (family, messages, _) in dropped {
+                looped.families[usize::from(family.0)].note_cut(messages);
+            }
+        }
+    }
+    looped.log.finish(key);
+    if reason == CloseReason::DeadPeer {
+        return end(looped, key, reason);
+    }
+    looped.queue(key);
+    looped.arm(key);
+}
+
+/// Counts that a session is over.
+fn note_end(looped: &mut Loop, key: Key, reason: CloseReason) {
+    tracing::debug!(reason = reason.label(), "session ends");
+    looped
+        .metrics
+        .closed
+        .with_label_values(&[reason.label()])
+        .inc();
+    looped
+        .metrics
+        .cuts
+        .inc_by(u64::from(reason == CloseReason::SlowConsumer));
+    looped.metrics.connections.dec();
+    looped
+        .metrics
+        .subscriptions
+        .sub(signed(looped.log.subscriptions(key).len()));
+}
+
+/// Lets go of a session and its socket.
+pub(super) fn end(looped: &mut Loop, key: Key, reason: CloseReason) {
+    let Some(mut connection) = looped.connections.remove(key) else {
+        return;
+    };
+    if connection.goodbye.is_none() {
+        note_end(looped, key, reason);
+    }
+    connection.reset_unless_told(reason);
+    // It is closed with the connection in any case.
+    let _ = looped.poll.registry().deregister(&mut connection.socket);
+    looped.metrics.reply_bytes.sub(signed(connection.counted));
+    looped
+        .metrics
+        .sessions_behind
+        .sub(connection.flags.is_blocked.into());
+    looped.ids.remove(&connection.id);
+    looped.wheel.clear(key.0);
+    looped.log.leave(key);
+}
+
+/// Does what is due for a session.
+fn look(looped: &mut Loop, key: Key, now: Instant) {
+    let Some(connection) = looped.connections.get_mut(key) else {
+        return;
+    };
+    let limits = &looped.context.limits;
+    let Some(due) = connection.due(now, limits.stall_limit) else {
+        return;
+    };
+    match due {
+        Due::Gone(reason) => end(looped, key, reason),
+        Due::Close(reason) => close(looped, key, reason, now),
+        Due::Ping => {
+            connection.note_ping(now, limits.heartbeat_interval);
+            connection.aside.extend_from_slice(&frame::ping());
+            looped.queue(key);
+        }
+    }
+}
+
+pub(super) fn pass_deadlines(looped: &mut Loop, now: Instant) {
+    let mut passed = Vec::new();
+    looped.wheel.advance(now, &mut passed);
+    for key in passed.into_iter().map(Key) {
+        look(looped, key, now);
+        looped.arm(key);
+    }
+}

@@ -1,0 +1,85 @@
+//! What reaches sessions from elsewhere: other rights, other channels, the end of the host, and
+//! what an operator asks.
+
+use std::time::{Duration, Instant};
+
+use super::event_loop::{Loop, spread};
+use super::{ending, reading};
+use crate::hub::log::Key;
+use crate::hub::{Listed, Order};
+use crate::session::CloseReason;
+
+/// How long after the time of a drain its last session may take.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Follows what an operator, a changed file or the end of the host asks for.
+pub(super) fn follow(looped: &mut Loop, order: Order, now: Instant) {
+    match order {
+        Order::Rights => for_each(looped, |looped, key| {
+            reading::look_at_rights(looped, key, now)
+        }),
+        Order::Catalog => for_each(looped, reading::look_at_catalog),
+        Order::Drain => {
+            looped.drains_until = Some(now + looped.context.limits.drain_time + DRAIN_PATIENCE);
+            for_each(looped, |looped, key| leave_soon(looped, key, now));
+        }
+        Order::Replaced(id) | Order::Hurry(id) => {
+            if let Some(key) = looped.ids.get(&id).copied() {
+                reading::look_at_rights(looped, key, now);
+            }
+        }
+        Order::Close(id, answer) => {
+            let live = looped
+                .ids
+                .get(&id)
+                .copied()
+                .and_then(|key| Some((key, listed(looped, key)?)));
+            if let Some((key, listed)) = live {
+                ending::close(looped, key, CloseReason::ClosedByOperator, now);
+                // Whoever asked may have left.
+                let _ = answer.send(listed);
+            }
+        }
+        Order::List(answer) => {
+            let keys = looped.connections.keys();
+            let _ = answer.send(keys.filter_map(|key| listed(looped, key)).collect());
+        }
+    }
+}
+
+fn for_each(looped: &mut Loop, mut visit: impl FnMut(&mut Loop, Key)) {
+    for key in looped.connections.keys().collect::<Vec<_>>() {
+        visit(looped, key);
+    }
+}
+
+/// A live session as operators see it; none where it is over.
+fn listed(looped: &Loop, key: Key) -> Option<Listed> {
+    let connection = looped
+        .connections
+        .get(key)
+        .filter(|connection| connection.goodbye.is_none())?;
+    let grant = connection.session.grant();
+    let (waiting_messages, oldest) = looped.log.lag(key);
+    Some(Listed {
+        id: connection.id.0,
+        remote: connection.remote,
+        key_id: grant.key_id.clone(),
+        key_name: grant.key_name.clone(),
+        since: connection.since,
+        subscriptions: looped.log.subscriptions(key).len(),
+        waiting_messages,
+        lag_seconds: oldest.map_or(0.0, |oldest| oldest.elapsed().as_secs_f64()),
+        reply_bytes: connection.waiting(),
+        delivered: connection.delivered,
+        missed: connection.missed,
+    })
+}
+
+pub(super) fn leave_soon(looped: &mut Loop, key: Key, now: Instant) {
+    let over = looped.context.limits.drain_time;
+    if let Some(connection) = looped.connections.get_mut(key) {
+        connection.leaves = Some(now + spread(connection.id, over));
+        looped.arm(key);
+    }
+}

@@ -1,0 +1,115 @@
+//! What clients send: read, acted upon by their sessions, and answered.
+
+use std::time::Instant;
+
+use super::budget::signed;
+use super::connection::Flags;
+use super::ending;
+use super::event_loop::Loop;
+use crate::hub::log::Key;
+use crate::session::{CloseReason, Desk, Parser, Session};
+
+/// Clients that are read before the loop looks for what else there is to do.
+const READS: usize = 64;
+
+pub(super) fn receive(looped: &mut Loop, key: Key, bytes: &[u8], now: Instant) {
+    let received = at_desk(looped, key, |session, parser, desk| {
+        session.receive(bytes, parser, desk, now)
+    });
+    if let Some(Err(reason)) = received {
+        ending::close(looped, key, reason, now);
+    }
+}
+
+/// Lets a session that is not over act on its subscriptions, and has its replies sent.
+fn at_desk<T>(
+    looped: &mut Loop,
+    key: Key,
+    act: impl FnOnce(&mut Session, &mut Parser, &mut Desk<'_>) -> T,
+) -> Option<T> {
+    let connection = looped.connections.get_mut(key)?;
+    if connection.goodbye.is_some() {
+        return None;
+    }
+    let before = looped.log.subscriptions(key).len();
+    let mut desk = Desk {
+        log: &mut looped.log,
+        key,
+        replies: &mut connection.aside,
+        context: &looped.context,
+    };
+    looped.at_work = Some(key);
+    let acted = act(&mut connection.session, &mut looped.parser, &mut desk);
+    looped.at_work = None;
+    let after = looped.log.subscriptions(key).len();
+    looped
+        .metrics
+        .subscriptions
+        .add(signed(after) - signed(before));
+    looped.queue(key);
+    Some(acted)
+}
+
+/// Has the session read, if there is something to read and its replies are taken.
+pub(super) fn read_on(looped: &mut Loop, key: Key) {
+    let Some(connection) = looped.connections.get_mut(key) else {
+        return;
+    };
+    let Flags {
+        is_readable,
+        is_reading,
+        ..
+    } = connection.flags;
+    if is_readable && !is_reading && !connection.is_overfull() {
+        connection.flags.is_reading = true;
+        looped.reading.push_back(key);
+    }
+}
+
+/// Reads from some of those who have sent something; `false` where more have.
+pub(super) fn read_some(looped: &mut Loop, now: Instant) -> bool {
+    let mut buffer = std::mem::take(&mut looped.buffer);
+    for _ in 0..looped.reading.len().min(READS) {
+        let Some(key) = looped.reading.pop_front() else {
+            break;
+        };
+        let Some(connection) = looped.connections.get_mut(key) else {
+            continue;
+        };
+        connection.flags.is_reading = false;
+        let over = connection.goodbye.map(|goodbye| goodbye.reason);
+        match connection.read(&mut buffer) {
+            Ok(None) => connection.flags.is_readable = false,
+            Ok(Some(0)) | Err(_) => {
+                ending::end(looped, key, over.unwrap_or(CloseReason::ClientLeft))
+            }
+            Ok(Some(bytes)) => {
+                connection.alive = now;
+                receive(looped, key, &buffer[..bytes], now);
+                read_on(looped, key);
+            }
+        }
+    }
+    looped.buffer = buffer;
+    looped.reading.is_empty()
+}
+
+pub(super) fn look_at_rights(looped: &mut Loop, key: Key, now: Instant) {
+    let Some(looked) = at_desk(looped, key, |session, _, desk| session.look_at_rights(desk)) else {
+        return;
+    };
+    if let Err(reason) = looked {
+        ending::close(looped, key, reason, now);
+        if looped
+            .connections
+            .get(key)
+            .is_some_and(|connection| connection.session.is_hurried())
+        {
+            ending::end(looped, key, reason);
+        }
+    }
+}
+
+pub(super) fn look_at_catalog(looped: &mut Loop, key: Key) {
+    at_desk(looped, key, |_, _, desk| Session::look_at_catalog(desk));
+}
