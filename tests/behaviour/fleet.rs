@@ -4,6 +4,7 @@
 use serde_json::json;
 use tidegate_tests::admin::{everything, text};
 use tidegate_tests::guest::Failing;
+use tidegate_tests::told::hears_state;
 use tidegate_tests::{Feed, Fleet, Guest, Proxy, secs, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,6 +146,7 @@ async fn without_redis_hosts_keep_what_they_have_and_refuse_to_change() {
     for host in 0..3 {
         assert_eq!(fleet.admin(host).active("ticks").await, b);
     }
+    hears_state(&mut client, ["ticks:*"], "stale").await;
     client.expect_nothing_before_pong().await;
     // It comes back with nothing in it: nobody takes that for an order.
     fleet.redis.restart(&[]).await;

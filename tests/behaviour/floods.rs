@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tidegate_tests::client::Connect;
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
+use tidegate_tests::told::next_event;
 use tidegate_tests::{Raw, Redis, Tidegate, eventually, keys, millis, secs, until};
 
 const HALF: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Unfinished: ";
@@ -35,7 +36,7 @@ async fn everything_works(redis: &mut Redis, tidegate: &Tidegate) {
     redis
         .publish(&candle_channel(1, "BTC-USD", "1h"), candle(7))
         .await;
-    assert_eq!(number_of(&client.next_json().await), 7);
+    assert_eq!(number_of(&next_event(&mut client).await), 7);
     let fresh = keys::create(&tidegate.keys_file(), "fresh", &[]);
     eventually("the new key to count", secs(5), async || {
         let (client, _) = tidegate.connect().key(&fresh).try_open().await.ok()?;

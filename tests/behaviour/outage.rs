@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
 use tidegate_tests::process::KEEPALIVE;
+use tidegate_tests::told::{hears_state, hears_the_return, is_event, next_event};
 use tidegate_tests::{Client, Proxy, Redis, Setup, Tidegate, eventually, millis, secs, until};
 
 /// Publishes until the client receives it: what was sent to a dead connection is lost.
@@ -15,7 +16,7 @@ async fn flows_again(redis: &Redis, client: &mut Client, number: usize) {
             .await;
         let text = client.text_within(millis(100)).await?;
         let message = serde_json::from_str(&text).expect("messages are JSON");
-        (number_of(&message) == number).then_some(())
+        (is_event(&message) && number_of(&message) == number).then_some(())
     })
     .await;
 }
@@ -52,12 +53,14 @@ async fn twenty_seconds_without_redis_are_survived_by_everyone() {
         0.0
     );
     assert_eq!(tidegate.admin_get("/healthz").await.status, 200);
+    hears_state(&mut client, ["candles:*:*"], "stale").await;
     client.expect_nothing_before_pong().await;
     tokio::time::sleep(secs(20).saturating_sub(killed.elapsed())).await;
     assert_eq!(tidegate.ready().await.0, 503);
     redis.restart(&[]).await;
     let back = Instant::now();
     heard(&redis, 2).await;
+    hears_the_return(&mut client, ["candles:*:*"]).await;
     assert_eq!(number_of(&client.next_json().await), 2);
     assert!(back.elapsed() < secs(5), "back after {:?}", back.elapsed());
     tidegate.becomes_ready(secs(2)).await;
@@ -99,6 +102,7 @@ async fn a_path_that_went_silent_is_found_and_left() {
     let mut client = tidegate.subscriber(["candles:*:*"]).await;
     proxy.go_silent();
     tidegate.becomes_unready(secs(8)).await;
+    hears_state(&mut client, ["candles:*:*"], "stale").await;
     client.expect_nothing_before_pong().await;
     proxy.speak();
     tidegate.becomes_ready(secs(6)).await;
@@ -201,7 +205,7 @@ async fn a_host_that_starts_before_its_redis_waits_for_it() {
     redis.restart(&[]).await;
     tidegate.becomes_ready(secs(6)).await;
     heard(&redis, 1).await;
-    assert_eq!(number_of(&client.next_json().await), 1);
+    assert_eq!(number_of(&next_event(&mut client).await), 1);
 }
 
 #[tokio::test]
@@ -240,11 +244,12 @@ async fn a_denied_subscription_is_not_ready_and_says_so_until_it_is_granted() {
     })
     .await;
     assert!(!reasons.contains("secret-word"));
+    hears_state(&mut client, ["candles:*:*"], "stale").await;
     client.expect_nothing_before_pong().await;
     user(&redis, "allchannels").await;
     tidegate.becomes_ready(secs(10)).await;
     heard(&redis, 1).await;
-    assert_eq!(number_of(&client.next_json().await), 1);
+    assert_eq!(number_of(&next_event(&mut client).await), 1);
     assert_eq!(tidegate.stderr().lines_with("secret-word"), 0);
 }
 

@@ -6,6 +6,7 @@ use tidegate_tests::admin::everything;
 use tidegate_tests::binary::repository;
 use tidegate_tests::payloads::{alert_channel, candle, candle_channel, number_of};
 use tidegate_tests::resp::Reply;
+use tidegate_tests::told::next_event;
 use tidegate_tests::{
     Client, Fleet, Guest, Payload, Redis, Setup, eventually, millis, secs, until,
 };
@@ -60,10 +61,10 @@ async fn refused(redis: &Redis) -> Vec<String> {
 async fn both_flow(redis: &Redis, client: &mut Client, number: usize) {
     let channel = candle_channel(1, "BTC-USD", "1h");
     redis.publish(&channel, candle(number)).await;
-    assert_eq!(number_of(&client.next_json().await), number);
+    assert_eq!(number_of(&next_event(client).await), number);
     let alert = Payload::alert().text();
     redis.publish(&alert_channel(1), alert).await;
-    assert_eq!(client.next_json().await["type"], "trade_signal");
+    assert_eq!(next_event(client).await["type"], "trade_signal");
 }
 
 #[test]
@@ -224,7 +225,8 @@ async fn a_right_that_is_lost_costs_its_transform_only_and_the_log_says_whose() 
     let alert = Payload::alert().text();
     eventually("a signal", secs(10), async || {
         redis.publish(&alert_channel(1), alert.clone()).await;
-        client.text_within(millis(200)).await
+        let text = client.text_within(millis(200)).await?;
+        text.contains("trade_signal").then_some(())
     })
     .await;
     user(&redis, &printed[..2]).await;

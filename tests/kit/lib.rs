@@ -31,6 +31,7 @@ pub mod stage;
 pub mod terminator;
 pub mod tidegate;
 pub mod tls;
+pub mod told;
 pub mod wait;
 
 pub use admin::{Admin, Answer};

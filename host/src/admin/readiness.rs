@@ -76,11 +76,10 @@ fn trouble(family: &FamilyState) -> Option<String> {
             "transform {name}: put out after repeated faults, tried again in {:.1} s",
             left.unwrap_or_default().as_secs_f32()
         )),
-        (TransformState::Live, _) if family.denied => Some(format!(
-            "transform {name}: the Redis user may not subscribe to something it asks for; \
-             `tidegate serve --check` prints the rules that it needs"
-        )),
-        (TransformState::Live, _) => None,
+        (TransformState::Live, _) => {
+            let denied = family.denied.as_ref();
+            denied.map(|why| format!("transform {name}: {why}"))
+        }
     }
 }
 
@@ -102,7 +101,7 @@ mod tests {
             transform: format!("{family}-maker"),
             state,
             out_for: (state == TransformState::Out).then_some(Duration::from_millis(1500)),
-            denied: family == "odds",
+            denied: (family == "odds").then(|| "it is denied".to_owned()),
         })
         .to_vec()
     }

@@ -19,6 +19,8 @@ pub(super) fn feed(
     let redis = Arc::new(redis);
     match source {
         Source::Redis => {
+            // Before anybody can subscribe: whoever does is told that nothing comes yet.
+            intake.note_lost(true);
             tasks.spawn("upstream", Unasked::Restart, move || {
                 let (redis, intake, status) = (redis.clone(), intake.clone(), status.clone());
                 ever(async move { redis.run(&intake, &status).await })

@@ -258,7 +258,7 @@ impl Metrics {
             upstream_denied: gauge(
                 &upstream,
                 "upstream_denied",
-                "Upstream channels and patterns that transforms ask for and the Redis user may not subscribe to.",
+                "Upstream channels and patterns that transforms ask for and Redis refuses.",
             ),
             upstream_messages: counter(
                 &upstream,

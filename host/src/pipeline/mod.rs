@@ -11,13 +11,15 @@ mod live;
 mod orders;
 mod probation;
 mod queue;
+mod reach;
 mod recent;
 mod tap;
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use self::lane::{Lane, Order};
@@ -25,6 +27,8 @@ pub use self::live::{Counts, Live, Seat};
 pub use self::orders::{Following, Next};
 pub use self::probation::{Probation, ProbationMarks};
 use self::queue::Queue;
+pub use self::reach::Denied;
+use self::reach::Reach;
 use self::recent::Recent;
 use self::tap::Spout;
 pub use self::tap::Tap;
@@ -54,8 +58,7 @@ pub struct Intake {
     /// What the upstream shall subscribe to, and what it has.
     wanted: watch::Sender<Vec<UpstreamPattern>>,
     subscribed: watch::Sender<Vec<UpstreamPattern>>,
-    /// What of it the upstream may not subscribe to.
-    denied: RwLock<Vec<UpstreamPattern>>,
+    reach: Mutex<Reach>,
     bounds: Bounds,
     hub: Arc<Hub>,
     metrics: Metrics,
@@ -81,7 +84,7 @@ impl Intake {
             spouts: RwLock::default(),
             wanted: watch::Sender::default(),
             subscribed: watch::Sender::default(),
-            denied: RwLock::default(),
+            reach: Mutex::default(),
             bounds,
             hub,
             metrics,
@@ -191,16 +194,45 @@ impl Intake {
     }
 
     /// What of that which is wanted the upstream may not subscribe to.
-    pub fn note_denied(&self, patterns: Vec<UpstreamPattern>) {
-        let count = i64::try_from(patterns.len()).unwrap_or(i64::MAX);
+    pub fn note_denied(&self, denied: Vec<Denied>) {
+        let count = i64::try_from(denied.len()).unwrap_or(i64::MAX);
         self.metrics.upstream_denied.set(count);
-        *self.denied.write() = patterns;
+        self.reach(|reach| reach.denied = denied);
     }
 
-    /// The transforms that ask for something which the upstream may not subscribe to.
-    pub fn denied_transforms(&self) -> Vec<String> {
-        let denied = self.denied.read().clone();
-        self.who_wants(&denied)
+    /// Whether the upstream is there. What it does not reach, subscribers are told.
+    pub fn note_lost(&self, lost: bool) {
+        self.reach(|reach| reach.lost = lost);
+    }
+
+    /// Tells subscribers of the families for which `change`, or one of the routes before it,
+    /// has begun or ended that they get no events.
+    fn reach(&self, change: impl FnOnce(&mut Reach)) {
+        // Held to the end, so that what they hear last is true.
+        let mut reach = self.reach.lock();
+        change(&mut reach);
+        let routes = self.routes.read();
+        let listening = routes
+            .iter()
+            .map(|route| (&*route.family, &*route.patterns));
+        let changes = reach.changes(listening);
+        drop(routes);
+        for (family, stale) in changes {
+            self.hub.set_stale(&family, stale);
+        }
+    }
+
+    /// The transforms that ask for something which the upstream may not subscribe to, and why.
+    pub fn denied_transforms(&self) -> BTreeMap<String, String> {
+        let denied = self.reach.lock().denied.clone();
+        let asking = denied
+            .into_iter()
+            .rev()
+            .flat_map(|Denied { pattern, why }| {
+                let transforms = self.who_wants(&[pattern]);
+                transforms.into_iter().map(move |name| (name, why.clone()))
+            });
+        asking.collect()
     }
 
     /// What the upstream has subscribed to.
@@ -235,6 +267,8 @@ impl Intake {
             }
             *wanted != before
         });
+        drop(routes);
+        self.reach(|_| {});
     }
 }
 

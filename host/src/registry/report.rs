@@ -50,8 +50,8 @@ pub struct FamilyState {
     pub state: TransformState,
     /// Until it is tried again, where it is out.
     pub out_for: Option<Duration>,
-    /// Whether the Redis user may not subscribe to something that the transform asks for.
-    pub denied: bool,
+    /// Why the upstream does not give something that the transform asks for; none where it does.
+    pub denied: Option<String>,
 }
 
 /// What became of a revision's events.

@@ -1,5 +1,6 @@
 //! A transform's place on this host: what runs there, what ran before, and how it is doing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -115,12 +116,12 @@ impl Slot {
         }
     }
 
-    /// `denied` names the transforms whose events the upstream may not subscribe to.
-    pub(super) fn family(&self, denied: &[String]) -> FamilyState {
+    /// `denied` names the transforms whose events the upstream may not subscribe to, and why.
+    pub(super) fn family(&self, denied: &BTreeMap<String, String>) -> FamilyState {
         let transform = self.live.name().to_owned();
         FamilyState {
             family: self.live.component.descriptor.family.clone(),
-            denied: denied.contains(&transform),
+            denied: denied.get(&transform).cloned(),
             transform,
             state: self.state(),
             out_for: self.out_for(),

@@ -1,5 +1,5 @@
 //! One subscription, from the connection to its loss: it follows what is wanted, and probes
-//! whether messages still come. What the server denies is left out, said, and tried again.
+//! whether messages still come. What the server refuses is left out, said, and tried again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,15 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use super::inbox::Inbox;
-use super::link::Link;
+use super::link::{Link, Probed};
 use super::probe::Verdict;
-use super::reason::is_denied;
+use super::reason::{is_answer, is_denied};
+use super::refusal::{Refusal, in_words};
 use super::{Config, Lost, PATIENCE};
 use crate::pipeline::Intake;
 use crate::transform::UpstreamPattern;
 
-/// How often what was denied is asked for again.
+/// How often what was refused is asked for again.
 const RETRY: Duration = Duration::from_secs(2);
 
 pub(super) struct Connection<'a> {
@@ -26,7 +27,7 @@ pub(super) struct Connection<'a> {
     inbox: Arc<Inbox>,
     /// None where probes are off or denied.
     probe_interval: Option<Duration>,
-    denied: Vec<UpstreamPattern>,
+    refused: Vec<Refusal>,
 }
 
 impl<'a> Connection<'a> {
@@ -42,25 +43,34 @@ impl<'a> Connection<'a> {
         let inbox = Arc::new(inbox);
         let opening = async {
             let mut link = Link::open(&config.server, &inbox, &config.tasks).await?;
-            let denied = link.psubscribe(&patterns).await?;
+            let refused = link.psubscribe(&patterns).await?;
             let mut connection = Self {
                 config,
                 link,
                 wanted,
-                inbox,
+                inbox: inbox.clone(),
                 probe_interval: None,
-                denied,
+                refused,
             };
             connection.begin_to_probe().await?;
             Ok::<Self, RedisError>(connection)
         };
         let opened = tokio::time::timeout(3 * PATIENCE, opening).await;
-        let opened = opened.map_err(|_| Lost::Timeout(3 * PATIENCE))??;
-        intake.note_denied(opened.denied.clone());
-        if !opened.denied.is_empty() && opened.denied.len() == patterns.len() {
-            return Err(Lost::Denied(opened.denial()));
+        let opened = match opened {
+            Ok(Ok(opened)) => opened,
+            failed => {
+                inbox.retire();
+                return Err(match failed {
+                    Ok(failed) => failed.err().map_or(Lost::Closed, Lost::Redis),
+                    Err(_) => Lost::Timeout(3 * PATIENCE),
+                });
+            }
+        };
+        if !opened.refused.is_empty() && opened.refused.len() == patterns.len() {
+            opened.note_refused();
+            return Err(Lost::Refused(opened.refusal()));
         }
-        opened.leave_out_what_is_denied();
+        opened.go_on_without_what_is_refused();
         opened.note_subscribed(&patterns);
         Ok(opened)
     }
@@ -82,7 +92,7 @@ impl<'a> Connection<'a> {
                 () = inbox.closed.notified() => Err(Lost::Closed),
                 _ = probes.tick(), if self.probe_interval.is_some() => self.probe().await,
                 Ok(()) = wanted.changed() => self.follow().await,
-                _ = retries.tick(), if !self.denied.is_empty() => self.follow().await,
+                _ = retries.tick(), if !self.refused.is_empty() => self.follow().await,
             };
             if let Err(lost) = step {
                 return lost;
@@ -95,59 +105,69 @@ impl<'a> Connection<'a> {
         let wanted = self.wanted.borrow_and_update().clone();
         let (more, less) = self.inbox.expect(&wanted);
         let subscribing = async {
-            let denied = self.link.psubscribe(&more).await?;
+            let refused = self.link.psubscribe(&more).await?;
             self.link.punsubscribe(&less).await?;
-            Ok::<_, RedisError>(denied)
+            Ok::<_, RedisError>(refused)
         };
-        let denied = tokio::time::timeout(PATIENCE, subscribing)
+        self.refused = tokio::time::timeout(PATIENCE, subscribing)
             .await
             .map_err(|_| Lost::Timeout(PATIENCE))??;
-        self.inbox.intake.note_denied(denied.clone());
-        self.denied = denied;
-        self.leave_out_what_is_denied();
+        self.go_on_without_what_is_refused();
         self.note_subscribed(&wanted);
         Ok(())
     }
 
     fn note_subscribed(&self, wanted: &[UpstreamPattern]) {
-        let granted = wanted
-            .iter()
-            .filter(|pattern| !self.denied.contains(pattern));
+        let is_refused = |pattern: &UpstreamPattern| {
+            self.refused
+                .iter()
+                .any(|refusal| refusal.pattern == *pattern)
+        };
+        let granted = wanted.iter().filter(|pattern| !is_refused(pattern));
         let granted = granted.cloned().collect();
         self.inbox.intake.note_subscribed(granted);
     }
 
-    /// Goes on without what is denied, and says so once, however often it connects.
-    fn leave_out_what_is_denied(&self) {
-        self.inbox.give_up(&self.denied);
-        let mut told = self.config.denied.lock();
-        if *told == self.denied {
+    fn note_refused(&self) {
+        let user = self.config.server.user();
+        let denied = self
+            .refused
+            .iter()
+            .map(|refusal| refusal.for_its_transform(user));
+        self.inbox.intake.note_denied(denied.collect());
+    }
+
+    /// Says what is refused once, however often it connects.
+    fn go_on_without_what_is_refused(&self) {
+        self.note_refused();
+        let refused: Vec<_> = self
+            .refused
+            .iter()
+            .map(|refusal| &refusal.pattern)
+            .collect();
+        self.inbox.give_up(&refused);
+        let mut said = self.config.refusal.lock();
+        let refusal = self.refusal();
+        if *said == refusal {
             return;
         }
-        told.clone_from(&self.denied);
-        if told.is_empty() {
+        if refusal.is_empty() {
             tracing::info!("Redis allows everything that transforms ask for");
         } else {
             tracing::error!(
-                reason = self.denial(),
+                reason = refusal,
                 "events of a transform do not come; trying on"
             );
         }
+        *said = refusal;
     }
 
-    /// What was denied, in words that name no upstream channel.
-    fn denial(&self) -> String {
-        let transforms = self.inbox.intake.who_wants(&self.denied);
-        let whose = match &transforms[..] {
-            [] => "a revision that is to take over asks for".to_owned(),
-            [only] => format!("the transform {only} asks for"),
-            several => format!("the transforms {} ask for", several.join(", ")),
-        };
-        format!(
-            "NOPERM: the Redis user {:?} may not psubscribe to what {whose}; \
-             `tidegate serve --check` prints the ACL rules that it needs",
-            self.config.server.user()
-        )
+    /// What is refused, in words that name no upstream channel; empty if nothing is.
+    fn refusal(&self) -> String {
+        let intake = &self.inbox.intake;
+        in_words(&self.refused, self.config.server.user(), |patterns| {
+            intake.who_wants(patterns)
+        })
     }
 
     async fn begin_to_probe(&mut self) -> Result<(), RedisError> {
@@ -155,7 +175,7 @@ impl<'a> Connection<'a> {
             return Ok(());
         }
         match self.link.subscribe(&self.config.probe_channel).await {
-            Err(error) if is_denied(&error) => self.config.warn_without_probe("subscribe"),
+            Err(error) if is_answer(&error) => self.config.warn_without_probe("subscribe", &error),
             subscribed => {
                 subscribed?;
                 self.probe_interval = Some(self.config.probe_interval);
@@ -173,30 +193,30 @@ impl<'a> Connection<'a> {
             }
             probes.next()
         };
-        let Config {
-            server,
-            probe_channel,
-            ..
-        } = self.config;
-        let publishing = self.link.publish(server, probe_channel, &probe);
+        let sending = self.link.probe(&self.config.probe_channel, &probe);
         let patience = (2 * self.config.probe_interval).min(PATIENCE);
-        match tokio::time::timeout(patience, publishing).await {
+        match tokio::time::timeout(patience, sending).await {
             // What counts is whether it comes back, not whether somebody says that it was sent.
-            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Ok(Probed::Published)) | Err(_) => {}
+            Ok(Ok(Probed::Answered)) => {
+                self.inbox.probes.lock().came(probe.as_bytes());
+            }
             Ok(Err(error)) if is_denied(&error) => {
-                self.config.warn_without_probe("publish");
+                self.config.warn_without_probe("publish", &error);
                 self.probe_interval = None;
-                Ok(())
             }
             // A server that answers and does not take a probe says nothing of the subscription.
-            Ok(Err(error)) if error.code().is_some() => {
-                self.inbox.probes.lock().refused();
-                Ok(())
-            }
-            Ok(Err(error)) if self.link.publishes_itself() && !error.is_timeout() => {
-                Err(Lost::Redis(error))
-            }
-            Ok(Err(_)) => Ok(()),
+            Ok(Err(error)) if is_answer(&error) => self.inbox.probes.lock().refused(),
+            Ok(Err(error)) if error.is_timeout() => {}
+            Ok(Err(error)) => return Err(Lost::Redis(error)),
         }
+        Ok(())
+    }
+}
+
+/// What still arrives after the loss was told belongs to nobody.
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        self.inbox.retire();
     }
 }

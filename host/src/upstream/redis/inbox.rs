@@ -1,6 +1,7 @@
 //! Where messages of a connection end up: events at the intake, probes among the probes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use redis::{PushInfo, PushKind, Value};
@@ -15,8 +16,15 @@ pub(super) struct Inbox {
     /// What is subscribed or is about to be, in the order that it was.
     patterns: Mutex<Vec<UpstreamPattern>>,
     pub(super) probe_channel: String,
+    /// What is sent over the connection itself.
     pub(super) probes: Mutex<Probes>,
+    /// What is published where `redis-url` leads.
+    pub(super) at_address: Mutex<Probes>,
+    /// A probe came back as a message: the subscription stands.
+    proven: AtomicBool,
     pub(super) closed: Notify,
+    /// An event came, so whoever was told that none come has been told otherwise.
+    flows: AtomicBool,
 }
 
 impl Inbox {
@@ -30,7 +38,10 @@ impl Inbox {
             patterns: Mutex::new(patterns),
             probe_channel,
             probes: Mutex::new(Probes::new()),
+            at_address: Mutex::new(Probes::new()),
+            proven: AtomicBool::default(),
             closed: Notify::new(),
+            flows: AtomicBool::default(),
         }
     }
 
@@ -52,10 +63,20 @@ impl Inbox {
     }
 
     /// These will not come.
-    pub(super) fn give_up(&self, denied: &[UpstreamPattern]) {
+    pub(super) fn give_up(&self, refused: &[&UpstreamPattern]) {
         self.patterns
             .lock()
-            .retain(|pattern| !denied.contains(pattern));
+            .retain(|pattern| !refused.contains(&pattern));
+    }
+
+    /// Whether a probe has come back as a message.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
+    }
+
+    /// Takes no event any more: whoever was told that none come is told the truth.
+    pub(super) fn retire(&self) {
+        self.patterns.lock().clear();
     }
 
     pub(super) fn receive(&self, push: PushInfo) {
@@ -94,7 +115,12 @@ impl Inbox {
     /// Redis sends a message once for each pattern that it matches; the first of ours counts.
     pub(super) fn message(&self, pattern: Option<&str>, channel: String, payload: Vec<u8>) {
         match pattern {
-            None if channel == self.probe_channel => self.probes.lock().came(&payload),
+            None if channel == self.probe_channel => {
+                let probes = [&self.probes, &self.at_address];
+                if probes.iter().any(|probes| probes.lock().came(&payload)) {
+                    self.proven.store(true, Ordering::Relaxed);
+                }
+            }
             None => {}
             Some(pattern) => {
                 let patterns = self.patterns.lock();
@@ -102,6 +128,10 @@ impl Inbox {
                 let ours = first.is_some_and(|first| first.as_str() == pattern);
                 drop(patterns);
                 if ours {
+                    // Subscribers hear that events come before they get one.
+                    if !self.flows.swap(true, Ordering::Relaxed) {
+                        self.intake.note_lost(false);
+                    }
                     self.intake.offer(channel, payload);
                 }
             }

@@ -1,20 +1,21 @@
 //! The wire of a subscription: RESP3 where the server speaks it, RESP2 otherwise.
 //!
 //! With RESP3 the client library hands each message to a function, so there is no queue
-//! between the socket and the intake, and the probe is published on the same connection.
-//! With RESP2 a task pumps, and each probe takes a short connection of its own.
+//! between the socket and the intake, and probes are published on the same connection.
+//! With RESP2 a task pumps; that connection cannot publish, so it is asked for an answer.
 
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSubSink};
-use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisResult};
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisResult, Value};
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::PATIENCE;
 use super::inbox::Inbox;
-use super::reason::is_denied;
+use super::reason::{is_answer, is_denied};
+use super::refusal::Refusal;
 use super::server::{Server, is_resp2_only};
 use crate::tasks::Tasks;
 use crate::transform::UpstreamPattern;
@@ -39,6 +40,15 @@ impl Drop for ClosingOnPanic<'_> {
     }
 }
 
+/// What is known of a probe that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probed {
+    /// It is on its way back.
+    Published,
+    /// The connection is alive.
+    Answered,
+}
+
 pub(super) enum Link {
     Resp3(MultiplexedConnection),
     Resp2 {
@@ -60,24 +70,27 @@ impl Link {
         }
     }
 
-    /// Subscribes to what may be subscribed to, and gives back what the server denies: one
-    /// pattern must not cost all the others.
+    /// Subscribes to what the server takes, and gives back what it refuses, for whatever
+    /// reason: one pattern must not cost all the others.
     pub(super) async fn psubscribe(
         &mut self,
         patterns: &[UpstreamPattern],
-    ) -> RedisResult<Vec<UpstreamPattern>> {
+    ) -> RedisResult<Vec<Refusal>> {
         match self.psubscribe_at_once(patterns).await {
-            Err(error) if is_denied(&error) => {}
+            Err(error) if is_answer(&error) => {}
             done => return done.map(|()| Vec::new()),
         }
-        let mut denied = Vec::new();
+        let mut refused = Vec::new();
         for pattern in patterns {
             match self.psubscribe_at_once(std::slice::from_ref(pattern)).await {
-                Err(error) if is_denied(&error) => denied.push(pattern.clone()),
+                Err(error) if is_answer(&error) => refused.push(Refusal {
+                    pattern: pattern.clone(),
+                    error,
+                }),
                 done => done?,
             }
         }
-        Ok(denied)
+        Ok(refused)
     }
 
     async fn psubscribe_at_once(&mut self, patterns: &[UpstreamPattern]) -> RedisResult<()> {
@@ -115,26 +128,25 @@ impl Link {
         }
     }
 
-    pub(super) async fn publish(
-        &mut self,
-        server: &Server,
-        channel: &str,
-        payload: &str,
-    ) -> RedisResult<()> {
-        let mut publish = redis::cmd("PUBLISH");
-        publish.arg(channel).arg(payload);
+    /// Sends a probe: by RESP3 one that comes back as a message, by RESP2 one that is answered.
+    pub(super) async fn probe(&mut self, channel: &str, payload: &str) -> RedisResult<Probed> {
         match self {
-            Self::Resp3(connection) => publish.exec_async(connection).await,
-            Self::Resp2 { .. } => {
-                let config = patience();
-                let mut connection = server.connect(ProtocolVersion::RESP2, &config).await?;
-                publish.exec_async(&mut connection).await
+            Self::Resp3(connection) => {
+                let mut publish = redis::cmd("PUBLISH");
+                publish.arg(channel).arg(payload);
+                publish.exec_async(connection).await?;
+                Ok(Probed::Published)
             }
+            Self::Resp2 { sink, .. } => match sink.ping::<Value>().await {
+                Err(error) if !is_answer(&error) => Err(error),
+                // A refusal is an answer too.
+                _ => Ok(Probed::Answered),
+            },
         }
     }
 
-    /// Whether what is published goes over the connection that brings the messages.
-    pub(super) fn publishes_itself(&self) -> bool {
+    /// Whether what is published over it comes back as a message.
+    pub(super) fn can_publish(&self) -> bool {
         matches!(self, Self::Resp3(_))
     }
 }
@@ -168,7 +180,7 @@ async fn resp2(server: &Server, inbox: Arc<Inbox>, tasks: &Tasks) -> RedisResult
     })
 }
 
-fn patience() -> AsyncConnectionConfig {
+pub(super) fn patience() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
         .set_connection_timeout(Some(PATIENCE))
         .set_response_timeout(Some(PATIENCE))

@@ -10,6 +10,7 @@ mod inbox;
 mod link;
 mod probe;
 mod reason;
+mod refusal;
 mod server;
 
 use std::sync::Arc;
@@ -27,7 +28,6 @@ use super::{NOT_CONNECTED, Status};
 use crate::pipeline::Intake;
 use crate::settings::Settings;
 use crate::tasks::Tasks;
-use crate::transform::UpstreamPattern;
 
 /// How long the server may take to accept, to answer a command, or to confirm a subscription.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,8 +45,8 @@ struct Config {
     probe_interval: Duration,
     /// It was said that the server does not allow the probe.
     warned: AtomicBool,
-    /// What was said to be denied.
-    denied: Mutex<Vec<UpstreamPattern>>,
+    /// What was last said to be refused.
+    refusal: Mutex<String>,
     tasks: Tasks,
 }
 
@@ -55,7 +55,7 @@ struct Config {
 enum Lost {
     Redis(RedisError),
     /// Nothing that transforms ask for may be subscribed to.
-    Denied(String),
+    Refused(String),
     Closed,
     Silent,
     Timeout(Duration),
@@ -72,7 +72,7 @@ impl Lost {
     fn words(&self, user: &str) -> String {
         match self {
             Self::Redis(error) => reason(error, user),
-            Self::Denied(why) => why.clone(),
+            Self::Refused(why) => why.clone(),
             Self::Closed => "the connection was closed".to_owned(),
             Self::Silent => "two probes in a row did not come back".to_owned(),
             Self::Timeout(patience) => format!("no answer within {patience:?}"),
@@ -81,14 +81,14 @@ impl Lost {
 }
 
 impl Config {
-    /// The server does not allow the probe, so the host goes on without; said once.
-    fn warn_without_probe(&self, command: &str) {
+    /// The server does not take the probe, so the host goes on without; said once.
+    fn warn_without_probe(&self, command: &str, error: &RedisError) {
         if !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                user = self.server.user(),
+                reason = reason(error, self.server.user()),
                 command,
-                "NOPERM: the Redis user may not do this on the probe channel, so a connection that goes silent is \
-                 only found by TCP; `tidegate serve --check` prints the ACL rules, or set probe-interval to 0s"
+                "Redis does not let the host do this on the probe channel, so a connection that goes silent is only \
+                 found by TCP, and a server that was moved not at all; to have it so, set probe-interval to 0s"
             );
         }
     }
@@ -109,7 +109,7 @@ impl Subscriber {
             probe_channel: settings.probe_channel.clone(),
             probe_interval: settings.probe_interval,
             warned: AtomicBool::default(),
-            denied: Mutex::default(),
+            refusal: Mutex::default(),
             tasks: tasks.clone(),
         };
         Ok(Self { config })
@@ -123,31 +123,40 @@ impl Subscriber {
     /// Subscribes, and does so again whenever the subscription is lost.
     pub async fn run(&self, intake: &Arc<Intake>, status: &Status) {
         // Where this begins anew after a panic, nobody has said so yet.
+        intake.note_lost(true);
         status.lost(NOT_CONNECTED);
         subscribe_for_ever(&self.config, intake, status).await;
     }
 }
 
 async fn subscribe_for_ever(config: &Config, intake: &Arc<Intake>, status: &Status) {
+    let user = config.server.user();
     let pauses = ExponentialBuilder::default()
         .with_min_delay(MIN_PAUSE)
         .with_max_delay(MAX_PAUSE)
         .with_jitter()
         .without_max_times();
-    let user = config.server.user();
     let mut pause = pauses.build();
     loop {
         match Connection::open(config, intake).await {
             Ok(mut connection) => {
+                intake.note_lost(false);
                 status.subscribed();
                 let since = Instant::now();
-                status.lost(&connection.watch().await.words(user));
+                let lost = connection.watch().await;
+                // First, so that no event comes after it was said that none do.
+                drop(connection);
+                intake.note_lost(true);
+                status.lost(&lost.words(user));
                 // One that is lost as soon as it stands is no better than none.
                 if since.elapsed() > MAX_PAUSE {
                     pause = pauses.build();
                 }
             }
-            Err(error) => status.lost(&error.words(user)),
+            Err(lost) => {
+                intake.note_lost(true);
+                status.lost(&lost.words(user));
+            }
         }
         tokio::time::sleep(pause.next().unwrap_or(MAX_PAUSE).min(MAX_PAUSE)).await;
     }

@@ -48,21 +48,24 @@ impl Probes {
         format!("{} {}", self.name, self.sent)
     }
 
-    /// The server refused to take the last one, so it cannot be missing.
+    /// The last one was not taken, or says nothing, so it cannot be missing. One that has come
+    /// all the same has.
     pub(super) fn refused(&mut self) {
-        self.sent = self.sent.saturating_sub(1);
+        if self.seen < self.sent {
+            self.sent -= 1;
+        }
     }
 
     /// Something came on the probe's channel; only ours counts, whenever and however often it
-    /// comes.
-    pub(super) fn came(&mut self, payload: &[u8]) {
+    /// comes. Returns whether it is ours.
+    pub(super) fn came(&mut self, payload: &[u8]) -> bool {
         let number = payload
             .strip_prefix(self.name.as_bytes())
             .and_then(|rest| rest.strip_prefix(b" "))
             .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-        if let Some(number) = number.filter(|&number| number <= self.sent) {
-            self.seen = self.seen.max(number);
-        }
+        let ours = number.filter(|&number| (1..=self.sent).contains(&number));
+        self.seen = self.seen.max(ours.unwrap_or_default());
+        ours.is_some()
     }
 
     /// To be asked when the last one has had its time to come back.
@@ -107,6 +110,17 @@ mod tests {
         }
         assert_eq!(probes.verdict(), Verdict::Alive);
         probes.next();
+        probes.next();
+        assert_eq!(probes.verdict(), Verdict::Dead);
+    }
+
+    #[test]
+    fn a_probe_that_came_before_it_was_taken_back_stays_and_its_number_is_not_used_again() {
+        let mut probes = probes();
+        let first = probes.next();
+        assert!(probes.came(first.as_bytes()));
+        probes.refused();
+        assert_eq!(probes.next(), "a1 2");
         probes.next();
         assert_eq!(probes.verdict(), Verdict::Dead);
     }
@@ -167,7 +181,9 @@ mod tests {
                             back.insert(number);
                         }
                     }
-                    Step::Foreign(payload) => probes.came(&payload),
+                    Step::Foreign(payload) => {
+                        probes.came(&payload);
+                    }
                 }
                 let dead = sent >= 2 && !back.contains(&sent) && !back.contains(&(sent - 1));
                 prop_assert_eq!(probes.verdict() == Verdict::Dead, dead);

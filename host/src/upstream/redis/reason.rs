@@ -39,6 +39,11 @@ pub fn is_denied(error: &RedisError) -> bool {
     }
 }
 
+/// Whether the server answered, if only by a refusal.
+pub(super) fn is_answer(error: &RedisError) -> bool {
+    error.code().is_some() || is_denied(error)
+}
+
 /// An error's code as Redis writes them; whatever else a server sends is not repeated.
 fn word(code: &str) -> &str {
     let is_word = code.len() <= 16 && code.bytes().all(|sign| sign.is_ascii_uppercase());
