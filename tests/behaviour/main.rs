@@ -51,6 +51,7 @@ mod protocol;
 mod prune;
 mod rate;
 mod readiness;
+mod reconnect;
 mod redis_rights;
 mod refusals;
 mod refused;

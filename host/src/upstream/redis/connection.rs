@@ -2,7 +2,7 @@
 //! whether messages still come. What the server refuses is left out, said, and tried again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::RedisError;
 use tokio::sync::watch;
@@ -13,7 +13,7 @@ use super::link::{Link, Probed};
 use super::probe::Verdict;
 use super::reason::{is_answer, is_denied};
 use super::refusal::{Refusal, in_words};
-use super::{Config, Lost, PATIENCE};
+use super::{Config, Lost, MAX_PAUSE, PATIENCE};
 use crate::pipeline::Intake;
 use crate::transform::UpstreamPattern;
 
@@ -28,6 +28,7 @@ pub(super) struct Connection<'a> {
     /// None where probes are off or denied.
     probe_interval: Option<Duration>,
     refused: Vec<Refusal>,
+    since: Instant,
 }
 
 impl<'a> Connection<'a> {
@@ -51,6 +52,7 @@ impl<'a> Connection<'a> {
                 inbox: inbox.clone(),
                 probe_interval: None,
                 refused,
+                since: Instant::now(),
             };
             connection.begin_to_probe().await?;
             Ok::<Self, RedisError>(connection)
@@ -73,6 +75,13 @@ impl<'a> Connection<'a> {
         opened.go_on_without_what_is_refused();
         opened.note_subscribed(&patterns);
         Ok(opened)
+    }
+
+    /// Whether it has shown that it brings messages. Where no probe can come back over it,
+    /// having stood for a while must do.
+    pub(super) fn is_proven(&self) -> bool {
+        let must_prove = self.probe_interval.is_some() && self.link.can_publish();
+        self.inbox.is_proven() || (!must_prove && self.since.elapsed() > MAX_PAUSE)
     }
 
     /// Returns when the subscription is lost.

@@ -11,18 +11,19 @@ mod link;
 mod probe;
 mod reason;
 mod refusal;
+mod retries;
 mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use parking_lot::Mutex;
 use redis::RedisError;
 
 use self::connection::Connection;
 pub use self::reason::{is_denied, reason};
+use self::retries::Retries;
 pub use self::server::{Server, is_resp2_only, machine_name};
 use super::{NOT_CONNECTED, Status};
 use crate::pipeline::Intake;
@@ -32,7 +33,6 @@ use crate::tasks::Tasks;
 /// How long the server may take to accept, to answer a command, or to confirm a subscription.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-const MIN_PAUSE: Duration = Duration::from_millis(50);
 /// Clients are owed events again within 5 s of the server's return, so no pause is longer.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
@@ -131,33 +131,26 @@ impl Subscriber {
 
 async fn subscribe_for_ever(config: &Config, intake: &Arc<Intake>, status: &Status) {
     let user = config.server.user();
-    let pauses = ExponentialBuilder::default()
-        .with_min_delay(MIN_PAUSE)
-        .with_max_delay(MAX_PAUSE)
-        .with_jitter()
-        .without_max_times();
-    let mut pause = pauses.build();
+    let mut retries = Retries::new();
     loop {
-        match Connection::open(config, intake).await {
+        let proven = match Connection::open(config, intake).await {
             Ok(mut connection) => {
                 intake.note_lost(false);
                 status.subscribed();
-                let since = Instant::now();
                 let lost = connection.watch().await;
+                let proven = connection.is_proven();
                 // First, so that no event comes after it was said that none do.
                 drop(connection);
                 intake.note_lost(true);
                 status.lost(&lost.words(user));
-                // One that is lost as soon as it stands is no better than none.
-                if since.elapsed() > MAX_PAUSE {
-                    pause = pauses.build();
-                }
+                proven
             }
             Err(lost) => {
                 intake.note_lost(true);
                 status.lost(&lost.words(user));
+                false
             }
-        }
-        tokio::time::sleep(pause.next().unwrap_or(MAX_PAUSE).min(MAX_PAUSE)).await;
+        };
+        tokio::time::sleep(retries.pause(proven, Instant::now())).await;
     }
 }
