@@ -37,6 +37,7 @@ mod limits;
 mod load;
 mod log_lines;
 mod log_trouble;
+mod moved;
 mod neighbours;
 mod numbers;
 mod outage;

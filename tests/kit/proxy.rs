@@ -1,8 +1,9 @@
 //! A TCP proxy of our own, to put between Tidegate and Redis (or a client and Tidegate):
-//! it can go silent while everything stays open, delay, cut, and lose only the far side.
+//! it can go silent while everything stays open, delay, cut, lose only the far side, and lead
+//! newcomers elsewhere.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ enum Mode {
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
+    leads_to: Arc<AtomicU16>,
     mode: watch::Sender<Mode>,
     delay: watch::Sender<Duration>,
     far_side: watch::Sender<()>,
@@ -38,15 +40,16 @@ impl Proxy {
         let (mode, mode_seen) = watch::channel(Mode::Pass);
         let (delay, delay_seen) = watch::channel(Duration::ZERO);
         let accepted = Arc::new(AtomicUsize::new(0));
+        let leads_to = Arc::new(AtomicU16::new(port));
         let open = Arc::new(Mutex::new(Vec::new()));
         let (far_side, far_side_seen) = watch::channel(());
-        let (count, list) = (accepted.clone(), open.clone());
+        let (count, list, lead) = (accepted.clone(), open.clone(), leads_to.clone());
         let accepting = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
                 let mut pair = Pair {
                     near,
-                    port,
+                    port: lead.load(Ordering::SeqCst),
                     mode: mode_seen.clone(),
                     delay: delay_seen.clone(),
                     far_side: far_side_seen.clone(),
@@ -59,6 +62,7 @@ impl Proxy {
         });
         Self {
             address,
+            leads_to,
             mode,
             delay,
             far_side,
@@ -75,6 +79,11 @@ impl Proxy {
     /// How many connections there have been.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Leads newcomers to another port, as a name that was moved does; those inside stay.
+    pub fn lead_to(&self, port: u16) {
+        self.leads_to.store(port, Ordering::SeqCst);
     }
 
     /// From now on bytes vanish, both ways, and nothing closes.

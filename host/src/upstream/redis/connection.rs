@@ -13,7 +13,7 @@ use super::link::{Link, Probed};
 use super::probe::Verdict;
 use super::reason::{is_answer, is_denied};
 use super::refusal::{Refusal, in_words};
-use super::{Config, Lost, MAX_PAUSE, PATIENCE};
+use super::{Config, Lost, MAX_PAUSE, PATIENCE, address};
 use crate::pipeline::Intake;
 use crate::transform::UpstreamPattern;
 
@@ -96,10 +96,13 @@ impl<'a> Connection<'a> {
         };
         let mut probes = every(self.probe_interval.unwrap_or(RETRY));
         let mut retries = every(RETRY);
+        let config = self.config;
+        let mut elsewhere = Box::pin(address::leads_elsewhere(config, &inbox));
         loop {
             let step = tokio::select! {
                 () = inbox.closed.notified() => Err(Lost::Closed),
                 _ = probes.tick(), if self.probe_interval.is_some() => self.probe().await,
+                lost = &mut elsewhere, if self.probe_interval.is_some() => Err(lost),
                 Ok(()) = wanted.changed() => self.follow().await,
                 _ = retries.tick(), if !self.refused.is_empty() => self.follow().await,
             };

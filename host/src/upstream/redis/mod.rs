@@ -2,9 +2,11 @@
 //!
 //! What is read goes straight to the intake; nothing waits here. A connection that went silent
 //! is found by the kernel (keepalive, `TCP_USER_TIMEOUT`) or by probes: messages of our own
-//! that must come back, which also shows that the subscription still stands.
+//! that must come back, which also shows that the subscription still stands; and that it is on
+//! the right server, as some of them are published where `redis-url` leads at that time.
 
 pub mod acl;
+mod address;
 mod connection;
 mod inbox;
 mod link;
@@ -58,6 +60,8 @@ enum Lost {
     Refused(String),
     Closed,
     Silent,
+    /// What is published at the address does not come.
+    Elsewhere,
     Timeout(Duration),
 }
 
@@ -75,6 +79,11 @@ impl Lost {
             Self::Refused(why) => why.clone(),
             Self::Closed => "the connection was closed".to_owned(),
             Self::Silent => "two probes in a row did not come back".to_owned(),
+            Self::Elsewhere => {
+                "redis-url leads to another server than the subscription: two probes in a row that were published \
+                 there did not come"
+                    .to_owned()
+            }
             Self::Timeout(patience) => format!("no answer within {patience:?}"),
         }
     }
