@@ -72,6 +72,12 @@ impl Hub {
         let mut numbers = self.numbers.lock();
         for message in messages {
             let Some((id, seq)) = numbers.next(&message.channel) else {
+                if self.metrics.channels_full.get() == 0 {
+                    tracing::warn!(
+                        channels = numbers.len(),
+                        "messages of further channels are not sent: raise max-channels, or look for a transform whose channels have no end"
+                    );
+                }
                 self.metrics.channels_full.inc();
                 unnumbered.push(message.channel);
                 continue;

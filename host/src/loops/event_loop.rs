@@ -298,6 +298,10 @@ impl Loop {
     fn tidy(&mut self, now: Instant) {
         let is_thorough = now.duration_since(self.tidied) >= TIDY;
         self.log.settle(is_thorough);
+        if self.log.is_empty() {
+            // Nothing refers to them, and a family that is gone is not to be held.
+            self.families.clear();
+        }
         self.share.set(self.log.size());
         if is_thorough {
             self.tidied = now;

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketC
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::close::CloseReason;
+use super::requests::Desk;
 
 /// tungstenite's own buffer, in bytes. There is one for all sessions of a loop.
 const BUFFER: usize = 4 << 10;
@@ -52,14 +53,14 @@ impl Parser {
 }
 
 impl Inbound {
-    /// Reads what came after what was kept. Each message goes to `act`, together with where
-    /// replies are written: tungstenite's own, to pings and closes, come first.
+    /// Reads what came after what was kept. Each message goes to `act`; tungstenite's own reply
+    /// to it, a pong or a close, is on the desk by then.
     pub(super) fn read(
         &mut self,
         bytes: &[u8],
         parser: &mut Parser,
-        replies: &mut Vec<u8>,
-        mut act: impl FnMut(Message, &mut Vec<u8>) -> Result<(), CloseReason>,
+        desk: &mut Desk<'_>,
+        mut act: impl FnMut(Message, &mut Desk<'_>) -> Result<(), CloseReason>,
     ) -> Result<(), CloseReason> {
         let mut kept = std::mem::take(&mut self.partial);
         let mut rest = if kept.is_empty() {
@@ -70,8 +71,8 @@ impl Inbound {
         };
         while let Some(len) = frame_len(rest, parser.max_message_size)? {
             let (frame, after) = rest.split_at(len);
-            if let Some(message) = self.read_frame(frame, parser, replies)? {
-                act(message, replies)?;
+            if let Some(message) = self.read_frame(frame, parser, desk.replies)? {
+                act(message, desk)?;
             }
             rest = after;
         }

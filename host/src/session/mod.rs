@@ -143,18 +143,12 @@ impl Session {
         if self.bytes.take(count, now) == Verdict::Abusive {
             return Err(CloseReason::RateLimited);
         }
-        let mut replies = std::mem::take(desk.replies);
-        let read = inbound.read(bytes, parser, &mut replies, |message, replies| {
+        inbound.read(bytes, parser, desk, |message, desk| {
             if matches!(message, Message::Pong(_)) && std::mem::take(awaits_pong) {
                 return Ok(());
             }
-            std::mem::swap(desk.replies, replies);
-            let answered = answer(message, messages.take(1, now), grant, desk);
-            std::mem::swap(desk.replies, replies);
-            answered
-        });
-        *desk.replies = replies;
-        read
+            answer(message, messages.take(1, now), grant, desk)
+        })
     }
 
     /// The client was sent a ping.

@@ -1,5 +1,7 @@
 //! What a client asks for, and how it is answered: at once, by what its loop knows.
 
+use std::collections::HashSet;
+
 use super::Context;
 use super::protocol::{self, Action, ClientError, ErrorCode, Id};
 use crate::channel::Pattern;
@@ -28,7 +30,7 @@ impl Desk<'_> {
             Action::Ping => self.reply(&protocol::pong(id)),
             Action::Subscribe(channels) => self.subscribe(&channels, grant, id),
             Action::Unsubscribe(channels) => {
-                let (removed, refused) = sort(channels, id, |channel, _| self.known(channel));
+                let (removed, refused) = sort(channels, id, |channel| self.known(channel));
                 self.log.unsubscribe(self.key, &removed);
                 self.confirm_removed(&removed, id);
                 refused.iter().for_each(|error| self.fail(error));
@@ -38,19 +40,21 @@ impl Desk<'_> {
 
     fn subscribe(&mut self, channels: &[String], grant: &Grant, id: &Id) {
         let mut places = self.places();
-        let (accepted, refused) = sort(channels, id, |channel, accepted| {
+        let mut fresh = HashSet::new();
+        let (accepted, refused) = sort(channels, id, |channel| {
             let pattern = self.known(channel)?;
             if !grant.allows(&pattern) {
                 return Err(forbidden());
             }
-            if !self.log.holds(self.key, &pattern) && !accepted.contains(&pattern) {
+            if !self.log.holds(self.key, &pattern) && !fresh.contains(&pattern) {
                 places = places.checked_sub(1).ok_or_else(|| self.too_many())?;
+                fresh.insert(pattern.clone());
             }
             Ok(pattern)
         });
         if !accepted.is_empty() {
-            let fresh = |pattern: &&Pattern| !self.log.holds(self.key, pattern);
-            let fresh: Vec<Pattern> = accepted.iter().filter(fresh).cloned().collect();
+            let in_order = accepted.iter().filter(|pattern| fresh.remove(*pattern));
+            let fresh: Vec<Pattern> = in_order.cloned().collect();
             let seq = |channel: &str| self.log.seq(channel);
             let epoch = self.context.hub.epoch();
             self.reply(&protocol::subscribed(&accepted, epoch, seq, id));
@@ -131,16 +135,16 @@ impl Desk<'_> {
     }
 }
 
-/// Judges each channel, knowing those that were accepted before it.
+/// Judges each channel.
 fn sort(
     channels: impl IntoIterator<Item = impl AsRef<str>>,
     id: &Id,
-    mut judge: impl FnMut(&str, &[Pattern]) -> Result<Pattern, ClientError>,
+    mut judge: impl FnMut(&str) -> Result<Pattern, ClientError>,
 ) -> (Vec<Pattern>, Vec<ClientError>) {
     let (mut accepted, mut refused) = (Vec::new(), Vec::new());
     for channel in channels {
         let channel = channel.as_ref();
-        match judge(channel, &accepted) {
+        match judge(channel) {
             Ok(pattern) => accepted.push(pattern),
             Err(error) => refused.push(error.about(channel, id)),
         }

@@ -12,7 +12,7 @@ pub(crate) mod missed;
 mod plan;
 pub(crate) mod views;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
 use self::arena::Arena;
@@ -230,7 +230,7 @@ impl Log {
         let gone = patterns
             .iter()
             .filter_map(|gone| self.cursors.views.find(gone.as_str()));
-        let gone: Vec<PatternId> = gone.collect();
+        let gone: HashSet<PatternId> = gone.collect();
         let mut ids = self.subscriptions(key).to_vec();
         let before = ids.len();
         ids.retain(|id| !gone.contains(id));
