@@ -3,12 +3,13 @@
 //! once for all that waits for a socket. Each runs as a process of its own, as the host does,
 //! and is told on its standard input what to send, as the host is told by Redis.
 
-use std::io::{BufRead, ErrorKind, Read, Stdin, Write};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -58,22 +59,13 @@ pub(crate) fn run(way: &str, sessions: usize, markets: Markets) -> Result<()> {
         return coalesce(sockets, markets);
     }
     for line in std::io::stdin().lock().lines() {
-        let (first, messages) = order(&line?)?;
-        for number in first..first + messages {
-            let frame = feed::frame(number, markets);
-            for socket in &mut sockets {
-                // One `send` with MSG_NOSIGNAL, and another only if the kernel took a part.
-                socket.write_all(&frame)?;
-            }
+        let frame = feed::frame(line?.parse()?, markets);
+        for socket in &mut sockets {
+            // One `send` with MSG_NOSIGNAL, and another only if the kernel took a part.
+            socket.write_all(&frame)?;
         }
     }
     Ok(())
-}
-
-/// First number, and how many messages.
-fn order(line: &str) -> Result<(usize, usize)> {
-    let (first, messages) = line.split_once(' ').context("two numbers")?;
-    Ok((first.parse()?, messages.parse()?))
 }
 
 struct Socket {
@@ -104,18 +96,27 @@ fn coalesce(sockets: Vec<std::net::TcpStream>, markets: Markets) -> Result<()> {
     poll.registry()
         .register(&mut SourceFd(&input.as_raw_fd()), own, Interest::READABLE)?;
     let (mut log, mut orders) = (Vec::new(), Vec::new());
+    let mut buffer = vec![0; 64 << 10];
     let mut events = Events::with_capacity(1024);
+    let mut unread = false;
     loop {
-        poll.poll(&mut events, None)?;
+        // What comes while sockets are served waits until all of them have been.
+        poll.poll(&mut events, unread.then_some(Duration::ZERO))?;
         for event in &events {
-            if event.token() == own {
-                let open = read_all(&mut input, &mut orders)?;
-                append(&mut orders, &mut log, markets)?;
-                if !open {
-                    return Ok(());
+            match event.token() {
+                token if token == own => unread = true,
+                Token(socket) => streams[socket].blocked = false,
+            }
+        }
+        if unread {
+            match input.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(length) => {
+                    orders.extend_from_slice(&buffer[..length]);
+                    append(&mut orders, &mut log, markets)?;
                 }
-            } else {
-                streams[event.token().0].blocked = false;
+                Err(error) if error.kind() == ErrorKind::WouldBlock => unread = false,
+                Err(error) => return Err(error.into()),
             }
         }
         for socket in streams.iter_mut().filter(|socket| !socket.blocked) {
@@ -144,25 +145,13 @@ fn flush(socket: &mut Socket, log: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Takes what there is; false at the end of the input.
-fn read_all(input: &mut Stdin, orders: &mut Vec<u8>) -> Result<bool> {
-    match input.read_to_end(orders) {
-        Ok(_) => Ok(false),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Puts the messages of whole lines into the log.
 fn append(orders: &mut Vec<u8>, log: &mut Vec<u8>, markets: Markets) -> Result<()> {
     let Some(end) = orders.iter().rposition(|byte| *byte == b'\n') else {
         return Ok(());
     };
     for line in std::str::from_utf8(&orders[..end])?.lines() {
-        let (first, messages) = order(line)?;
-        for number in first..first + messages {
-            log.extend(feed::frame(number, markets));
-        }
+        log.extend(feed::frame(line.parse()?, markets));
     }
     orders.drain(..=end);
     Ok(())

@@ -20,7 +20,7 @@ const LAST: usize = 100;
 pub(crate) enum Trigger {
     /// `PUBLISH` on a Redis.
     Redis(TcpStream, Markets),
-    /// Number and count of messages, to a loop.
+    /// The message's number, to a loop.
     Line(ChildStdin),
 }
 
@@ -38,14 +38,19 @@ impl Trigger {
             Self::Redis(_, markets) => (first..first + messages)
                 .flat_map(|number| feed::publish(number, *markets))
                 .collect(),
-            Self::Line(_) => format!("{first} {messages}\n").into_bytes(),
+            Self::Line(_) => (first..first + messages)
+                .flat_map(|number| format!("{number}\n").into_bytes())
+                .collect(),
         }
     }
 
     fn pull(&mut self, order: &[u8]) -> std::io::Result<()> {
         match self {
             Self::Redis(redis, _) => redis.write_all(order),
-            Self::Line(input) => input.write_all(order),
+            // One by one, as nobody gets a burst in one piece.
+            Self::Line(input) => order
+                .split_inclusive(|byte| *byte == b'\n')
+                .try_for_each(|line| input.write_all(line)),
         }
     }
 

@@ -48,27 +48,30 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
             round.host.each() / round.coalescing.each()
         });
         row(
-            "  without the pipeline's share",
+            "the same without the pipeline's share",
             "÷",
             without,
             Round::without_pipeline,
         );
-        row("  ÷ bare loop", "÷", Target::None, |round| {
+        row("CPU a delivery ÷ bare loop", "÷", Target::None, |round| {
             round.host.each() / round.bare.each()
         });
-        row("  CPU a delivery", "µs", Target::None, |round| {
+        row("CPU a delivery", "µs", Target::None, |round| {
             round.host.each()
         });
-        row("  of the coalescing loop", "µs", Target::None, |round| {
-            round.coalescing.each()
-        });
         row(
-            "  first message to last read ÷ coalescing loop",
+            "CPU a delivery, coalescing loop",
+            "µs",
+            Target::None,
+            |round| round.coalescing.each(),
+        );
+        row(
+            "first message to last read ÷ coalescing loop",
             "÷",
             Target::None,
             |round| round.host.lasted.as_secs_f64() / round.coalescing.lasted.as_secs_f64(),
         );
-        row("  lost", "%", Target::Never, |round| {
+        row("lost", "%", Target::Never, |round| {
             round.host.losses.percent()
         });
     }

@@ -112,13 +112,16 @@ fn rows_of(what: &str, unit: &'static str, rounds: &[Round]) -> Vec<Row> {
             longer,
             |round| (round.with.rank(0.99) - round.without.rank(0.99)) / 1e3,
         ),
-        row("  with ÷ without", "÷", Target::None, |round| {
-            round.with.rank(0.99) / round.without.rank(0.99)
-        }),
-        row("  the longest delay", "ms", Target::None, |round| {
+        row(
+            "delay of 99 of 100 to others, with ÷ without",
+            "÷",
+            Target::None,
+            |round| round.with.rank(0.99) / round.without.rank(0.99),
+        ),
+        row("the longest delay", "ms", Target::None, |round| {
             round.with.rank(1.0) / 1e3
         }),
-        row("  that many there were", unit, Target::None, |round| {
+        row("how many there were", unit, Target::None, |round| {
             round.done
         }),
     ]

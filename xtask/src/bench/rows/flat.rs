@@ -137,7 +137,7 @@ fn sessions(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
             }
         }
     }
-    let growth = |costs: &[Vec<f64>], n: usize| -> Vec<f64> {
+    let grown = |costs: &[Vec<f64>], n: usize| -> Vec<f64> {
         costs[n]
             .iter()
             .zip(&costs[0])
@@ -146,12 +146,23 @@ fn sessions(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     };
     let mut rows = Vec::new();
     for (n, sessions) in plan.flat.into_iter().enumerate().skip(1) {
-        let (ours, theirs) = (growth(&host, n), growth(&loops, n));
+        let (ours, theirs) = (grown(&host, n), grown(&loops, n));
         let beside = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs);
-        let what = format!("a delivery, {sessions} ÷ {few} sessions, beside the coalescing loop");
+        let growth = format!("a delivery, {sessions} ÷ {few} sessions");
+        let what = format!("{growth}, beside the coalescing loop");
         rows.push(Row::new(what, "÷", Target::AtMost(1.1), beside));
-        rows.push(Row::new("  the host's", "÷", Target::None, ours));
-        rows.push(Row::new("  the loop's", "÷", Target::None, theirs));
+        rows.push(Row::new(
+            format!("{growth}, the host's"),
+            "÷",
+            Target::None,
+            ours,
+        ));
+        rows.push(Row::new(
+            format!("{growth}, the loop's"),
+            "÷",
+            Target::None,
+            theirs,
+        ));
     }
     Ok(rows)
 }

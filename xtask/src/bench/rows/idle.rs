@@ -69,12 +69,22 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     };
     let further = (many - some) as f64;
     let each = (last.resident - first.resident) / further;
-    row("  each further one".to_owned(), "bytes", Target::None, each);
+    row(
+        "idle: resident, each further session".to_owned(),
+        "bytes",
+        Target::None,
+        each,
+    );
     let kernel = (last.kernel - first.kernel) / further / 2.0;
-    let what = "  in the kernel, an end of a connection".to_owned();
+    let what = "idle: kernel memory, an end of a connection".to_owned();
     row(what, "bytes", Target::None, kernel);
     let files = host.process.files()? as f64 / many as f64;
-    row("  open files a session".to_owned(), "", Target::None, files);
+    row(
+        "idle: open files a session".to_owned(),
+        "",
+        Target::None,
+        files,
+    );
     row(
         format!(
             "idle: CPU with {many} sessions, heartbeats {}",
@@ -92,7 +102,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     );
     let resident = empty.resident / f64::from(1 << 20);
     row(
-        "  resident with no session".to_owned(),
+        "idle: resident with no session".to_owned(),
         "MiB",
         Target::None,
         resident,

@@ -53,7 +53,12 @@ pub(super) fn loss_rows(what: &str, rounds: impl Iterator<Item = Losses> + Clone
     let mut rows = vec![Row::new(format!("{what}: lost"), "%", Target::Never, lost)];
     if rounds.clone().any(|losses| losses.lost() > 0) {
         let silent = rounds.map(|losses| 100.0 * losses.silent as f64 / losses.wanted as f64);
-        rows.push(Row::new("  of it in silence", "%", Target::Never, silent));
+        rows.push(Row::new(
+            format!("{what}: in silence"),
+            "%",
+            Target::Never,
+            silent,
+        ));
     }
     rows
 }

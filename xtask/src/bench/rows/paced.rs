@@ -63,17 +63,20 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
             Target::AtMost(*limit),
             |round| round.host.each() / round.bare.each(),
         );
-        row("  lost", "%", Target::Never, |round| {
+        row("lost", "%", Target::Never, |round| {
             round.host.losses.percent()
         });
-        row("  ÷ coalescing loop", "÷", Target::None, |round| {
-            round.host.each() / round.coalescing.each()
-        });
-        row("  CPU a delivery", "µs", Target::None, |round| {
+        row(
+            "CPU a delivery ÷ coalescing loop",
+            "÷",
+            Target::None,
+            |round| round.host.each() / round.coalescing.each(),
+        );
+        row("CPU a delivery", "µs", Target::None, |round| {
             round.host.each()
         });
         row(
-            "  CPU of the readers ÷ of those of the bare loop",
+            "CPU of the readers ÷ bare loop's",
             "÷",
             Target::None,
             |round| round.host.reader.as_secs_f64() / round.bare.reader.as_secs_f64(),
@@ -83,7 +86,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
             let figures = rounds
                 .iter()
                 .map(|round| delay(&round.host) / delay(&round.bare));
-            let what = format!("{name}:   delay, {what} ÷ bare loop");
+            let what = format!("{name}: delay, {what} ÷ bare loop");
             rows.push(Row::new(what, "÷", Target::None, figures));
         }
     }

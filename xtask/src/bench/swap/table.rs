@@ -26,27 +26,29 @@ pub(super) fn rows(rounds: &[Round]) -> Vec<Row> {
         rows.push(row(&what, "ms", target, &longer));
     }
     rows.push(row(
-        "  CPU an event, on probation ÷ otherwise",
+        "swap: CPU an event, on probation ÷ otherwise",
         "÷",
         Target::None,
         &|round| round.watched.cpu / round.quiet.cpu,
     ));
     rows.push(row(
-        "  delay, middle, upload to apply, longer by",
+        "swap: delay, middle, upload to apply, longer by",
         "ms",
         Target::None,
         &|round| (round.whole.p50 - round.quiet.delays.p50) / 1e3,
     ));
     type Time = fn(&Round) -> f64;
     let steps: [(&str, &'static str, Time); 6] = [
-        ("  upload, compile, check", "ms", |round| {
+        ("swap: upload, compile, check", "ms", |round| {
             round.push.millis()
         }),
-        ("  plan", "ms", |round| round.plan.millis()),
-        ("  apply", "ms", |round| round.apply.millis()),
-        ("  rollback", "ms", |round| round.rollback.millis()),
-        ("  switch of an apply", "µs", |round| round.apply.switch),
-        ("  switch of a rollback", "µs", |round| {
+        ("swap: plan", "ms", |round| round.plan.millis()),
+        ("swap: apply", "ms", |round| round.apply.millis()),
+        ("swap: rollback", "ms", |round| round.rollback.millis()),
+        ("swap: switch of an apply", "µs", |round| {
+            round.apply.switch
+        }),
+        ("swap: switch of a rollback", "µs", |round| {
             round.rollback.switch
         }),
     ];
