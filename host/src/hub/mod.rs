@@ -3,6 +3,8 @@
 //!
 //! `log` is what a loop keeps of it, `wheel` its deadlines, `inbox` the way to it.
 
+#[doc(hidden)]
+pub mod bench;
 pub(crate) mod frame;
 pub(crate) mod inbox;
 pub(crate) mod log;

@@ -1,0 +1,76 @@
+//! The log of a loop with sessions and without sockets, for the micro-benchmarks in `benches`:
+//! what publishing and flushing cost before the kernel is asked.
+
+use std::time::Instant;
+
+use super::log::{ChannelId, FamilyId, Key, Log, Plan};
+use crate::channel::{Channel, Pattern};
+
+/// As many bytes of what sessions missed as a loop allows by default.
+const MISSED: usize = 16 << 20;
+
+/// Slices and bytes of one write, as a loop has them.
+const BOUNDS: (usize, usize) = (1024, 1 << 20);
+
+/// Sessions that take everything at once.
+#[derive(Debug)]
+pub struct Crowd {
+    log: Log,
+    seq: u64,
+    keys: Vec<Key>,
+    plan: Plan,
+}
+
+impl Crowd {
+    /// Nobody yet.
+    pub fn empty() -> Self {
+        Self {
+            log: Log::new(MISSED),
+            seq: 0,
+            keys: Vec::new(),
+            plan: Plan::default(),
+        }
+    }
+
+    /// A session with these subscriptions.
+    pub fn enter(&mut self, patterns: &[Pattern]) {
+        let key = self.log.enter();
+        self.log.subscribe(key, patterns);
+        self.log.set_ready(key);
+    }
+
+    /// A message of the channel that has this place among all.
+    pub fn publish(&mut self, channel: &Channel, place: u32, frame: &[u8]) {
+        self.seq += 1;
+        let (id, family) = (ChannelId(place), FamilyId(0));
+        let now = Instant::now();
+        self.log.publish(channel, id, self.seq, family, frame, now);
+    }
+
+    /// All sessions take all there is; gives how many frames they took together.
+    pub fn flush(&mut self) -> usize {
+        let mut taken = 0;
+        while let Some(view) = self.log.next_view() {
+            self.log.ask(view, 256, &mut self.keys);
+            let mut rest = &self.keys[..];
+            while let Some(position) = rest
+                .first()
+                .and_then(|first| self.log.position(*first, view))
+            {
+                self.log.plan(view, position, BOUNDS, &mut self.plan);
+                let same = |key: &&Key| self.log.position(**key, view) == Some(position);
+                let (here, after) = rest.split_at(rest.iter().take_while(same).count());
+                for key in here {
+                    self.log.advance(*key, self.plan.frames);
+                    taken += self.plan.frames;
+                }
+                if !self.log.is_end(view, position + self.plan.frames as u64) {
+                    self.log.ask_again(view);
+                }
+                rest = after;
+            }
+        }
+        self.log.settle(false);
+        taken
+    }
+}
