@@ -128,13 +128,17 @@ pub struct Shown {
 pub struct Permit {
     key: Arc<Key>,
     place: Place,
-    at_the_door: Arc<Grant>,
+    /// The rights that its holder last looked at.
+    grant: Arc<Grant>,
 }
 
-/// What a permit is good for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a permit is good for, to somebody who looks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    Granted(Arc<Grant>),
+    /// The same as before.
+    Unchanged,
+    /// Other rights than before.
+    Changed,
     /// The key is not in force any more.
     Ended,
     /// A newer connection of the same key has the place.
@@ -241,7 +245,7 @@ impl Shown {
         Ok(Permit {
             place: place.ok_or(Refusal::ConnectionLimit)?,
             key,
-            at_the_door,
+            grant: at_the_door,
         })
     }
 }
@@ -270,23 +274,29 @@ impl Known {
 }
 
 impl Permit {
-    /// The key's rights when it was shown.
-    pub fn at_the_door(&self) -> &Arc<Grant> {
-        &self.at_the_door
+    /// The rights that the permit gave when it was last looked at, at first those at the door.
+    pub fn grant(&self) -> &Arc<Grant> {
+        &self.grant
     }
 
-    /// What the permit is good for now.
-    pub fn standing(&self) -> Standing {
-        if self.place.is_lost() {
+    /// Looks at what the permit is good for now.
+    pub fn look(&mut self) -> Standing {
+        if self.key.places.lock().is_lost(&self.place) {
             return Standing::Replaced;
         }
-        let grant = self.key.grant.read().clone();
-        grant.map_or(Standing::Ended, Standing::Granted)
+        match &*self.key.grant.read() {
+            None => Standing::Ended,
+            Some(grant) if Arc::ptr_eq(grant, &self.grant) => Standing::Unchanged,
+            Some(grant) => {
+                self.grant = grant.clone();
+                Standing::Changed
+            }
+        }
     }
 
     /// Whether the session was replaced and there is no time left for its goodbye.
     pub fn is_hurried(&self) -> bool {
-        self.place.is_hurried()
+        self.key.places.lock().is_hurried(&self.place)
     }
 }
 

@@ -1,8 +1,6 @@
 //! The places of one key: who holds them, and who gives way where there are none left.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::keys::AtLimit;
 use crate::hub::{Address, Order, SessionId};
@@ -15,30 +13,15 @@ const MAX_LEAVING: usize = 64;
 /// under them.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    holders: BTreeMap<SessionId, Holder>,
-    /// Those who have lost theirs and are not gone yet.
-    leaving: BTreeMap<SessionId, Holder>,
+    holders: BTreeMap<SessionId, Address>,
+    /// Those who have lost theirs and may say goodbye.
+    leaving: BTreeMap<SessionId, Address>,
 }
 
-/// How a session is told that its place is lost. It may not have reached its loop yet, so it
-/// also looks for itself.
+/// A place that was taken. Session numbers are never used twice, so one that was lost is not
+/// mistaken for its successor.
 #[derive(Debug)]
-struct Holder {
-    address: Address,
-    loss: Arc<AtomicU8>,
-}
-
-const HELD: u8 = 0;
-const LOST: u8 = 1;
-/// Lost, and there is no time left for a goodbye.
-const HURRIED: u8 = 2;
-
-/// A place that was taken.
-#[derive(Debug)]
-pub(super) struct Place {
-    id: SessionId,
-    loss: Arc<AtomicU8>,
-}
+pub(super) struct Place(SessionId);
 
 impl Places {
     /// Takes one of `limit` places. Where all are taken, the oldest holders lose theirs if
@@ -56,45 +39,38 @@ impl Places {
                 AtLimit::ReplaceOldest | AtLimit::Refuse => return None,
             }
         }
-        let (id, loss) = (address.id, Arc::new(AtomicU8::new(HELD)));
-        let place = Place {
-            id,
-            loss: loss.clone(),
-        };
-        self.holders.insert(id, Holder { address, loss });
-        Some(place)
+        let id = address.id;
+        self.holders.insert(id, address);
+        Some(Place(id))
     }
 
+    /// The loser is told. It may not have reached its loop yet, so it also looks for itself.
     fn replace_oldest(&mut self) {
-        if let Some((id, holder)) = self.holders.pop_first() {
-            holder.loss.store(LOST, Ordering::Release);
-            holder.address.order(Order::Replaced);
-            self.leaving.insert(id, holder);
+        if let Some((id, address)) = self.holders.pop_first() {
+            address.order(Order::Replaced);
+            self.leaving.insert(id, address);
         }
         if self.leaving.len() > MAX_LEAVING
-            && let Some((_, holder)) = self.leaving.pop_first()
+            && let Some((_, address)) = self.leaving.pop_first()
         {
-            holder.loss.store(HURRIED, Ordering::Release);
-            holder.address.order(Order::Hurry);
+            address.order(Order::Replaced);
         }
     }
 
     /// A place that its holder has lost meanwhile is somebody else's, and stays so.
     pub(super) fn give_back(&mut self, place: &Place) {
-        self.holders.remove(&place.id);
-        self.leaving.remove(&place.id);
+        self.holders.remove(&place.0);
+        self.leaving.remove(&place.0);
     }
-}
 
-impl Place {
     /// Whether a newer connection has the place.
-    pub(super) fn is_lost(&self) -> bool {
-        self.loss.load(Ordering::Acquire) != HELD
+    pub(super) fn is_lost(&self, place: &Place) -> bool {
+        !self.holders.contains_key(&place.0)
     }
 
     /// Whether it is lost and there is no time left for a goodbye.
-    pub(super) fn is_hurried(&self) -> bool {
-        self.loss.load(Ordering::Acquire) == HURRIED
+    pub(super) fn is_hurried(&self, place: &Place) -> bool {
+        self.is_lost(place) && !self.leaving.contains_key(&place.0)
     }
 }
 
@@ -125,15 +101,15 @@ mod tests {
     fn whoever_lost_a_place_has_time_for_a_goodbye_unless_too_many_have() {
         let mut places = Places::default();
         let hub = Hub::with_loops(1);
-        let mut take = || {
-            places
-                .take(1, AtLimit::ReplaceOldest, hub.address())
-                .unwrap()
+        let take = |places: &mut Places| {
+            let place = places.take(1, AtLimit::ReplaceOldest, hub.address());
+            place.unwrap()
         };
-        let leaving: Vec<Place> = (0..=MAX_LEAVING).map(|_| take()).collect();
-        assert!(!leaving.iter().any(Place::is_hurried));
-        let newest = take();
-        assert!(leaving[0].is_hurried() && !leaving[1..].iter().any(Place::is_hurried));
+        let leaving: Vec<Place> = (0..=MAX_LEAVING).map(|_| take(&mut places)).collect();
+        assert!(!leaving.iter().any(|place| places.is_hurried(place)));
+        let newest = take(&mut places);
+        assert!(places.is_hurried(&leaving[0]));
+        assert!(!leaving[1..].iter().any(|place| places.is_hurried(place)));
         places.give_back(&leaving[1]);
         places.give_back(&newest);
         assert_eq!(
@@ -168,9 +144,9 @@ mod tests {
                         inside.extend(place);
                     }
                 }
-                let (lost, held): (Vec<&Place>, Vec<&Place>) = inside.iter().partition(|place| place.is_lost());
-                let ids = |places: &[&Place]| places.iter().map(|place| place.id).collect::<Vec<_>>();
-                let counted = |places: &BTreeMap<SessionId, Holder>| places.keys().copied().collect::<Vec<_>>();
+                let (lost, held): (Vec<&Place>, Vec<&Place>) = inside.iter().partition(|place| places.is_lost(place));
+                let ids = |places: &[&Place]| places.iter().map(|place| place.0).collect::<Vec<_>>();
+                let counted = |places: &BTreeMap<SessionId, Address>| places.keys().copied().collect::<Vec<_>>();
                 prop_assert_eq!(ids(&held), counted(&places.holders));
                 prop_assert_eq!(ids(&lost), counted(&places.leaving));
             }

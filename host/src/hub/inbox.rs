@@ -62,8 +62,16 @@ pub(crate) enum Item {
     Unnumbered(Channel),
 }
 
-/// Numbers of a channel that were never put in.
-pub(crate) type Passed = BTreeMap<ChannelId, (Channel, (u64, u64))>;
+/// Numbers of channels that were never put in.
+pub(crate) type Passed = BTreeMap<ChannelId, PassedNumbers>;
+
+#[derive(Debug)]
+pub(crate) struct PassedNumbers {
+    pub(crate) channel: Channel,
+    /// The first and the last.
+    pub(crate) range: (u64, u64),
+    pub(crate) family: Arc<FamilyMetrics>,
+}
 
 /// What a loop takes at once.
 #[derive(Debug, Default)]
@@ -120,12 +128,14 @@ impl Inbox {
         if let Item::Batch(batch) = item {
             let cost = batch.cost();
             if !taken.passed.is_empty() || (*bytes > 0 && *bytes + cost > self.limit) {
-                for Numbered {
-                    channel, id, seq, ..
-                } in &batch.messages
-                {
-                    let fresh = || (channel.clone(), (*seq, *seq));
-                    taken.passed.entry(*id).or_insert_with(fresh).1.1 = *seq;
+                for message in &batch.messages {
+                    let passed = taken.passed.entry(message.id);
+                    let passed = passed.or_insert_with(|| PassedNumbers {
+                        channel: message.channel.clone(),
+                        range: (message.seq, message.seq),
+                        family: message.family.clone(),
+                    });
+                    passed.range.1 = message.seq;
                 }
                 return;
             }

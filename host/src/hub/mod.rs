@@ -180,9 +180,12 @@ impl Hub {
 
     /// A number for a new session, and the loop that it will be of.
     pub fn address(&self) -> Address {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let looped = usize::try_from(id % self.inboxes.len() as u64).unwrap_or_default();
-        Address::new(SessionId(id), looped, self.inboxes[looped].clone())
+        let id = SessionId(self.next.fetch_add(1, Ordering::Relaxed));
+        Address::new(id, self.inbox_of(id).clone())
+    }
+
+    fn inbox_of(&self, id: SessionId) -> &Arc<Inbox> {
+        &self.inboxes[id.place(self.inboxes.len())]
     }
 
     /// Gives every loop an order.
@@ -209,9 +212,9 @@ impl Hub {
     /// Ends a session on behalf of an operator, and says which it was; `None` where there is
     /// no live one of that number.
     pub async fn close(&self, id: u64) -> Option<Listed> {
-        let looped = usize::try_from(id % self.inboxes.len() as u64).unwrap_or_default();
+        let id = SessionId(id);
         let (answer, closed) = oneshot::channel();
-        self.inboxes[looped].order(Order::Close(SessionId(id), answer));
+        self.inbox_of(id).order(Order::Close(id, answer));
         closed.await.ok()
     }
 

@@ -15,6 +15,13 @@ use crate::listener::Remote;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
+impl SessionId {
+    /// Which of so many loops the session is of.
+    pub(crate) fn place(self, loops: usize) -> usize {
+        usize::try_from(self.0 % loops as u64).unwrap_or_default()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Keys have changed: each session is to look at its own.
@@ -23,10 +30,8 @@ pub(crate) enum Order {
     Catalog,
     /// Say goodbye to everybody, over a while.
     Drain,
-    /// The session has lost its place to a newer one.
+    /// The session has lost its place to a newer one, or has no time left for its goodbye.
     Replaced(SessionId),
-    /// And has no time left for its goodbye.
-    Hurry(SessionId),
     /// An operator ends the session, and is told which it was.
     Close(SessionId, oneshot::Sender<Listed>),
     List(oneshot::Sender<Vec<Listed>>),
@@ -58,14 +63,12 @@ pub struct Listed {
 #[derive(Clone)]
 pub struct Address {
     pub(crate) id: SessionId,
-    /// The loop, by its place among all.
-    pub(crate) looped: usize,
     inbox: Arc<Inbox>,
 }
 
 impl Address {
-    pub(crate) fn new(id: SessionId, looped: usize, inbox: Arc<Inbox>) -> Self {
-        Self { id, looped, inbox }
+    pub(crate) fn new(id: SessionId, inbox: Arc<Inbox>) -> Self {
+        Self { id, inbox }
     }
 
     pub(crate) fn order(&self, order: impl FnOnce(SessionId) -> Order) {

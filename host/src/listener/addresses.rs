@@ -69,6 +69,13 @@ pub(crate) struct Held {
     what: Use,
 }
 
+impl Held {
+    /// Whether its drop gives anything back.
+    pub(crate) fn counts(&self) -> bool {
+        self.of.is_some()
+    }
+}
+
 impl Addresses {
     pub fn new(limits: AddressLimits, tracked: IntGauge, untracked: IntCounter) -> Arc<Self> {
         Arc::new(Self {

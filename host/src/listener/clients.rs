@@ -34,7 +34,14 @@ pub struct Arrival {
     /// Whether what one address may have holds for it.
     limited: bool,
     /// For as long as the connection is open, as a session too.
-    _held: Option<Arc<Held>>,
+    held: Option<Arc<Held>>,
+}
+
+impl Arrival {
+    /// What the connection holds among those of its address, for a session to keep.
+    pub(crate) fn into_held(self) -> Option<Arc<Held>> {
+        self.held
+    }
 }
 
 /// The client of one request.
@@ -106,7 +113,7 @@ impl Clients {
             remote,
             speaks_for_others: trusted && !self.proxies.protocol,
             limited: held.is_some(),
-            _held: held.map(Arc::new),
+            held: held.filter(Held::counts).map(Arc::new),
         }))
     }
 

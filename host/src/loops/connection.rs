@@ -4,6 +4,7 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -14,22 +15,19 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::hub::SessionId;
 use crate::hub::log::{Key, Log, Run};
-use crate::listener::{Arrival, Held, Remote};
+use crate::listener::{Held, Remote};
 use crate::session::{CloseReason, Session, reset};
 
 /// Above so many bytes of replies, the client is not read from until it has taken some.
 pub(super) const MAX_REPLIES: usize = 64 << 10;
-
-/// An aside that has been sent keeps no more room than this, in bytes.
-const KEPT: usize = 256;
 
 /// What a session holds of the host; given back when it is dropped.
 #[expect(dead_code, reason = "their drop is what counts")]
 #[derive(Debug)]
 pub(crate) struct Places {
     pub(crate) session: OwnedSemaphorePermit,
-    pub(crate) arrival: Arrival,
-    pub(crate) address: Option<Held>,
+    pub(crate) arrival: Option<Arc<Held>>,
+    pub(crate) address: Option<Box<Held>>,
     pub(crate) life: TaskTrackerToken,
 }
 
@@ -47,7 +45,8 @@ pub(super) struct Connection {
     /// What of it is counted in the metric.
     pub(super) counted: usize,
     pub(super) flags: Flags,
-    pub(super) goodbye: Option<Goodbye>,
+    /// Boxed, as few sessions are at their end.
+    pub(super) goodbye: Option<Box<Goodbye>>,
     /// When the client was last seen to be there: it sent something, or made room for more.
     pub(super) alive: Instant,
     /// When it was last sent a ping.
@@ -147,9 +146,8 @@ impl Connection {
         if let Wrote::Bytes(bytes) = wrote {
             self.sent += bytes;
             if self.waiting() == 0 {
-                self.sent = 0;
-                self.aside.clear();
-                self.aside.shrink_to(KEPT);
+                // An idle session keeps nothing.
+                (self.sent, self.aside) = (0, Vec::new());
             }
         }
         wrote
@@ -210,7 +208,7 @@ impl Connection {
 
     /// What is to be done about the session now, if anything.
     pub(super) fn due(&self, now: Instant, stall_limit: Duration) -> Option<Due> {
-        if let Some(Goodbye { reason, until, .. }) = self.goodbye {
+        if let Some(Goodbye { reason, until, .. }) = self.goodbye.as_deref().copied() {
             return (now >= until).then_some(Due::Gone(reason));
         }
         if self.leaves.is_some_and(|leaves| now >= leaves) {
@@ -228,7 +226,7 @@ impl Connection {
 
     /// When something may be due next.
     pub(super) fn deadline(&self, stall_limit: Duration) -> Instant {
-        if let Some(goodbye) = self.goodbye {
+        if let Some(goodbye) = &self.goodbye {
             return goodbye.until;
         }
         let stall = self.stalled.map(|since| since + stall_limit);
@@ -249,7 +247,7 @@ impl Connection {
 
     /// What is still in the kernel is thrown away, unless the client was told goodbye or left.
     pub(super) fn reset_unless_told(&self, reason: CloseReason) {
-        let told = self.goodbye.is_some_and(|goodbye| goodbye.is_told);
+        let told = self.goodbye.as_ref().is_some_and(|goodbye| goodbye.is_told);
         if !told && reason != CloseReason::ClientLeft {
             reset(&SockRef::from(&self.socket));
         }

@@ -39,12 +39,12 @@ pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Insta
         (CloseReason::SlowConsumer, _) => now + SLOW_PATIENCE,
         _ => now + CLOSE_PATIENCE,
     };
-    connection.goodbye = Some(Goodbye {
+    connection.goodbye = Some(Box::new(Goodbye {
         reason,
         until,
         is_said: false,
         is_told: false,
-    });
+    }));
     note_end(looped, key, reason);
     if !reason.finishes() {
         let dropped = looped.log.drop_pending(key);

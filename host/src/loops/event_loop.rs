@@ -185,8 +185,9 @@ impl Loop {
         if !passed.is_empty() {
             // They are newer than everything that was taken with them.
             while !self.publish() {}
-            for (id, (channel, range)) in passed {
-                self.log.pass(&channel, id, range);
+            for (id, passed) in passed {
+                let family = self.family(&passed.family);
+                self.log.pass(&passed.channel, id, passed.range, family);
             }
         }
         is_idle &= sending::flush_views(self, now);
@@ -347,4 +348,18 @@ pub(super) fn spread(id: SessionId, over: Duration) -> Duration {
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
     let share = (id.0.wrapping_mul(GOLDEN) >> 11) as f64 / (1_u64 << 53) as f64;
     over.mul_f64(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_small() {
+        assert!(
+            size_of::<Option<Connection>>() <= 384,
+            "{}",
+            size_of::<Option<Connection>>()
+        );
+    }
 }

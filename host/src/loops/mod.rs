@@ -123,7 +123,7 @@ impl Loops {
 impl Entrance {
     /// Gives a session to its loop.
     pub(crate) fn hand_over(&self, newcomer: Newcomer) {
-        let at = newcomer.address.looped;
+        let at = newcomer.address.id.place(self.inboxes.len());
         self.arrivals[at].lock().push(newcomer);
         self.inboxes[at].wake();
     }

@@ -23,7 +23,7 @@ pub(super) fn follow(looped: &mut Loop, order: Order, now: Instant) {
             looped.drains_until = Some(now + looped.context.limits.drain_time + DRAIN_PATIENCE);
             for_each(looped, |looped, key| leave_soon(looped, key, now));
         }
-        Order::Replaced(id) | Order::Hurry(id) => {
+        Order::Replaced(id) => {
             if let Some(key) = looped.ids.get(&id).copied() {
                 reading::look_at_rights(looped, key, now);
             }

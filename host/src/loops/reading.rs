@@ -77,7 +77,7 @@ pub(super) fn read_some(looped: &mut Loop, now: Instant) -> bool {
             continue;
         };
         connection.flags.is_reading = false;
-        let over = connection.goodbye.map(|goodbye| goodbye.reason);
+        let over = connection.goodbye.as_ref().map(|goodbye| goodbye.reason);
         match connection.read(&mut buffer) {
             Ok(None) => connection.flags.is_readable = false,
             Ok(Some(0)) | Err(_) => {
@@ -95,18 +95,15 @@ pub(super) fn read_some(looped: &mut Loop, now: Instant) -> bool {
 }
 
 pub(super) fn look_at_rights(looped: &mut Loop, key: Key, now: Instant) {
-    let Some(looked) = at_desk(looped, key, |session, _, desk| session.look_at_rights(desk)) else {
-        return;
-    };
-    if let Err(reason) = looked {
+    let looked = at_desk(looped, key, |session, _, desk| session.look_at_rights(desk));
+    if let Some(Err(reason)) = looked {
         ending::close(looped, key, reason, now);
-        if looped
-            .connections
-            .get(key)
-            .is_some_and(|connection| connection.session.is_hurried())
-        {
-            ending::end(looped, key, reason);
-        }
+    }
+    let connection = looped.connections.get(key);
+    if connection
+        .is_some_and(|connection| connection.goodbye.is_some() && connection.session.is_hurried())
+    {
+        ending::end(looped, key, CloseReason::Replaced);
     }
 }
 

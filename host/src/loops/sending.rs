@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::connection::{Connection, Wrote};
 use super::event_loop::Loop;
 use super::{ending, reading};
-use crate::hub::log::{FamilyId, Key, Plan, ViewId};
+use crate::hub::log::{Key, Plan, ViewId};
 use crate::session::CloseReason;
 
 /// Slices of one write; Linux takes up to 1,024.
@@ -138,7 +138,7 @@ fn note_sent(looped: &mut Loop, keys: &[Key], sent: &[Wrote], plan: &Plan, now: 
             Wrote::Failed => ending::end(looped, *key, CloseReason::ClientLeft),
         }
     }
-    looped.count_delivered(&plan.families, whole);
+    looped.count_delivered(plan, whole);
     time(looped, plan, whole);
 }
 
@@ -161,7 +161,7 @@ fn take_bytes(looped: &mut Loop, key: Key, bytes: usize) {
     let connection = &mut looped.connections[key];
     let taken = looped.log.advance_bytes(key, bytes, &mut connection.aside);
     connection.delivered += taken.messages();
-    looped.count_delivered(&taken.families, 1);
+    looped.count_delivered(&taken, 1);
     time(looped, &taken, 1);
 }
 
@@ -198,6 +198,7 @@ pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
             Turn::Failed => {
                 let reason = looped.connections[key]
                     .goodbye
+                    .as_ref()
                     .map(|goodbye| goodbye.reason);
                 ending::end(looped, key, reason.unwrap_or(CloseReason::ClientLeft));
                 continue;
@@ -283,11 +284,16 @@ fn say_goodbye(connection: &mut Connection) -> bool {
 }
 
 impl Loop {
-    fn count_delivered(&self, families: &[(FamilyId, u64, u64)], sessions: u64) {
-        for (family, messages, bytes) in families {
+    fn count_delivered(&self, plan: &Plan, sessions: u64) {
+        for (family, messages, bytes) in &plan.families {
             let family = &self.families[usize::from(family.0)];
             family.note_sent(messages * sessions, bytes * sessions);
             self.metrics.deliveries.inc_by(messages * sessions);
+        }
+        for (family, messages) in &plan.passed {
+            self.families[usize::from(family.0)].note_missed(messages * sessions);
+            self.metrics.missed.inc_by(messages * sessions);
+            self.gaps.inc_by(sessions);
         }
     }
 }

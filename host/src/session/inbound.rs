@@ -17,7 +17,7 @@ const BUFFER: usize = 4 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Inbound {
     /// The beginning of a frame.
-    partial: Vec<u8>,
+    partial: Box<[u8]>,
     /// Of a message in several frames; boxed, as few clients send any.
     fragments: Option<Box<WebSocketContext>>,
 }
@@ -62,7 +62,7 @@ impl Inbound {
         desk: &mut Desk<'_>,
         mut act: impl FnMut(Message, &mut Desk<'_>) -> Result<(), CloseReason>,
     ) -> Result<(), CloseReason> {
-        let mut kept = std::mem::take(&mut self.partial);
+        let mut kept = std::mem::take(&mut self.partial).into_vec();
         let mut rest = if kept.is_empty() {
             bytes
         } else {
@@ -76,7 +76,7 @@ impl Inbound {
             }
             rest = after;
         }
-        self.partial = rest.to_vec();
+        self.partial = rest.into();
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use self::inbound::Inbound;
 pub(crate) use self::inbound::Parser;
 pub(crate) use self::protocol::MAX_ID_BYTES;
 use self::protocol::{ClientError, ErrorCode};
-use self::rate::{Bucket, Verdict};
+use self::rate::{Bucket, Rate, Verdict};
 pub(crate) use self::requests::Desk;
 use crate::gate::{Grant, Permit, Refusal, Standing};
 use crate::hub::Hub;
@@ -69,6 +69,25 @@ pub struct Limits {
     pub drain_time: Duration,
 }
 
+impl Limits {
+    fn messages(&self) -> Rate {
+        Rate {
+            per_second: self.message_rate,
+            burst: self.message_burst,
+        }
+    }
+
+    /// As many bytes as so many messages of the largest size have, in a frame each.
+    fn bytes(&self) -> Rate {
+        let framed = self.max_message_size.saturating_add(MAX_FRAME_HEADER);
+        let size = u32::try_from(framed).unwrap_or(u32::MAX);
+        Rate {
+            per_second: self.message_rate.saturating_mul(size),
+            burst: self.message_burst.saturating_mul(size),
+        }
+    }
+}
+
 /// Lets everything that sessions count start at zero.
 pub fn declare(metrics: &Metrics) {
     CloseReason::declare(metrics);
@@ -88,33 +107,27 @@ pub fn error_codes() -> Vec<&'static str> {
 #[derive(Debug)]
 pub(crate) struct Session {
     permit: Permit,
-    /// The rights that the session last looked at.
-    grant: Arc<Grant>,
     inbound: Inbound,
     /// One pong is owed, and costs the client nothing.
     awaits_pong: bool,
     messages: Bucket,
-    /// As many bytes as so many messages of the largest size have, in a frame each.
     bytes: Bucket,
 }
 
 impl Session {
     pub(crate) fn new(permit: Permit, limits: &Limits, now: Instant) -> Self {
-        let framed = limits.max_message_size.saturating_add(MAX_FRAME_HEADER);
-        let size = u32::try_from(framed).unwrap_or(u32::MAX);
-        let bytes = |messages: u32| messages.saturating_mul(size);
         Self {
-            grant: permit.at_the_door().clone(),
             permit,
             inbound: Inbound::default(),
             awaits_pong: false,
-            messages: Bucket::new(limits.message_rate, limits.message_burst, now),
-            bytes: Bucket::new(bytes(limits.message_rate), bytes(limits.message_burst), now),
+            messages: Bucket::new(limits.messages(), now),
+            bytes: Bucket::new(limits.bytes(), now),
         }
     }
 
+    /// The rights that the session last looked at.
     pub(crate) fn grant(&self) -> &Grant {
-        &self.grant
+        self.permit.grant()
     }
 
     pub(crate) fn is_hurried(&self) -> bool {
@@ -133,21 +146,23 @@ impl Session {
         now: Instant,
     ) -> Result<(), CloseReason> {
         let Self {
+            permit,
             inbound,
             awaits_pong,
             messages,
-            grant,
-            ..
+            bytes: bucket,
         } = self;
+        let limits = &desk.context.limits;
         let count = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        if self.bytes.take(count, now) == Verdict::Abusive {
+        if bucket.take(count, limits.bytes(), now) == Verdict::Abusive {
             return Err(CloseReason::RateLimited);
         }
         inbound.read(bytes, parser, desk, |message, desk| {
             if matches!(message, Message::Pong(_)) && std::mem::take(awaits_pong) {
                 return Ok(());
             }
-            answer(message, messages.take(1, now), grant, desk)
+            let verdict = messages.take(1, limits.messages(), now);
+            answer(message, verdict, permit.grant(), desk)
         })
     }
 
@@ -161,16 +176,15 @@ impl Session {
     /// # Errors
     /// It is good for nothing.
     pub(crate) fn look_at_rights(&mut self, desk: &mut Desk<'_>) -> Result<(), CloseReason> {
-        let grant = match self.permit.standing() {
-            Standing::Granted(grant) => grant,
-            Standing::Ended => return Err(CloseReason::Refused(Refusal::InvalidKey)),
-            Standing::Replaced => return Err(CloseReason::Replaced),
-        };
-        if !Arc::ptr_eq(&grant, &self.grant) {
-            self.grant = grant;
-            desk.narrow(&self.grant);
+        match self.permit.look() {
+            Standing::Unchanged => Ok(()),
+            Standing::Changed => {
+                desk.narrow(self.permit.grant());
+                Ok(())
+            }
+            Standing::Ended => Err(CloseReason::Refused(Refusal::InvalidKey)),
+            Standing::Replaced => Err(CloseReason::Replaced),
         }
-        Ok(())
     }
 
     /// Ends the subscriptions to channels that there are no more.

@@ -155,8 +155,8 @@ impl Door {
         } = &*self.context;
         let places = loops::Places {
             session,
-            arrival,
-            address: seat,
+            arrival: arrival.into_held(),
+            address: seat.filter(Held::counts).map(Box::new),
             life: shutdown.session(),
         };
         tasks.brief("upgrade", async move {

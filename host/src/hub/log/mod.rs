@@ -56,6 +56,7 @@ pub(crate) enum What {
     Passed {
         channel: ChannelId,
         range: (u64, u64),
+        family: FamilyId,
     },
     Notice(Pattern, Notice),
 }
@@ -114,10 +115,20 @@ impl Log {
     }
 
     /// The messages `from` to `to` of a channel never came here: all who subscribed are told.
-    pub(crate) fn pass(&mut self, name: &Channel, id: ChannelId, range: (u64, u64)) {
+    pub(crate) fn pass(
+        &mut self,
+        name: &Channel,
+        id: ChannelId,
+        range: (u64, u64),
+        family: FamilyId,
+    ) {
         self.channels.note(id, name, range.1);
         let gap = notice::gap(name.as_str(), range.0, range.1, Reason::Slow);
-        let what = What::Passed { channel: id, range };
+        let what = What::Passed {
+            channel: id,
+            range,
+            family,
+        };
         self.append(name, &frame::text(&gap), Instant::now(), what);
     }
 
@@ -473,23 +484,27 @@ impl Log {
         };
         let mut count = 0;
         for number in passed {
-            match &arena.frame(number).what {
+            let (channel, range, family) = match &arena.frame(number).what {
                 What::Message {
                     channel,
                     seq,
                     family,
-                } => {
-                    missed.messages(*channel, (*seq, *seq), most, wildcard_of);
-                    let at = usize::from(family.0);
-                    self.missed.resize(self.missed.len().max(at + 1), 0);
-                    self.missed[at] += 1;
-                    count += 1;
+                } => (*channel, (*seq, *seq), family),
+                What::Passed {
+                    channel,
+                    range,
+                    family,
+                } => (*channel, *range, family),
+                What::Notice(pattern, notice) => {
+                    missed.notice(pattern, *notice);
+                    continue;
                 }
-                What::Passed { channel, range } => {
-                    missed.messages(*channel, *range, most, wildcard_of);
-                }
-                What::Notice(pattern, notice) => missed.notice(pattern, *notice),
-            }
+            };
+            missed.messages(channel, range, most, wildcard_of);
+            let at = usize::from(family.0);
+            self.missed.resize(self.missed.len().max(at + 1), 0);
+            self.missed[at] += range.1 - range.0 + 1;
+            count += range.1 - range.0 + 1;
         }
         self.missed_size += missed.size();
         self.cursors.get_mut(key).missed = Some(missed);

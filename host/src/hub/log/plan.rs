@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     pub(crate) first: Option<u64>,
     /// Messages of each family, and their bytes.
     pub(crate) families: Vec<(FamilyId, u64, u64)>,
+    /// For each frame that tells itself of messages that never came to the log, how many.
+    pub(crate) passed: Vec<(FamilyId, u64)>,
 }
 
 impl Plan {
@@ -27,6 +29,7 @@ impl Plan {
     ) {
         self.runs.clear();
         self.families.clear();
+        self.passed.clear();
         (self.bytes, self.frames, self.first) = (0, 0, None);
         for number in numbers {
             if self.frames > 0 && (self.bytes >= max_bytes || self.runs.len() >= max_runs) {
@@ -37,8 +40,14 @@ impl Plan {
             self.bytes += frame.len();
             self.frames += 1;
             self.first.get_or_insert(number);
-            if let What::Message { family, .. } = frame.what {
-                self.count(family, frame.len() as u64);
+            match frame.what {
+                What::Message { family, .. } => self.count(family, frame.len() as u64),
+                What::Passed {
+                    family,
+                    range: (from, to),
+                    ..
+                } => self.passed.push((family, to - from + 1)),
+                What::Notice(..) => {}
             }
         }
     }
