@@ -30,6 +30,7 @@ mod ghosts;
 mod goodbye;
 mod heartbeat;
 mod hostile;
+mod idle;
 mod keep_alive;
 mod keys;
 mod kit;

@@ -169,6 +169,22 @@ impl Process {
             .count()
     }
 
+    /// How often all its threads together have been woken or interrupted.
+    pub fn context_switches(&self) -> u64 {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id()));
+        let threads = threads.expect("the process lives").flatten();
+        // A thread may end while the folder is read.
+        let status =
+            threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("status")).ok());
+        let counts = status.map(|status| {
+            let lines = status.lines().filter_map(|line| line.split_once(":\t"));
+            let switches = lines.filter(|(name, _)| name.ends_with("ctxt_switches"));
+            let counts = switches.map(|(_, count)| count.parse::<u64>());
+            counts.sum::<Result<u64, _>>().expect("counts are numbers")
+        });
+        counts.sum()
+    }
+
     /// Processor time that it has used, in steps of ten milliseconds.
     pub fn cpu_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()))

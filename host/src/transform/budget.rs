@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{ResourceLimiter, Result, UpdateDeadline};
 
-use super::engine::TICK;
+use super::clock::TICK;
 use super::limits::Limits;
 
 /// Held by the store; asked by the engine whenever an instance wants more.

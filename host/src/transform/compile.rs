@@ -141,10 +141,7 @@ mod tests {
     fn code_for_another_engine_is_refused_even_if_it_gets_this_far() {
         let mut config = wasmtime::Config::new();
         config.epoch_interruption(false);
-        let other = Engine {
-            inner: wasmtime::Engine::new(&config).unwrap(),
-            stack: 512 << 10,
-        };
+        let other = Engine::of(&config, 512 << 10).unwrap();
         let strayed = compile_here(&other, EMPTY).unwrap();
         let error = strayed.component(&engine()).map(|_| ()).unwrap_err();
         assert!(error.contains("not for this host"), "{error}");

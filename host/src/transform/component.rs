@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::clock::Clock;
 use super::compile::{Compiled, Fingerprint};
 use super::contract::{self, TransformPre};
 use super::descriptor::Descriptor;
@@ -36,6 +37,7 @@ pub(super) struct Prepared {
     pub(super) settings: String,
     pub(super) limits: Limits,
     pub(super) log_allowance: Arc<Allowance>,
+    pub(super) clock: Arc<Clock>,
 }
 
 /// A component that said what it is and showed that it does so.
@@ -132,7 +134,8 @@ fn prepare(
     let log_allowance = Allowance::new(limits.log_lines_per_second);
     // What is counted before a component has a name is not worth keeping.
     let uncounted = Metrics::new().transform(NAMELESS);
-    match Opened::new(&pre, &limits, &log_allowance, NAMELESS, &uncounted) {
+    let clock = engine.clock.clone();
+    match Opened::new(&pre, &clock, &limits, &log_allowance, NAMELESS, &uncounted) {
         Ok(mut opened) => faults.extend(interface::ill_typed_exports(&mut opened)),
         Err(fault) => faults.push(format!("while it was configured: {fault}")),
     }
@@ -145,6 +148,7 @@ fn prepare(
         settings: settings.to_string(),
         limits,
         log_allowance,
+        clock,
     })
 }
 

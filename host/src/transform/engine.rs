@@ -1,16 +1,13 @@
-//! The engine that compiles and runs all components, and the clock that ends long calls.
+//! The engine that compiles and runs all components.
 
 use std::hash::{Hash, Hasher};
-use std::time::Duration;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use wasmtime::{Config, OptLevel};
 
-use crate::tasks::{Ended, Tasks, Unasked};
-
-/// How often the epoch advances: the grain of every deadline. A tick costs one thread a
-/// wake-up and the guests nothing.
-pub(super) const TICK: Duration = Duration::from_millis(2);
+use super::clock::Clock;
+use crate::tasks::Tasks;
 
 /// Shared by all transforms of the process.
 #[derive(Clone, Debug)]
@@ -18,6 +15,8 @@ pub struct Engine {
     pub(super) inner: wasmtime::Engine,
     /// What the calls of one instance may use, in bytes.
     pub(super) stack: usize,
+    /// What ends the calls that take too long.
+    pub(super) clock: Arc<Clock>,
 }
 
 impl Engine {
@@ -28,17 +27,7 @@ impl Engine {
     /// When this machine cannot run WebAssembly, or has no thread left.
     pub fn start(stack: usize, tasks: &Tasks) -> anyhow::Result<Self> {
         let engine = Self::without_clock(stack)?;
-        let weak = engine.inner.weak();
-        // Without it no deadline holds.
-        tasks.thread("epoch", Unasked::EndProcess, move || {
-            loop {
-                std::thread::sleep(TICK);
-                let Some(engine) = weak.upgrade() else {
-                    return Ended::Asked;
-                };
-                engine.increment_epoch();
-            }
-        })?;
+        engine.clock.start(tasks)?;
         Ok(engine)
     }
 
@@ -47,8 +36,16 @@ impl Engine {
     /// # Errors
     /// When this machine cannot run WebAssembly.
     pub fn without_clock(stack: usize) -> anyhow::Result<Self> {
-        let inner = wasmtime::Engine::new(&config(stack)).map_err(anyhow::Error::msg)?;
-        Ok(Self { inner, stack })
+        Self::of(&config(stack), stack)
+    }
+
+    pub(super) fn of(config: &Config, stack: usize) -> anyhow::Result<Self> {
+        let inner = wasmtime::Engine::new(config).map_err(anyhow::Error::msg)?;
+        Ok(Self {
+            clock: Clock::stopped(inner.clone()),
+            inner,
+            stack,
+        })
     }
 
     /// Names all that compiled code depends on, in hex: Wasmtime, its settings, this processor
@@ -113,11 +110,8 @@ mod tests {
         let key = |stack| Engine::without_clock(stack).unwrap().key();
         assert_eq!(key(512 << 10), key(512 << 10));
         assert_eq!(key(512 << 10).len(), 64);
-        let other = wasmtime::Engine::new(config(512 << 10).epoch_interruption(false)).unwrap();
-        let other = Engine {
-            inner: other,
-            stack: 512 << 10,
-        };
+        let without = config(512 << 10).epoch_interruption(false).clone();
+        let other = Engine::of(&without, 512 << 10).unwrap();
         assert_ne!(other.key(), key(512 << 10));
     }
 }

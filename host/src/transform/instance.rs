@@ -2,12 +2,13 @@
 
 use std::borrow::Borrow;
 use std::sync::Arc;
-use std::time::{Duration, Instant as Clock};
+use std::time::{Duration, Instant};
 
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
 use super::budget::Budget;
+use super::clock::{Clock, Running};
 use super::component::{Component, Prepared};
 use super::contract::{self, RejectionReason, Transform};
 use super::fault::{Fault, FaultKind};
@@ -64,6 +65,7 @@ pub(super) struct Opened {
 impl Opened {
     pub(super) fn new(
         pre: &InstancePre<HostState>,
+        clock: &Clock,
         limits: &Limits,
         log_allowance: &Arc<Allowance>,
         name: &str,
@@ -77,7 +79,7 @@ impl Opened {
         store.limiter(|state| &mut state.budget);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.at_deadline()));
         store.set_hostcall_fuel(limits.boundary);
-        begin(&mut store);
+        let _running = begin(&mut store, clock);
         match pre.instantiate(&mut store) {
             Ok(instance) => Ok(Self { store, instance }),
             Err(error) => Err(fault(&store, &error)),
@@ -89,6 +91,7 @@ impl Opened {
 pub struct Instance {
     store: Store<HostState>,
     exports: Transform,
+    clock: Arc<Clock>,
     calls: u64,
     last_call: Duration,
     /// Bytes of memory when it was ready for its first event.
@@ -124,6 +127,7 @@ impl Instance {
             instance,
         } = Opened::new(
             prepared.pre.instance_pre(),
+            &prepared.clock,
             &prepared.limits,
             &prepared.log_allowance,
             name,
@@ -136,15 +140,17 @@ impl Instance {
         let mut instance = Self {
             store,
             exports,
+            clock: prepared.clock.clone(),
             calls: 0,
             last_call: Duration::ZERO,
             memory_at_start: 0,
         };
-        begin(&mut instance.store);
-        match instance
+        let running = begin(&mut instance.store, &prepared.clock);
+        let configured = instance
             .exports
-            .call_configure(&mut instance.store, &prepared.settings)
-        {
+            .call_configure(&mut instance.store, &prepared.settings);
+        drop(running);
+        match configured {
             Ok(Ok(stated)) => Ok((instance, stated)),
             Ok(Err(refusal)) => Err(Fault::new(FaultKind::Configure, refusal)),
             Err(error) => Err(fault(&instance.store, &error)),
@@ -197,10 +203,11 @@ impl Instance {
         event: &contract::Event,
     ) -> Result<Result<Vec<contract::Publication>, contract::Rejection>, Fault> {
         self.calls += 1;
-        begin(&mut self.store);
-        let started = Clock::now();
+        let running = begin(&mut self.store, &self.clock);
+        let started = Instant::now();
         let answer = self.exports.call_transform(&mut self.store, event);
         self.last_call = started.elapsed();
+        drop(running);
         let answer = answer.map_err(|error| fault(&self.store, &error))?;
         if let Ok(publications) = &answer {
             let bytes: usize = publications
@@ -252,9 +259,11 @@ impl From<&Event> for contract::Event {
     }
 }
 
-fn begin(store: &mut Store<HostState>) {
+/// To be called before each call of a guest, which has ended when the result is dropped.
+fn begin<'a>(store: &mut Store<HostState>, clock: &'a Clock) -> Running<'a> {
     let ticks = store.data_mut().budget.begin();
     store.set_epoch_deadline(ticks);
+    clock.run()
 }
 
 fn fault(store: &Store<HostState>, error: &wasmtime::Error) -> Fault {

@@ -9,6 +9,7 @@
 //! checked every time. Which components there are, and who is live, is for the registry.
 
 mod budget;
+mod clock;
 mod compile;
 mod compiler;
 mod component;
