@@ -1,9 +1,10 @@
 //! The AsyncAPI 3.1 document of the public stream, written from the loaded descriptors.
 //!
-//! What every host has in common (requests, answers, close codes) stands here; what there is
-//! to subscribe to comes from the components.
+//! What every host has in common (requests, answers, close codes) stands here and in
+//! `messages`; what there is to subscribe to comes from the components.
 
 mod draft_07;
+mod messages;
 
 use std::sync::Arc;
 
@@ -11,9 +12,10 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use self::draft_07::draft_07;
+use self::messages::{answers, message, number, object, requests};
 use crate::channel::MAX_BYTES;
 use crate::registry::Catalog;
-use crate::session::{CloseReason, Limits, MAX_ID_BYTES, error_codes};
+use crate::session::{CloseReason, Limits};
 use crate::transform::{Allowed, Descriptor, Parameter};
 
 fn close_codes() -> String {
@@ -62,18 +64,18 @@ fn limits_table(limits: &Limits) -> String {
             "`INVALID_CHANNEL`".to_owned(),
         ),
         (
-            "how far behind a client may be",
+            "age of the oldest message that the client has not got",
             time(limits.lag_limit),
-            "messages are told as a `gap`; sooner where all that wait would take too much memory"
+            "it is passed by, and a `gap` tells of it; sooner where all that wait take too much memory"
                 .to_owned(),
         ),
         (
-            "time without taking a byte",
+            "time without a byte being taken while something waits",
             time(limits.stall_limit),
             "close 1013".to_owned(),
         ),
         (
-            "time to answer a ping",
+            "time from a ping to a sign of life",
             time(limits.heartbeat_interval),
             "the connection is cut".to_owned(),
         ),
@@ -154,7 +156,8 @@ fn value(catalog: &Catalog, limits: &Limits) -> Value {
             "version": "1.0.0",
             "description": "Messages as JSON in WebSocket text frames. Clients subscribe to channels; `*` in a \
                 channel stands for every value of a parameter. A message whose subscriptions overlap arrives once. \
-                Within a channel messages keep their order.",
+                Within a channel messages keep their order and are numbered without a hole; a `gap` tells a \
+                connected client which of them it does not get.",
         },
         "defaultContentType": "application/json",
         "servers": {
@@ -217,108 +220,14 @@ fn operation(action: &str, summary: &str, messages: &[String]) -> Value {
     })
 }
 
-fn message(summary: &str, payload: &Value) -> Value {
-    json!({ "summary": summary, "payload": payload })
-}
-
-fn object(properties: &Value, required: &[&str]) -> Value {
-    json!({ "type": "object", "properties": properties, "required": required })
-}
-
-fn id() -> Value {
-    json!({ "type": ["string", "integer"], "maxLength": MAX_ID_BYTES, "description": "Chosen by the client and repeated in each answer." })
-}
-
-fn channels() -> Value {
-    json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 })
-}
-
-fn requests(limits: &Limits) -> Map<String, Value> {
-    let with_channels = |action: &str| {
-        let mut channels = channels();
-        channels["maxItems"] = limits.max_channels_per_message.into();
-        let properties = json!({ "action": { "const": action }, "channels": channels, "id": id() });
-        object(&properties, &["action", "channels"])
-    };
-    let ping = object(
-        &json!({ "action": { "const": "ping" }, "id": id() }),
-        &["action"],
-    );
-    Map::from_iter([
-        (
-            "subscribe".to_owned(),
-            message("Ask for channels.", &with_channels("subscribe")),
-        ),
-        (
-            "unsubscribe".to_owned(),
-            message("Ask for channels no more.", &with_channels("unsubscribe")),
-        ),
-        ("ping".to_owned(), message("Ask for a pong.", &ping)),
-    ])
-}
-
-fn answers() -> Map<String, Value> {
-    let with_channels = |kind: &str| {
-        let properties = json!({ "type": { "const": kind }, "channels": channels(), "id": id() });
-        object(&properties, &["type", "channels"])
-    };
-    let pong = object(
-        &json!({ "type": { "const": "pong" }, "id": id() }),
-        &["type"],
-    );
-    let error = json!({
-        "type": { "const": "error" },
-        "code": { "enum": error_codes() },
-        "message": { "type": "string", "description": "For a person." },
-        "channel": { "type": "string", "description": "The channel at fault, if one is." },
-        "id": id(),
-    });
-    let status = json!({
-        "type": { "const": "status" },
-        "channel": { "type": "string", "description": "The subscription, as it was asked for." },
-        "state": { "enum": ["paused", "live"] },
-    });
-    Map::from_iter([
-        (
-            "subscribed".to_owned(),
-            message(
-                "The channels that are subscribed now.",
-                &with_channels("subscribed"),
-            ),
-        ),
-        (
-            "unsubscribed".to_owned(),
-            message(
-                "The channels that are subscribed no more.",
-                &with_channels("unsubscribed"),
-            ),
-        ),
-        ("pong".to_owned(), message("The answer to a ping.", &pong)),
-        (
-            "status".to_owned(),
-            message(
-                "The operator has paused this subscription's messages; those of the meantime do not come later. \
-                 Or they come again.",
-                &object(&status, &["type", "channel", "state"]),
-            ),
-        ),
-        (
-            "error".to_owned(),
-            message(
-                "Why a request was not followed. The session goes on.",
-                &object(&error, &["type", "code", "message"]),
-            ),
-        ),
-    ])
-}
-
 fn family_message(descriptor: &Descriptor) -> Value {
     let properties = json!({
         "type": { "const": descriptor.message_type },
         "channel": { "type": "string", "pattern": channel_pattern(descriptor), "description": channel_rules(descriptor) },
+        "seq": number(1, "The message's number in its channel, one more than that of the message before."),
         "data": draft_07(descriptor.data_schema.document()),
     });
-    let mut payload = object(&properties, &["type", "channel", "data"]);
+    let mut payload = object(&properties, &["type", "channel", "seq", "data"]);
     payload["additionalProperties"] = false.into();
     message(&descriptor.summary, &payload)
 }
@@ -352,16 +261,18 @@ fn channel_pattern(descriptor: &Descriptor) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::session_limits;
+    use crate::session::error_codes;
+    use crate::settings::Settings;
 
     #[test]
-    fn the_page_for_clients_names_every_close_code_and_error_code() {
+    fn the_page_for_clients_has_every_limit_close_code_and_error_code() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/clients.md");
         let page = std::fs::read_to_string(path).unwrap();
-        assert!(
-            page.contains(&close_codes()),
-            "docs/clients.md: copy\n{}",
-            close_codes()
-        );
+        let limits = limits_table(&session_limits(&Settings::default()));
+        for table in [limits, close_codes()] {
+            assert!(page.contains(&table), "docs/clients.md: copy\n{table}");
+        }
         for code in error_codes() {
             assert!(page.contains(&format!("| `{code}` |")), "{code}");
         }

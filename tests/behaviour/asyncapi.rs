@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tidegate_tests::binary::{repository, run, said};
 use tidegate_tests::payloads::{Payload, alert_channel, assert_nothing_hidden, candle_channel};
-use tidegate_tests::{Tidegate, http};
+use tidegate_tests::{Redis, Tidegate, http};
 
 fn from_command() -> String {
     let output = run(&std::env::temp_dir(), &["asyncapi"]);
@@ -33,7 +33,7 @@ async fn command_file_and_server_give_the_same_document() {
 
 #[tokio::test]
 async fn the_served_document_has_the_limits_that_the_host_is_set_to() {
-    let redis = tidegate_tests::Redis::start().await;
+    let redis = Redis::start().await;
     let tidegate = Tidegate::on(&redis)
         .setting("max-message-size", "3KiB")
         .setting("client-message-rate", "7")
@@ -41,8 +41,8 @@ async fn the_served_document_has_the_limits_that_the_host_is_set_to() {
         .setting("max-channels-per-message", "3")
         .setting("max-subscriptions", "11")
         .setting("heartbeat-interval", "17s")
-        .setting("skip-above", "32KiB")
-        .setting("cut-above", "99KiB")
+        .setting("lag-limit", "12s")
+        .setting("stall-limit", "3s")
         .start()
         .await;
     let served = http::get(tidegate.public(), "/public/v1/asyncapi.yaml", &[]).await;
@@ -54,9 +54,9 @@ async fn the_served_document_has_the_limits_that_the_host_is_set_to() {
         "| 7 a second, and 70 at once |",
         "| channels in one request | 1 to 3 |",
         "| subscriptions of a connection | 11 |",
-        "| time to answer a ping | 17s |",
-        "| bytes that wait for the client | 32.0 KiB |",
-        "close 1013 above 99.0 KiB",
+        "| time from a ping to a sign of life | 17s |",
+        "| age of the oldest message that the client has not got | 12s |",
+        "| time without a byte being taken while something waits | 3s | close 1013 |",
     ] {
         assert!(text.contains(limit), "{limit}: {text}");
     }
@@ -161,5 +161,40 @@ async fn what_clients_receive_is_as_the_document_says() {
             more["data"]["macdV"] = json!(1);
             assert_eq!(fitting(&document, &more), Vec::<String>::new(), "{more}");
         }
+    }
+}
+
+/// The whole messages of a server that a page shows.
+fn shown(page: &str) -> Vec<Value> {
+    let starts = page.match_indices(r#"{"type":""#).map(|(at, _)| at);
+    let message = |at: usize| {
+        let mut messages = serde_json::Deserializer::from_str(&page[at..]).into_iter();
+        messages.next().and_then(Result::ok)
+    };
+    let messages = starts.filter_map(message);
+    messages
+        .filter(|message: &Value| !message.to_string().contains('…'))
+        .collect()
+}
+
+#[test]
+fn the_messages_on_the_page_for_clients_are_as_the_document_says() {
+    let document: Value = serde_saphyr::from_str(&from_command()).expect("YAML");
+    let page = std::fs::read_to_string(repository().join("docs/clients.md"));
+    let shown = shown(&page.expect("docs/clients.md"));
+    assert!(shown.len() >= 7, "{shown:?}");
+    for message in &shown {
+        let name = message["type"].as_str().expect("a type");
+        assert_eq!(fitting(&document, message), [name], "{message}");
+    }
+    let gap = |from: Value, count: Value, reason: &str| json!({"type": "gap", "channel": "candles:*:*", "from": from, "to": from, "count": count, "reason": reason});
+    for (message, fits) in [
+        (gap(json!(null), json!(12_345), "slow"), true),
+        (gap(json!(1), json!(1), "slow"), true),
+        (gap(json!(0), json!(1), "slow"), false),
+        (gap(json!(null), json!(0), "slow"), false),
+        (gap(json!(null), json!(1), "lazy"), false),
+    ] {
+        assert_eq!(!fitting(&document, &message).is_empty(), fits, "{message}");
     }
 }
