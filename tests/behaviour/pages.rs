@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use tidegate_tests::admin::Admin;
 use tidegate_tests::binary::{repository, run, said};
 use tidegate_tests::payloads::assert_nothing_hidden;
 use tidegate_tests::process::Process;
@@ -26,9 +27,8 @@ fn block(path: &str, language: &str) -> String {
         .to_owned()
 }
 
-#[tokio::test]
-async fn the_client_in_python_receives_messages() {
-    let demo = Demo::start().await;
+/// The client of the page, pointed at this demo.
+fn python(demo: &Demo) -> Process {
     let snippet = block("docs/clients.md", "python");
     assert!(
         snippet.contains("127.0.0.1:8080"),
@@ -44,25 +44,59 @@ async fn the_client_in_python_receives_messages() {
             asked.is_ok_and(|output| output.status.success())
         })
         .expect("Python with websockets: `apt-get install python3-websockets`");
-    let client = Process::start(&PathBuf::from(python), |command| {
+    Process::start(&PathBuf::from(python), |command| {
         command.args(["-u", "-c", &snippet]);
-    });
-    until("two messages", secs(15), async || {
+    })
+}
+
+/// Waits for so many lines of the client that begin so.
+async fn says(client: &Process, begin: &str, lines: usize) {
+    let what = format!("{lines} lines that begin with {begin}");
+    until(&what, secs(15), async || {
         assert!(
             !client.stderr.text().contains("Traceback"),
             "{:?}",
             client.stderr
         );
-        client
-            .stdout
-            .text()
-            .lines()
-            .filter(|line| line.contains("candles:"))
-            .count()
-            >= 2
+        let text = client.stdout.text();
+        let said = text.lines().filter(|line| line.starts_with(begin));
+        said.count() >= lines
     })
     .await;
-    assert_nothing_hidden(&client.stdout.text());
+}
+
+const A_CANDLE: &str = "{'type': 'candle_close', 'channel': 'candles:";
+
+#[tokio::test]
+async fn the_client_in_python_receives_messages() {
+    let demo = Demo::start().await;
+    let client = python(&demo);
+    says(&client, A_CANDLE, 2).await;
+    let text = client.stdout.text();
+    assert_nothing_hidden(&text);
+    assert!(!text.contains("missed"), "{text}");
+}
+
+#[tokio::test]
+async fn the_client_in_python_knows_what_it_missed_while_it_was_away() {
+    let demo = Demo::start().await;
+    let client = python(&demo);
+    says(&client, A_CANDLE, 2).await;
+    let admin = Admin::to(demo.admin(), "demo");
+    let sessions = admin.get("/v1/sessions").await.done();
+    let id = &sessions["sessions"][0]["id"];
+    admin.delete(&format!("/v1/sessions/{id}")).await.done();
+    says(&client, "missed candles:", 1).await;
+    let text = client.stdout.text();
+    let missed = text.lines().filter(|line| line.starts_with("missed"));
+    for line in missed {
+        let words: Vec<&str> = line.split(' ').collect();
+        let ["missed", _, first, last, "by", "its", "numbers"] = words[..] else {
+            panic!("{line}");
+        };
+        let [first, last]: [u64; 2] = [first, last].map(|number| number.parse().expect("a number"));
+        assert!(first > 1 && first <= last, "{line}");
+    }
 }
 
 /// Each is provoked, and stands in the list of the page.
@@ -237,6 +271,51 @@ fn each_link_of_a_page_leads_somewhere() {
         }
     }
     assert!(seen >= 20, "{seen} links");
+}
+
+/// What stands between backticks.
+fn spans(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// The first cells of a page's tables, without their backticks.
+fn first_cells(path: &str) -> BTreeSet<String> {
+    let page = page(path);
+    let cells = rows(&page).filter_map(|cells| Some(spans(cells.first()?).next()?.to_owned()));
+    cells.collect()
+}
+
+#[test]
+fn each_metric_that_a_page_names_is_there() {
+    let metrics = first_cells("docs/metrics.md");
+    assert!(metrics.len() > 30, "{metrics:?}");
+    for path in pages() {
+        let page = page(&path);
+        let named = spans(&page).filter(|span| span.starts_with("tidegate_"));
+        for name in named {
+            let name = name.split('{').next().expect("the part before the labels");
+            assert!(metrics.contains(name), "{path}: there is no {name}");
+        }
+    }
+}
+
+#[test]
+fn each_setting_that_the_bounds_name_is_there() {
+    let settings = first_cells("docs/settings.md");
+    let page = page("docs/architecture.md");
+    let (_, bounds) = page
+        .split_once("## Where something can wait")
+        .expect("the table of bounds");
+    let (bounds, _) = bounds.split_once("\n## ").expect("another chapter");
+    let mut seen = 0;
+    for row in rows(bounds) {
+        for name in spans(row.get(1).expect("a bound")) {
+            assert!(settings.contains(name), "there is no setting {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 15, "{seen} settings");
 }
 
 #[test]
