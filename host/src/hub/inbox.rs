@@ -3,7 +3,7 @@
 //! Whoever puts something in never waits. A loop that does not come to take its messages is
 //! owed the numbers of those that it did not get.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -73,15 +73,6 @@ pub(crate) struct PassedNumbers {
     pub(crate) family: Arc<FamilyMetrics>,
 }
 
-/// What a loop takes at once.
-#[derive(Debug, Default)]
-pub(crate) struct Taken {
-    pub(crate) items: Vec<Item>,
-    /// Newer than the items.
-    pub(crate) passed: Passed,
-    pub(crate) orders: Vec<Order>,
-}
-
 #[derive(Debug)]
 pub(crate) struct Inbox {
     limit: usize,
@@ -95,7 +86,11 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    taken: Taken,
+    items: VecDeque<Item>,
+    /// Newer than the items.
+    passed: Passed,
+    orders: Vec<Order>,
+    /// Of the items.
     bytes: usize,
 }
 
@@ -124,29 +119,34 @@ impl Inbox {
     /// Puts an item in; the loop is to be woken afterwards.
     pub(crate) fn put(&self, item: &Item) {
         let mut state = self.state.lock();
-        let Waiting { taken, bytes } = &mut *state;
+        let Waiting {
+            items,
+            passed,
+            bytes,
+            ..
+        } = &mut *state;
         if let Item::Batch(batch) = item {
             let cost = batch.cost();
-            if !taken.passed.is_empty() || (*bytes > 0 && *bytes + cost > self.limit) {
+            if !passed.is_empty() || (*bytes > 0 && *bytes + cost > self.limit) {
                 for message in &batch.messages {
-                    let passed = taken.passed.entry(message.id);
-                    let passed = passed.or_insert_with(|| PassedNumbers {
+                    let entry = passed.entry(message.id);
+                    let entry = entry.or_insert_with(|| PassedNumbers {
                         channel: message.channel.clone(),
                         range: (message.seq, message.seq),
                         family: message.family.clone(),
                     });
-                    passed.range.1 = message.seq;
+                    entry.range.1 = message.seq;
                 }
                 return;
             }
             *bytes += cost;
         }
-        taken.items.push(item.clone());
+        items.push_back(item.clone());
     }
 
     /// Gives an order, which is followed before any further message is sent.
     pub(crate) fn order(&self, order: Order) {
-        self.state.lock().taken.orders.push(order);
+        self.state.lock().orders.push(order);
         self.urgent.store(true, Ordering::SeqCst);
         self.wake();
     }
@@ -163,23 +163,27 @@ impl Inbox {
         self.urgent.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn take(&self) -> Taken {
+    pub(crate) fn take_orders(&self) -> Vec<Order> {
         let mut state = self.state.lock();
         self.urgent.store(false, Ordering::SeqCst);
+        std::mem::take(&mut state.orders)
+    }
+
+    /// The messages that wait, and the numbers of those that come after them and did not fit.
+    pub(crate) fn take_messages(&self) -> (VecDeque<Item>, Passed) {
+        let mut state = self.state.lock();
         state.bytes = 0;
-        std::mem::take(&mut state.taken)
+        (
+            std::mem::take(&mut state.items),
+            std::mem::take(&mut state.passed),
+        )
     }
 
     /// To be called before the loop sleeps; `false` where something waits already.
     pub(crate) fn may_sleep(&self) -> bool {
         self.sleeping.store(true, Ordering::SeqCst);
         let state = self.state.lock();
-        let Taken {
-            items,
-            passed,
-            orders,
-        } = &state.taken;
-        let empty = items.is_empty() && passed.is_empty() && orders.is_empty();
+        let empty = state.items.is_empty() && state.passed.is_empty() && state.orders.is_empty();
         if !empty {
             self.sleeping.store(false, Ordering::SeqCst);
         }

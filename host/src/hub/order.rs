@@ -35,6 +35,9 @@ pub(crate) enum Order {
     /// An operator ends the session, and is told which it was.
     Close(SessionId, oneshot::Sender<Listed>),
     List(oneshot::Sender<Vec<Listed>>),
+    /// The loop panics.
+    #[cfg(test)]
+    Poison,
 }
 
 /// One live session, as operators see it.

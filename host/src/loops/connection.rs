@@ -44,6 +44,8 @@ pub(super) struct Connection {
     sent: usize,
     /// What of it is counted in the metric.
     pub(super) counted: usize,
+    /// Subscriptions that are counted in the metric.
+    pub(super) subscriptions: usize,
     pub(super) flags: Flags,
     /// Boxed, as few sessions are at their end.
     pub(super) goodbye: Option<Box<Goodbye>>,
@@ -122,6 +124,7 @@ impl Connection {
             aside: Vec::new(),
             sent: 0,
             counted: 0,
+            subscriptions: 0,
             flags: Flags::default(),
             goodbye: None,
             alive: now,

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::budget::signed;
-use super::connection::{Due, Goodbye};
+use super::connection::{Connection, Due, Goodbye};
 use super::event_loop::Loop;
 use crate::hub::frame;
 use crate::hub::log::Key;
-use crate::session::{CLOSE_PATIENCE, CloseReason};
+use crate::metrics::Metrics;
+use crate::session::{CLOSE_PATIENCE, CloseReason, Parser};
 
 /// The same as `CLOSE_PATIENCE` for a client that was cut because it did not read: its socket is
 /// full, so that the close frame waits until it reads again.
@@ -45,7 +46,7 @@ pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Insta
         is_said: false,
         is_told: false,
     }));
-    note_end(looped, key, reason);
+    note_end(connection, &looped.metrics, reason);
     if !reason.finishes() {
         let dropped = looped.log.drop_pending(key);
         if reason == CloseReason::SlowConsumer {
@@ -63,43 +64,71 @@ pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Insta
 }
 
 /// Counts that a session is over.
-fn note_end(looped: &mut Loop, key: Key, reason: CloseReason) {
+fn note_end(connection: &mut Connection, metrics: &Metrics, reason: CloseReason) {
     tracing::debug!(reason = reason.label(), "session ends");
-    looped
-        .metrics
-        .closed
-        .with_label_values(&[reason.label()])
-        .inc();
-    looped
-        .metrics
+    metrics.closed.with_label_values(&[reason.label()]).inc();
+    metrics
         .cuts
         .inc_by(u64::from(reason == CloseReason::SlowConsumer));
-    looped.metrics.connections.dec();
-    looped
-        .metrics
-        .subscriptions
-        .sub(signed(looped.log.subscriptions(key).len()));
+    metrics.connections.dec();
+    let subscriptions = std::mem::take(&mut connection.subscriptions);
+    metrics.subscriptions.sub(signed(subscriptions));
 }
 
 /// Lets go of a session and its socket.
 pub(super) fn end(looped: &mut Loop, key: Key, reason: CloseReason) {
-    let Some(mut connection) = looped.connections.remove(key) else {
-        return;
-    };
+    if let Some(connection) = looped.connections.remove(key) {
+        looped.ids.remove(&connection.id);
+        looped.wheel.clear(key.0);
+        let_go(looped, connection, reason);
+        looped.log.leave(key);
+    }
+}
+
+fn let_go(looped: &Loop, mut connection: Connection, reason: CloseReason) {
+    let metrics = &looped.metrics;
     if connection.goodbye.is_none() {
-        note_end(looped, key, reason);
+        note_end(&mut connection, metrics, reason);
     }
     connection.reset_unless_told(reason);
     // It is closed with the connection in any case.
     let _ = looped.poll.registry().deregister(&mut connection.socket);
-    looped.metrics.reply_bytes.sub(signed(connection.counted));
-    looped
-        .metrics
+    metrics.reply_bytes.sub(signed(connection.counted));
+    metrics
         .sessions_behind
         .sub(connection.flags.is_blocked.into());
-    looped.ids.remove(&connection.id);
-    looped.wheel.clear(key.0);
-    looped.log.leave(key);
+}
+
+/// A panic over a session ends that session only.
+///
+/// # Panics
+/// If it left the log changed halfway, which is all sessions' own.
+pub(super) fn fail(looped: &mut Loop, key: Key) {
+    looped.metrics.session_panics.inc();
+    looped.parser = Parser::new(looped.context.limits.max_message_size);
+    assert!(
+        looped.log.is_sound(),
+        "a panic left the log changed halfway"
+    );
+    end(looped, key, CloseReason::ClientLeft);
+}
+
+/// After a panic that was not over one session, nobody knows what was done by half. All sessions
+/// end, so that none is short of something without knowing; their clients come back.
+pub(super) fn end_all(looped: &mut Loop) {
+    for key in looped.connections.keys().collect::<Vec<_>>() {
+        if let Some(connection) = looped.connections.remove(key) {
+            looped.wheel.clear(key.0);
+            let_go(looped, connection, CloseReason::ClientLeft);
+        }
+    }
+    looped.ids.clear();
+    looped.queue.clear();
+    looped.reading.clear();
+    looped.parser = Parser::new(looped.context.limits.max_message_size);
+    looped.log.clear();
+    // What was published by half is noted for those who come.
+    while !looped.publish() {}
 }
 
 /// Does what is due for a session.

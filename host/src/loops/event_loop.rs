@@ -2,7 +2,8 @@
 //! more.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,17 +13,14 @@ use prometheus::IntCounter;
 use super::budget::{Share, signed};
 use super::connection::{Connection, Connections};
 use super::{Arrivals, Newcomer, WAKER, ending, orders, reading, sending};
-use crate::hub::SessionId;
-use crate::hub::inbox::{Inbox, Item, Taken};
+use crate::hub::inbox::{Inbox, Item, Passed};
 use crate::hub::log::{FamilyId, Key, Log};
 use crate::hub::notice::Reason;
 use crate::hub::wheel::Wheel;
+use crate::hub::{Order, SessionId};
 use crate::metrics::{FamilyMetrics, Metrics};
 use crate::session::{CloseReason, Context, Parser, Session};
 use crate::tasks::Ended;
-
-/// Bytes that are read of one client before it is another's turn.
-const READ: usize = 16 << 10;
 
 /// Bytes that are published before they are sent.
 const PUBLISH: usize = 1 << 20;
@@ -44,13 +42,13 @@ pub(super) struct Loop {
     pub(super) wheel: Wheel,
     /// Families by their number; they are few.
     pub(super) families: Vec<Arc<FamilyMetrics>>,
-    /// What was taken from the inbox and is not published yet.
+    /// What was taken from the inbox and is not published yet, and then not followed.
     items: VecDeque<Item>,
+    passed: Passed,
+    orders: VecDeque<Order>,
     /// Sessions that wait for their turn to send, and to be read.
     pub(super) queue: VecDeque<Key>,
     pub(super) reading: VecDeque<Key>,
-    /// Whom the loop is busy with: a panic costs that session only.
-    pub(super) at_work: Option<Key>,
     /// For views, used again and again.
     pub(super) keys: Vec<Key>,
     pub(super) untimed: u32,
@@ -85,9 +83,10 @@ impl Loop {
             wheel: Wheel::new(now),
             families: Vec::new(),
             items: VecDeque::new(),
+            passed: Passed::new(),
+            orders: VecDeque::new(),
             queue: VecDeque::new(),
             reading: VecDeque::new(),
-            at_work: None,
             keys: Vec::new(),
             untimed: 0,
             gaps: context
@@ -95,31 +94,25 @@ impl Loop {
                 .gaps
                 .with_label_values(&[Reason::Slow.word()]),
             parser: Parser::new(context.limits.max_message_size),
-            buffer: vec![0; READ],
+            buffer: Vec::new(),
             tidied: now,
             drains_until: None,
             context,
         }
     }
 
-    /// Runs for as long as the process. A panic over a session ends that session.
+    /// Runs for as long as the process, and may be called again after a panic.
     pub(super) fn run(&mut self) -> Ended {
-        loop {
-            let ended = catch_unwind(AssertUnwindSafe(|| self.turns()));
-            match (ended, self.at_work.take()) {
-                (Ok(error), _) => {
-                    return Ended::Failed(format!("cannot wait for sockets: {error}"));
-                }
-                (Err(_), Some(key)) => {
-                    self.metrics.session_panics.inc();
-                    ending::end(self, key, CloseReason::ClientLeft);
-                }
-                (Err(panic), None) => std::panic::resume_unwind(panic),
+        match catch_unwind(AssertUnwindSafe(|| self.turns())) {
+            Ok(error) => Ended::Failed(format!("cannot wait for sockets: {error}")),
+            Err(panic) => {
+                ending::end_all(self);
+                resume_unwind(panic);
             }
         }
     }
 
-    fn turns(&mut self) -> std::io::Error {
+    fn turns(&mut self) -> io::Error {
         let mut events = Events::with_capacity(1024);
         loop {
             let is_idle = self.turn(Instant::now());
@@ -128,20 +121,32 @@ impl Loop {
             } else {
                 Some(Duration::ZERO)
             };
-            let polled = self.poll.poll(&mut events, timeout);
+            let looked = self.look_at_sockets(&mut events, timeout);
             self.inbox.is_awake();
-            match polled {
-                Err(error) if error.kind() != std::io::ErrorKind::Interrupted => return error,
-                _ => {}
-            }
-            for event in &events {
-                if event.token() != WAKER {
-                    let key = Key(event.token().0 as u32);
-                    let readable = event.is_readable() || event.is_error();
-                    self.note_event(key, readable, event.is_writable());
-                }
+            if let Err(error) = looked {
+                return error;
             }
         }
+    }
+
+    /// Waits until something happens to a socket, or the time is over.
+    pub(super) fn look_at_sockets(
+        &mut self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        for event in &*events {
+            if event.token() != WAKER {
+                let key = Key(event.token().0 as u32);
+                let readable = event.is_readable() || event.is_error();
+                self.note_event(key, readable, event.is_writable());
+            }
+        }
+        Ok(())
     }
 
     /// Until when there is nothing to do.
@@ -167,29 +172,16 @@ impl Loop {
     }
 
     /// Does a part of everything; `true` where nothing is left to do.
-    fn turn(&mut self, now: Instant) -> bool {
-        let Taken {
-            items,
-            passed,
-            orders,
-        } = self.inbox.take();
-        self.items.extend(items);
-        orders
-            .into_iter()
-            .for_each(|order| orders::follow(self, order, now));
+    pub(super) fn turn(&mut self, now: Instant) -> bool {
+        self.orders.extend(self.inbox.take_orders());
+        while let Some(order) = self.orders.pop_front() {
+            orders::follow(self, order, now);
+        }
         let arrivals = std::mem::take(&mut *self.arrivals.lock());
         arrivals
             .into_iter()
             .for_each(|newcomer| self.enter(newcomer, now));
         let mut is_idle = self.publish();
-        if !passed.is_empty() {
-            // They are newer than everything that was taken with them.
-            while !self.publish() {}
-            for (id, passed) in passed {
-                let family = self.family(&passed.family);
-                self.log.pass(&passed.channel, id, passed.range, family);
-            }
-        }
         is_idle &= sending::flush_views(self, now);
         is_idle &= sending::flush_queued(self, now);
         is_idle &= reading::read_some(self, now);
@@ -201,14 +193,18 @@ impl Loop {
             && self.log.next_view().is_none()
     }
 
-    /// Publishes what was taken; `false` where some is left.
-    fn publish(&mut self) -> bool {
+    /// Publishes some of what waits; `false` where more does. Nothing further is taken before
+    /// all of that is published, so that what waits is bounded by the inbox.
+    pub(super) fn publish(&mut self) -> bool {
+        if self.items.is_empty() && self.passed.is_empty() {
+            (self.items, self.passed) = self.inbox.take_messages();
+        }
         let mut bytes = 0;
         while bytes < PUBLISH {
-            let Some(item) = self.items.pop_front() else {
-                return true;
+            let Some(item) = self.items.front().cloned() else {
+                break;
             };
-            match item {
+            match &item {
                 Item::Batch(batch) => {
                     bytes += batch.frames.len();
                     for (message, frame) in batch.iter() {
@@ -218,9 +214,17 @@ impl Loop {
                             .publish(channel, id, seq, family, frame, message.received);
                     }
                 }
-                Item::State(family, state) => self.log.set_state(&family, state),
-                Item::Loss(family, reason) => self.log.lose_somewhere(&family, reason),
-                Item::Unnumbered(channel) => self.log.lose(&channel, Reason::Transform),
+                Item::State(family, state) => self.log.set_state(family, *state),
+                Item::Loss(family, reason) => self.log.lose_somewhere(family, *reason),
+                Item::Unnumbered(channel) => self.log.lose(channel, Reason::Transform),
+            }
+            self.items.pop_front();
+        }
+        if self.items.is_empty() {
+            // They are newer than everything that was taken with them.
+            while let Some((id, passed)) = self.passed.pop_first() {
+                let family = self.family(&passed.family);
+                self.log.pass(&passed.channel, id, passed.range, family);
             }
         }
         self.items.is_empty()

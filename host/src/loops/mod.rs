@@ -12,6 +12,8 @@ mod event_loop;
 mod orders;
 mod reading;
 mod sending;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! What clients send: read, acted upon by their sessions, and answered.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::budget::signed;
@@ -8,6 +9,9 @@ use super::ending;
 use super::event_loop::Loop;
 use crate::hub::log::Key;
 use crate::session::{CloseReason, Desk, Parser, Session};
+
+/// Bytes that are read of one client before it is another's turn.
+const READ: usize = 16 << 10;
 
 /// Clients that are read before the loop looks for what else there is to do.
 const READS: usize = 64;
@@ -21,7 +25,8 @@ pub(super) fn receive(looped: &mut Loop, key: Key, bytes: &[u8], now: Instant) {
     }
 }
 
-/// Lets a session that is not over act on its subscriptions, and has its replies sent.
+/// Lets a session that is not over act on its subscriptions, and has its replies sent. A panic
+/// over it ends it.
 fn at_desk<T>(
     looped: &mut Loop,
     key: Key,
@@ -31,21 +36,24 @@ fn at_desk<T>(
     if connection.goodbye.is_some() {
         return None;
     }
-    let before = looped.log.subscriptions(key).len();
     let mut desk = Desk {
         log: &mut looped.log,
         key,
         replies: &mut connection.aside,
         context: &looped.context,
     };
-    looped.at_work = Some(key);
-    let acted = act(&mut connection.session, &mut looped.parser, &mut desk);
-    looped.at_work = None;
-    let after = looped.log.subscriptions(key).len();
+    let (session, parser) = (&mut connection.session, &mut looped.parser);
+    let acted = catch_unwind(AssertUnwindSafe(|| act(session, parser, &mut desk)));
+    let Ok(acted) = acted else {
+        ending::fail(looped, key);
+        return None;
+    };
+    let held = looped.log.subscriptions(key).len();
+    let before = std::mem::replace(&mut connection.subscriptions, held);
     looped
         .metrics
         .subscriptions
-        .add(signed(after) - signed(before));
+        .add(signed(held) - signed(before));
     looped.queue(key);
     Some(acted)
 }
@@ -69,6 +77,8 @@ pub(super) fn read_on(looped: &mut Loop, key: Key) {
 /// Reads from some of those who have sent something; `false` where more have.
 pub(super) fn read_some(looped: &mut Loop, now: Instant) -> bool {
     let mut buffer = std::mem::take(&mut looped.buffer);
+    // A panic may have lost it.
+    buffer.resize(READ, 0);
     for _ in 0..looped.reading.len().min(READS) {
         let Some(key) = looped.reading.pop_front() else {
             break;

@@ -2,6 +2,7 @@
 //! by one those that are behind or have something of their own to send.
 
 use std::io::IoSlice;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::connection::{Connection, Wrote};
@@ -74,11 +75,13 @@ fn flush_members(looped: &mut Loop, view: ViewId, keys: &[Key], now: Instant) ->
             .iter()
             .take_while(|key| looped.log.position(**key, view) == Some(position));
         let (here, after) = rest.split_at(here.count());
+        // With its last member the view goes too.
+        let has_more = !looped.log.is_end(view, position + plan.frames as u64);
         let sent = send_to_all(looped, here, &plan);
         note_sent(looped, here, &sent, &plan, now);
         sends += sent.len();
         let is_cut_short = sent.len() < here.len();
-        if is_cut_short || !looped.log.is_end(view, position + plan.frames as u64) {
+        if is_cut_short || has_more {
             looped.log.ask_again(view);
         }
         // An order has come.
@@ -96,7 +99,6 @@ fn send_to_all(looped: &mut Loop, keys: &[Key], plan: &Plan) -> Vec<Wrote> {
         log,
         connections,
         inbox,
-        at_work,
         ..
     } = looped;
     let slices: Vec<IoSlice<'_>> = plan
@@ -109,7 +111,6 @@ fn send_to_all(looped: &mut Loop, keys: &[Key], plan: &Plan) -> Vec<Wrote> {
         if inbox.is_urgent() {
             break;
         }
-        *at_work = Some(*key);
         let wrote = match (connections.get_mut(*key), &slices[..]) {
             (None, _) => Wrote::Failed,
             (Some(connection), [only]) => connection.write_slice(only),
@@ -117,7 +118,6 @@ fn send_to_all(looped: &mut Loop, keys: &[Key], plan: &Plan) -> Vec<Wrote> {
         };
         sent.push(wrote);
     }
-    *at_work = None;
     sent
 }
 
@@ -188,9 +188,11 @@ pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
         if connection.flags.is_blocked {
             continue;
         }
-        looped.at_work = Some(key);
-        let turn = flush(looped, key, now);
-        looped.at_work = None;
+        let turn = catch_unwind(AssertUnwindSafe(|| flush(looped, key, now)));
+        let Ok(turn) = turn else {
+            ending::fail(looped, key);
+            continue;
+        };
         match turn {
             Turn::Done => {}
             Turn::Blocked => set_blocked(looped, key, now),

@@ -35,6 +35,10 @@ use crate::tasks::Tasks;
 /// The longest head of a client's frame, in bytes (RFC 6455, 5.2).
 const MAX_FRAME_HEADER: usize = 14;
 
+/// In tests, a session panics where it is about to refuse this channel.
+#[cfg(test)]
+pub(crate) const POISON: &str = "poison";
+
 /// What all sessions share.
 #[derive(Debug)]
 pub struct Context {

@@ -125,6 +125,8 @@ impl Desk<'_> {
     }
 
     pub(super) fn fail(&mut self, error: &ClientError) {
+        #[cfg(test)]
+        assert_ne!(error.channel.as_deref(), Some(super::POISON), "as asked");
         let errors = &self.context.metrics.client_errors;
         errors.with_label_values(&[error.code.as_str()]).inc();
         self.reply(&error.body());

@@ -226,6 +226,33 @@ impl Cursors {
             .map_or(0, |detour| detour.0.len())
     }
 
+    /// Whether what stands in two places is the same in both, and no ready session is behind
+    /// in a view that is not to be flushed.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_placed = |(at, cursor): (usize, &Cursor)| {
+            let (number, place) = (views::number(at), cursor.member as usize);
+            self.views.find_view(cursor.view).is_some_and(|view| {
+                let is_at_end = cursor.position == view.end() || view.is_dirty();
+                view.members.get(place) == Some(&number)
+                    && (place < view.ready) != cursor.apart
+                    && (view.base()..=view.end()).contains(&cursor.position)
+                    && self.detoured.contains(&Key(number)) == cursor.detour.is_some()
+                    && (cursor.apart || cursor.missed.is_none() && is_at_end)
+            })
+        };
+        let members = self.views.iter().map(|(_, view)| view.members.len());
+        self.views.is_sound()
+            && self.cursors.iter().all(is_placed)
+            && members.sum::<usize>() == self.cursors.len()
+    }
+
+    /// Of what all sessions are to be told, the bytes.
+    pub(super) fn missed_size(&self) -> usize {
+        let cursors = self.cursors.iter();
+        let missed = cursors.filter_map(|(_, cursor)| cursor.missed.as_ref());
+        missed.map(|missed| missed.size()).sum()
+    }
+
     /// Takes the session's detour away, to be set anew.
     pub(super) fn take_detour(&mut self, key: Key) -> VecDeque<u64> {
         let detour = self.cursors[key.at()].detour.take();

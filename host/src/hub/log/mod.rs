@@ -559,6 +559,24 @@ impl Log {
         gaps
     }
 
+    /// Forgets all sessions and what waits for them, and keeps what is known of channels.
+    pub(crate) fn clear(&mut self) {
+        self.arena = Arena::new();
+        self.cursors = Cursors::default();
+        self.missed_size = 0;
+    }
+
+    /// Whether no change was left off halfway. Looks at everything.
+    pub(crate) fn is_sound(&self) -> bool {
+        let kept = self.arena.start()..self.arena.end();
+        let noted = self.cursors.views.iter();
+        self.cursors.is_sound()
+            && self.cursors.missed_size() == self.missed_size
+            && noted
+                .flat_map(|(_, view)| view.frames_from(view.base()))
+                .all(|number| kept.contains(&number))
+    }
+
     /// Whether it holds no frame.
     pub(crate) fn is_empty(&self) -> bool {
         self.arena.start() == self.arena.end()

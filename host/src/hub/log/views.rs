@@ -4,7 +4,7 @@
 //! them, and only in views that hold a pattern which matches it. Coming and going costs what a
 //! session's own patterns cost, however many others hold them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use slab::Slab;
@@ -85,6 +85,16 @@ impl View {
         if self.frames.is_empty() && self.frames.capacity() > 64 {
             self.frames = VecDeque::new();
         }
+    }
+
+    fn is_sound(&self) -> bool {
+        !self.members.is_empty()
+            && self.ready <= self.members.len()
+            && self.due <= self.ready
+            && (self.due == 0 || self.dirty)
+            && (self.frames.is_empty() || self.filled)
+            && self.patterns.is_sorted_by(|a, b| a < b)
+            && self.frames.iter().is_sorted_by(|a, b| a < b)
     }
 }
 
@@ -257,8 +267,11 @@ impl Views {
         self.noted -= count;
     }
 
+    /// Nothing is to be done for a view that is gone.
     pub(super) fn mark_dirty(&mut self, id: ViewId) {
-        let view = &mut self.views[id.0 as usize];
+        let Some(view) = self.views.get_mut(id.0 as usize) else {
+            return;
+        };
         view.due = view.ready;
         if !view.dirty {
             view.dirty = true;
@@ -290,6 +303,53 @@ impl Views {
     /// Entries of all lists together.
     pub(super) fn noted(&self) -> usize {
         self.noted
+    }
+
+    pub(super) fn find_view(&self, id: ViewId) -> Option<&View> {
+        self.views.get(id.0 as usize)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ViewId, &View)> {
+        let views = self.views.iter();
+        views.map(|(at, view)| (ViewId(number(at)), view))
+    }
+
+    /// Whether what stands in two places is the same in both.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_listed = |list: &[ViewId], flag: fn(&View) -> bool| {
+            let distinct: HashSet<ViewId> = list.iter().copied().collect();
+            let flagged = self.iter().filter(|(_, view)| flag(view));
+            let flagged: HashSet<ViewId> = flagged.map(|(id, _)| id).collect();
+            distinct.len() == list.len() && distinct == flagged
+        };
+        let holds = self.patterns.iter().map(|(_, held)| held.views.len());
+        let held = self.iter().map(|(_, view)| view.patterns.len());
+        let noted = self.iter().map(|(_, view)| view.frames.len());
+        self.patterns
+            .iter()
+            .all(|(at, held)| self.is_known(PatternId(number(at)), held))
+            && self.iter().all(|(id, view)| {
+                self.by_patterns.get(&view.patterns) == Some(&id) && view.is_sound()
+            })
+            && self.by_text.len() == self.patterns.len()
+            && self.by_patterns.len() == self.views.len()
+            && holds.sum::<usize>() == held.sum::<usize>()
+            && noted.sum::<usize>() == self.noted
+            && is_listed(&self.dirty, |view| view.dirty)
+            && is_listed(&self.filled, |view| view.filled)
+    }
+
+    fn is_known(&self, id: PatternId, held: &Held) -> bool {
+        let mut holders = held.views.iter().enumerate();
+        self.by_text.get(&held.pattern) == Some(&id)
+            && !held.views.is_empty()
+            && holders.all(|(place, (view, own))| {
+                self.views.get(view.0 as usize).is_some_and(|view| {
+                    let own = *own as usize;
+                    view.patterns.get(own) == Some(&id)
+                        && view.places.get(own) == Some(&number(place))
+                })
+            })
     }
 }
 
