@@ -68,6 +68,18 @@ impl Pattern {
             }
         }
     }
+
+    /// Whether some channel is matched by both.
+    pub fn overlaps(&self, other: &Pattern) -> bool {
+        let (mut mine, mut theirs) = (self.0.split(':'), other.0.split(':'));
+        loop {
+            match (mine.next(), theirs.next()) {
+                (None, None) => return true,
+                (Some(m), Some(t)) if m == "*" || t == "*" || m == t => {}
+                _ => return false,
+            }
+        }
+    }
 }
 
 /// A table by pattern is asked with a text that is only borrowed.
@@ -220,6 +232,28 @@ mod tests {
         assert!(!pattern("ticks:BTC-USD:*").covers(&pattern("ticks:*:1h")));
         assert!(!pattern("ticks:*:*").covers(&pattern("trades:*:*")));
         assert!(!pattern("ticks:*").covers(&pattern("ticks:a:b")));
+    }
+
+    #[test]
+    fn patterns_overlap_where_a_channel_is_in_both() {
+        for (one, other, overlap) in [
+            ("ticks:*:1h", "ticks:BTC-USD:*", true),
+            ("ticks:*:1h", "ticks:BTC-USD:1h", true),
+            ("ticks:*:1h", "ticks:*:1d", false),
+            ("ticks:*:*", "trades:*:*", false),
+            ("ticks:*", "ticks:*:*", false),
+        ] {
+            assert_eq!(
+                pattern(one).overlaps(&pattern(other)),
+                overlap,
+                "{one} {other}"
+            );
+            assert_eq!(
+                pattern(other).overlaps(&pattern(one)),
+                overlap,
+                "{one} {other}"
+            );
+        }
     }
 
     fn part() -> impl Strategy<Value = String> {

@@ -71,8 +71,82 @@ impl Missed {
         };
     }
 
+    /// Forgets what concerns no channel and no pattern that is still held. A count goes on with
+    /// its `heir`, a held pattern that shares channels with its own: some of what was counted may
+    /// be of these.
+    pub(super) fn keep(
+        &mut self,
+        is_covered: impl Fn(ChannelId) -> bool,
+        is_held: impl Fn(&Pattern) -> bool,
+        heir: impl Fn(&Pattern) -> Option<Pattern>,
+    ) {
+        self.channels.retain(|channel, _| is_covered(*channel));
+        for (pattern, count) in std::mem::take(&mut self.patterns) {
+            let heir = if is_held(&pattern) {
+                Some(pattern)
+            } else {
+                heir(&pattern)
+            };
+            if let Some(heir) = heir {
+                *self.patterns.entry(heir).or_default() += count;
+            }
+        }
+        self.losses.retain(|(pattern, _)| is_held(pattern));
+        self.states.retain(is_held);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.size() == 0
+    }
+
     pub(crate) fn size(&self) -> usize {
         let entries = self.channels.len() + self.patterns.len() + self.losses.len();
         (entries + self.states.len()) * ENTRY_COST
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> Pattern {
+        text.parse().unwrap()
+    }
+
+    /// Two messages of each of the channels `t:a:x` and `t:b:x`, and as many counted.
+    fn missed() -> Missed {
+        let mut missed = Missed::default();
+        missed.messages(ChannelId(0), (3, 4), 2, |_| None);
+        missed.messages(ChannelId(1), (7, 8), 2, |_| None);
+        missed.patterns.insert(pattern("t:*:y"), 2);
+        missed.notice(&pattern("t:*:y"), Notice::Loss(Reason::Transform));
+        missed.notice(&pattern("t:a:x"), Notice::State);
+        missed
+    }
+
+    fn keep(held: &[&str]) -> Missed {
+        let names = [pattern("t:a:x"), pattern("t:b:x")];
+        let held: Vec<_> = held.iter().map(|text| pattern(text)).collect();
+        let mut missed = missed();
+        missed.keep(
+            |channel| {
+                held.iter()
+                    .any(|held| held.covers(&names[channel.0 as usize]))
+            },
+            |pattern| held.contains(pattern),
+            |pattern| held.iter().find(|held| held.overlaps(pattern)).cloned(),
+        );
+        missed
+    }
+
+    #[test]
+    fn what_is_held_still_is_kept_and_the_rest_forgotten() {
+        assert_eq!(keep(&["t:*:x", "t:*:y", "t:a:x"]), missed());
+        let kept = keep(&["t:b:*"]);
+        assert_eq!(kept.channels, [(ChannelId(1), (7, 8))].into());
+        assert_eq!(kept.patterns, [(pattern("t:b:*"), 2)].into());
+        assert!(kept.losses.is_empty() && kept.states.is_empty());
+        assert!(keep(&["u:*:*"]).is_empty());
+        assert!(keep(&[]).is_empty());
     }
 }

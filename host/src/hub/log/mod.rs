@@ -247,7 +247,28 @@ impl Log {
         ids.retain(|id| !gone.contains(id));
         if ids.len() < before {
             self.change(key, ids.clone(), |log, number| log.concerns(number, &ids));
+            self.keep_missed(key);
         }
+    }
+
+    /// Forgets what the session missed of what it does not hold any more.
+    fn keep_missed(&mut self, key: Key) {
+        let Some(mut missed) = self.cursors.get_mut(key).missed.take() else {
+            return;
+        };
+        self.missed_size -= missed.size();
+        let (views, patterns) = (&self.cursors.views, self.subscriptions(key));
+        let held = || patterns.iter().map(|id| views.pattern(*id));
+        missed.keep(
+            |channel| {
+                let name = self.channels.name(channel);
+                views.first_match(name, patterns).is_some()
+            },
+            |pattern| self.holds(key, pattern),
+            |pattern| held().find(|held| held.overlaps(pattern)).cloned(),
+        );
+        self.missed_size += missed.size();
+        self.cursors.get_mut(key).missed = Some(missed).filter(|missed| !missed.is_empty());
     }
 
     fn change(&mut self, key: Key, ids: Vec<PatternId>, keep: impl Fn(&Self, u64) -> bool) {
@@ -517,29 +538,20 @@ impl Log {
         std::mem::take(&mut self.missed)
     }
 
-    /// Writes the frames that tell a session what it missed of its subscriptions, and how many
-    /// gaps they are.
+    /// Writes the frames that tell a session what it missed, and how many gaps they are.
     pub(crate) fn write_missed(&mut self, key: Key, out: &mut Vec<u8>) -> u64 {
         let Some(missed) = self.cursors.get_mut(key).missed.take() else {
             return 0;
         };
         self.missed_size -= missed.size();
-        let patterns = self.subscriptions(key);
-        let is_held = |pattern: &Pattern| self.holds(key, pattern);
         let mut gaps = 0;
         let mut write = |text: serde_json::Value| frame::write_text(&[&text.to_string()], out);
         for (channel, (from, to)) in &missed.channels {
-            let name = self.channels.name(*channel);
-            if self.cursors.views.first_match(name, patterns).is_some() {
-                write(notice::gap(name.as_str(), *from, *to, Reason::Slow));
-                gaps += 1;
-            }
+            let name = self.channels.name(*channel).as_str();
+            write(notice::gap(name, *from, *to, Reason::Slow));
+            gaps += 1;
         }
-        for (pattern, count) in missed
-            .patterns
-            .iter()
-            .filter(|(pattern, _)| is_held(pattern))
-        {
+        for (pattern, count) in &missed.patterns {
             write(notice::gap_somewhere(
                 pattern.as_str(),
                 Some(*count),
@@ -547,10 +559,10 @@ impl Log {
             ));
             gaps += 1;
         }
-        for (pattern, reason) in missed.losses.iter().filter(|(pattern, _)| is_held(pattern)) {
+        for (pattern, reason) in &missed.losses {
             write(notice::gap_somewhere(pattern.as_str(), None, *reason));
         }
-        for pattern in missed.states.iter().filter(|pattern| is_held(pattern)) {
+        for pattern in &missed.states {
             write(notice::status(
                 pattern.as_str(),
                 self.state(pattern.family()),
