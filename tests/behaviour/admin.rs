@@ -145,11 +145,15 @@ async fn the_transform_list_shows_what_runs_and_since_when() {
     }
 }
 
-const GAUGES: [&str; 7] = [
+const GAUGES: [&str; 11] = [
     "tidegate_connections",
     "tidegate_pending_upgrades",
     "tidegate_subscriptions",
-    "tidegate_outbox_bytes",
+    "tidegate_log_bytes",
+    "tidegate_reply_bytes",
+    "tidegate_inbox_bytes",
+    "tidegate_channels",
+    "tidegate_sessions_behind",
     "tidegate_upstream_connected",
     "tidegate_lane_queue_bytes",
     "tidegate_transform_out",
@@ -162,14 +166,15 @@ const MOVING: [&str; 6] = [
     "tidegate_deliveries_total",
     "tidegate_client_errors_total",
 ];
-const COUNTERS: [&str; 12] = [
+const COUNTERS: [&str; 13] = [
     "tidegate_connections_refused_total",
     "tidegate_sessions_closed_total",
     "tidegate_upstream_outages_total",
     "tidegate_events_dropped_total",
     "tidegate_transform_faults_total",
     "tidegate_guard_blocks_total",
-    "tidegate_skips_total",
+    "tidegate_gaps_total",
+    "tidegate_missed_total",
     "tidegate_cuts_total",
     "tidegate_guest_log_lines_total",
     "tidegate_transform_seconds",
@@ -239,7 +244,9 @@ async fn the_numbers_are_there_from_the_start_and_move() {
     for gauge in [
         "connections",
         "subscriptions",
-        "outbox_bytes",
+        "log_bytes",
+        "reply_bytes",
+        "inbox_bytes",
         "pending_upgrades",
         "lane_queue_bytes",
     ] {

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tidegate_tests::binary::{repository, run, said};
 use tidegate_tests::payloads::{Payload, alert_channel, assert_nothing_hidden, candle_channel};
-use tidegate_tests::{Redis, Tidegate, http};
+use tidegate_tests::{Client, Redis, Tidegate, http};
 
 fn from_command() -> String {
     let output = run(&std::env::temp_dir(), &["asyncapi"]);
@@ -126,13 +126,30 @@ fn fitting(document: &Value, message: &Value) -> Vec<String> {
     messages.keys().filter(|name| fits(name)).cloned().collect()
 }
 
+/// What a client hears that an event was lost for: of a state, and of a gap.
+async fn a_pause(redis: &Redis, tidegate: &Tidegate, client: &mut Client) -> (Value, Value) {
+    let admin = tidegate.admin_api();
+    admin.pause("signal").await;
+    let status = client.next_json().await;
+    let lost = Payload::alert().text();
+    redis.publish(&alert_channel(1), lost).await;
+    let dropped = [("transform", "signal"), ("reason", "paused")];
+    let name = "tidegate_events_dropped_total";
+    tidegate.metric_becomes(name, &dropped, 1.0).await;
+    admin.resume("signal").await;
+    client.next_json().await;
+    (status, client.next_json().await)
+}
+
 #[tokio::test]
 async fn what_clients_receive_is_as_the_document_says() {
     let text = from_command();
     let document: Value = serde_saphyr::from_str(&text).expect("YAML");
-    let (redis, tidegate) = Tidegate::plain().await;
+    let redis = Redis::start().await;
+    let tidegate = Tidegate::on(&redis).state_dir().start().await;
     let mut client = tidegate.client().await;
-    let request = json!({"action": "subscribe", "channels": ["candles:*:*", "signals:*:*", "x"]});
+    let asked = ["candles:*:*", "candles:A-B:1h", "signals:*:*", "x"];
+    let request = json!({"action": "subscribe", "channels": asked});
     let subscribed = client.ask(request).await;
     let error = client.expect_error("INVALID_CHANNEL").await;
     let pong = client.ask(json!({"action": "ping", "id": "a"})).await;
@@ -147,10 +164,21 @@ async fn what_clients_receive_is_as_the_document_says() {
         .publish(&alert_channel(1), Payload::alert().text())
         .await;
     let signal = client.next_json().await;
-    let request = json!({"action": "unsubscribe", "channels": ["candles:*:*"], "id": 3});
+    let request = json!({"action": "unsubscribe", "channels": &asked[..2], "id": 3});
     let unsubscribed = client.ask(request).await;
+    let (status, gap) = a_pause(&redis, &tidegate, &mut client).await;
     let mut seen = Vec::new();
-    for message in [subscribed, error, pong, candle, signal, unsubscribed] {
+    let messages = [
+        subscribed,
+        error,
+        pong,
+        candle,
+        signal,
+        unsubscribed,
+        status,
+        gap,
+    ];
+    for message in messages {
         assert_nothing_hidden(&message.to_string());
         let names = fitting(&document, &message);
         assert_eq!(names.len(), 1, "{message} is described by {names:?}");

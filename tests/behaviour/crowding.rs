@@ -209,7 +209,8 @@ async fn churn(tidegate: &Tidegate, count: usize) {
         "connections",
         "pending_upgrades",
         "subscriptions",
-        "outbox_bytes",
+        "log_bytes",
+        "reply_bytes",
     ] {
         tidegate
             .metric_becomes(&format!("tidegate_{gauge}"), &[], 0.0)

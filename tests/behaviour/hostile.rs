@@ -63,7 +63,7 @@ impl Stage {
     /// A good event of the same component gets through.
     async fn ticks_flow(&mut self) {
         self.tick("ABC").await;
-        let message = self.ticks.next_json().await;
+        let message = self.ticks.next_data().await;
         assert_eq!(message["channel"], "ticks:ABC", "{message}");
     }
 
@@ -106,7 +106,7 @@ async fn costs_only_its_event(when_bad: &str, fields: &str, kind: &str) {
 async fn a_new_family_needs_no_new_host() {
     let mut stage = Stage::with(&Guest::ticks()).await;
     stage.tick("ABC").await;
-    let expected = r#"{"type":"tick","channel":"ticks:ABC","data":{"price":"1.5"}}"#;
+    let expected = r#"{"type":"tick","channel":"ticks:ABC","seq":1,"data":{"price":"1.5"}}"#;
     assert_eq!(stage.ticks.next_text().await, expected);
     stage.ticks_flow().await;
     stage.candles_flow().await;
@@ -256,7 +256,7 @@ async fn of_a_name_that_stands_twice_only_what_was_checked_leaves() {
     );
     let mut stage = Stage::with(&Guest::ticks().fields(&fields).when_bad(&publish)).await;
     stage.tick("XX").await;
-    let expected = r#"{"type":"tick","channel":"ticks:ABC","data":{"price":"1.5"}}"#;
+    let expected = r#"{"type":"tick","channel":"ticks:ABC","seq":1,"data":{"price":"1.5"}}"#;
     assert_eq!(stage.ticks.next_text().await, expected);
 }
 
@@ -330,7 +330,7 @@ async fn one_that_keeps_failing_is_put_out_and_comes_back() {
         .tidegate
         .metric_becomes("tidegate_events_dropped_total", &dropped, 1.0)
         .await;
-    stage.ticks.expect_nothing_before_pong().await;
+    stage.ticks.expect_no_data_before_pong().await;
     let labels = [("transform", "ticks")];
     let faults = stage
         .tidegate

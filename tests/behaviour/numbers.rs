@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use tidegate_tests::binary::{repository, run};
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
-use tidegate_tests::{Guest, Redis, Stage, Tidegate, millis, secs, until};
+use tidegate_tests::tape::ALL;
+use tidegate_tests::{Guest, Redis, Setup, Stage, Tape, Tide, Tidegate, millis, secs, until};
 
 #[tokio::test]
 async fn what_runs_is_in_the_build_info() {
@@ -107,38 +108,30 @@ async fn messages_bytes_and_delay_are_counted_by_family() {
 }
 
 #[tokio::test]
-async fn what_a_slow_client_misses_is_counted_whether_it_is_skipped_or_cut() {
-    let redis = Redis::start().await;
-    let tidegate = Tidegate::on(&redis)
-        .setting("cut-after", "1s")
-        .start()
-        .await;
-    let mut stalled = tidegate.connect().receive_buffer(4096).open().await;
-    stalled.subscribe(["candles:*:*"]).await;
-    let healthy = tidegate.subscriber(["candles:*:*"]).await.record();
-    let channel = candle_channel(1, "BTC-USD", "1h");
-    let mut sent = 0;
-    until("the stalled client to be cut", secs(30), async || {
-        let batch = (sent..sent + 50).map(|number| (channel.clone(), candle(number)));
-        redis.publish_all(batch).await;
-        sent += 50;
-        healthy.reaches(sent, secs(10)).await;
-        tidegate.metric("tidegate_cuts_total", &[]).await == 1.0
+async fn what_a_client_did_not_get_is_counted_whether_the_log_passed_it_by_or_it_was_cut() {
+    let bounds = |setup: Setup| {
+        setup
+            .setting("log-size", "1MiB")
+            .setting("stall-limit", "10s")
+    };
+    let mut tide = Tide::on(Tape::of(2), bounds).await;
+    let mut stalled = tide.reader([ALL]).await;
+    tide.rise_everywhere(1500).await;
+    until("the stalled client to be cut", secs(20), async || {
+        tide.tidegate.metric("tidegate_cuts_total", &[]).await == 1.0
     })
     .await;
-    until("its end", secs(5), async || {
-        tidegate.metric("tidegate_connections", &[]).await == 1.0
-    })
-    .await;
-    let metrics = tidegate.metrics().await;
+    stalled.close().await;
+    let metrics = tide.tidegate.metrics().await;
     let missed = |why: &str| {
-        let labels = [("family", "candles"), ("why", why)];
+        let labels = [("family", "ticks"), ("why", why)];
         metrics.sum("tidegate_family_missed_total", &labels)
     };
-    assert!(missed("skipped") > 0.0 && missed("cut") > 0.0);
-    assert_eq!(missed("skipped"), metrics.sum("tidegate_skips_total", &[]));
-    // What waited was at least what the marks allow to wait, in messages of some 250 bytes.
-    assert!(missed("cut") > 100.0, "{}", missed("cut"));
+    assert!(missed("slow") > 0.0 && missed("cut") > 0.0);
+    assert_eq!(missed("slow"), metrics.sum("tidegate_missed_total", &[]));
+    let got = stalled.ledger.sum().received as f64;
+    assert_eq!(got + missed("slow") + missed("cut"), 8.0 * 1500.0);
+    tide.assert_nothing_lost();
 }
 
 #[tokio::test]

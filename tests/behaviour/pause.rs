@@ -11,15 +11,27 @@ fn status(channel: &str, state: &str) -> Value {
 
 /// The next messages are the states of these channels, in any order.
 async fn is_told<const N: usize>(client: &mut Client, channels: [&str; N], state: &str) {
-    let mut expected: Vec<_> = channels
-        .iter()
-        .map(|channel| status(channel, state))
-        .collect();
+    hears(client, channels.map(|channel| status(channel, state))).await;
+}
+
+/// The next messages are these, in any order.
+async fn hears<const N: usize>(client: &mut Client, messages: [Value; N]) {
+    let mut expected = messages.to_vec();
     for _ in 0..N {
         let message = client.next_json().await;
-        let found = expected.iter().position(|one| *one == message);
+        let found = expected.iter().position(|due| *due == message);
         expected.remove(found.unwrap_or_else(|| panic!("{message}, not one of {expected:?}")));
     }
+}
+
+/// The pause is over, and events came in it.
+async fn is_told_what_it_missed<const N: usize>(client: &mut Client, channels: [&str; N]) {
+    is_told(client, channels, "live").await;
+    let gap = |channel| {
+        json!({"type": "gap", "channel": channel, "from": null, "to": null,
+            "reason": "paused"})
+    };
+    hears(client, channels.map(gap)).await;
 }
 
 #[tokio::test]
@@ -44,7 +56,7 @@ async fn clients_are_told_for_each_pattern_that_they_hold_and_events_are_counted
     client.expect_nothing_before_pong().await;
     let report = stage.admin.resume("ticks").await;
     assert_eq!(report["state"], "live");
-    is_told(&mut client, ["ticks:*", "ticks:AB"], "live").await;
+    is_told_what_it_missed(&mut client, ["ticks:*", "ticks:AB"]).await;
     stage.tick("AB", 5).await;
     assert_eq!(client.next_json().await["data"]["tick"]["n"], 5);
     assert_eq!(stage.tidegate.metric(paused, &labels).await, 0.0);
@@ -76,7 +88,7 @@ async fn a_pause_survives_a_restart_and_an_apply() {
     stage.tick("AB", 0).await;
     client.expect_nothing_before_pong().await;
     stage.admin.resume("ticks").await;
-    is_told(&mut client, ["ticks:*"], "live").await;
+    is_told_what_it_missed(&mut client, ["ticks:*"]).await;
     stage.tick("AB", 1).await;
     assert_eq!(client.next_json().await["data"]["rev"], "b");
 }

@@ -153,7 +153,7 @@ async fn a_candidate_with_a_part_of_another_draft_never_runs_and_nothing_of_it_l
         .redis
         .publish("feed:ticks:AB", r#"{"rev":"v1"}"#)
         .await;
-    let text = client.next_text().await;
+    let text = client.next_data().await.to_string();
     assert!(!text.contains(POSITION) && text.contains("v1"), "{text}");
 }
 
@@ -178,7 +178,7 @@ async fn words_of_json_schema_inside_of_values_are_data() {
         let payload = json!({"rev": rev}).to_string();
         stage.redis.publish("feed:ticks:AB", &payload).await;
     }
-    assert_eq!(client.next_json().await["data"]["rev"], words);
+    assert_eq!(client.next_data().await["data"]["rev"], words);
     let labels = [("transform", "ticks"), ("reason", "schema")];
     let blocked = stage
         .tidegate

@@ -136,7 +136,6 @@ async fn people_and_programs_see_the_same_sessions_from_the_command_line() {
         text(&session["key_id"]),
         " test ",
         " 2 ",
-        " 0 B ",
     ] {
         assert!(table.contains(part), "{part}: {table}");
     }

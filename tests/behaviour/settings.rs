@@ -92,20 +92,24 @@ async fn a_value_that_is_wrong_is_named_with_its_place() {
 
 #[tokio::test]
 async fn settings_that_do_not_go_together_are_refused() {
-    let contrary = setup().setting("skip-above", "512KiB");
-    refused(contrary, &["skip-above", "cut-above"]).await;
-    let contrary = setup().setting("cut-above", "1KiB");
-    refused(contrary, &["skip-above", "cut-above"]).await;
-    // What the kernel holds counts as waiting: a client that is well could be skipped.
-    let contrary = setup().setting("kernel-unsent-limit", "128KiB");
-    refused(contrary, &["kernel-unsent-limit", "skip-above"]).await;
-    let contrary = setup().toml("skip-above = \"8KiB\"");
-    refused(contrary, &["kernel-unsent-limit", "skip-above"]).await;
-    let (accepted, said) = setup()
-        .setting("kernel-unsent-limit", "4KiB")
-        .setting("skip-above", "8KiB")
-        .check();
-    assert!(accepted, "{said}");
+    let contrary = setup().setting("max-event-size", "16MiB");
+    refused(contrary, &["max-event-size", "lane-queue-size"]).await;
+}
+
+#[tokio::test]
+async fn a_setting_that_is_gone_is_refused_with_its_successors() {
+    for (name, value, successors) in [
+        ("skip-above", "64KiB", &["lag-limit", "log-size"][..]),
+        ("cut-above", "256KiB", &["lag-limit", "log-size"]),
+        ("cut-after", "10s", &["stall-limit"]),
+    ] {
+        let words = [&[name], successors].concat();
+        refused(setup().setting(name, value), &words).await;
+        refused(setup().toml(&format!("{name} = {value:?}")), &words).await;
+        let variable = format!("TIDEGATE_{}", name.replace('-', "_").to_uppercase());
+        let words = [&[variable.as_str()], successors].concat();
+        refused(setup().env(&variable, value), &words).await;
+    }
 }
 
 #[tokio::test]

@@ -174,12 +174,12 @@ async fn payloads_that_nobody_should_publish_harm_nobody() {
         redis.publish(&alert_channel(1), payload).await;
     }
     redis.publish(&candles, candle(8)).await;
-    assert_eq!(number_of(&client.next_json().await), 8);
+    assert_eq!(number_of(&client.next_data().await), 8);
     redis
         .publish(&alert_channel(1), Payload::alert().text())
         .await;
-    assert_eq!(client.next_json().await["type"], "trade_signal");
-    client.expect_nothing_before_pong().await;
+    assert_eq!(client.next_data().await["type"], "trade_signal");
+    client.expect_no_data_before_pong().await;
     let metrics = tidegate.metrics().await;
     for transform in ["candle", "signal"] {
         let rejected = metrics.sum(

@@ -1,6 +1,7 @@
 //! A real WebSocket client, as an API client would write one. Pings are answered while it
 //! reads. Hand-made frames are for `raw`.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -156,6 +157,21 @@ impl Connect {
     }
 }
 
+/// Fails unless this confirms exactly these channels, with the last number of each plain one.
+pub fn expect_subscribed(answer: &Value, channels: &[&str]) {
+    assert_eq!(answer["type"], "subscribed", "{answer}");
+    assert_eq!(answer["channels"], json!(channels), "{answer}");
+    let epoch = answer["epoch"].as_str().unwrap_or_default();
+    assert_eq!(epoch.len(), 16, "{answer}");
+    let plain: BTreeSet<_> = channels.iter().filter(|name| !name.contains('*')).collect();
+    let numbered = answer["seq"].as_object();
+    let numbered = numbered.unwrap_or_else(|| panic!("no seq in {answer}"));
+    assert_eq!(numbered.len(), plain.len(), "{answer}");
+    for name in plain {
+        assert!(numbered.get(*name).is_some_and(Value::is_u64), "{answer}");
+    }
+}
+
 /// A client that is connected.
 #[derive(Debug)]
 pub struct Client {
@@ -189,11 +205,12 @@ impl Client {
     }
 
     /// Subscribes and waits for the confirmation of exactly these channels.
-    pub async fn subscribe<const N: usize>(&mut self, channels: [&str; N]) {
+    pub async fn subscribe<const N: usize>(&mut self, channels: [&str; N]) -> Value {
         self.send(json!({"action": "subscribe", "channels": &channels[..]}))
             .await;
-        let expected = json!({"type": "subscribed", "channels": &channels[..]});
-        assert_eq!(self.next_json().await, expected);
+        let answer = self.next_json().await;
+        expect_subscribed(&answer, &channels);
+        answer
     }
 
     /// The next frame of any kind, or nothing within `within`.
@@ -224,6 +241,17 @@ impl Client {
     pub async fn next_json(&mut self) -> Value {
         let text = self.next_text().await;
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// The next message with data. That others were lost may be told before.
+    pub async fn next_data(&mut self) -> Value {
+        loop {
+            let message = self.next_json().await;
+            if message["type"] != "gap" {
+                assert!(message["data"].is_object(), "{message}");
+                return message;
+            }
+        }
     }
 
     /// The next message, which is an error of this code with a text for people.
@@ -267,6 +295,19 @@ impl Client {
             self.ask(json!({"action": "ping"})).await,
             json!({"type": "pong"})
         );
+    }
+
+    /// The same where it may be told that events were lost.
+    pub async fn expect_no_data_before_pong(&mut self) {
+        self.send(json!({"action": "ping"})).await;
+        loop {
+            let message = self.next_json().await;
+            match message["type"].as_str() {
+                Some("pong") => return,
+                Some("gap") => {}
+                _ => panic!("a pong was expected, not {message}"),
+            }
+        }
     }
 
     /// Waits for the server to close; anything before that is passed over.

@@ -1,22 +1,24 @@
 //! The kit: what the tests of Tidegate are written with.
 //!
-//! `Redis` and `Tidegate` are the real programs as children, `Client` is an API client,
-//! `Raw` one with hand-made bytes, `Admin` an operator, `Proxy` stands between any two,
-//! `payloads` are internal events, `guest` builds components from text, `Feed` sends them
-//! ticks and `Follower` holds every message against them, `Fleet` is three hosts, `wait` waits
-//! for conditions.
+//! `Redis` and `Tidegate` are the real programs as children, `Client` is an API client, `Raw`
+//! one with hand-made bytes, `Admin` an operator, `Proxy` stands between any two, `Fleet` is
+//! three hosts; `payloads` are internal events, `guest` builds components from text; `Feed`
+//! and `Tape` publish what a `Follower`, a `Ledger` and a `Swarm` hold their messages against.
 //! Nothing here knows Tidegate's code: only its command line, sockets and contract.
 
 pub mod admin;
 pub mod binary;
 pub mod client;
 pub mod demo;
+pub mod dice;
 pub mod feed;
 pub mod fleet;
 pub mod follow;
+pub mod frames;
 pub mod guest;
 pub mod http;
 pub mod keys;
+pub mod ledger;
 pub mod metrics;
 pub mod payloads;
 pub mod ports;
@@ -28,7 +30,10 @@ pub mod redis;
 pub mod resp;
 pub mod settings;
 pub mod stage;
+pub mod swarm;
+pub mod tape;
 pub mod terminator;
+pub mod tide;
 pub mod tidegate;
 pub mod tls;
 pub mod told;
@@ -41,6 +46,7 @@ pub use feed::Feed;
 pub use fleet::Fleet;
 pub use follow::Follower;
 pub use guest::Guest;
+pub use ledger::Ledger;
 pub use metrics::Metrics;
 pub use payloads::Payload;
 pub use proxy::Proxy;
@@ -49,5 +55,8 @@ pub use record::Record;
 pub use redis::Redis;
 pub use settings::{Setup, Transform};
 pub use stage::Stage;
+pub use swarm::Swarm;
+pub use tape::Tape;
+pub use tide::Tide;
 pub use tidegate::Tidegate;
 pub use wait::{eventually, millis, secs, until};

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client::{Connect, PATIENCE};
+use crate::frames::decode;
 use crate::http::UPGRADE;
 
 /// The connection, and what was read beyond the last frame.
@@ -64,6 +65,11 @@ impl Raw {
         self.stream.write_all(bytes).await
     }
 
+    /// Whether the server takes all of this in time. If not, some of it may be on the way.
+    pub async fn write_within(&mut self, bytes: &[u8], within: Duration) -> bool {
+        matches!(timeout(within, self.try_write(bytes)).await, Ok(Ok(())))
+    }
+
     /// Reads at most so many bytes of a body, and throws them away.
     pub async fn body(&mut self, bytes: usize) -> usize {
         if self.waiting.is_empty() {
@@ -105,12 +111,12 @@ impl Raw {
         started.elapsed()
     }
 
-    /// The next frame: opcode and payload (up to 64 KiB); nothing at the end.
+    /// The next frame: opcode and payload; nothing at the end.
     pub async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
-            if let Some((opcode, payload, used)) = decode(&self.waiting) {
-                self.waiting.drain(..used);
-                return Some((opcode, payload));
+            if let Some((opcode, payload)) = decode(&self.waiting) {
+                let frame: Vec<u8> = self.waiting.drain(..payload.end).collect();
+                return Some((opcode, frame[payload.start..].to_vec()));
             }
             if self.more().await == 0 {
                 return None;
@@ -129,24 +135,16 @@ impl Raw {
         (1006, String::new())
     }
 
+    /// The connection alone, where nothing was read beyond what was asked for.
+    pub fn into_stream(self) -> TcpStream {
+        assert!(self.waiting.is_empty(), "bytes would be lost");
+        self.stream
+    }
+
     /// Vanishes with a reset.
     pub fn reset(self) {
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
-}
-
-fn decode(bytes: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
-    let (first, second) = (*bytes.first()?, *bytes.get(1)?);
-    let (length, start) = match second & 0x7f {
-        126 => (
-            usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?])),
-            4,
-        ),
-        127 => panic!("a frame over 64 KiB was not expected"),
-        short => (usize::from(short), 2),
-    };
-    let payload = bytes.get(start..start + length)?.to_vec();
-    Some((first & 0x0f, payload, start + length))
 }
 
 /// A client's frame. `first` is the whole first byte: FIN, reserved bits, opcode.

@@ -84,8 +84,8 @@ impl Stage {
 /// missing then is the host's fault.
 pub fn patient(setup: Setup) -> Setup {
     setup
-        .setting("skip-above", "64MiB")
-        .setting("cut-above", "128MiB")
+        .setting("log-size", "1GiB")
+        .setting("lag-limit", "1h")
         .setting("lane-queue-size", "64MiB")
         .env("TIDEGATE_LOG", "info")
 }

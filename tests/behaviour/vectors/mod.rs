@@ -3,14 +3,14 @@
 //! `signal.wasm` to run instead of those that the binary brings along.
 
 mod decimal;
-mod dice;
 mod moment;
 mod oracle;
 mod random;
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidegate_tests::payloads::{
     Payload, alert_channel, assert_nothing_hidden, candle, candle_channel,
 };
@@ -63,8 +63,13 @@ async fn compare(transform: &str, events: &[(Event, Verdict)], sentinel: (String
         Ok(message) => Some((event, message)),
         Err(_) => None,
     });
+    let mut numbers = HashMap::<String, u64>::new();
     for (text, (event, message)) in received.iter().zip(published.clone()) {
-        let value: Value = serde_json::from_str(text).expect("messages are JSON");
+        let mut value: Value = serde_json::from_str(text).expect("messages are JSON");
+        let number = numbers.entry(value["channel"].to_string()).or_default();
+        *number += 1;
+        let fields = value.as_object_mut().expect("an object");
+        assert_eq!(fields.remove("seq"), Some(json!(*number)), "{text}");
         assert_eq!(
             value, *message,
             "from {} on {}",

@@ -3,8 +3,8 @@
 
 use tidegate_tests::payloads::{alert_channel, candle_channel};
 
-use super::dice::Dice;
 use super::oracle::{self, Alert, Candle, Raw, Reason, Verdict};
+use tidegate_tests::dice::Dice;
 
 /// What is published.
 #[derive(Debug)]

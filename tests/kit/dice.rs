@@ -1,10 +1,10 @@
-//! Random numbers that are the same each time (splitmix64).
+//! Random numbers that are the same each time for one seed (splitmix64).
 
 #[derive(Debug)]
-pub(super) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -17,22 +17,31 @@ impl Dice {
     }
 
     /// Less than `bound`.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
+    /// A place in a list of so many.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).expect("an index fits")
+    }
+
+    /// At least `least` and less than `bound`.
+    pub fn between(&mut self, least: u64, bound: u64) -> u64 {
+        least + self.below(bound - least)
+    }
+
     /// True once in `n` times.
-    pub(super) fn once_in(&mut self, n: u64) -> bool {
+    pub fn once_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
-    pub(super) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        let index = usize::try_from(self.below(from.len() as u64)).expect("a small index");
-        from[index]
+    pub fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.index(from.len())]
     }
 
     /// A JSON number as text, in any of the forms that JSON allows.
-    pub(super) fn number(&mut self) -> String {
+    pub fn number(&mut self) -> String {
         let sign = if self.once_in(6) { "-" } else { "" };
         let digits = u32::try_from(self.below(9)).expect("small");
         let whole = self.below(10_u64.pow(digits));
@@ -53,7 +62,7 @@ impl Dice {
         text
     }
 
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = usize::try_from(self.below(last as u64 + 1)).expect("small");
             items.swap(last, other);
