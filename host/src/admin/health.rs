@@ -56,6 +56,7 @@ fn readiness(admin: &Admin) -> Readiness {
 pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     let metrics = &admin.context.metrics;
     metrics
+        .stream
         .inbox_bytes
         .set(i64::try_from(admin.context.hub.inbox_bytes()).unwrap_or(i64::MAX));
     ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics.render()).into_response()

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::log::{ChannelId, FamilyId, Key, Log, Plan};
+use super::log::{ChannelId, FamilyId, Key, Log, Plan, trimming};
 use crate::channel::{Channel, Pattern};
 
 /// As many bytes of what sessions missed as a loop allows by default.
@@ -70,7 +70,7 @@ impl Crowd {
                 rest = after;
             }
         }
-        self.log.settle(false);
+        trimming::settle(&mut self.log, false);
         taken
     }
 }

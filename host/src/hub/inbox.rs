@@ -58,8 +58,6 @@ pub(crate) enum Item {
     State(Arc<str>, State),
     /// Messages of a family were lost.
     Loss(Arc<str>, Reason),
-    /// A message of a channel was lost that could not be numbered.
-    Unnumbered(Channel),
 }
 
 /// Numbers of channels that were never put in.

@@ -45,7 +45,7 @@ impl Hub {
     /// Publishes to the loops with these inboxes, and numbers at most `max_channels` channels.
     pub(crate) fn new(inboxes: Vec<Arc<Inbox>>, max_channels: usize, metrics: Metrics) -> Self {
         for reason in Reason::ALL {
-            metrics.gaps.with_label_values(&[reason.word()]);
+            metrics.stream.gaps.with_label_values(&[reason.word()]);
         }
         Self {
             numbers: Mutex::new(Numbers::new(max_channels)),
@@ -70,18 +70,18 @@ impl Hub {
             ),
             messages: Vec::with_capacity(messages.len()),
         };
-        let mut unnumbered = Vec::new();
+        let mut unnumbered: Vec<String> = Vec::new();
         let mut numbers = self.numbers.lock();
         for message in messages {
             let Some((id, seq)) = numbers.next(&message.channel) else {
-                if self.metrics.channels_full.get() == 0 {
+                if self.metrics.stream.channels_full.get() == 0 {
                     tracing::warn!(
                         channels = numbers.len(),
                         "messages of further channels are not sent: raise max-channels, or look for a transform whose channels have no end"
                     );
                 }
-                self.metrics.channels_full.inc();
-                unnumbered.push(message.channel);
+                self.metrics.stream.channels_full.inc();
+                unnumbered.push(message.channel.as_pattern().family().to_owned());
                 continue;
             };
             let (head, tail) = message.text.split_at(message.head);
@@ -96,13 +96,14 @@ impl Hub {
             });
         }
         self.metrics
+            .stream
             .channels
             .set(i64::try_from(numbers.len()).unwrap_or(i64::MAX));
         if !batch.messages.is_empty() {
             self.put(&Item::Batch(Arc::new(batch)));
         }
-        for channel in unnumbered {
-            self.put(&Item::Unnumbered(channel));
+        for family in unnumbered {
+            self.lose(&mut numbers, &family, Loss::Transform);
         }
         drop(numbers);
         self.wake();
@@ -111,14 +112,16 @@ impl Hub {
     /// Notes that an event of the family was lost; its subscribers are told. May be called for
     /// each of many events.
     pub fn note_loss(&self, family: &str, loss: Loss) {
-        let mut numbers = self.numbers.lock();
+        self.lose(&mut self.numbers.lock(), family, loss);
+        self.wake();
+    }
+
+    fn lose(&self, numbers: &mut Numbers, family: &str, loss: Loss) {
         if numbers.lose(family, loss, Instant::now()) {
             self.put_loss(family.into(), Reason::Transform);
         } else if loss == Loss::Transform {
             self.untold.notify_one();
         }
-        drop(numbers);
-        self.wake();
     }
 
     /// Tells subscribers of losses that were too close to the one told before. Runs for as long
@@ -166,7 +169,11 @@ impl Hub {
     }
 
     fn put_loss(&self, family: Arc<str>, reason: Reason) {
-        self.metrics.gaps.with_label_values(&[reason.word()]).inc();
+        self.metrics
+            .stream
+            .gaps
+            .with_label_values(&[reason.word()])
+            .inc();
         self.put(&Item::Loss(family, reason));
     }
 

@@ -6,7 +6,7 @@ use super::budget::signed;
 use super::connection::{Connection, Due, Goodbye};
 use super::event_loop::Loop;
 use crate::hub::frame;
-use crate::hub::log::Key;
+use crate::hub::log::{Key, trimming};
 use crate::metrics::Metrics;
 use crate::session::{CLOSE_PATIENCE, CloseReason, Parser};
 
@@ -48,7 +48,7 @@ pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Insta
     }));
     note_end(connection, &looped.metrics, reason);
     if !reason.finishes() {
-        let dropped = looped.log.drop_pending(key);
+        let dropped = trimming::drop_pending(&mut looped.log, key);
         if reason == CloseReason::SlowConsumer {
             for (family, messages, _) in dropped {
                 looped.families[usize::from(family.0)].note_cut(messages);
@@ -68,6 +68,7 @@ fn note_end(connection: &mut Connection, metrics: &Metrics, reason: CloseReason)
     tracing::debug!(reason = reason.label(), "session ends");
     metrics.closed.with_label_values(&[reason.label()]).inc();
     metrics
+        .stream
         .cuts
         .inc_by(u64::from(reason == CloseReason::SlowConsumer));
     metrics.connections.dec();
@@ -93,8 +94,9 @@ fn let_go(looped: &Loop, mut connection: Connection, reason: CloseReason) {
     connection.reset_unless_told(reason);
     // It is closed with the connection in any case.
     let _ = looped.poll.registry().deregister(&mut connection.socket);
-    metrics.reply_bytes.sub(signed(connection.counted));
+    metrics.stream.reply_bytes.sub(signed(connection.counted));
     metrics
+        .stream
         .sessions_behind
         .sub(connection.flags.is_blocked.into());
 }
@@ -104,7 +106,7 @@ fn let_go(looped: &Loop, mut connection: Connection, reason: CloseReason) {
 /// # Panics
 /// If it left the log changed halfway, which is all sessions' own.
 pub(super) fn fail(looped: &mut Loop, key: Key) {
-    looped.metrics.session_panics.inc();
+    looped.metrics.stream.session_panics.inc();
     looped.parser = Parser::new(looped.context.limits.max_message_size);
     assert!(
         looped.log.is_sound(),

@@ -14,7 +14,7 @@ use super::budget::{Share, signed};
 use super::connection::{Connection, Connections};
 use super::{Arrivals, Newcomer, WAKER, ending, orders, reading, sending};
 use crate::hub::inbox::{Inbox, Item, Passed};
-use crate::hub::log::{FamilyId, Key, Log};
+use crate::hub::log::{FamilyId, Key, Log, trimming};
 use crate::hub::notice::Reason;
 use crate::hub::wheel::Wheel;
 use crate::hub::{Order, SessionId};
@@ -24,6 +24,12 @@ use crate::tasks::Ended;
 
 /// Bytes that are published before they are sent.
 const PUBLISH: usize = 1 << 20;
+
+/// After more than so many sends the loop rests before it looks for further messages, so that
+/// those of a burst go out together. Sockets are looked at meanwhile, and one message alone is
+/// sent at once.
+const RESTLESS: usize = 16;
+const REST: Duration = Duration::from_millis(1);
 
 /// How often the loop looks for memory that it can let go, while somebody is behind.
 const TIDY: Duration = Duration::from_millis(100);
@@ -51,6 +57,8 @@ pub(super) struct Loop {
     pub(super) reading: VecDeque<Key>,
     /// For views, used again and again.
     pub(super) keys: Vec<Key>,
+    /// Sends since the loop last rested or slept.
+    pub(super) sends: usize,
     pub(super) untimed: u32,
     /// Counts gaps that slow sessions are told.
     pub(super) gaps: IntCounter,
@@ -88,9 +96,11 @@ impl Loop {
             queue: VecDeque::new(),
             reading: VecDeque::new(),
             keys: Vec::new(),
+            sends: 0,
             untimed: 0,
             gaps: context
                 .metrics
+                .stream
                 .gaps
                 .with_label_values(&[Reason::Slow.word()]),
             parser: Parser::new(context.limits.max_message_size),
@@ -116,7 +126,11 @@ impl Loop {
         let mut events = Events::with_capacity(1024);
         loop {
             let is_idle = self.turn(Instant::now());
-            let timeout = if is_idle && self.inbox.may_sleep() && self.arrivals.lock().is_empty() {
+            let timeout = if !is_idle {
+                Some(Duration::ZERO)
+            } else if std::mem::take(&mut self.sends) > RESTLESS {
+                Some(REST)
+            } else if self.inbox.may_sleep() && self.arrivals.lock().is_empty() {
                 self.sleep()
             } else {
                 Some(Duration::ZERO)
@@ -165,7 +179,7 @@ impl Loop {
         };
         connection.flags.is_readable |= readable;
         if writable && std::mem::take(&mut connection.flags.is_blocked) {
-            self.metrics.sessions_behind.dec();
+            self.metrics.stream.sessions_behind.dec();
             self.queue(key);
         }
         reading::read_on(self, key);
@@ -216,7 +230,6 @@ impl Loop {
                 }
                 Item::State(family, state) => self.log.set_state(family, *state),
                 Item::Loss(family, reason) => self.log.lose_somewhere(family, *reason),
-                Item::Unnumbered(channel) => self.log.lose(channel, Reason::Transform),
             }
             self.items.pop_front();
         }
@@ -302,16 +315,16 @@ impl Loop {
     /// Lets go of what nobody needs, and of what is too old or too much.
     fn tidy(&mut self, now: Instant) {
         let is_thorough = now.duration_since(self.tidied) >= TIDY;
-        self.log.settle(is_thorough);
+        trimming::settle(&mut self.log, is_thorough);
         if self.log.is_empty() {
             // Nothing refers to them, and a family that is gone is not to be held.
             self.families.clear();
         }
-        self.share.set(self.log.size());
+        self.share.set(trimming::size(&self.log));
         if is_thorough {
             self.tidied = now;
             let oldest = now.checked_sub(self.context.limits.lag_limit);
-            let first = oldest.map_or(0, |oldest| self.log.first_since(oldest));
+            let first = oldest.map_or(0, |oldest| trimming::first_since(&self.log, oldest));
             self.trim(first);
         }
         while self.share.is_over() && !self.log.is_empty() {
@@ -321,18 +334,18 @@ impl Loop {
 
     fn trim(&mut self, first: u64) {
         let mut behind = Vec::new();
-        self.log.trim(first, &mut behind);
+        trimming::trim(&mut self.log, first, &mut behind);
         for (key, missed) in behind {
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.missed += missed;
             }
-            self.metrics.missed.inc_by(missed);
+            self.metrics.stream.missed.inc_by(missed);
             self.queue(key);
         }
         for (at, missed) in self.log.take_missed().into_iter().enumerate() {
             self.families[at].note_missed(missed);
         }
-        self.share.set(self.log.size());
+        self.share.set(trimming::size(&self.log));
     }
 
     pub(super) fn count_replies(&mut self, key: Key) {
@@ -340,6 +353,7 @@ impl Loop {
             let waiting = connection.waiting();
             let before = std::mem::replace(&mut connection.counted, waiting);
             self.metrics
+                .stream
                 .reply_bytes
                 .add(signed(waiting) - signed(before));
         }

@@ -36,6 +36,9 @@ use crate::tasks::{Name, Unasked};
 /// What wakes a loop is not a socket.
 const WAKER: Token = Token(usize::MAX);
 
+/// Which part of the log's size is for what loops have not taken yet.
+const INBOXES: usize = 4;
+
 /// A client that was let in, on its way to its loop.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
@@ -69,16 +72,18 @@ pub(crate) struct Entrance {
 }
 
 impl Loops {
-    /// `count` loops, which keep at most `log_size` bytes for those who are behind, all together.
+    /// `count` loops. What waits for them and what they keep for those who are behind is at most
+    /// `log_size` bytes, all together.
     ///
     /// # Errors
     /// The system has no files left.
     pub fn new(count: usize, log_size: usize, metrics: &Metrics) -> io::Result<Self> {
+        let inboxes = log_size / INBOXES;
         let mut loops = Self {
             polls: Vec::new(),
             inboxes: Vec::new(),
             arrivals: Vec::new(),
-            budget: Budget::new(log_size, count, metrics.log_bytes.clone()),
+            budget: Budget::new(log_size - inboxes, count, metrics.stream.log_bytes.clone()),
             log_size,
         };
         for _ in 0..count {
@@ -86,7 +91,7 @@ impl Loops {
             let waker = Waker::new(poll.registry(), WAKER)?;
             loops
                 .inboxes
-                .push(Arc::new(Inbox::new(log_size / count, waker)));
+                .push(Arc::new(Inbox::new(inboxes / count, waker)));
             loops.arrivals.push(Arrivals::default());
             loops.polls.push(poll);
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::connection::{Connection, Wrote};
 use super::event_loop::Loop;
 use super::{ending, reading};
-use crate::hub::log::{Key, Plan, ViewId};
+use crate::hub::log::{Key, Plan, ViewId, telling};
 use crate::session::CloseReason;
 
 /// Slices of one write; Linux takes up to 1,024.
@@ -20,8 +20,11 @@ const MAX_BYTES: usize = 1 << 20;
 /// After so many sends the loop looks for what else there is to do: about a millisecond.
 const SENDS: usize = 256;
 
+/// So many bytes count as a further send, so that large ones take no longer.
+const SEND_BYTES: usize = 32 << 10;
+
 /// After so many bytes it is another session's turn.
-const TURN_BYTES: usize = 4 << 20;
+const TURN_BYTES: usize = 1 << 20;
 
 /// Of so many sends one is timed from the receipt of its event: a look at the clock for each
 /// would be felt.
@@ -47,8 +50,10 @@ pub(super) fn flush_views(looped: &mut Loop, now: Instant) -> bool {
         }
         let mut keys = std::mem::take(&mut looped.keys);
         looped.log.ask(view, SENDS, &mut keys);
-        sends += flush_members(looped, view, &keys, now);
+        let sent = flush_members(looped, view, &keys, now);
         looped.keys = keys;
+        looped.sends += sent;
+        sends += sent;
     }
     true
 }
@@ -74,17 +79,19 @@ fn flush_members(looped: &mut Loop, view: ViewId, keys: &[Key], now: Instant) ->
         let here = rest
             .iter()
             .take_while(|key| looped.log.position(**key, view) == Some(position));
-        let (here, after) = rest.split_at(here.count());
+        let weight = 1 + plan.bytes / SEND_BYTES;
+        let most = (SENDS.saturating_sub(sends) / weight).max(1);
+        let (here, after) = rest.split_at(here.count().min(most));
         // With its last member the view goes too.
         let has_more = !looped.log.is_end(view, position + plan.frames as u64);
         let sent = send_to_all(looped, here, &plan);
         note_sent(looped, here, &sent, &plan, now);
-        sends += sent.len();
-        let is_cut_short = sent.len() < here.len();
+        sends += sent.len() * weight;
+        let is_cut_short = sent.len() < here.len() || (sends >= SENDS && !after.is_empty());
         if is_cut_short || has_more {
             looped.log.ask_again(view);
         }
-        // An order has come.
+        // An order has come, or it is time for something else.
         if is_cut_short {
             return sends;
         }
@@ -168,14 +175,15 @@ fn take_bytes(looped: &mut Loop, key: Key, bytes: usize) {
 fn set_blocked(looped: &mut Loop, key: Key, now: Instant) {
     looped.log.set_apart(key);
     looped.connections[key].note_full(now);
-    looped.metrics.sessions_behind.inc();
+    looped.metrics.stream.sessions_behind.inc();
     looped.arm(key);
 }
 
 /// Lets sessions that have something of their own send it; `false` where some could go on.
 pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
-    for _ in 0..looped.queue.len().min(SENDS) {
-        if looped.inbox.is_urgent() {
+    let mut sends = 0;
+    for _ in 0..looped.queue.len() {
+        if looped.inbox.is_urgent() || sends >= SENDS {
             break;
         }
         let Some(key) = looped.queue.pop_front() else {
@@ -189,10 +197,11 @@ pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
             continue;
         }
         let turn = catch_unwind(AssertUnwindSafe(|| flush(looped, key, now)));
-        let Ok(turn) = turn else {
+        let Ok((turn, bytes)) = turn else {
             ending::fail(looped, key);
             continue;
         };
+        sends += 1 + bytes / SEND_BYTES;
         match turn {
             Turn::Done => {}
             Turn::Blocked => set_blocked(looped, key, now),
@@ -212,8 +221,9 @@ pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
     looped.queue.is_empty()
 }
 
-/// One session's turn: what is aside, then what it is to be told, then the log.
-fn flush(looped: &mut Loop, key: Key, now: Instant) -> Turn {
+/// One session's turn: what is aside, then what it is to be told, then the log. Gives the bytes
+/// that it took, too.
+fn flush(looped: &mut Loop, key: Key, now: Instant) -> (Turn, usize) {
     let mut plan = Plan::default();
     let mut taken = 0;
     while taken < TURN_BYTES {
@@ -224,16 +234,16 @@ fn flush(looped: &mut Loop, key: Key, now: Instant) -> Turn {
                 Wrote::Bytes(bytes) => {
                     connection.note_progress(now);
                     if bytes < before {
-                        return Turn::Blocked;
+                        return (Turn::Blocked, taken);
                     }
                     taken += bytes;
                 }
-                Wrote::Full => return Turn::Blocked,
-                Wrote::Failed => return Turn::Failed,
+                Wrote::Full => return (Turn::Blocked, taken),
+                Wrote::Failed => return (Turn::Failed, taken),
             }
             continue;
         }
-        let gaps = looped.log.write_missed(key, &mut connection.aside);
+        let gaps = telling::write_missed(&mut looped.log, key, &mut connection.aside);
         looped.gaps.inc_by(gaps);
         if connection.waiting() > 0 {
             continue;
@@ -242,27 +252,27 @@ fn flush(looped: &mut Loop, key: Key, now: Instant) -> Turn {
         if plan.frames == 0 {
             if connection.goodbye.is_none() {
                 looped.log.set_ready(key);
-                return Turn::Done;
+                return (Turn::Done, taken);
             }
             if say_goodbye(connection) {
                 continue;
             }
-            return Turn::Done;
+            return (Turn::Done, taken);
         }
         match connection.write_runs(&looped.log, &plan.runs) {
             Wrote::Bytes(bytes) => {
                 connection.note_progress(now);
                 take_bytes(looped, key, bytes);
                 if bytes < plan.bytes {
-                    return Turn::Blocked;
+                    return (Turn::Blocked, taken);
                 }
                 taken += bytes;
             }
-            Wrote::Full => return Turn::Blocked,
-            Wrote::Failed => return Turn::Failed,
+            Wrote::Full => return (Turn::Blocked, taken),
+            Wrote::Failed => return (Turn::Failed, taken),
         }
     }
-    Turn::Again
+    (Turn::Again, taken)
 }
 
 /// Puts the close frame aside, once everything before it has gone; then shuts the socket.
@@ -290,11 +300,11 @@ impl Loop {
         for (family, messages, bytes) in &plan.families {
             let family = &self.families[usize::from(family.0)];
             family.note_sent(messages * sessions, bytes * sessions);
-            self.metrics.deliveries.inc_by(messages * sessions);
+            self.metrics.stream.deliveries.inc_by(messages * sessions);
         }
         for (family, messages) in &plan.passed {
             self.families[usize::from(family.0)].note_missed(messages * sessions);
-            self.metrics.missed.inc_by(messages * sessions);
+            self.metrics.stream.missed.inc_by(messages * sessions);
             self.gaps.inc_by(sessions);
         }
     }

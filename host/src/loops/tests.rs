@@ -113,8 +113,8 @@ impl Stage {
         let gauges = [
             &metrics.connections,
             &metrics.subscriptions,
-            &metrics.reply_bytes,
-            &metrics.sessions_behind,
+            &metrics.stream.reply_bytes,
+            &metrics.stream.sessions_behind,
         ];
         assert_eq!(gauges.map(|gauge| gauge.get()), [0; 4]);
         assert_eq!(self.places.available_permits(), 1_000);
@@ -207,7 +207,7 @@ fn a_panic_over_a_session_ends_that_session_only() {
     let mut well = stage.connect(&entrance, subscribe(&["ticks:A:bid"]));
     let mut gone = stage.connect(&entrance, subscribe(&["ticks:A:bid", POISON]));
     turn(&mut looped);
-    assert_eq!(stage.context.metrics.session_panics.get(), 1);
+    assert_eq!(stage.context.metrics.stream.session_panics.get(), 1);
     assert_eq!(gone.read(&mut [0; 16]).unwrap(), 0, "closed");
     assert_eq!(stage.context.metrics.connections.get(), 1);
     assert_eq!(stage.context.metrics.subscriptions.get(), 1);

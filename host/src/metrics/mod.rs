@@ -8,6 +8,7 @@ mod document;
 mod family;
 mod make;
 mod process;
+mod stream;
 mod transform;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use self::family::FamilyMetrics;
 use self::family::PerFamily;
 use self::make::{Book, counter, counters, gauge, gauges, histogram};
 use self::process::Process;
+pub use self::stream::StreamMetrics;
 use self::transform::{PerRevision, PerTransform};
 pub use self::transform::{RevisionMetrics, TransformMetrics};
 
@@ -40,13 +42,6 @@ pub struct Metrics {
     pub connections: IntGauge,
     pub pending_upgrades: IntGauge,
     pub subscriptions: IntGauge,
-    /// Bytes that loops keep for sessions that are behind.
-    pub log_bytes: IntGauge,
-    pub reply_bytes: IntGauge,
-    pub inbox_bytes: IntGauge,
-    pub sessions_behind: IntGauge,
-    pub channels: IntGauge,
-    pub channels_full: IntCounter,
     pub refusals: IntGauge,
     pub refused: IntCounterVec,
     pub addresses: IntGauge,
@@ -56,11 +51,6 @@ pub struct Metrics {
     pub admin_refused: IntCounterVec,
     pub closed: IntCounterVec,
     pub client_errors: IntCounterVec,
-    pub deliveries: IntCounter,
-    pub missed: IntCounter,
-    pub gaps: IntCounterVec,
-    pub cuts: IntCounter,
-    pub session_panics: IntCounter,
     pub upstream_connected: IntGauge,
     pub upstream_outages: IntCounter,
     pub upstream_denied: IntGauge,
@@ -83,6 +73,7 @@ pub struct Metrics {
     /// Tasks and threads that do not run now though they should.
     pub tasks_down: IntGauge,
     pub task_ends: IntCounterVec,
+    pub stream: StreamMetrics,
     family: PerFamily,
     transform: PerTransform,
     revision: PerRevision,
@@ -144,36 +135,6 @@ impl Metrics {
                 "subscriptions",
                 "Subscriptions held by all sessions.",
             ),
-            log_bytes: gauge(
-                &clients,
-                "log_bytes",
-                "Bytes of messages kept for sessions that are behind, all together; at most log-size.",
-            ),
-            reply_bytes: gauge(
-                &clients,
-                "reply_bytes",
-                "Bytes of replies, gaps and begun messages that sockets have not taken yet.",
-            ),
-            inbox_bytes: gauge(
-                &clients,
-                "inbox_bytes",
-                "Bytes of messages that wait for the loops.",
-            ),
-            sessions_behind: gauge(
-                &clients,
-                "sessions_behind",
-                "Sessions whose sockets take no more for now.",
-            ),
-            channels: gauge(
-                &clients,
-                "channels",
-                "Public channels whose messages are numbered; at most max-channels.",
-            ),
-            channels_full: counter(
-                &clients,
-                "channels_full_total",
-                "Messages that were not sent, as their channel was one more than max-channels.",
-            ),
             refusals: gauge(
                 &clients,
                 "refusals",
@@ -219,32 +180,6 @@ impl Metrics {
                 "Error messages sent to clients.",
                 &["code"],
             ),
-            deliveries: counter(
-                &clients,
-                "deliveries_total",
-                "Messages that sessions' sockets took.",
-            ),
-            missed: counter(
-                &clients,
-                "missed_total",
-                "Messages that sessions were too far behind to get; they are told which.",
-            ),
-            gaps: counters(
-                &clients,
-                "gaps_total",
-                "Gaps told: of reason slow by session and channel, of the others by family.",
-                &["reason"],
-            ),
-            cuts: counter(
-                &clients,
-                "cuts_total",
-                "Sessions ended because not a byte was taken for stall-limit.",
-            ),
-            session_panics: counter(
-                &clients,
-                "session_panics_total",
-                "Sessions that ended because the host panicked over them.",
-            ),
             upstream_connected: gauge(
                 &upstream,
                 "upstream_connected",
@@ -276,6 +211,7 @@ impl Metrics {
                 "Time from receipt of an event to its publication.",
                 &LAG_SECONDS,
             ),
+            stream: StreamMetrics::new(&clients),
             family: PerFamily::new(&r.under("Families")),
             transform: PerTransform::new(&transforms),
             revision: PerRevision::new(&r.under("Revisions")),
@@ -433,7 +369,7 @@ mod tests {
     #[test]
     fn every_metric_has_the_prefix_and_counts() {
         let metrics = Metrics::new();
-        metrics.deliveries.inc_by(3);
+        metrics.stream.deliveries.inc_by(3);
         metrics.transform("t").fault("trap").inc();
         let text = metrics.render();
         assert!(text.contains("tidegate_deliveries_total 3"), "{text}");

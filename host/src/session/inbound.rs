@@ -17,9 +17,9 @@ const BUFFER: usize = 4 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Inbound {
     /// The beginning of a frame.
-    partial: Box<[u8]>,
+    pub(super) partial: Box<[u8]>,
     /// Of a message in several frames; boxed, as few clients send any.
-    fragments: Option<Box<WebSocketContext>>,
+    pub(super) fragments: Option<Box<WebSocketContext>>,
 }
 
 /// Reads for all sessions of a loop.

@@ -8,6 +8,8 @@ mod protocol;
 mod rate;
 mod requests;
 pub mod routes;
+#[cfg(test)]
+mod tests;
 pub mod upgrade;
 
 use std::sync::Arc;

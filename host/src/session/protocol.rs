@@ -99,16 +99,17 @@ impl ClientError {
     }
 }
 
-/// `seq` gives the number of a channel's last message.
+/// `numbers` are the channels among `patterns`, each with the number that the next of its
+/// messages follows.
 pub(super) fn subscribed(
     patterns: &[Pattern],
     epoch: &str,
-    seq: impl Fn(&str) -> u64,
+    numbers: impl Iterator<Item = (String, u64)>,
     id: &Id,
 ) -> Value {
-    let plain = patterns.iter().filter(|pattern| !pattern.has_wildcard());
-    let numbers = plain.map(|channel| (channel.to_string(), seq(channel.as_str()).into()));
-    let numbers: Map<String, Value> = numbers.collect();
+    let numbers: Map<String, Value> = numbers
+        .map(|(channel, seq)| (channel, seq.into()))
+        .collect();
     let body =
         json!({ "type": "subscribed", "channels": patterns, "epoch": epoch, "seq": numbers });
     answer(body, id)

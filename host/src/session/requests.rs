@@ -7,7 +7,7 @@ use super::protocol::{self, Action, ClientError, ErrorCode, Id};
 use crate::channel::Pattern;
 use crate::gate::Grant;
 use crate::hub::frame;
-use crate::hub::log::{Key, Log};
+use crate::hub::log::{Key, Log, telling};
 use crate::hub::notice::{self, State};
 
 /// Where a session's subscriptions stand, and where its replies are written.
@@ -55,9 +55,12 @@ impl Desk<'_> {
         if !accepted.is_empty() {
             let in_order = accepted.iter().filter(|pattern| fresh.remove(*pattern));
             let fresh: Vec<Pattern> = in_order.cloned().collect();
-            let seq = |channel: &str| self.log.seq(channel);
+            let channels = accepted.iter().filter(|pattern| !pattern.has_wildcard());
+            let channels: Vec<&Pattern> = channels.collect();
+            let seqs = telling::seqs(self.log, self.key, &channels);
+            let numbers = channels.iter().map(ToString::to_string).zip(seqs);
             let epoch = self.context.hub.epoch();
-            self.reply(&protocol::subscribed(&accepted, epoch, seq, id));
+            self.reply(&protocol::subscribed(&accepted, epoch, numbers, id));
             self.log.subscribe(self.key, &fresh);
             for pattern in &fresh {
                 let state = self.log.state(pattern.family());

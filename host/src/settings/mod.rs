@@ -114,7 +114,7 @@ settings! {
     ready_grace: Duration, "ready-grace", Time, "3s", "0s" to "10m";
         "How long the upstream may be away before /readyz says 503; longer than two attempts to reconnect by default"
     heartbeat_interval: Duration, "heartbeat-interval", Time, "30s", "10ms" to "1h";
-        "Time between pings; a client that did not answer the last one is cut"
+        "Time between pings; a client of which nothing was heard since the last one is cut"
     max_connections: usize, "max-connections", Count<usize>, "10000", "1" to "1000000";
         "Live sessions in all; over it the answer is 503 with Retry-After"
     max_pending_upgrades: usize, "max-pending-upgrades", Count<usize>, "1000", "1" to "1000000";

@@ -35,10 +35,11 @@ impl Channels {
         }
     }
 
-    pub(super) fn seq(&self, channel: &str) -> u64 {
-        let id = self.by_name.get(channel);
-        let known = id.and_then(|id| self.by_id[id.0 as usize].as_ref());
-        known.map_or(0, |known| known.seq)
+    /// A channel by its name, and the number of its last message.
+    pub(super) fn find(&self, channel: &str) -> Option<(ChannelId, u64)> {
+        let id = *self.by_name.get(channel)?;
+        let known = self.by_id[id.0 as usize].as_ref()?;
+        Some((id, known.seq))
     }
 
     /// # Panics

@@ -10,16 +10,17 @@ mod channels;
 mod cursors;
 pub(crate) mod missed;
 mod plan;
+pub(crate) mod telling;
+pub(crate) mod trimming;
 pub(crate) mod views;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use self::arena::Arena;
 pub(crate) use self::arena::Run;
 use self::channels::Channels;
 use self::cursors::Cursors;
-use self::missed::MOST_CHANNELS;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::views::{PatternId, ViewId};
 use super::frame;
@@ -150,13 +151,6 @@ impl Log {
         }
     }
 
-    /// A message of this channel was lost that has no number: who subscribed to it is told.
-    pub(crate) fn lose(&mut self, name: &Channel, reason: Reason) {
-        let gap = frame::text(&notice::gap_somewhere(name.as_str(), None, reason));
-        let what = What::Notice(name.as_pattern().clone(), Notice::Loss(reason));
-        self.append(name, &gap, Instant::now(), what);
-    }
-
     /// Messages of a family were lost: all its subscribers are told, for each of their patterns.
     pub(crate) fn lose_somewhere(&mut self, family: &str, reason: Reason) {
         self.tell(family, Notice::Loss(reason), |pattern| {
@@ -190,11 +184,6 @@ impl Log {
             let number = self.arena.push(&frame, Instant::now(), what);
             self.cursors.views.note(id, number);
         }
-    }
-
-    /// The number of a channel's last message, zero where there was none.
-    pub(crate) fn seq(&self, channel: &str) -> u64 {
-        self.channels.seq(channel)
     }
 
     /// A session without subscriptions.
@@ -247,28 +236,8 @@ impl Log {
         ids.retain(|id| !gone.contains(id));
         if ids.len() < before {
             self.change(key, ids.clone(), |log, number| log.concerns(number, &ids));
-            self.keep_missed(key);
+            telling::forget_missed(self, key);
         }
-    }
-
-    /// Forgets what the session missed of what it does not hold any more.
-    fn keep_missed(&mut self, key: Key) {
-        let Some(mut missed) = self.cursors.get_mut(key).missed.take() else {
-            return;
-        };
-        self.missed_size -= missed.size();
-        let (views, patterns) = (&self.cursors.views, self.subscriptions(key));
-        let held = || patterns.iter().map(|id| views.pattern(*id));
-        missed.keep(
-            |channel| {
-                let name = self.channels.name(channel);
-                views.first_match(name, patterns).is_some()
-            },
-            |pattern| self.holds(key, pattern),
-            |pattern| held().find(|held| held.overlaps(pattern)).cloned(),
-        );
-        self.missed_size += missed.size();
-        self.cursors.get_mut(key).missed = Some(missed).filter(|missed| !missed.is_empty());
     }
 
     fn change(&mut self, key: Key, ids: Vec<PatternId>, keep: impl Fn(&Self, u64) -> bool) {
@@ -373,25 +342,6 @@ impl Log {
         )
     }
 
-    /// Drops what waits for the session, and says how many messages that were, by family.
-    pub(crate) fn drop_pending(&mut self, key: Key) -> Vec<(FamilyId, u64, u64)> {
-        let mut dropped = Plan::default();
-        dropped.fill(
-            &self.arena,
-            self.cursors.pending(key),
-            usize::MAX,
-            usize::MAX,
-        );
-        self.cursors.advance(key, dropped.frames);
-        self.missed_size -= self
-            .cursors
-            .get_mut(key)
-            .missed
-            .take()
-            .map_or(0, |missed| missed.size());
-        dropped.families
-    }
-
     /// What waits for the session is all that it still gets.
     pub(crate) fn finish(&mut self, key: Key) {
         self.change(key, Vec::new(), |_, _| true);
@@ -411,164 +361,14 @@ impl Log {
         }
     }
 
-    /// Lets go of the frames that every session has taken. Only where it is thorough are those
-    /// looked at that are flushed by themselves, which costs as much as there are members.
-    pub(crate) fn settle(&mut self, thorough: bool) {
-        let mut needed = self.arena.end();
-        for id in self.cursors.views.filled() {
-            let view = self.cursors.views.get(id);
-            let taken = if !view.is_dirty() && view.ready == view.members.len() {
-                view.end()
-            } else if thorough {
-                let positions = view
-                    .members
-                    .iter()
-                    .map(|key| self.cursors.get(Key(*key)).position);
-                positions.min().unwrap_or(view.end())
-            } else {
-                view.base()
-            };
-            self.cursors
-                .views
-                .forget(id, (taken - view.base()) as usize);
-            let first = self.cursors.views.get(id).frames_from(taken).next();
-            needed = needed.min(first.unwrap_or(needed));
-        }
-        for key in self.cursors.detoured() {
-            needed = needed.min(self.cursors.pending(*key).next().unwrap_or(needed));
-        }
-        self.arena.trim(needed);
-    }
-
-    /// The first frame that is not older than `oldest`.
-    pub(crate) fn first_since(&self, oldest: Instant) -> u64 {
-        let frames = self.arena.start()..self.arena.end();
-        let mut younger = frames.skip_while(|number| self.since(*number) < oldest);
-        younger.next().unwrap_or(self.arena.end())
-    }
-
     /// The first frame that is not in the oldest piece of memory.
     pub(crate) fn first_of_next_segment(&self) -> u64 {
         self.arena.first_of_next_segment()
     }
 
-    /// Forgets the frames before `number`. Whoever has not taken them is to be told what was
-    /// missed, and added to `behind` with the number of messages.
-    pub(crate) fn trim(&mut self, number: u64, behind: &mut Vec<(Key, u64)>) {
-        for key in self.cursors.detoured().clone() {
-            let mut passed = self.cursors.take_detour(key);
-            let rest = passed.split_off(passed.partition_point(|frame| *frame < number));
-            self.miss(key, passed, behind);
-            self.cursors.set_detour(key, rest);
-        }
-        for id in self.cursors.views.filled() {
-            let view = self.cursors.views.get(id);
-            let upto = view.base() + view.older_than(number) as u64;
-            for member in view.members.clone() {
-                let position = self.cursors.get(Key(member)).position;
-                if position < upto {
-                    let passed = self.cursors.views.get(id).frames_from(position);
-                    let passed = passed.take((upto - position) as usize).collect();
-                    self.cursors.get_mut(Key(member)).position = upto;
-                    self.miss(Key(member), passed, behind);
-                }
-            }
-            let count = upto - self.cursors.views.get(id).base();
-            self.cursors.views.forget(id, count as usize);
-        }
-        self.arena.trim(number);
-    }
-
-    fn miss(&mut self, key: Key, passed: VecDeque<u64>, behind: &mut Vec<(Key, u64)>) {
-        if passed.is_empty() {
-            return;
-        }
-        let mut missed = self.cursors.get_mut(key).missed.take().unwrap_or_default();
-        self.missed_size -= missed.size();
-        let Self {
-            arena,
-            cursors,
-            channels,
-            ..
-        } = self;
-        let views = &cursors.views;
-        let most = if self.missed_size > self.missed_limit {
-            0
-        } else {
-            MOST_CHANNELS
-        };
-        let patterns = cursors.patterns(key);
-        let wildcard_of = |channel| {
-            let first = views.first_match(channels.name(channel), patterns);
-            let pattern = views.pattern(first?);
-            pattern.has_wildcard().then(|| pattern.clone())
-        };
-        let mut count = 0;
-        for number in passed {
-            let (channel, range, family) = match &arena.frame(number).what {
-                What::Message {
-                    channel,
-                    seq,
-                    family,
-                } => (*channel, (*seq, *seq), family),
-                What::Passed {
-                    channel,
-                    range,
-                    family,
-                } => (*channel, *range, family),
-                What::Notice(pattern, notice) => {
-                    missed.notice(pattern, *notice);
-                    continue;
-                }
-            };
-            missed.messages(channel, range, most, wildcard_of);
-            let at = usize::from(family.0);
-            self.missed.resize(self.missed.len().max(at + 1), 0);
-            self.missed[at] += range.1 - range.0 + 1;
-            count += range.1 - range.0 + 1;
-        }
-        self.missed_size += missed.size();
-        self.cursors.get_mut(key).missed = Some(missed);
-        self.cursors.set_apart(key);
-        behind.push((key, count));
-    }
-
     /// How many messages sessions have missed since this was last asked, by family.
     pub(crate) fn take_missed(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.missed)
-    }
-
-    /// Writes the frames that tell a session what it missed, and how many gaps they are.
-    pub(crate) fn write_missed(&mut self, key: Key, out: &mut Vec<u8>) -> u64 {
-        let Some(missed) = self.cursors.get_mut(key).missed.take() else {
-            return 0;
-        };
-        self.missed_size -= missed.size();
-        let mut gaps = 0;
-        let mut write = |text: serde_json::Value| frame::write_text(&[&text.to_string()], out);
-        for (channel, (from, to)) in &missed.channels {
-            let name = self.channels.name(*channel).as_str();
-            write(notice::gap(name, *from, *to, Reason::Slow));
-            gaps += 1;
-        }
-        for (pattern, count) in &missed.patterns {
-            write(notice::gap_somewhere(
-                pattern.as_str(),
-                Some(*count),
-                Reason::Slow,
-            ));
-            gaps += 1;
-        }
-        for (pattern, reason) in &missed.losses {
-            write(notice::gap_somewhere(pattern.as_str(), None, *reason));
-        }
-        for pattern in &missed.states {
-            write(notice::status(
-                pattern.as_str(),
-                self.state(pattern.family()),
-            ));
-        }
-        gaps
     }
 
     /// Forgets all sessions and what waits for them, and keeps what is known of channels.
@@ -592,13 +392,5 @@ impl Log {
     /// Whether it holds no frame.
     pub(crate) fn is_empty(&self) -> bool {
         self.arena.start() == self.arena.end()
-    }
-
-    /// Bytes of memory: the frames, who gets which, and what sessions missed.
-    pub(crate) fn size(&self) -> usize {
-        let detoured = self.cursors.detoured().iter();
-        let detours: usize = detoured.map(|key| self.cursors.detour_len(*key)).sum();
-        let numbers = (self.cursors.views.noted() + detours) * size_of::<u64>();
-        self.arena.size() + numbers + self.missed_size
     }
 }

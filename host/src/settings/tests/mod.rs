@@ -10,6 +10,7 @@ use super::*;
 
 mod limits;
 mod reload;
+mod retired;
 mod transforms;
 
 #[derive(Debug, Parser)]
@@ -225,28 +226,6 @@ fn an_unknown_key_is_told_with_its_line_and_the_known_ones() {
         error.contains("heartbeat-interval") && error.contains("[[transform]]"),
         "{error}"
     );
-}
-
-#[test]
-fn a_setting_that_there_is_no_more_is_told_with_what_took_its_place() {
-    let said = [
-        refusal(&["--skip-above", "64KiB"], &[], ""),
-        refusal(&[], &[("TIDEGATE_CUT_ABOVE", "64KiB")], ""),
-        refusal(&[], &[], "cut-after = \"10s\""),
-    ];
-    for (said, parts) in said.iter().zip([
-        ["skip-above (flag --skip-above)", "lag-limit and log-size"],
-        [
-            "cut-above (environment variable TIDEGATE_CUT_ABOVE)",
-            "lag-limit and log-size",
-        ],
-        ["tidegate.toml:1", "stall-limit"],
-    ]) {
-        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
-        assert!(said.contains("no setting any more"), "{said}");
-    }
-    let unknown = refusal(&[], &[], "heartbeat = 1");
-    assert!(!unknown.contains("skip-above"), "{unknown}");
 }
 
 #[test]

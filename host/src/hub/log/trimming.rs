@@ -1,0 +1,142 @@
+//! What the log lets go of: frames that everybody has taken, and those that are too old or too
+//! much, which whoever has not taken them is to be told.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::missed::MOST_CHANNELS;
+use super::{FamilyId, Key, Log, Plan, What};
+
+/// Lets go of the frames that every session has taken. Only where it is thorough are those
+/// looked at that are flushed by themselves, which costs as much as there are members.
+pub(crate) fn settle(log: &mut Log, thorough: bool) {
+    let mut needed = log.arena.end();
+    for id in log.cursors.views.filled() {
+        let view = log.cursors.views.get(id);
+        let taken = if !view.is_dirty() && view.ready == view.members.len() {
+            view.end()
+        } else if thorough {
+            let positions = view
+                .members
+                .iter()
+                .map(|key| log.cursors.get(Key(*key)).position);
+            positions.min().unwrap_or(view.end())
+        } else {
+            view.base()
+        };
+        log.cursors.views.forget(id, (taken - view.base()) as usize);
+        let first = log.cursors.views.get(id).frames_from(taken).next();
+        needed = needed.min(first.unwrap_or(needed));
+    }
+    for key in log.cursors.detoured() {
+        needed = needed.min(log.cursors.pending(*key).next().unwrap_or(needed));
+    }
+    log.arena.trim(needed);
+}
+
+/// The first frame that is not older than `oldest`.
+pub(crate) fn first_since(log: &Log, oldest: Instant) -> u64 {
+    let frames = log.arena.start()..log.arena.end();
+    let mut younger = frames.skip_while(|number| log.since(*number) < oldest);
+    younger.next().unwrap_or(log.arena.end())
+}
+
+/// Forgets the frames before `number`. Whoever has not taken them is to be told what was
+/// missed, and added to `behind` with the number of messages.
+pub(crate) fn trim(log: &mut Log, number: u64, behind: &mut Vec<(Key, u64)>) {
+    for key in log.cursors.detoured().clone() {
+        let mut passed = log.cursors.take_detour(key);
+        let rest = passed.split_off(passed.partition_point(|frame| *frame < number));
+        miss(log, key, passed, behind);
+        log.cursors.set_detour(key, rest);
+    }
+    for id in log.cursors.views.filled() {
+        let view = log.cursors.views.get(id);
+        let upto = view.base() + view.older_than(number) as u64;
+        for member in view.members.clone() {
+            let position = log.cursors.get(Key(member)).position;
+            if position < upto {
+                let passed = log.cursors.views.get(id).frames_from(position);
+                let passed = passed.take((upto - position) as usize).collect();
+                log.cursors.get_mut(Key(member)).position = upto;
+                miss(log, Key(member), passed, behind);
+            }
+        }
+        let count = upto - log.cursors.views.get(id).base();
+        log.cursors.views.forget(id, count as usize);
+    }
+    log.arena.trim(number);
+}
+
+fn miss(log: &mut Log, key: Key, passed: VecDeque<u64>, behind: &mut Vec<(Key, u64)>) {
+    if passed.is_empty() {
+        return;
+    }
+    let mut missed = log.cursors.get_mut(key).missed.take().unwrap_or_default();
+    log.missed_size -= missed.size();
+    let Log {
+        arena,
+        cursors,
+        channels,
+        ..
+    } = log;
+    let views = &cursors.views;
+    let most = if log.missed_size > log.missed_limit {
+        0
+    } else {
+        MOST_CHANNELS
+    };
+    let patterns = cursors.patterns(key);
+    let wildcard_of = |channel| {
+        let first = views.first_match(channels.name(channel), patterns);
+        let pattern = views.pattern(first?);
+        pattern.has_wildcard().then(|| pattern.clone())
+    };
+    let mut count = 0;
+    for number in passed {
+        let (channel, range, family) = match &arena.frame(number).what {
+            What::Message {
+                channel,
+                seq,
+                family,
+            } => (*channel, (*seq, *seq), family),
+            What::Passed {
+                channel,
+                range,
+                family,
+            } => (*channel, *range, family),
+            What::Notice(pattern, notice) => {
+                missed.notice(pattern, *notice);
+                continue;
+            }
+        };
+        missed.messages(channel, range, most, wildcard_of);
+        let at = usize::from(family.0);
+        log.missed.resize(log.missed.len().max(at + 1), 0);
+        log.missed[at] += range.1 - range.0 + 1;
+        count += range.1 - range.0 + 1;
+    }
+    log.missed_size += missed.size();
+    log.cursors.get_mut(key).missed = Some(missed);
+    log.cursors.set_apart(key);
+    behind.push((key, count));
+}
+
+/// Bytes of memory: the frames, who gets which, and what sessions missed.
+pub(crate) fn size(log: &Log) -> usize {
+    let detoured = log.cursors.detoured().iter();
+    let detours: usize = detoured.map(|key| log.cursors.detour_len(*key)).sum();
+    let numbers = (log.cursors.views.noted() + detours) * size_of::<u64>();
+    log.arena.size() + numbers + log.missed_size
+}
+
+/// Drops what waits for a session, and says how many messages that were, by family.
+pub(crate) fn drop_pending(log: &mut Log, key: Key) -> Vec<(FamilyId, u64, u64)> {
+    let mut dropped = Plan::default();
+    let pending = log.cursors.pending(key);
+    dropped.fill(&log.arena, pending, usize::MAX, usize::MAX);
+    log.cursors.advance(key, dropped.frames);
+    let missed = log.cursors.get_mut(key).missed.take();
+    log.missed_size -= missed.map_or(0, |missed| missed.size());
+    dropped.families
+}
