@@ -87,7 +87,10 @@ async fn twenty_seconds_without_redis_are_survived_by_everyone() {
 
 /// A host that looks after its upstream twice a second, behind a proxy.
 async fn behind_proxy() -> (Redis, Proxy, Tidegate) {
-    let redis = Redis::start().await;
+    behind_proxy_to(Redis::start().await).await
+}
+
+async fn behind_proxy_to(redis: Redis) -> (Redis, Proxy, Tidegate) {
     let proxy = Proxy::to(redis.port()).await;
     let tidegate = Setup::new(&format!("redis://127.0.0.1:{}", proxy.port()))
         .setting("probe-interval", "500ms")
@@ -170,6 +173,21 @@ async fn a_subscription_that_was_lost_without_a_word_is_found_and_renewed() {
             .await
             >= 1.0
     );
+}
+
+#[tokio::test]
+async fn by_the_older_protocol_a_silent_path_and_a_lost_subscription_are_found_too() {
+    let redis = Redis::builder().config("rename-command HELLO \"\"");
+    let (redis, proxy, tidegate) = behind_proxy_to(redis.start().await).await;
+    let mut client = tidegate.subscriber(["candles:*:*"]).await;
+    proxy.go_silent();
+    hears_state(&mut client, ["candles:*:*"], "stale").await;
+    proxy.speak();
+    hears_the_return(&mut client, ["candles:*:*"]).await;
+    proxy.lose_far_side();
+    hears_state(&mut client, ["candles:*:*"], "stale").await;
+    hears_the_return(&mut client, ["candles:*:*"]).await;
+    flows_again(&redis, &mut client, 3).await;
 }
 
 #[tokio::test]

@@ -54,20 +54,16 @@ impl<'a> Connection<'a> {
                 refused,
                 since: Instant::now(),
             };
+            // All else after the subscription: each answer that is waited for costs events.
             connection.begin_to_probe().await?;
+            connection.link.name(&config.server).await?;
             Ok::<Self, RedisError>(connection)
         };
-        let opened = tokio::time::timeout(3 * PATIENCE, opening).await;
-        let opened = match opened {
-            Ok(Ok(opened)) => opened,
-            failed => {
-                inbox.retire();
-                return Err(match failed {
-                    Ok(failed) => failed.err().map_or(Lost::Closed, Lost::Redis),
-                    Err(_) => Lost::Timeout(3 * PATIENCE),
-                });
-            }
+        let opened = match tokio::time::timeout(3 * PATIENCE, opening).await {
+            Ok(opened) => opened.map_err(Lost::Redis),
+            Err(_) => Err(Lost::Timeout(3 * PATIENCE)),
         };
+        let opened = opened.inspect_err(|_| inbox.retire())?;
         if !opened.refused.is_empty() && opened.refused.len() == patterns.len() {
             opened.note_refused();
             return Err(Lost::Refused(opened.refusal()));

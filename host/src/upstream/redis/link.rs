@@ -70,6 +70,15 @@ impl Link {
         }
     }
 
+    /// Gives the connection the host's name, for people who look at the server's lists.
+    pub(super) async fn name(&mut self, server: &Server) -> RedisResult<()> {
+        match self {
+            Self::Resp3(connection) => server.name(connection).await,
+            // The client library has no way to send this beside subscriptions.
+            Self::Resp2 { .. } => Ok(()),
+        }
+    }
+
     /// Subscribes to what the server takes, and gives back what it refuses, for whatever
     /// reason: one pattern must not cost all the others.
     pub(super) async fn psubscribe(
@@ -157,8 +166,8 @@ async fn resp3(server: &Server, inbox: Arc<Inbox>) -> RedisResult<Link> {
         inbox.receive(push);
         Ok::<(), redis::aio::SendError>(())
     });
-    let connection = server.connect(ProtocolVersion::RESP3, &config).await?;
-    Ok(Link::Resp3(connection))
+    let connection = server.connect_unnamed(ProtocolVersion::RESP3, &config);
+    Ok(Link::Resp3(connection.await?))
 }
 
 async fn resp2(server: &Server, inbox: Arc<Inbox>, tasks: &Tasks) -> RedisResult<Link> {

@@ -88,19 +88,40 @@ impl Server {
         protocol: ProtocolVersion,
         config: &AsyncConnectionConfig,
     ) -> RedisResult<MultiplexedConnection> {
+        let mut connection = self.connect_unnamed(protocol, config).await?;
+        self.name(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// The same without its name, for who has something more urgent to ask first.
+    ///
+    /// # Errors
+    /// As for `connect`.
+    pub(super) async fn connect_unnamed(
+        &self,
+        protocol: ProtocolVersion,
+        config: &AsyncConnectionConfig,
+    ) -> RedisResult<MultiplexedConnection> {
         let client = match protocol {
             ProtocolVersion::RESP3 => self.clients.read().resp3.clone(),
             _ => self.clients.read().resp2.clone(),
         };
-        let mut connection = client
+        client
             .get_multiplexed_async_connection_with_config(config)
-            .await?;
+            .await
+    }
+
+    /// Gives a connection its name. It is for people only: a user who may not give one does
+    /// without.
+    ///
+    /// # Errors
+    /// The connection is of no use any more.
+    pub(super) async fn name(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         let mut name = redis::cmd("CLIENT");
         name.arg("SETNAME").arg(&self.name);
-        match name.exec_async(&mut connection).await {
-            // A name is for people only: a user who may not give one does without.
+        match name.exec_async(connection).await {
             Err(error) if error.code().is_none() => Err(error),
-            _ => Ok(connection),
+            _ => Ok(()),
         }
     }
 
