@@ -135,31 +135,36 @@ impl Intake {
         Ok(())
     }
 
-    /// Queues one event.
+    /// Queues an event for every transform that asked for its channel. One that is lost here
+    /// is told to the hub.
     pub fn offer(&self, channel: String, payload: Vec<u8>) {
-        self.offer_all(vec![Event::new(channel, payload)]);
-    }
-
-    /// Queues events, in their order, for every transform that asked for their channels. A
-    /// lane is woken once for all of them.
-    pub fn offer_all(&self, events: Vec<Event>) {
-        self.metrics.upstream_messages.inc_by(events.len() as u64);
-        let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
-        let mut claimed = vec![false; events.len()];
+        self.metrics.upstream_messages.inc();
+        let event = Arc::new(Event::new(channel, payload));
+        let mut claimed = false;
         let routes = self.routes.read();
-        for route in routes.iter() {
-            let lost = route.offer(&events, &mut claimed, self.bounds.event);
-            if lost > 0 {
+        let too_large = event.payload.len() > self.bounds.event;
+        for route in routes
+            .iter()
+            .filter(|route| UpstreamPattern::any(&route.patterns, &event.channel))
+        {
+            claimed = true;
+            let lost = if too_large {
+                route.metrics.dropped("too_large").inc();
+                true
+            } else {
+                route.recent.keep(&event);
+                route.lane_of(&event.channel).push(event.clone()) > 0
+            };
+            if lost {
                 self.hub.note_loss(&route.family, Loss::Transform);
             }
         }
-        let unclaimed = claimed.iter().filter(|claimed| !**claimed).count();
-        self.metrics.upstream_unclaimed.inc_by(unclaimed as u64);
-        let spouts = self.spouts.read();
-        if !spouts.is_empty() {
-            let fitting = |event: &&Arc<Event>| event.payload.len() <= self.bounds.event;
-            let events: Vec<_> = events.iter().filter(fitting).cloned().collect();
-            spouts.iter().for_each(|spout| spout.offer(&events));
+        if !claimed {
+            self.metrics.upstream_unclaimed.inc();
+        }
+        if !too_large {
+            let spouts = self.spouts.read();
+            spouts.iter().for_each(|spout| spout.offer(&event));
         }
     }
 
@@ -283,50 +288,13 @@ impl Drop for Intake {
 }
 
 impl Route {
-    /// Queues those events that the transform asked for and marks them as claimed. Gives back
-    /// how many were lost: those of more than `max_size` bytes, and those that made room.
-    fn offer(&self, events: &[Arc<Event>], claimed: &mut [bool], max_size: usize) -> u64 {
-        let mut too_large = 0;
-        let mut fitting = Vec::with_capacity(events.len());
-        for (event, claimed) in events.iter().zip(claimed) {
-            if !UpstreamPattern::any(&self.patterns, &event.channel) {
-                continue;
-            }
-            *claimed = true;
-            if event.payload.len() > max_size {
-                too_large += 1;
-            } else {
-                fitting.push(event.clone());
-            }
-        }
-        if too_large > 0 {
-            self.metrics.dropped("too_large").inc_by(too_large);
-        }
-        self.recent.keep(&fitting);
-        too_large + self.push(fitting)
-    }
-
-    /// Gives back how many events made room.
-    fn push(&self, events: Vec<Arc<Event>>) -> u64 {
-        if events.is_empty() {
-            return 0;
-        }
+    fn lane_of(&self, channel: &str) -> &Queue<Order> {
         if let [only] = &self.lanes[..] {
-            return only.push(events);
+            return only;
         }
-        let mut by_lane = vec![Vec::new(); self.lanes.len()];
-        for event in events {
-            by_lane[self.lane_of(&event.channel)].push(event);
-        }
-        let filled = self.lanes.iter().zip(by_lane);
-        let filled = filled.filter(|(_, events)| !events.is_empty());
-        filled.map(|(lane, events)| lane.push(events)).sum()
-    }
-
-    fn lane_of(&self, channel: &str) -> usize {
         let mut hasher = DefaultHasher::new();
         channel.hash(&mut hasher);
         let lane = hasher.finish() % self.lanes.len() as u64;
-        usize::try_from(lane).expect("less than the number of lanes")
+        &self.lanes[usize::try_from(lane).expect("less than the number of lanes")]
     }
 }

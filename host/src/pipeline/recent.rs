@@ -33,17 +33,15 @@ impl Recent {
         }
     }
 
-    pub(super) fn keep(&self, events: &[Arc<Event>]) {
+    pub(super) fn keep(&self, event: &Arc<Event>) {
         let mut kept = self.kept.lock();
-        for event in events {
-            kept.bytes += event.cost();
-            kept.events.push_back(event.clone());
-            while kept.events.len() > self.max_events || kept.bytes > self.max_bytes {
-                let Some(oldest) = kept.events.pop_front() else {
-                    break;
-                };
-                kept.bytes -= oldest.cost();
-            }
+        kept.bytes += event.cost();
+        kept.events.push_back(event.clone());
+        while kept.events.len() > self.max_events || kept.bytes > self.max_bytes {
+            let Some(oldest) = kept.events.pop_front() else {
+                break;
+            };
+            kept.bytes -= oldest.cost();
         }
         self.gauge
             .set(i64::try_from(kept.bytes).unwrap_or(i64::MAX));
@@ -67,7 +65,7 @@ mod tests {
 
     fn keep(recent: &Recent, names: &[&str]) {
         for name in names {
-            recent.keep(&[Arc::new(Event::new((*name).into(), vec![0; 100]))]);
+            recent.keep(&Arc::new(Event::new((*name).into(), vec![0; 100])));
         }
     }
 

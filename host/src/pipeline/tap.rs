@@ -58,10 +58,11 @@ impl Spout {
         self.queue.strong_count() > 0
     }
 
-    pub(super) fn offer(&self, events: &[Arc<Event>]) {
-        if let Some(queue) = self.queue.upgrade() {
-            let wanted = |event: &&Arc<Event>| UpstreamPattern::any(&self.patterns, &event.channel);
-            queue.push(events.iter().filter(wanted).cloned());
+    pub(super) fn offer(&self, event: &Arc<Event>) {
+        if let Some(queue) = self.queue.upgrade()
+            && UpstreamPattern::any(&self.patterns, &event.channel)
+        {
+            queue.push(event.clone());
         }
     }
 }
