@@ -6,6 +6,8 @@
 
 mod descriptor;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use tidegate_sdk::market;
 use tidegate_sdk::{
@@ -20,16 +22,15 @@ pub struct Candle {
     exchange: String,
 }
 
-/// A message's `data`. Every field is text that has been read and written again: nothing of
-/// the payload passes as it came.
+/// A message's `data`. Every field is the one way to write what was read.
 #[derive(Serialize)]
-struct Data {
+struct Data<'a> {
     timestamp: String,
-    open: String,
-    high: String,
-    low: String,
-    close: String,
-    volume: String,
+    open: Cow<'a, str>,
+    high: Cow<'a, str>,
+    low: Cow<'a, str>,
+    close: Cow<'a, str>,
+    volume: Cow<'a, str>,
 }
 
 impl Transform for Candle {

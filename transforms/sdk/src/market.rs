@@ -36,7 +36,7 @@ pub fn channel(family: &str, symbol: &str, timeframe: &str) -> Result<String, Re
     if !TIMEFRAMES.contains(&timeframe) {
         return Err(reject::invalid("timeframe", "one of 1m 5m 15m 1h 4h 1d"));
     }
-    Ok(format!("{family}:{symbol}:{timeframe}"))
+    Ok([family, ":", symbol, ":", timeframe].concat())
 }
 
 /// Whether `text` is what [`SYMBOL_PATTERN`] describes.

@@ -80,8 +80,8 @@ impl Number {
         let sign = if self.negative { "-" } else { "" };
         match usize::try_from(self.point) {
             Ok(point @ 1..) => match digits.split_at_checked(point) {
-                Some((whole, "")) => Some(format!("{sign}{whole}")),
-                Some((whole, fraction)) => Some(format!("{sign}{whole}.{fraction}")),
+                Some((whole, "")) => Some([sign, whole].concat()),
+                Some((whole, fraction)) => Some([sign, whole, ".", fraction].concat()),
                 None => Some(format!("{sign}{digits:0<point$}")),
             },
             _ => {
@@ -113,6 +113,22 @@ impl Number {
             std::cmp::Ordering::Equal => self.digits.as_str() >= bound.trim_end_matches('0'),
         }
     }
+}
+
+/// Whether `text` is a number already as [`Number::plain`] writes it: most of them are, and
+/// need not be taken apart.
+pub fn is_plain(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = match unsigned.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (unsigned, None),
+    };
+    let begins_well = is_digits(whole) && (whole.len() == 1 || !whole.starts_with('0'));
+    let ends_well = match fraction {
+        Some(fraction) => is_digits(fraction) && !fraction.ends_with('0'),
+        None => text != "-0",
+    };
+    begins_well && ends_well && text.len() <= MAX_PLAIN
 }
 
 fn read_exponent(text: &str) -> Option<i64> {

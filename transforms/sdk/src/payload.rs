@@ -10,8 +10,11 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::number::{MAX_PLAIN, Number};
+use crate::number::{MAX_PLAIN, Number, is_plain};
 use crate::{Rejection, reject, timestamp};
+
+/// Room for the fields of an event of the usual size.
+const FIELDS: usize = 16;
 
 /// A JSON object, with its fields as text.
 pub struct Payload<'a>(Vec<(Name<'a>, &'a RawValue)>);
@@ -19,8 +22,10 @@ pub struct Payload<'a>(Vec<(Name<'a>, &'a RawValue)>);
 impl<'a> Payload<'a> {
     /// Reads `bytes`, which must be one JSON object and nothing more.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Rejection> {
-        serde_json::from_slice(bytes)
-            .map_err(|_| reject::malformed("the payload must be a JSON object"))
+        // Checked as a whole, which is quicker than each field by itself.
+        let text = std::str::from_utf8(bytes).ok();
+        text.and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| reject::malformed("the payload must be a JSON object"))
     }
 
     /// The JSON text of a field. `None` where it is absent or null; where it is there more
@@ -47,26 +52,33 @@ impl<'a> Payload<'a> {
 
     /// A field that must be a number, or a string that holds exactly a number: in plain
     /// notation, to the last digit.
-    pub fn decimal(&self, name: &str) -> Result<String, Rejection> {
-        let json = self.required(name)?;
-        decimal(json)
-            .and_then(|number| number.plain())
-            .ok_or_else(|| {
-                let expected = format!("a number that takes at most {MAX_PLAIN} characters");
-                reject::invalid(name, &expected)
-            })
+    pub fn decimal(&self, name: &str) -> Result<Cow<'a, str>, Rejection> {
+        let text = match self.required(name)? {
+            json if json.starts_with('"') => string(json),
+            json => Some(Cow::Borrowed(json)),
+        };
+        let plain = |text: Cow<'a, str>| match is_plain(&text) {
+            true => Some(text),
+            false => Number::parse(&text)?.plain().map(Cow::Owned),
+        };
+        text.and_then(plain).ok_or_else(|| {
+            let expected = format!("a number that takes at most {MAX_PLAIN} characters");
+            reject::invalid(name, &expected)
+        })
     }
 
     /// A field that must be a whole number of milliseconds since 1970, as ISO 8601.
     pub fn milliseconds(&self, name: &str) -> Result<String, Rejection> {
         let json = self.required(name)?;
-        Number::parse(json)
-            .and_then(|number| number.plain())
-            .and_then(|plain| plain.parse().ok())
-            .and_then(timestamp::from_milliseconds)
-            .ok_or_else(|| {
-                reject::invalid(name, "whole milliseconds since 1970, up to the year 9999")
-            })
+        let whole = match is_plain(json) {
+            true => json.parse().ok(),
+            false => Number::parse(json)
+                .and_then(|number| number.plain())
+                .and_then(|plain| plain.parse().ok()),
+        };
+        whole.and_then(timestamp::from_milliseconds).ok_or_else(|| {
+            reject::invalid(name, "whole milliseconds since 1970, up to the year 9999")
+        })
     }
 
     /// A field that must be an RFC 3339 timestamp, as ISO 8601 in UTC.
@@ -79,16 +91,16 @@ impl<'a> Payload<'a> {
 
 /// The value of a JSON text that is a string.
 pub fn string(json: &str) -> Option<Cow<'_, str>> {
-    serde_json::from_str(json).ok().map(|Name(text)| text)
-}
-
-/// The value of a JSON text that is a number, or a string that holds exactly a number.
-pub fn decimal(json: &str) -> Option<Number> {
-    if json.starts_with('"') {
-        Number::parse(&string(json)?)
-    } else {
-        Number::parse(json)
+    let between_quotes = json
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let is_itself = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if let Some(text) = between_quotes
+        && text.bytes().all(is_itself)
+    {
+        return Some(Cow::Borrowed(text));
     }
+    serde_json::from_str(json).ok().map(|Name(text)| text)
 }
 
 /// A string that is copied only where it has escapes in it.
@@ -112,7 +124,7 @@ impl<'de> Visitor<'de> for Fields {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::new();
+        let mut fields = Vec::with_capacity(FIELDS);
         while let Some(field) = map.next_entry()? {
             fields.push(field);
         }

@@ -34,7 +34,7 @@ struct Data<'a> {
     signal_type: &'static str,
     direction: Direction,
     strength: Strength,
-    price: String,
+    price: Cow<'a, str>,
     timestamp: String,
 }
 

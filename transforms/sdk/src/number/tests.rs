@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use proptest::prelude::*;
 
-use super::{MAX_PLAIN, Number};
+use super::{MAX_PLAIN, Number, is_plain};
 
 fn plain(text: &str) -> Option<String> {
     Number::parse(text)?.plain()
@@ -39,6 +39,22 @@ fn numbers_are_written_plainly_and_lose_nothing() {
         ),
     ] {
         assert_eq!(plain(text).as_deref(), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_is_plain_is_known_by_its_looks() {
+    let longest = "1".repeat(MAX_PLAIN);
+    for text in ["0", "7", "-7", "10", "0.5", "-0.5", "42350.25", &longest] {
+        assert!(is_plain(text), "{text}");
+        assert_eq!(plain(text).as_deref(), Some(text));
+    }
+    let too_long = "1".repeat(MAX_PLAIN + 1);
+    for text in [
+        "", "-", "-0", "0.0", "-0.0", "1.0", "1.50", "00", "01", "-01", "1.", ".5", "1e3", "1E3",
+        "+1", " 1", "1 ", "--1", "1.2.3", "1-2", "١", "NaN", &too_long,
+    ] {
+        assert!(!is_plain(text), "{text}");
     }
 }
 
@@ -143,6 +159,16 @@ proptest! {
             let again = Number::parse(&written).unwrap();
             prop_assert_eq!(again.plain(), Some(written));
             prop_assert_eq!(again, number);
+        }
+    }
+
+    /// Both ways: what looks plain is what would be written, and what is written looks so.
+    #[test]
+    fn plain_is_what_is_written(text in "-?[0-9]{0,3}(\\.[0-9]{0,3})?([eE][-+]?[0-9])?|[-0-9.e]{0,8}") {
+        let written = plain(&text);
+        prop_assert_eq!(is_plain(&text), written.as_ref() == Some(&text), "{}", text);
+        if let Some(written) = written {
+            prop_assert!(is_plain(&written), "{}", written);
         }
     }
 
