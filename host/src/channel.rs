@@ -96,11 +96,13 @@ impl FromStr for Pattern {
         if text.len() > MAX_BYTES {
             return Err(SyntaxError::TooLong);
         }
-        let parameters = text.split(':').count() - 1;
+        // By bytes, as this is on the way of every publication.
+        let parts = || text.as_bytes().split(|byte| *byte == b':');
+        let parameters = parts().count() - 1;
         if !(1..=MAX_PARAMETERS).contains(&parameters) {
             return Err(SyntaxError::Parts);
         }
-        if !text.split(':').all(|part| part == "*" || is_value(part)) {
+        if !parts().all(|part| part == b"*" || is_value(part)) {
             return Err(SyntaxError::Part);
         }
         if text.starts_with('*') {
@@ -171,10 +173,10 @@ impl FromStr for Channel {
     }
 }
 
-fn is_value(part: &str) -> bool {
+fn is_value(part: &[u8]) -> bool {
     !part.is_empty()
         && part
-            .bytes()
+            .iter()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 

@@ -1,9 +1,8 @@
 //! The egress guard: what leaves is checked, not trusted.
 
-use serde_json::Value;
-
 use super::contract;
 use super::descriptor::Descriptor;
+use super::schema::Refusal;
 use crate::channel::Channel;
 
 /// A publication that may leave.
@@ -45,14 +44,13 @@ impl Descriptor {
         let channel: Channel = publication.channel.parse().map_err(|_| Block::Channel)?;
         self.check_channel(channel.as_pattern())
             .map_err(|_| Block::Channel)?;
-        let data: Value = serde_json::from_str(&publication.data).map_err(|_| Block::Json)?;
-        if !self.data_schema.allows(&data) {
-            return Err(Block::Schema);
-        }
         let (mut text, head) = opening(&self.message_type, &channel, publication.data.len());
-        // Written from what was validated, never from the guest's own text: a name that stands
-        // twice in it would show the validator one value and a client another.
-        text.push_str(&serde_json::to_string(&data).map_err(|_| Block::Json)?);
+        self.data_schema
+            .write(&publication.data, &mut text)
+            .map_err(|refusal| match refusal {
+                Refusal::Json => Block::Json,
+                Refusal::Schema => Block::Schema,
+            })?;
         text.push('}');
         Ok(Admitted {
             channel,

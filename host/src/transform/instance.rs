@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::Store;
-use wasmtime::component::InstancePre;
+use wasmtime::component::{ComponentType, InstancePre, Lower, TypedFunc};
 
 use super::budget::Budget;
 use super::clock::{Clock, Running};
@@ -87,10 +87,22 @@ impl Opened {
     }
 }
 
+/// An event as a guest gets it: copied once, into the guest's memory.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Given<'a> {
+    channel: &'a str,
+    payload: &'a [u8],
+}
+
+/// What the contract says of `transform`, but for whose the event's text is.
+type TransformCall =
+    TypedFunc<(Given<'static>,), (Result<Vec<contract::Publication>, contract::Rejection>,)>;
+
 /// A configured instance. After a fault it must be dropped.
 pub struct Instance {
     store: Store<HostState>,
-    exports: Transform,
+    transform: TransformCall,
     clock: Arc<Clock>,
     calls: u64,
     last_call: Duration,
@@ -133,22 +145,22 @@ impl Instance {
             name,
             metrics,
         )?;
-        let exports = match Transform::new(&mut store, &instance) {
-            Ok(exports) => exports,
-            Err(error) => return Err(fault(&store, &error)),
+        let exports = Transform::new(&mut store, &instance);
+        let transform = instance.get_typed_func(&mut store, "transform");
+        let (exports, transform) = match (exports, transform) {
+            (Ok(exports), Ok(transform)) => (exports, transform),
+            (Err(error), _) | (_, Err(error)) => return Err(fault(&store, &error)),
         };
         let mut instance = Self {
             store,
-            exports,
+            transform,
             clock: prepared.clock.clone(),
             calls: 0,
             last_call: Duration::ZERO,
             memory_at_start: 0,
         };
         let running = begin(&mut instance.store, &prepared.clock);
-        let configured = instance
-            .exports
-            .call_configure(&mut instance.store, &prepared.settings);
+        let configured = exports.call_configure(&mut instance.store, &prepared.settings);
         drop(running);
         match configured {
             Ok(Ok(stated)) => Ok((instance, stated)),
@@ -168,7 +180,8 @@ impl Instance {
         events: impl IntoIterator<Item = impl Borrow<Event>>,
     ) -> Result<(), Fault> {
         for event in events {
-            let _forgotten = self.answer(component.limits(), &event.borrow().into())?;
+            let event = event.borrow();
+            let _forgotten = self.answer(component.limits(), &event.channel, &event.payload)?;
         }
         Ok(())
     }
@@ -183,7 +196,7 @@ impl Instance {
         event: &Event,
         metrics: &TransformMetrics,
     ) -> Result<Outcome, Fault> {
-        let answer = self.answer(component.limits(), &event.into());
+        let answer = self.answer(component.limits(), &event.channel, &event.payload);
         metrics.seconds.observe(self.last_call.as_secs_f64());
         Ok(match answer? {
             Ok(publications) => Outcome::Published(
@@ -200,15 +213,17 @@ impl Instance {
     pub(super) fn answer(
         &mut self,
         limits: &Limits,
-        event: &contract::Event,
+        channel: &str,
+        payload: &[u8],
     ) -> Result<Result<Vec<contract::Publication>, contract::Rejection>, Fault> {
         self.calls += 1;
         let running = begin(&mut self.store, &self.clock);
         let started = Instant::now();
-        let answer = self.exports.call_transform(&mut self.store, event);
+        let event = Given { channel, payload };
+        let answer = self.transform.call(&mut self.store, (event,));
         self.last_call = started.elapsed();
         drop(running);
-        let answer = answer.map_err(|error| fault(&self.store, &error))?;
+        let (answer,) = answer.map_err(|error| fault(&self.store, &error))?;
         if let Ok(publications) = &answer {
             let bytes: usize = publications
                 .iter()
@@ -247,15 +262,6 @@ impl std::fmt::Debug for Instance {
         f.debug_struct("Instance")
             .field("calls", &self.calls)
             .finish_non_exhaustive()
-    }
-}
-
-impl From<&Event> for contract::Event {
-    fn from(event: &Event) -> Self {
-        Self {
-            channel: event.channel.clone(),
-            payload: event.payload.clone(),
-        }
     }
 }
 

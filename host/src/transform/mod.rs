@@ -44,8 +44,8 @@ pub use self::health::Health;
 pub use self::instance::{Instance, Outcome};
 pub use self::revision::RevisionId;
 pub(crate) use self::revision::is_digest;
-pub use self::schema::ClosedSchema;
 pub(crate) use self::schema::NOTES;
+pub use self::schema::{ClosedSchema, Refusal};
 pub use self::upstream_pattern::UpstreamPattern;
 pub use self::whole_match::WholeMatch;
 

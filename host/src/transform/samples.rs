@@ -60,7 +60,8 @@ fn run(
     descriptor: Option<&Descriptor>,
     sample: &Sample,
 ) -> Result<Option<String>, Fault> {
-    let answer = instance.answer(limits, &sample.event)?;
+    let event = &sample.event;
+    let answer = instance.answer(limits, &event.channel, &event.payload)?;
     let came_out = || match &answer {
         Ok(publications) => format!("it published {publications:?}"),
         Err(rejection) => format!(

@@ -3,11 +3,12 @@
 //! There is one form of it, and only the check makes it: what was understood, each keyword at
 //! its place, and nothing else. The guard enforces that form, and plans, comparisons, documents
 //! and answers read it. Its meaning is JSON Schema 2020-12's; validation is the `jsonschema`
-//! crate's, but for patterns, which are `whole_match`'s.
+//! crate's, but for patterns, which are `whole_match`'s, and for what `plain` can tell.
 
 mod check;
 mod keywords;
 mod node;
+mod plain;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use self::check::Patterns;
 use self::node::Node;
+use self::plain::Plain;
 use super::whole_match::WholeMatch;
 
 /// Keywords that describe and do not decide.
@@ -30,6 +32,17 @@ pub struct ClosedSchema(Arc<Closed>);
 struct Closed {
     document: Value,
     validator: Validator,
+    /// The quick way, where there is one.
+    plain: Option<Plain>,
+}
+
+/// Why data does not leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not JSON.
+    Json,
+    /// It is not what the schema describes.
+    Schema,
 }
 
 impl ClosedSchema {
@@ -51,17 +64,40 @@ impl ClosedSchema {
     }
 
     fn of((root, patterns): (Node, Patterns)) -> Result<Self, Vec<String>> {
+        let plain = Plain::of(&root, &patterns);
         let validator = validator(&root.enforced(), patterns)
             .map_err(|error| vec![format!("not a JSON Schema: {error}")])?;
         Ok(Self(Arc::new(Closed {
             document: root.document(),
             validator,
+            plain,
         })))
     }
 
     /// Whether `data` is what the schema describes.
     pub fn allows(&self, data: &Value) -> bool {
         self.0.validator.is_valid(data)
+    }
+
+    /// Writes data as it may leave, where it is what the schema describes. What is written is
+    /// what was judged, and never the author's text as it came: a name that stands twice in it
+    /// would show the validator one value and a client another.
+    ///
+    /// # Errors
+    /// Why it may not leave; nothing is written then.
+    pub fn write(&self, data: &str, to: &mut String) -> Result<(), Refusal> {
+        let plain = self.0.plain.as_ref();
+        if plain.is_some_and(|plain| plain.certainly_allows(data)) {
+            // Known to be what the rest of this would write.
+            to.push_str(data);
+            return Ok(());
+        }
+        let data: Value = serde_json::from_str(data).map_err(|_| Refusal::Json)?;
+        if !self.allows(&data) {
+            return Err(Refusal::Schema);
+        }
+        to.push_str(&data.to_string());
+        Ok(())
     }
 
     /// What is enforced, as JSON Schema 2020-12, with its author's descriptions.

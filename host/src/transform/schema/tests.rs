@@ -2,6 +2,7 @@
 
 mod foreign;
 mod independent;
+mod plain;
 
 use super::*;
 use serde_json::json;
