@@ -203,9 +203,9 @@ impl Connection {
         }
     }
 
-    pub(super) fn note_ping(&mut self, now: Instant, interval: Duration) {
+    pub(super) fn note_ping(&mut self, now: Instant, next_ping: Instant) {
         self.pinged = Some(now);
-        self.next_ping = now + interval;
+        self.next_ping = next_ping;
         self.session.note_ping();
     }
 

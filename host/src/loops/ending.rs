@@ -135,18 +135,19 @@ pub(super) fn end_all(looped: &mut Loop) {
 
 /// Does what is due for a session.
 fn look(looped: &mut Loop, key: Key, now: Instant) {
+    let next_ping = looped.beat(now + looped.context.limits.heartbeat_interval);
+    let stall_limit = looped.context.limits.stall_limit;
     let Some(connection) = looped.connections.get_mut(key) else {
         return;
     };
-    let limits = &looped.context.limits;
-    let Some(due) = connection.due(now, limits.stall_limit) else {
+    let Some(due) = connection.due(now, stall_limit) else {
         return;
     };
     match due {
         Due::Gone(reason) => end(looped, key, reason),
         Due::Close(reason) => close(looped, key, reason, now),
         Due::Ping => {
-            connection.note_ping(now, limits.heartbeat_interval);
+            connection.note_ping(now, next_ping);
             connection.aside.extend_from_slice(&frame::ping());
             looped.queue(key);
         }

@@ -31,6 +31,9 @@ const PUBLISH: usize = 1 << 20;
 const RESTLESS: usize = 16;
 const REST: Duration = Duration::from_millis(1);
 
+/// Pings are sent at so many moments of a heartbeat's interval.
+const MOMENTS: u32 = 256;
+
 /// How often the loop looks for memory that it can let go, while somebody is behind.
 const TIDY: Duration = Duration::from_millis(100);
 
@@ -65,6 +68,7 @@ pub(super) struct Loop {
     pub(super) parser: Parser,
     pub(super) buffer: Vec<u8>,
     tidied: Instant,
+    started: Instant,
     /// While the host drains: until when sessions may take their time.
     pub(super) drains_until: Option<Instant>,
 }
@@ -106,6 +110,7 @@ impl Loop {
             parser: Parser::new(context.limits.max_message_size),
             buffer: Vec::new(),
             tidied: now,
+            started: now,
             drains_until: None,
             context,
         }
@@ -273,7 +278,7 @@ impl Loop {
             .register(&mut socket, Token(key.at()), interest);
         let limits = &self.context.limits;
         let session = Session::new(permit, limits, now);
-        let first_beat = now + spread(id, limits.heartbeat_interval);
+        let first_beat = self.beat(now + spread(id, limits.heartbeat_interval));
         let connection = Connection::new(socket, id, session, remote, places, now, first_beat);
         self.metrics.connections.inc();
         self.ids.insert(id, key);
@@ -310,6 +315,16 @@ impl Loop {
             let deadline = connection.deadline(self.context.limits.stall_limit);
             self.wheel.set(key.0, deadline);
         }
+    }
+
+    /// When a ping that is due at `at` is sent: together with others of the same moment, as each
+    /// time that the loop wakes costs more than a ping.
+    pub(super) fn beat(&self, at: Instant) -> Instant {
+        let moment = self.context.limits.heartbeat_interval / MOMENTS;
+        let since = at.saturating_duration_since(self.started);
+        let moments = since.as_nanos().div_ceil(moment.as_nanos().max(1));
+        let moments = u32::try_from(moments).unwrap_or(u32::MAX);
+        at.max(self.started + moment * moments)
     }
 
     /// Lets go of what nobody needs, and of what is too old or too much.
