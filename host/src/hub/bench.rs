@@ -65,7 +65,7 @@ impl Crowd {
                     taken += self.plan.frames;
                 }
                 if !self.log.is_end(view, position + self.plan.frames as u64) {
-                    self.log.ask_again(view);
+                    self.log.ask_again(view, 0);
                 }
                 rest = after;
             }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use mio::Waker;
 use parking_lot::Mutex;
 
 use super::log::ChannelId;
@@ -79,7 +80,7 @@ pub(crate) struct Inbox {
     sleeping: AtomicBool,
     /// There are orders.
     urgent: AtomicBool,
-    waker: mio::Waker,
+    waker: Waker,
 }
 
 #[derive(Debug, Default)]
@@ -94,7 +95,7 @@ struct Waiting {
 
 impl Inbox {
     /// `limit` is in bytes.
-    pub(crate) fn new(limit: usize, waker: mio::Waker) -> Self {
+    pub(crate) fn new(limit: usize, waker: Waker) -> Self {
         Self {
             limit,
             state: Mutex::default(),
@@ -102,16 +103,6 @@ impl Inbox {
             urgent: AtomicBool::new(false),
             waker,
         }
-    }
-
-    /// Nobody is woken.
-    #[cfg(test)]
-    pub(crate) fn unattended(limit: usize) -> Self {
-        let poll = mio::Poll::new().unwrap();
-        Self::new(
-            limit,
-            mio::Waker::new(poll.registry(), mio::Token(0)).unwrap(),
-        )
     }
 
     /// Puts an item in; the loop is to be woken afterwards.

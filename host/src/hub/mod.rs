@@ -12,6 +12,8 @@ mod message;
 pub(crate) mod notice;
 mod numbers;
 pub(crate) mod order;
+#[cfg(test)]
+mod tests;
 pub(crate) mod wheel;
 
 use std::sync::Arc;
@@ -228,7 +230,7 @@ impl Hub {
     /// With inboxes that nobody takes from.
     #[cfg(test)]
     pub(crate) fn with_loops(count: usize) -> Arc<Self> {
-        let inboxes = (0..count).map(|_| Arc::new(Inbox::unattended(1 << 20)));
+        let inboxes = (0..count).map(|_| Arc::new(tests::unattended(1 << 20)));
         Arc::new(Self::new(inboxes.collect(), 1_000, Metrics::new()))
     }
 

@@ -147,3 +147,72 @@ impl Wheel {
 fn whole(number: u128) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// A deadline of one of a few keys, so many microseconds from now, or in the past.
+        Set(u32, i64),
+        Clear(u32),
+        /// So many microseconds pass.
+        Advance(u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        const SECOND: i64 = 1_000_000;
+        let wait = prop_oneof![-SECOND..SECOND, 0..60 * SECOND, 0..20_000_i64];
+        let pass = prop_oneof![0..20_000_u64, 0..3_000_000_u64, 0..40_000_000_u64];
+        let step = prop_oneof![
+            4 => (0..8_u32, wait).prop_map(|(key, wait)| Step::Set(key, wait)),
+            1 => (0..8_u32).prop_map(Step::Clear),
+            3 => pass.prop_map(Step::Advance),
+        ];
+        prop::collection::vec(step, 0..100)
+    }
+
+    proptest! {
+        #[test]
+        fn deadlines_pass_once_never_early_and_a_tick_late_at_most(steps in steps()) {
+            let start = Instant::now() + Duration::from_secs(10);
+            let (mut wheel, mut now) = (Wheel::new(start), start);
+            let mut deadlines = BTreeMap::new();
+            for step in steps {
+                match step {
+                    Step::Set(key, wait) => {
+                        let by = Duration::from_micros(wait.unsigned_abs());
+                        let deadline = if wait < 0 { now - by } else { now + by };
+                        wheel.set(key, deadline);
+                        deadlines.insert(key, deadline.max(now));
+                    }
+                    Step::Clear(key) => {
+                        wheel.clear(key);
+                        deadlines.remove(&key);
+                    }
+                    Step::Advance(by) => {
+                        now += Duration::from_micros(by);
+                        let mut passed = Vec::new();
+                        wheel.advance(now, &mut passed);
+                        for key in passed {
+                            let deadline = deadlines.remove(&key);
+                            prop_assert!(deadline.is_some_and(|deadline| deadline <= now));
+                        }
+                        for deadline in deadlines.values() {
+                            prop_assert!(now < *deadline + TICK);
+                        }
+                    }
+                }
+                let first = deadlines.values().min();
+                let next = wheel.next(now);
+                prop_assert_eq!(next.is_some(), first.is_some());
+                if let (Some(first), Some(next)) = (first, next) {
+                    prop_assert!(now + next <= *first + TICK, "nobody sleeps through one");
+                }
+            }
+        }
+    }
+}

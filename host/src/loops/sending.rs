@@ -88,8 +88,11 @@ fn flush_members(looped: &mut Loop, view: ViewId, keys: &[Key], now: Instant) ->
         note_sent(looped, here, &sent, &plan, now);
         sends += sent.len() * weight;
         let is_cut_short = sent.len() < here.len() || (sends >= SENDS && !after.is_empty());
-        if is_cut_short || has_more {
-            looped.log.ask_again(view);
+        if is_cut_short {
+            let unasked = here.len() - sent.len() + after.len();
+            looped.log.ask_again(view, unasked);
+        } else if has_more {
+            looped.log.ask_again(view, 0);
         }
         // An order has come, or it is time for something else.
         if is_cut_short {

@@ -4,11 +4,12 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// Bytes of a segment, unless a single frame is larger.
-const SEGMENT: usize = 128 << 10;
+/// Bytes of a segment, unless a single frame is larger. Tests go through many.
+const SEGMENT: usize = if cfg!(test) { 512 } else { 128 << 10 };
 
-/// What is kept of a frame beside its bytes, in bytes: it counts as memory too.
-pub(crate) const FRAME_COST: usize = size_of::<Frame<()>>() + 16;
+/// The table of frames grows by a part of itself, so that it is never much larger than what is
+/// in it, which is what is counted.
+const GROWTH: usize = 8;
 
 /// One frame's place, and what it is.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +75,9 @@ impl<W> Arena<W> {
         let segment = self.segments.back_mut().expect("one was just seen to");
         let start = segment.len();
         segment.extend_from_slice(bytes);
+        if self.frames.len() == self.frames.capacity() {
+            self.frames.reserve_exact(64 + self.frames.len() / GROWTH);
+        }
         // A frame is an event's, whose size is bounded far below 4 GiB; so is a segment's.
         let (start, len) = (start as u32, bytes.len() as u32);
         self.frames.push_back(Frame {
@@ -165,13 +169,82 @@ impl<W> Arena<W> {
                 self.spare = Some(segment);
             }
         }
-        if self.frames.capacity() > 1024 && self.frames.len() < self.frames.capacity() / 8 {
-            self.frames.shrink_to(self.frames.capacity() / 4);
+        let len = self.frames.len();
+        if self.frames.capacity() > 1024 && len < self.frames.capacity() / 2 {
+            self.frames.shrink_to(len + len / GROWTH);
         }
     }
 
-    /// Bytes of memory, but for the spare segment.
+    /// Bytes of memory, but for the spare segment and a small table.
     pub(crate) fn size(&self) -> usize {
-        self.capacity + self.frames.len() * FRAME_COST
+        let len = self.frames.len();
+        self.capacity + (len + len / GROWTH) * size_of::<Frame<W>>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push(usize),
+        /// Forget so many of the frames that are there.
+        Trim(prop::sample::Index),
+        TrimSegment,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let len = prop_oneof![8 => 0..200_usize, 1 => 0..3 * SEGMENT];
+        let step = prop_oneof![
+            12 => len.prop_map(Step::Push),
+            1 => any::<prop::sample::Index>().prop_map(Step::Trim),
+            1 => Just(Step::TrimSegment),
+        ];
+        prop::collection::vec(step, 0..400)
+    }
+
+    /// Bytes that are allocated.
+    fn allocated<W>(arena: &Arena<W>) -> usize {
+        let segments = arena.segments.iter().map(Vec::capacity);
+        segments.sum::<usize>() + arena.frames.capacity() * size_of::<Frame<W>>()
+    }
+
+    proptest! {
+        #[test]
+        fn frames_are_as_pushed_until_they_are_forgotten_and_memory_is_as_said(steps in steps()) {
+            let (mut arena, mut pushed) = (Arena::new(), Vec::<Vec<u8>>::new());
+            for step in steps {
+                match step {
+                    Step::Push(len) => {
+                        let frame = vec![pushed.len() as u8; len];
+                        let number = arena.push(&frame, Instant::now(), pushed.len());
+                        prop_assert_eq!(number, pushed.len() as u64);
+                        pushed.push(frame);
+                    }
+                    Step::Trim(upto) => {
+                        let there = (arena.end() - arena.start()) as usize;
+                        arena.trim(arena.start() + upto.index(there + 1) as u64);
+                    }
+                    Step::TrimSegment => arena.trim(arena.first_of_next_segment()),
+                }
+                prop_assert_eq!(arena.end(), pushed.len() as u64);
+                let (mut runs, mut bytes) = (Vec::new(), Vec::new());
+                for number in arena.start()..arena.end() {
+                    let frame = &pushed[number as usize];
+                    prop_assert_eq!(arena.frame(number).what, number as usize);
+                    prop_assert_eq!(arena.rest(number, frame.len() / 2), &frame[frame.len() / 2..]);
+                    arena.extend(&mut runs, number);
+                    bytes.extend_from_slice(frame);
+                }
+                let joined: Vec<u8> = runs.iter().flat_map(|run| arena.bytes(*run)).copied().collect();
+                prop_assert_eq!(joined, bytes);
+                prop_assert!(runs.len() <= arena.segments.len());
+                prop_assert!(allocated(&arena) <= 2 * arena.size() + 1024 * size_of::<Frame<usize>>());
+            }
+            arena.trim(arena.end());
+            prop_assert_eq!(arena.size(), 0);
+        }
     }
 }

@@ -11,6 +11,8 @@ mod cursors;
 pub(crate) mod missed;
 mod plan;
 pub(crate) mod telling;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trimming;
 pub(crate) mod views;
 
@@ -235,12 +237,15 @@ impl Log {
         let before = ids.len();
         ids.retain(|id| !gone.contains(id));
         if ids.len() < before {
-            self.change(key, ids.clone(), |log, number| log.concerns(number, &ids));
+            let mut known = HashMap::new();
+            self.change(key, ids.clone(), |log, number| {
+                telling::concerns(log, number, &ids, &mut known)
+            });
             telling::forget_missed(self, key);
         }
     }
 
-    fn change(&mut self, key: Key, ids: Vec<PatternId>, keep: impl Fn(&Self, u64) -> bool) {
+    fn change(&mut self, key: Key, ids: Vec<PatternId>, mut keep: impl FnMut(&Self, u64) -> bool) {
         let pending = self.cursors.pending(key);
         let detour = pending.filter(|number| keep(self, *number)).collect();
         self.cursors.change(key, ids, detour);
@@ -276,8 +281,10 @@ impl Log {
         self.cursors.advance(key, frames);
     }
 
-    /// The ready members of the view are to be asked once more.
-    pub(crate) fn ask_again(&mut self, view: ViewId) {
+    /// The ready members of the view are to be asked once more. The last of those who were
+    /// asked had no turn, so many, and are the next.
+    pub(crate) fn ask_again(&mut self, view: ViewId, unasked: usize) {
+        self.cursors.views.take_back(view, unasked);
         self.cursors.views.mark_dirty(view);
     }
 
@@ -345,20 +352,6 @@ impl Log {
     /// What waits for the session is all that it still gets.
     pub(crate) fn finish(&mut self, key: Key) {
         self.change(key, Vec::new(), |_, _| true);
-    }
-
-    /// Whether a session with these patterns gets a frame.
-    fn concerns(&self, number: u64, patterns: &[PatternId]) -> bool {
-        match &self.arena.frame(number).what {
-            What::Message { channel, .. } | What::Passed { channel, .. } => {
-                let name = self.channels.name(*channel);
-                self.cursors.views.first_match(name, patterns).is_some()
-            }
-            What::Notice(pattern, _) => {
-                let id = self.cursors.views.find(pattern.as_str());
-                id.is_some_and(|id| patterns.binary_search(&id).is_ok())
-            }
-        }
     }
 
     /// The first frame that is not in the oldest piece of memory.

@@ -1,8 +1,8 @@
-//! What a session is told beside messages: what it missed, and from which number on it goes on.
+//! What a session is told: which frames, what it missed, and from which number on it goes on.
 
 use std::collections::HashMap;
 
-use super::{ChannelId, Key, Log, What};
+use super::{ChannelId, Key, Log, PatternId, What};
 use crate::channel::Pattern;
 use crate::hub::frame;
 use crate::hub::notice::{self, Reason};
@@ -33,6 +33,28 @@ pub(crate) fn write_missed(log: &mut Log, key: Key, out: &mut Vec<u8>) -> u64 {
         write(notice::status(pattern.as_str(), state));
     }
     gaps
+}
+
+/// Whether a session with these patterns gets a frame. What it finds of channels is `known` to
+/// the next, as many frames may wait.
+pub(super) fn concerns(
+    log: &Log,
+    number: u64,
+    patterns: &[PatternId],
+    known: &mut HashMap<ChannelId, bool>,
+) -> bool {
+    let views = &log.cursors.views;
+    match &log.arena.frame(number).what {
+        What::Message { channel, .. } | What::Passed { channel, .. } => {
+            let name = log.channels.name(*channel);
+            let is_matched = || views.first_match(name, patterns).is_some();
+            *known.entry(*channel).or_insert_with(is_matched)
+        }
+        What::Notice(pattern, _) => {
+            let id = views.find(pattern.as_str());
+            id.is_some_and(|id| patterns.binary_search(&id).is_ok())
+        }
+    }
 }
 
 /// Forgets what the session missed of what it does not hold any more.

@@ -82,8 +82,8 @@ impl View {
     pub(super) fn forget(&mut self, count: usize) {
         self.frames.drain(..count);
         self.base += count as u64;
-        if self.frames.is_empty() && self.frames.capacity() > 64 {
-            self.frames = VecDeque::new();
+        if self.frames.capacity() > 64 && self.frames.len() < self.frames.capacity() / 4 {
+            self.frames.shrink_to(self.frames.len() * 2);
         }
     }
 
@@ -276,6 +276,13 @@ impl Views {
         if !view.dirty {
             view.dirty = true;
             self.dirty.push(id);
+        }
+    }
+
+    /// So many of those that count as asked were not.
+    pub(super) fn take_back(&mut self, id: ViewId, count: usize) {
+        if let Some(view) = self.views.get_mut(id.0 as usize) {
+            view.turn = view.turn.saturating_sub(count);
         }
     }
 
