@@ -76,6 +76,21 @@ async fn a_channel_that_is_left_and_taken_again_in_a_backlog_has_no_message_twic
 }
 
 #[tokio::test]
+async fn a_channel_that_is_asked_for_again_in_a_backlog_goes_on_where_its_answer_says() {
+    let (mut tide, mut reader) = behind().await;
+    // By its own name, of a pattern that is held, and of one that was named before.
+    let again = json!({"action": "subscribe", "channels": ["ticks:AAB:east", "ticks:AAA:north"]});
+    reader.client.send(again).await;
+    // The account compares each number with the message that is next.
+    let answer = reader.answer("subscribed").await;
+    let last = answer["seq"]["ticks:AAB:east"].as_u64();
+    assert!(last < Some(ROUNDS as u64), "{answer}");
+    tide.rise_everywhere(3).await;
+    reader.catch_up().await;
+    assert_eq!(reader.messages, 5 * (ROUNDS + 3));
+}
+
+#[tokio::test]
 async fn what_was_missed_of_a_channel_that_was_left_is_not_told_when_it_is_taken_again() {
     let small = |setup: Setup| patient(setup).setting("log-size", "1MiB");
     let mut tide = Tide::on(Tape::of(2).heavy(), small).await;

@@ -163,3 +163,14 @@ fn an_answer_without_its_numbers_or_of_another_host_is_noticed() {
     }
     ledger.note(&good.to_string()).expect("a right answer");
 }
+
+#[test]
+fn a_number_said_again_must_be_the_one_before_the_next_message() {
+    let name = ["ticks:AAA:north"];
+    for (said, right) in [(3, true), (2, false), (4, false), (10, false)] {
+        let (tape, mut ledger) = account(&name);
+        assert_eq!(first_refused(&tape, &mut ledger, &[1, 2, 3]), None);
+        let answer = subscribed(&mut ledger, &name, said);
+        assert_eq!(answer.is_ok(), right, "{said}: {answer:?}");
+    }
+}

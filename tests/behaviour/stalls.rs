@@ -116,6 +116,7 @@ async fn a_hundred_that_stall_share_one_log_and_its_bound() {
             .setting("log-size", "4MiB")
             .setting("stall-limit", "1h")
             .setting("lag-limit", "1h")
+            .setting("heartbeat-interval", "1h")
     };
     let mut tide = Tide::on(Tape::of(2).heavy(), bounds).await;
     let mut stalled = Vec::new();
@@ -124,7 +125,7 @@ async fn a_hundred_that_stall_share_one_log_and_its_bound() {
     }
     let before = tide.tidegate.process.resident_bytes();
     let mut most = 0.0_f64;
-    for _ in 0..40 {
+    for _ in 0..12 {
         // A MiB or a little more.
         tide.rise_everywhere(75).await;
         let bytes = tide.tidegate.metric("tidegate_log_bytes", &[]).await;

@@ -226,19 +226,28 @@ impl Ledger {
         Ok(())
     }
 
-    /// A plain channel is subscribed, and its last number said.
+    /// A plain channel is subscribed, and the number said that the next message follows.
     fn take(&mut self, name: &str, said: u64) -> Result<(), String> {
         let index = self.tape.index(name).ok_or("an unknown channel")?;
         let line = &mut self.lines[index];
         let published = self.tape.published(index);
-        if said < line.last || said > published {
-            let last = line.last;
+        let next = said + 1;
+        let goes_on = match line.due {
+            None => said >= line.last,
+            Some(Due::Exactly(due)) => next == due,
+            Some(Due::AtMost(due)) => said >= line.last && next <= due,
+            Some(Due::From(due)) => next >= due,
+        };
+        if !goes_on || said > published {
+            let Line { due, last } = line;
             return Err(format!(
-                "{said} of {name} after {last}, of {published} in all"
+                "{said} of {name} after {last}, where {due:?} was due, of {published} in all"
             ));
         }
-        // What a wildcard covers already goes on where it is.
-        line.due.get_or_insert(Due::Exactly(said + 1));
+        if let Some(Due::From(due)) = line.due {
+            self.skipped += next - due;
+        }
+        line.due = Some(Due::Exactly(next));
         Ok(())
     }
 

@@ -101,6 +101,11 @@ impl Tape {
             .await
     }
 
+    /// The bytes of a message, more or less.
+    pub fn usual_size(&self) -> usize {
+        if self.weight == 1 { 250 } else { 2000 }
+    }
+
     /// How many channels there are.
     pub fn width(&self) -> usize {
         self.channels.len()

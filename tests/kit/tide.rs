@@ -14,8 +14,9 @@ use crate::tape::{ALL, Tape};
 use crate::tidegate::Tidegate;
 use crate::wait::secs;
 
-/// So many messages are published before the healthy client must have them.
-const BATCH: usize = 100;
+/// So many bytes, more or less, are published before the healthy client must have them: fewer
+/// than the smallest log takes at once.
+const BATCH: usize = 25_000;
 
 #[derive(Debug)]
 pub struct Tide {
@@ -46,7 +47,7 @@ impl Tide {
 
     /// Publishes one message on each of these channels, one after the other.
     pub async fn rise(&mut self, channels: &[usize]) {
-        for batch in channels.chunks(BATCH) {
+        for batch in channels.chunks(BATCH / self.tape.usual_size()) {
             self.tape.publish(&self.redis, batch.iter().copied()).await;
             self.sent += batch.len();
             self.healthy.reaches(self.sent, secs(20)).await;
