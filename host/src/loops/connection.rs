@@ -37,27 +37,22 @@ pub(super) struct Connection {
     pub(super) id: SessionId,
     pub(super) session: Session,
     pub(super) remote: Remote,
-    pub(super) since: Timestamp,
+    /// In seconds since 1970.
+    pub(super) since: i64,
     /// Whole frames, or the rest of one, that go before anything of the log.
     pub(super) aside: Vec<u8>,
     /// How much of it is gone.
-    sent: usize,
+    sent: u32,
     /// What of it is counted in the metric.
-    pub(super) counted: usize,
+    pub(super) counted: u32,
     /// Subscriptions that are counted in the metric.
-    pub(super) subscriptions: usize,
+    pub(super) subscriptions: u32,
     pub(super) flags: Flags,
     /// Boxed, as few sessions are at their end.
     pub(super) goodbye: Option<Box<Goodbye>>,
-    /// When the client was last seen to be there: it sent something, or made room for more.
-    pub(super) alive: Instant,
-    /// When it was last sent a ping.
-    pinged: Option<Instant>,
     next_ping: Instant,
     /// Since when something waits without a byte being taken.
     pub(super) stalled: Option<Instant>,
-    /// When it is to leave, as the host drains.
-    pub(super) leaves: Option<Instant>,
     pub(super) delivered: u64,
     pub(super) missed: u64,
     _places: Places,
@@ -73,6 +68,8 @@ pub(super) struct Flags {
     pub(super) is_readable: bool,
     /// It waits for its turn to be read.
     pub(super) is_reading: bool,
+    /// It was sent a ping, and has neither sent anything nor made room for more since.
+    pub(super) is_silent: bool,
 }
 
 /// The end of a session, from the decision on.
@@ -112,7 +109,6 @@ impl Connection {
         session: Session,
         remote: Remote,
         places: Places,
-        now: Instant,
         next_ping: Instant,
     ) -> Self {
         Self {
@@ -120,18 +116,15 @@ impl Connection {
             id,
             session,
             remote,
-            since: Timestamp::now(),
+            since: Timestamp::now().as_second(),
             aside: Vec::new(),
             sent: 0,
             counted: 0,
             subscriptions: 0,
             flags: Flags::default(),
             goodbye: None,
-            alive: now,
-            pinged: None,
             next_ping,
             stalled: None,
-            leaves: None,
             delivered: 0,
             missed: 0,
             _places: places,
@@ -140,14 +133,15 @@ impl Connection {
 
     /// Bytes of the aside that are still to go.
     pub(super) fn waiting(&self) -> usize {
-        self.aside.len() - self.sent
+        self.aside.len() - self.sent as usize
     }
 
     /// Writes what of the aside can be written.
     pub(super) fn write_aside(&mut self) -> Wrote {
-        let wrote = write(|| self.socket.write(&self.aside[self.sent..]));
+        let wrote = write(|| self.socket.write(&self.aside[self.sent as usize..]));
         if let Wrote::Bytes(bytes) = wrote {
-            self.sent += bytes;
+            // An aside is some replies and a message, far below 4 GiB.
+            self.sent += bytes as u32;
             if self.waiting() == 0 {
                 // An idle session keeps nothing.
                 (self.sent, self.aside) = (0, Vec::new());
@@ -197,43 +191,47 @@ impl Connection {
 
     /// The kernel took something. That it has room again after it had none shows that the
     /// client reads.
-    pub(super) fn note_progress(&mut self, now: Instant) {
+    pub(super) fn note_progress(&mut self) {
         if self.stalled.take().is_some() {
-            self.alive = now;
+            self.flags.is_silent = false;
         }
     }
 
-    pub(super) fn note_ping(&mut self, now: Instant, next_ping: Instant) {
-        self.pinged = Some(now);
+    pub(super) fn note_ping(&mut self, next_ping: Instant) {
+        self.flags.is_silent = true;
         self.next_ping = next_ping;
         self.session.note_ping();
     }
 
-    /// What is to be done about the session now, if anything.
-    pub(super) fn due(&self, now: Instant, stall_limit: Duration) -> Option<Due> {
+    /// What is to be done about the session now, if anything. It `leaves` where the host drains.
+    pub(super) fn due(
+        &self,
+        now: Instant,
+        stall_limit: Duration,
+        leaves: Option<Instant>,
+    ) -> Option<Due> {
         if let Some(Goodbye { reason, until, .. }) = self.goodbye.as_deref().copied() {
             return (now >= until).then_some(Due::Gone(reason));
         }
-        if self.leaves.is_some_and(|leaves| now >= leaves) {
+        if leaves.is_some_and(|leaves| now >= leaves) {
             return Some(Due::Close(CloseReason::Draining));
         }
         if self.stalled.is_some_and(|since| now >= since + stall_limit) {
             return Some(Due::Close(CloseReason::SlowConsumer));
         }
-        let silent = self.pinged.is_some_and(|pinged| self.alive <= pinged);
-        (now >= self.next_ping).then_some(match silent {
+        (now >= self.next_ping).then_some(match self.flags.is_silent {
             true => Due::Close(CloseReason::DeadPeer),
             false => Due::Ping,
         })
     }
 
     /// When something may be due next.
-    pub(super) fn deadline(&self, stall_limit: Duration) -> Instant {
+    pub(super) fn deadline(&self, stall_limit: Duration, leaves: Option<Instant>) -> Instant {
         if let Some(goodbye) = &self.goodbye {
             return goodbye.until;
         }
         let stall = self.stalled.map(|since| since + stall_limit);
-        let others = self.leaves.into_iter().chain(stall);
+        let others = leaves.into_iter().chain(stall);
         others.fold(self.next_ping, Instant::min)
     }
 

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::budget::signed;
 use super::connection::{Connection, Due, Goodbye};
 use super::event_loop::Loop;
 use crate::hub::frame;
 use crate::hub::log::{Key, trimming};
 use crate::metrics::Metrics;
 use crate::session::{CLOSE_PATIENCE, CloseReason, Parser};
+
+/// How long after the time of a drain its last session may take.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The same as `CLOSE_PATIENCE` for a client that was cut because it did not read: its socket is
 /// full, so that the close frame waits until it reads again.
@@ -35,8 +37,10 @@ pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Insta
             "a slow client is cut"
         );
     }
-    let until = match (reason, looped.drains_until) {
-        (CloseReason::Draining, Some(until)) => until,
+    let until = match (reason, looped.drains_since) {
+        (CloseReason::Draining, Some(since)) => {
+            since + looped.context.limits.drain_time + DRAIN_PATIENCE
+        }
         (CloseReason::SlowConsumer, _) => now + SLOW_PATIENCE,
         _ => now + CLOSE_PATIENCE,
     };
@@ -73,7 +77,7 @@ fn note_end(connection: &mut Connection, metrics: &Metrics, reason: CloseReason)
         .inc_by(u64::from(reason == CloseReason::SlowConsumer));
     metrics.connections.dec();
     let subscriptions = std::mem::take(&mut connection.subscriptions);
-    metrics.subscriptions.sub(signed(subscriptions));
+    metrics.subscriptions.sub(subscriptions.into());
 }
 
 /// Lets go of a session and its socket.
@@ -94,7 +98,7 @@ fn let_go(looped: &Loop, mut connection: Connection, reason: CloseReason) {
     connection.reset_unless_told(reason);
     // It is closed with the connection in any case.
     let _ = looped.poll.registry().deregister(&mut connection.socket);
-    metrics.stream.reply_bytes.sub(signed(connection.counted));
+    metrics.stream.reply_bytes.sub(connection.counted.into());
     metrics
         .stream
         .sessions_behind
@@ -137,17 +141,18 @@ pub(super) fn end_all(looped: &mut Loop) {
 fn look(looped: &mut Loop, key: Key, now: Instant) {
     let next_ping = looped.beat(now + looped.context.limits.heartbeat_interval);
     let stall_limit = looped.context.limits.stall_limit;
+    let leaves = looped.leaves(key);
     let Some(connection) = looped.connections.get_mut(key) else {
         return;
     };
-    let Some(due) = connection.due(now, stall_limit) else {
+    let Some(due) = connection.due(now, stall_limit, leaves) else {
         return;
     };
     match due {
         Due::Gone(reason) => end(looped, key, reason),
         Due::Close(reason) => close(looped, key, reason, now),
         Due::Ping => {
-            connection.note_ping(now, next_ping);
+            connection.note_ping(next_ping);
             connection.aside.extend_from_slice(&frame::ping());
             looped.queue(key);
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token};
 use prometheus::IntCounter;
 
-use super::budget::{Share, signed};
+use super::budget::Share;
 use super::connection::{Connection, Connections};
 use super::{Arrivals, Newcomer, WAKER, ending, orders, reading, sending};
 use crate::hub::inbox::{Inbox, Item, Passed};
@@ -69,8 +69,8 @@ pub(super) struct Loop {
     pub(super) buffer: Vec<u8>,
     tidied: Instant,
     started: Instant,
-    /// While the host drains: until when sessions may take their time.
-    pub(super) drains_until: Option<Instant>,
+    /// When the host began to drain.
+    pub(super) drains_since: Option<Instant>,
 }
 
 impl Loop {
@@ -111,7 +111,7 @@ impl Loop {
             buffer: Vec::new(),
             tidied: now,
             started: now,
-            drains_until: None,
+            drains_since: None,
             context,
         }
     }
@@ -279,15 +279,12 @@ impl Loop {
         let limits = &self.context.limits;
         let session = Session::new(permit, limits, now);
         let first_beat = self.beat(now + spread(id, limits.heartbeat_interval));
-        let connection = Connection::new(socket, id, session, remote, places, now, first_beat);
+        let connection = Connection::new(socket, id, session, remote, places, first_beat);
         self.metrics.connections.inc();
         self.ids.insert(id, key);
         self.connections.insert(key, connection);
         if registered.is_err() {
             return ending::end(self, key, CloseReason::ClientLeft);
-        }
-        if self.drains_until.is_some() {
-            orders::leave_soon(self, key, now);
         }
         self.arm(key);
         reading::look_at_rights(self, key, now);
@@ -312,9 +309,17 @@ impl Loop {
     /// Sets when the session is to be looked at again.
     pub(super) fn arm(&mut self, key: Key) {
         if let Some(connection) = self.connections.get(key) {
-            let deadline = connection.deadline(self.context.limits.stall_limit);
+            let stall_limit = self.context.limits.stall_limit;
+            let deadline = connection.deadline(stall_limit, self.leaves(key));
             self.wheel.set(key.0, deadline);
         }
+    }
+
+    /// When the session leaves, where the host drains.
+    pub(super) fn leaves(&self, key: Key) -> Option<Instant> {
+        let since = self.drains_since?;
+        let id = self.connections.get(key)?.id;
+        Some(since + spread(id, self.context.limits.drain_time))
     }
 
     /// When a ping that is due at `at` is sent: together with others of the same moment, as each
@@ -365,12 +370,10 @@ impl Loop {
 
     pub(super) fn count_replies(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key) {
-            let waiting = connection.waiting();
+            let waiting = connection.waiting() as u32;
             let before = std::mem::replace(&mut connection.counted, waiting);
-            self.metrics
-                .stream
-                .reply_bytes
-                .add(signed(waiting) - signed(before));
+            let change = i64::from(waiting) - i64::from(before);
+            self.metrics.stream.reply_bytes.add(change);
         }
     }
 }
@@ -390,7 +393,7 @@ mod tests {
     #[test]
     fn a_session_is_small() {
         assert!(
-            size_of::<Option<Connection>>() <= 384,
+            size_of::<Option<Connection>>() <= 320,
             "{}",
             size_of::<Option<Connection>>()
         );

@@ -1,16 +1,15 @@
 //! What reaches sessions from elsewhere: other rights, other channels, the end of the host, and
 //! what an operator asks.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::event_loop::{Loop, spread};
+use jiff::Timestamp;
+
+use super::event_loop::Loop;
 use super::{ending, reading};
 use crate::hub::log::Key;
 use crate::hub::{Listed, Order};
 use crate::session::CloseReason;
-
-/// How long after the time of a drain its last session may take.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Follows what an operator, a changed file or the end of the host asks for.
 pub(super) fn follow(looped: &mut Loop, order: Order, now: Instant) {
@@ -20,8 +19,8 @@ pub(super) fn follow(looped: &mut Loop, order: Order, now: Instant) {
         }),
         Order::Catalog => for_each(looped, reading::look_at_catalog),
         Order::Drain => {
-            looped.drains_until = Some(now + looped.context.limits.drain_time + DRAIN_PATIENCE);
-            for_each(looped, |looped, key| leave_soon(looped, key, now));
+            looped.drains_since = Some(now);
+            for_each(looped, |looped, key| looped.arm(key));
         }
         Order::Replaced(id) => {
             if let Some(key) = looped.ids.get(&id).copied() {
@@ -68,7 +67,7 @@ fn listed(looped: &Loop, key: Key) -> Option<Listed> {
         remote: connection.remote,
         key_id: grant.key_id.clone(),
         key_name: grant.key_name.clone(),
-        since: connection.since,
+        since: Timestamp::from_second(connection.since).unwrap_or_default(),
         subscriptions: looped.log.subscriptions(key).len(),
         waiting_messages,
         lag_seconds: oldest.map_or(0.0, |oldest| oldest.elapsed().as_secs_f64()),
@@ -76,12 +75,4 @@ fn listed(looped: &Loop, key: Key) -> Option<Listed> {
         delivered: connection.delivered,
         missed: connection.missed,
     })
-}
-
-pub(super) fn leave_soon(looped: &mut Loop, key: Key, now: Instant) {
-    let over = looped.context.limits.drain_time;
-    if let Some(connection) = looped.connections.get_mut(key) {
-        connection.leaves = Some(now + spread(connection.id, over));
-        looped.arm(key);
-    }
 }

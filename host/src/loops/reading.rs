@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::budget::signed;
 use super::connection::Flags;
 use super::ending;
 use super::event_loop::Loop;
@@ -48,12 +47,10 @@ fn at_desk<T>(
         ending::fail(looped, key);
         return None;
     };
-    let held = looped.log.subscriptions(key).len();
+    let held = looped.log.subscriptions(key).len() as u32;
     let before = std::mem::replace(&mut connection.subscriptions, held);
-    looped
-        .metrics
-        .subscriptions
-        .add(signed(held) - signed(before));
+    let change = i64::from(held) - i64::from(before);
+    looped.metrics.subscriptions.add(change);
     looped.queue(key);
     Some(acted)
 }
@@ -94,7 +91,7 @@ pub(super) fn read_some(looped: &mut Loop, now: Instant) -> bool {
                 ending::end(looped, key, over.unwrap_or(CloseReason::ClientLeft))
             }
             Ok(Some(bytes)) => {
-                connection.alive = now;
+                connection.flags.is_silent = false;
                 receive(looped, key, &buffer[..bytes], now);
                 read_on(looped, key);
             }

@@ -199,7 +199,7 @@ pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
         if connection.flags.is_blocked {
             continue;
         }
-        let turn = catch_unwind(AssertUnwindSafe(|| flush(looped, key, now)));
+        let turn = catch_unwind(AssertUnwindSafe(|| flush(looped, key)));
         let Ok((turn, bytes)) = turn else {
             ending::fail(looped, key);
             continue;
@@ -226,7 +226,7 @@ pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
 
 /// One session's turn: what is aside, then what it is to be told, then the log. Gives the bytes
 /// that it took, too.
-fn flush(looped: &mut Loop, key: Key, now: Instant) -> (Turn, usize) {
+fn flush(looped: &mut Loop, key: Key) -> (Turn, usize) {
     let mut plan = Plan::default();
     let mut taken = 0;
     while taken < TURN_BYTES {
@@ -235,7 +235,7 @@ fn flush(looped: &mut Loop, key: Key, now: Instant) -> (Turn, usize) {
             let before = connection.waiting();
             match connection.write_aside() {
                 Wrote::Bytes(bytes) => {
-                    connection.note_progress(now);
+                    connection.note_progress();
                     if bytes < before {
                         return (Turn::Blocked, taken);
                     }
@@ -264,7 +264,7 @@ fn flush(looped: &mut Loop, key: Key, now: Instant) -> (Turn, usize) {
         }
         match connection.write_runs(&looped.log, &plan.runs) {
             Wrote::Bytes(bytes) => {
-                connection.note_progress(now);
+                connection.note_progress();
                 take_bytes(looped, key, bytes);
                 if bytes < plan.bytes {
                     return (Turn::Blocked, taken);

@@ -305,7 +305,8 @@ proptest! {
     /// Else a loop would sleep through what is due, or wake for nothing again and again.
     #[test]
     fn something_is_due_when_the_deadline_has_come_and_not_before(
-        times in prop::collection::vec(prop::option::of(0..40_u64), 5),
+        times in prop::collection::vec(prop::option::of(0..40_u64), 4),
+        is_heard in any::<bool>(),
     ) {
         const INTERVAL: Duration = Duration::from_secs(10);
         const STALL: Duration = Duration::from_secs(7);
@@ -316,28 +317,28 @@ proptest! {
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let key = looped.connections.keys().next().unwrap();
         let connection = &mut looped.connections[key];
-        let [alive, pinged, stalled, leaves, goodbye] = times[..] else {
-            unreachable!("there are five");
+        let [pinged, stalled, leaves, goodbye] = times[..] else {
+            unreachable!("there are four");
         };
-        connection.alive = alive.map_or(start, at);
         if let Some(pinged) = pinged {
-            connection.note_ping(at(pinged), at(pinged) + INTERVAL);
+            connection.note_ping(at(pinged) + INTERVAL);
+            connection.flags.is_silent &= !is_heard;
         }
         if let Some(stalled) = stalled {
             connection.note_full(at(stalled));
             looped.metrics.stream.sessions_behind.inc();
         }
-        connection.leaves = leaves.map(at);
         if let Some(until) = goodbye {
             ending::close(&mut looped, key, CloseReason::Draining, start);
             looped.connections[key].goodbye.as_mut().unwrap().until = at(until);
         }
         let connection = &looped.connections[key];
-        let deadline = connection.deadline(STALL);
+        let leaves = leaves.map(at);
+        let deadline = connection.deadline(STALL, leaves);
         for seconds in 0..60 {
-            let (now, due) = (at(seconds), connection.due(at(seconds), STALL));
+            let (now, due) = (at(seconds), connection.due(at(seconds), STALL, leaves));
             prop_assert_eq!(due.is_some(), now >= deadline);
-            let is_silent = pinged.is_some() && alive.map_or(start, at) <= at(pinged.unwrap());
+            let is_silent = pinged.is_some() && !is_heard;
             match due {
                 Some(Due::Gone(reason)) => prop_assert_eq!(reason, CloseReason::Draining),
                 Some(Due::Ping) => prop_assert!(!is_silent),

@@ -23,7 +23,7 @@ use self::inbound::Inbound;
 pub(crate) use self::inbound::Parser;
 pub(crate) use self::protocol::MAX_ID_BYTES;
 use self::protocol::{ClientError, ErrorCode};
-use self::rate::{Bucket, Rate, Verdict};
+use self::rate::{Buckets, Kind, Rate, Verdict};
 pub(crate) use self::requests::Desk;
 use crate::gate::{Grant, Permit, Refusal, Standing};
 use crate::hub::Hub;
@@ -76,21 +76,14 @@ pub struct Limits {
 }
 
 impl Limits {
-    fn messages(&self) -> Rate {
-        Rate {
-            per_second: self.message_rate,
-            burst: self.message_burst,
-        }
-    }
-
-    /// As many bytes as so many messages of the largest size have, in a frame each.
-    fn bytes(&self) -> Rate {
+    /// Of messages, and of as many bytes as so many of the largest size have, in a frame each.
+    fn rates(&self) -> [Rate; 2] {
         let framed = self.max_message_size.saturating_add(MAX_FRAME_HEADER);
         let size = u32::try_from(framed).unwrap_or(u32::MAX);
-        Rate {
+        [1, size].map(|size| Rate {
             per_second: self.message_rate.saturating_mul(size),
             burst: self.message_burst.saturating_mul(size),
-        }
+        })
     }
 }
 
@@ -116,8 +109,7 @@ pub(crate) struct Session {
     inbound: Inbound,
     /// One pong is owed, and costs the client nothing.
     awaits_pong: bool,
-    messages: Bucket,
-    bytes: Bucket,
+    buckets: Buckets,
 }
 
 impl Session {
@@ -126,8 +118,7 @@ impl Session {
             permit,
             inbound: Inbound::default(),
             awaits_pong: false,
-            messages: Bucket::new(limits.messages(), now),
-            bytes: Bucket::new(limits.bytes(), now),
+            buckets: Buckets::new(limits.rates(), now),
         }
     }
 
@@ -155,19 +146,18 @@ impl Session {
             permit,
             inbound,
             awaits_pong,
-            messages,
-            bytes: bucket,
+            buckets,
         } = self;
-        let limits = &desk.context.limits;
+        let rates = desk.context.limits.rates();
         let count = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        if bucket.take(count, limits.bytes(), now) == Verdict::Abusive {
+        if buckets.take(Kind::Bytes, count, rates, now) == Verdict::Abusive {
             return Err(CloseReason::RateLimited);
         }
         inbound.read(bytes, parser, desk, |message, desk| {
             if matches!(message, Message::Pong(_)) && std::mem::take(awaits_pong) {
                 return Ok(());
             }
-            let verdict = messages.take(1, limits.messages(), now);
+            let verdict = buckets.take(Kind::Messages, 1, rates, now);
             answer(message, verdict, permit.grant(), desk)
         })
     }

@@ -1,6 +1,6 @@
-//! How fast a client may talk: a bucket of tokens that refills with time.
+//! How fast a client may talk: buckets of tokens that refill with time.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What the bucket says to one more message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,33 +19,49 @@ pub(super) struct Rate {
     pub(super) burst: u32,
 }
 
-/// Holds up to a burst of tokens: below zero, what was refused is remembered, so that a flood
-/// ends instead of being answered for ever.
+/// What a client may have so much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Messages = 0,
+    Bytes = 1,
+}
+
+/// A bucket of each kind. It holds up to a burst of tokens: below zero, what was refused is
+/// remembered, so that a flood ends instead of being answered for ever.
 #[derive(Debug)]
-pub(super) struct Bucket {
-    tokens: f64,
+pub(super) struct Buckets {
+    tokens: [f64; 2],
     at: Instant,
 }
 
-impl Bucket {
-    /// A full one.
-    pub(super) fn new(rate: Rate, now: Instant) -> Self {
+impl Buckets {
+    /// Full ones.
+    pub(super) fn new(rates: [Rate; 2], now: Instant) -> Self {
         Self {
-            tokens: rate.burst.into(),
+            tokens: rates.map(|rate| rate.burst.into()),
             at: now,
         }
     }
 
-    /// Takes `count` tokens: messages, or bytes.
-    pub(super) fn take(&mut self, count: u32, rate: Rate, now: Instant) -> Verdict {
-        let elapsed: Duration = now.saturating_duration_since(self.at);
+    /// Takes `count` tokens of one kind.
+    pub(super) fn take(
+        &mut self,
+        kind: Kind,
+        count: u32,
+        rates: [Rate; 2],
+        now: Instant,
+    ) -> Verdict {
+        let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = now;
-        let (per_second, burst) = (f64::from(rate.per_second), f64::from(rate.burst));
-        self.tokens = (self.tokens + elapsed.as_secs_f64() * per_second).min(burst);
-        self.tokens -= f64::from(count);
-        if self.tokens >= 0.0 {
+        for (tokens, rate) in self.tokens.iter_mut().zip(rates) {
+            let more = elapsed * f64::from(rate.per_second);
+            *tokens = (*tokens + more).min(rate.burst.into());
+        }
+        let (at, burst) = (kind as usize, f64::from(rates[kind as usize].burst));
+        self.tokens[at] -= f64::from(count);
+        if self.tokens[at] >= 0.0 {
             Verdict::Allowed
-        } else if self.tokens >= -burst {
+        } else if self.tokens[at] >= -burst {
             Verdict::Limited
         } else {
             Verdict::Abusive
@@ -55,17 +71,24 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn rates(per_second: u32, burst: u32) -> [Rate; 2] {
+        let other = Rate {
+            per_second: 1,
+            burst: 1_000,
+        };
+        [Rate { per_second, burst }, other]
+    }
 
     #[test]
     fn a_burst_passes_then_the_rate_then_patience_ends() {
-        let start = Instant::now();
-        let rate = Rate {
-            per_second: 10,
-            burst: 3,
-        };
-        let mut bucket = Bucket::new(rate, start);
-        let verdicts: Vec<_> = (0..7).map(|_| bucket.take(1, rate, start)).collect();
+        let (start, rates) = (Instant::now(), rates(10, 3));
+        let mut buckets = Buckets::new(rates, start);
+        let mut take = || buckets.take(Kind::Messages, 1, rates, start);
+        let verdicts: Vec<_> = (0..7).map(|_| take()).collect();
         use Verdict::{Abusive, Allowed, Limited};
         assert_eq!(
             verdicts,
@@ -73,19 +96,19 @@ mod tests {
                 Allowed, Allowed, Allowed, Limited, Limited, Limited, Abusive
             ]
         );
+        let bytes = buckets.take(Kind::Bytes, 1_000, rates, start);
+        assert_eq!(bytes, Allowed, "the other kind is not concerned");
+        assert_eq!(buckets.take(Kind::Bytes, 1, rates, start), Limited);
     }
 
     #[test]
     fn at_the_rate_nothing_is_ever_refused() {
-        let start = Instant::now();
-        let rate = Rate {
-            per_second: 10,
-            burst: 1,
-        };
-        let mut bucket = Bucket::new(rate, start);
+        let (start, rates) = (Instant::now(), rates(10, 1));
+        let mut buckets = Buckets::new(rates, start);
         for n in 0..1_000 {
             let now = start + Duration::from_millis(101) * n;
-            assert_eq!(bucket.take(1, rate, now), Verdict::Allowed, "{n}");
+            let verdict = buckets.take(Kind::Messages, 1, rates, now);
+            assert_eq!(verdict, Verdict::Allowed, "{n}");
         }
     }
 }
