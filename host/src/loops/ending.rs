@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Due, Goodbye};
 use super::event_loop::Loop;
+use super::sending;
 use crate::hub::frame;
 use crate::hub::log::{Key, trimming};
 use crate::metrics::Metrics;
@@ -141,6 +142,7 @@ pub(super) fn end_all(looped: &mut Loop) {
 fn look(looped: &mut Loop, key: Key, now: Instant) {
     let next_ping = looped.beat(now + looped.context.limits.heartbeat_interval);
     let stall_limit = looped.context.limits.stall_limit;
+    sending::retry(looped, key, now);
     let leaves = looped.leaves(key);
     let Some(connection) = looped.connections.get_mut(key) else {
         return;

@@ -31,6 +31,9 @@ const PUBLISH: usize = 1 << 20;
 const RESTLESS: usize = 16;
 const REST: Duration = Duration::from_millis(1);
 
+/// How often in the time of a stall it is tried whether the client takes a little after all.
+const RETRIES: u32 = 8;
+
 /// Pings are sent at so many moments of a heartbeat's interval.
 const MOMENTS: u32 = 256;
 
@@ -310,7 +313,10 @@ impl Loop {
     pub(super) fn arm(&mut self, key: Key) {
         if let Some(connection) = self.connections.get(key) {
             let stall_limit = self.context.limits.stall_limit;
-            let deadline = connection.deadline(stall_limit, self.leaves(key));
+            let mut deadline = connection.deadline(stall_limit, self.leaves(key));
+            if connection.stalled.is_some() {
+                deadline = deadline.min(Instant::now() + stall_limit / RETRIES);
+            }
             self.wheel.set(key.0, deadline);
         }
     }

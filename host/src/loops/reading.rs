@@ -9,8 +9,13 @@ use super::event_loop::Loop;
 use crate::hub::log::Key;
 use crate::session::{CloseReason, Desk, Parser, Session};
 
-/// Bytes that are read of one client before it is another's turn.
-const READ: usize = 16 << 10;
+/// Bytes that are read of one client before it is another's turn: some thirty requests.
+const READ: usize = 4 << 10;
+
+/// The same for a client with so many messages waiting that a request of it, which may look at
+/// all of them, takes milliseconds.
+const READ_BEHIND: usize = 256;
+const FAR_BEHIND: usize = 1_000;
 
 /// Clients that are read before the loop looks for what else there is to do.
 const READS: usize = 64;
@@ -51,6 +56,7 @@ fn at_desk<T>(
     let before = std::mem::replace(&mut connection.subscriptions, held);
     let change = i64::from(held) - i64::from(before);
     looped.metrics.subscriptions.add(change);
+    looped.count_replies(key);
     looped.queue(key);
     Some(acted)
 }
@@ -84,8 +90,10 @@ pub(super) fn read_some(looped: &mut Loop, now: Instant) -> bool {
             continue;
         };
         connection.flags.is_reading = false;
+        let is_far_behind = looped.log.lag(key).0 > FAR_BEHIND;
+        let most = if is_far_behind { READ_BEHIND } else { READ };
         let over = connection.goodbye.as_ref().map(|goodbye| goodbye.reason);
-        match connection.read(&mut buffer) {
+        match connection.read(&mut buffer[..most]) {
             Ok(None) => connection.flags.is_readable = false,
             Ok(Some(0)) | Err(_) => {
                 ending::end(looped, key, over.unwrap_or(CloseReason::ClientLeft))

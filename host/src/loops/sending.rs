@@ -179,6 +179,7 @@ fn set_blocked(looped: &mut Loop, key: Key, now: Instant) {
     looped.log.set_apart(key);
     looped.connections[key].note_full(now);
     looped.metrics.stream.sessions_behind.inc();
+    looped.count_replies(key);
     looped.arm(key);
 }
 
@@ -196,32 +197,45 @@ pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
             continue;
         };
         connection.flags.is_queued = false;
-        if connection.flags.is_blocked {
-            continue;
+        if !connection.flags.is_blocked {
+            sends += 1 + flush_one(looped, key, now) / SEND_BYTES;
         }
-        let turn = catch_unwind(AssertUnwindSafe(|| flush(looped, key)));
-        let Ok((turn, bytes)) = turn else {
-            ending::fail(looped, key);
-            continue;
-        };
-        sends += 1 + bytes / SEND_BYTES;
-        match turn {
-            Turn::Done => {}
-            Turn::Blocked => set_blocked(looped, key, now),
-            Turn::Again => looped.queue(key),
-            Turn::Failed => {
-                let reason = looped.connections[key]
-                    .goodbye
-                    .as_ref()
-                    .map(|goodbye| goodbye.reason);
-                ending::end(looped, key, reason.unwrap_or(CloseReason::ClientLeft));
-                continue;
-            }
-        }
-        looped.count_replies(key);
-        reading::read_on(looped, key);
     }
     looped.queue.is_empty()
+}
+
+/// Tries once more to send to a session that takes no more. The kernel tells of room only when
+/// there is a good deal of it, and a client that takes a little at a time is no stalled one.
+pub(super) fn retry(looped: &mut Loop, key: Key, now: Instant) {
+    let Some(connection) = looped.connections.get_mut(key) else {
+        return;
+    };
+    if std::mem::take(&mut connection.flags.is_blocked) {
+        looped.metrics.stream.sessions_behind.dec();
+        flush_one(looped, key, now);
+    }
+}
+
+/// Gives a session its turn, and says how many bytes it took.
+fn flush_one(looped: &mut Loop, key: Key, now: Instant) -> usize {
+    let turn = catch_unwind(AssertUnwindSafe(|| flush(looped, key)));
+    let Ok((turn, bytes)) = turn else {
+        ending::fail(looped, key);
+        return 0;
+    };
+    match turn {
+        Turn::Done => {}
+        Turn::Blocked => set_blocked(looped, key, now),
+        Turn::Again => looped.queue(key),
+        Turn::Failed => {
+            let goodbye = &looped.connections[key].goodbye;
+            let reason = goodbye.as_ref().map(|goodbye| goodbye.reason);
+            ending::end(looped, key, reason.unwrap_or(CloseReason::ClientLeft));
+        }
+    }
+    looped.count_replies(key);
+    reading::read_on(looped, key);
+    bytes
 }
 
 /// One session's turn: what is aside, then what it is to be told, then the log. Gives the bytes

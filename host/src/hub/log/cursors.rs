@@ -253,6 +253,15 @@ impl Cursors {
         missed.map(|missed| missed.size()).sum()
     }
 
+    /// Takes away what waits for the session, to become its detour. What is on it already stays
+    /// as it is, so that many changes cost no more than one.
+    pub(super) fn take_pending(&mut self, key: Key) -> VecDeque<u64> {
+        let mut pending = self.take_detour(key);
+        let cursor = self.get(key);
+        pending.extend(self.views.get(cursor.view).frames_from(cursor.position));
+        pending
+    }
+
     /// Takes the session's detour away, to be set anew.
     pub(super) fn take_detour(&mut self, key: Key) -> VecDeque<u64> {
         let detour = self.cursors[key.at()].detour.take();

@@ -223,7 +223,8 @@ impl Log {
         ids.sort_unstable();
         ids.dedup();
         if ids.len() > before {
-            self.change(key, ids, |_, _| true);
+            let detour = self.cursors.take_pending(key);
+            self.cursors.change(key, ids, detour);
         }
     }
 
@@ -237,18 +238,11 @@ impl Log {
         let before = ids.len();
         ids.retain(|id| !gone.contains(id));
         if ids.len() < before {
-            let mut known = HashMap::new();
-            self.change(key, ids.clone(), |log, number| {
-                telling::concerns(log, number, &ids, &mut known)
-            });
+            let (mut detour, mut known) = (self.cursors.take_pending(key), HashMap::new());
+            detour.retain(|number| telling::concerns(self, *number, &ids, &mut known));
+            self.cursors.change(key, ids, detour);
             telling::forget_missed(self, key);
         }
-    }
-
-    fn change(&mut self, key: Key, ids: Vec<PatternId>, mut keep: impl FnMut(&Self, u64) -> bool) {
-        let pending = self.cursors.pending(key);
-        let detour = pending.filter(|number| keep(self, *number)).collect();
-        self.cursors.change(key, ids, detour);
     }
 
     /// A view whose ready members have not all been asked to take its frames.
@@ -351,7 +345,8 @@ impl Log {
 
     /// What waits for the session is all that it still gets.
     pub(crate) fn finish(&mut self, key: Key) {
-        self.change(key, Vec::new(), |_, _| true);
+        let detour = self.cursors.take_pending(key);
+        self.cursors.change(key, Vec::new(), detour);
     }
 
     /// The first frame that is not in the oldest piece of memory.

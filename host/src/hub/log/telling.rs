@@ -1,6 +1,6 @@
 //! What a session is told: which frames, what it missed, and from which number on it goes on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{ChannelId, Key, Log, PatternId, What};
 use crate::channel::Pattern;
@@ -77,20 +77,27 @@ pub(super) fn forget_missed(log: &mut Log, key: Key) {
     log.cursors.get_mut(key).missed = Some(missed).filter(|missed| !missed.is_empty());
 }
 
-/// The first number of each channel that the session is still to get, or to be told that it
-/// missed. Looks at all that waits for it.
-fn first_owed(log: &Log, key: Key) -> HashMap<ChannelId, u64> {
+/// The first number of each of these channels that the session is still to get, or to be told
+/// that it missed. Looks at what waits for it until all are found.
+fn first_owed(log: &Log, key: Key, channels: &HashSet<ChannelId>) -> HashMap<ChannelId, u64> {
     let missed = log.cursors.get(key).missed.iter();
     let missed = missed.flat_map(|missed| missed.channels.iter());
     let mut first: HashMap<ChannelId, u64> = missed
+        .filter(|(channel, _)| channels.contains(channel))
         .map(|(channel, (from, _))| (*channel, *from))
         .collect();
     for number in log.cursors.pending(key) {
-        match log.arena.frame(number).what {
-            What::Message { channel, seq, .. } => first.entry(channel).or_insert(seq),
-            What::Passed { channel, range, .. } => first.entry(channel).or_insert(range.0),
+        if first.len() == channels.len() {
+            break;
+        }
+        let (channel, seq) = match log.arena.frame(number).what {
+            What::Message { channel, seq, .. } => (channel, seq),
+            What::Passed { channel, range, .. } => (channel, range.0),
             What::Notice(..) => continue,
         };
+        if channels.contains(&channel) {
+            first.entry(channel).or_insert(seq);
+        }
     }
     first
 }
@@ -99,11 +106,15 @@ fn first_owed(log: &Log, key: Key) -> HashMap<ChannelId, u64> {
 /// published last, unless the session is behind and held the channel before.
 pub(crate) fn seqs(log: &Log, key: Key, channels: &[&Pattern]) -> Vec<u64> {
     let is_behind = log.cursors.waiting(key) > 0 || log.cursors.get(key).missed.is_some();
-    let owed = if is_behind {
-        first_owed(log, key)
-    } else {
-        HashMap::new()
+    let (views, patterns) = (&log.cursors.views, log.subscriptions(key));
+    let is_held = |id: &ChannelId| {
+        views
+            .first_match(log.channels.name(*id), patterns)
+            .is_some()
     };
+    let known = channels.iter().filter(|_| is_behind);
+    let known = known.filter_map(|channel| Some(log.channels.find(channel.as_str())?.0));
+    let owed = first_owed(log, key, &known.filter(is_held).collect());
     let seq = |channel: &&Pattern| {
         let (id, last) = log.channels.find(channel.as_str())?;
         Some(owed.get(&id).map_or(last, |first| first - 1))
