@@ -36,8 +36,10 @@ use crate::tasks::{Name, Unasked};
 /// What wakes a loop is not a socket.
 const WAKER: Token = Token(usize::MAX);
 
-/// Which part of the log's size is for what loops have not taken yet.
+/// Which part of the log's size is for what loops have not taken yet. They share the messages,
+/// so each may hold that much; below some bytes a mere burst would not fit.
 const INBOXES: usize = 4;
+const MIN_INBOX: usize = 1 << 20;
 
 /// A client that was let in, on its way to its loop.
 #[derive(Debug)]
@@ -91,7 +93,7 @@ impl Loops {
             let waker = Waker::new(poll.registry(), WAKER)?;
             loops
                 .inboxes
-                .push(Arc::new(Inbox::new(inboxes / count, waker)));
+                .push(Arc::new(Inbox::new(inboxes.max(MIN_INBOX), waker)));
             loops.arrivals.push(Arrivals::default());
             loops.polls.push(poll);
         }

@@ -17,7 +17,7 @@ const BUFFER: usize = 4 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Inbound {
     /// The beginning of a frame.
-    pub(super) partial: Box<[u8]>,
+    pub(super) partial: Vec<u8>,
     /// Of a message in several frames; boxed, as few clients send any.
     pub(super) fragments: Option<Box<WebSocketContext>>,
 }
@@ -62,13 +62,13 @@ impl Inbound {
         desk: &mut Desk<'_>,
         mut act: impl FnMut(Message, &mut Desk<'_>) -> Result<(), CloseReason>,
     ) -> Result<(), CloseReason> {
-        let mut kept = std::mem::take(&mut self.partial).into_vec();
-        let mut rest = if kept.is_empty() {
-            bytes
-        } else {
+        let mut kept = std::mem::take(&mut self.partial);
+        let is_continued = !kept.is_empty();
+        if is_continued {
             kept.extend_from_slice(bytes);
-            &kept
-        };
+        }
+        let all = if is_continued { &kept[..] } else { bytes };
+        let mut rest = all;
         while let Some(len) = frame_len(rest, parser.max_message_size)? {
             let (frame, after) = rest.split_at(len);
             if let Some(message) = self.read_frame(frame, parser, desk.replies)? {
@@ -76,7 +76,12 @@ impl Inbound {
             }
             rest = after;
         }
-        self.partial = rest.into();
+        self.partial = if rest.len() == all.len() && is_continued {
+            // The frame grows on, and is not copied for each of its pieces.
+            kept
+        } else {
+            rest.to_vec()
+        };
         Ok(())
     }
 
