@@ -15,6 +15,8 @@ pub(super) struct Cursor {
     pub(super) view: ViewId,
     /// In the view: the frames before it were taken, or are on the detour.
     pub(super) position: u64,
+    /// In the view: from there on, frames are not for it.
+    until: u64,
     /// Its place among the view's members.
     member: u32,
     /// It is not flushed along with its view.
@@ -45,6 +47,7 @@ impl Cursors {
         self.cursors.insert(Cursor {
             view,
             position: 0,
+            until: u64::MAX,
             member: 0,
             apart: false,
             detour: None,
@@ -194,7 +197,7 @@ impl Cursors {
             .detour
             .iter()
             .flat_map(|detour| detour.0.iter().copied());
-        detour.chain(self.views.get(cursor.view).frames_from(cursor.position))
+        detour.chain(self.in_view(key))
     }
 
     /// The session has taken so many frames.
@@ -212,10 +215,26 @@ impl Cursors {
         cursor.position += frames as u64;
     }
 
+    /// Those of them that are not on its detour.
+    pub(super) fn in_view(&self, key: Key) -> impl Iterator<Item = u64> + '_ {
+        let cursor = self.get(key);
+        let most = cursor.until.saturating_sub(cursor.position);
+        let frames = self.views.get(cursor.view).frames_from(cursor.position);
+        frames.take(usize::try_from(most).unwrap_or(usize::MAX))
+    }
+
+    /// What waits for the session is all that it still gets.
+    pub(super) fn finish(&mut self, key: Key) {
+        self.set_apart(key);
+        let cursor = &mut self.cursors[key.at()];
+        cursor.until = self.views.get(cursor.view).end();
+    }
+
     /// How many frames wait for the session.
     pub(super) fn waiting(&self, key: Key) -> usize {
         let cursor = self.get(key);
-        let in_view = self.views.get(cursor.view).end() - cursor.position;
+        let end = self.views.get(cursor.view).end().min(cursor.until);
+        let in_view = end.saturating_sub(cursor.position);
         self.detour_len(key) + in_view as usize
     }
 
@@ -257,8 +276,7 @@ impl Cursors {
     /// as it is, so that many changes cost no more than one.
     pub(super) fn take_pending(&mut self, key: Key) -> VecDeque<u64> {
         let mut pending = self.take_detour(key);
-        let cursor = self.get(key);
-        pending.extend(self.views.get(cursor.view).frames_from(cursor.position));
+        pending.extend(self.in_view(key));
         pending
     }
 

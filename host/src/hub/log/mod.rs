@@ -345,8 +345,7 @@ impl Log {
 
     /// What waits for the session is all that it still gets.
     pub(crate) fn finish(&mut self, key: Key) {
-        let detour = self.cursors.take_pending(key);
-        self.cursors.change(key, Vec::new(), detour);
+        self.cursors.finish(key);
     }
 
     /// The first frame that is not in the oldest piece of memory.
