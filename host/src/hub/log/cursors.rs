@@ -15,8 +15,6 @@ pub(super) struct Cursor {
     pub(super) view: ViewId,
     /// In the view: the frames before it were taken, or are on the detour.
     pub(super) position: u64,
-    /// In the view: from there on, frames are not for it.
-    until: u64,
     /// Its place among the view's members.
     member: u32,
     /// It is not flushed along with its view.
@@ -47,7 +45,6 @@ impl Cursors {
         self.cursors.insert(Cursor {
             view,
             position: 0,
-            until: u64::MAX,
             member: 0,
             apart: false,
             detour: None,
@@ -197,7 +194,7 @@ impl Cursors {
             .detour
             .iter()
             .flat_map(|detour| detour.0.iter().copied());
-        detour.chain(self.in_view(key))
+        detour.chain(self.views.get(cursor.view).frames_from(cursor.position))
     }
 
     /// The session has taken so many frames.
@@ -215,26 +212,10 @@ impl Cursors {
         cursor.position += frames as u64;
     }
 
-    /// Those of them that are not on its detour.
-    pub(super) fn in_view(&self, key: Key) -> impl Iterator<Item = u64> + '_ {
-        let cursor = self.get(key);
-        let most = cursor.until.saturating_sub(cursor.position);
-        let frames = self.views.get(cursor.view).frames_from(cursor.position);
-        frames.take(usize::try_from(most).unwrap_or(usize::MAX))
-    }
-
-    /// What waits for the session is all that it still gets.
-    pub(super) fn finish(&mut self, key: Key) {
-        self.set_apart(key);
-        let cursor = &mut self.cursors[key.at()];
-        cursor.until = self.views.get(cursor.view).end();
-    }
-
     /// How many frames wait for the session.
     pub(super) fn waiting(&self, key: Key) -> usize {
         let cursor = self.get(key);
-        let end = self.views.get(cursor.view).end().min(cursor.until);
-        let in_view = end.saturating_sub(cursor.position);
+        let in_view = self.views.get(cursor.view).end() - cursor.position;
         self.detour_len(key) + in_view as usize
     }
 
@@ -276,7 +257,8 @@ impl Cursors {
     /// as it is, so that many changes cost no more than one.
     pub(super) fn take_pending(&mut self, key: Key) -> VecDeque<u64> {
         let mut pending = self.take_detour(key);
-        pending.extend(self.in_view(key));
+        let cursor = self.get(key);
+        pending.extend(self.views.get(cursor.view).frames_from(cursor.position));
         pending
     }
 

@@ -345,7 +345,8 @@ impl Log {
 
     /// What waits for the session is all that it still gets.
     pub(crate) fn finish(&mut self, key: Key) {
-        self.cursors.finish(key);
+        let detour = self.cursors.take_pending(key);
+        self.cursors.change(key, Vec::new(), detour);
     }
 
     /// The first frame that is not in the oldest piece of memory.

@@ -56,7 +56,7 @@ pub(crate) fn trim(log: &mut Log, number: u64, behind: &mut Vec<(Key, u64)>) {
         for member in view.members.clone() {
             let position = log.cursors.get(Key(member)).position;
             if position < upto {
-                let passed = log.cursors.in_view(Key(member));
+                let passed = log.cursors.views.get(id).frames_from(position);
                 let passed = passed.take((upto - position) as usize).collect();
                 log.cursors.get_mut(Key(member)).position = upto;
                 miss(log, Key(member), passed, behind);

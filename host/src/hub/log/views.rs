@@ -70,8 +70,7 @@ impl View {
 
     /// The frames from a position on.
     pub(crate) fn frames_from(&self, position: u64) -> impl Iterator<Item = u64> + '_ {
-        let at = position.saturating_sub(self.base);
-        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        let at = usize::try_from(position - self.base).unwrap_or(usize::MAX);
         self.frames.range(at.min(self.frames.len())..).copied()
     }
 
