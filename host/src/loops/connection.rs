@@ -316,3 +316,17 @@ fn write(mut attempt: impl FnMut() -> io::Result<usize>) -> Wrote {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_small() {
+        assert!(
+            size_of::<Option<Connection>>() <= 320,
+            "{}",
+            size_of::<Option<Connection>>()
+        );
+    }
+}

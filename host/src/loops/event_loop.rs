@@ -391,17 +391,3 @@ pub(super) fn spread(id: SessionId, over: Duration) -> Duration {
     let share = (id.0.wrapping_mul(GOLDEN) >> 11) as f64 / (1_u64 << 53) as f64;
     over.mul_f64(share)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_is_small() {
-        assert!(
-            size_of::<Option<Connection>>() <= 320,
-            "{}",
-            size_of::<Option<Connection>>()
-        );
-    }
-}
