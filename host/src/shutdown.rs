@@ -71,11 +71,6 @@ impl Shutdown {
         self.draining.clone()
     }
 
-    /// Waits until the draining begins.
-    pub async fn begun(&self) {
-        self.draining.cancelled().await;
-    }
-
     /// What a session keeps while it lives, to be waited for.
     pub fn session(&self) -> TaskTrackerToken {
         self.sessions.token()

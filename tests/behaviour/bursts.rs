@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
-use tidegate_tests::raw::frame;
+use tidegate_tests::tape::ALL;
 use tidegate_tests::{Client, Ledger, Raw, Redis, Tape, Tidegate, millis, secs};
 use tokio::time::{interval, sleep};
 
@@ -73,9 +73,7 @@ async fn a_reader_at_a_tenth_of_a_megabyte_a_second_gets_all_of_a_burst() {
     let tidegate = Tape::host(&redis, |setup| setup).await;
     let tape = Arc::new(Tape::of(10));
     let connect = tidegate.connect().receive_buffer(4096);
-    let mut client = Raw::upgrade(&connect, tidegate.key()).await;
-    let request = br#"{"action":"subscribe","channels":["ticks:*:*"]}"#;
-    client.write(&frame(0x81, request)).await;
+    let mut client = Raw::subscriber(&connect, tidegate.key(), ALL).await;
     let mut ledger = Ledger::of(&tape);
     let (_, answer) = client.frame().await.expect("an answer");
     ledger.note(&String::from_utf8_lossy(&answer)).expect("it");

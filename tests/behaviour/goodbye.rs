@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
-use tidegate_tests::raw::frame;
 use tidegate_tests::{Raw, Redis, Tidegate, millis, secs};
 
 /// How long the host keeps a goodbye for a client that does not read.
@@ -18,10 +17,7 @@ async fn cut(redis: &Redis, tidegate: &Tidegate, count: usize) -> (Vec<Raw>, Ins
     let how = tidegate.connect().receive_buffer(4096);
     let mut clients = Vec::new();
     for _ in 0..count {
-        let mut client = Raw::upgrade(&how, tidegate.key()).await;
-        let request = br#"{"action":"subscribe","channels":["candles:*:*"]}"#;
-        client.write(&frame(0x81, request)).await;
-        clients.push(client);
+        clients.push(Raw::subscriber(&how, tidegate.key(), "candles:*:*").await);
     }
     tidegate
         .metric_becomes("tidegate_subscriptions", &[], count as f64)

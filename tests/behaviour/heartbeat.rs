@@ -84,9 +84,7 @@ async fn tide(heartbeat: &str) -> Tide {
 async fn a_peer_that_reads_slowly_is_alive_though_it_answers_no_ping() {
     let mut tide = tide("3s").await;
     let connect = tide.tidegate.connect().receive_buffer(4096);
-    let mut raw = Raw::upgrade(&connect, tide.tidegate.key()).await;
-    let request = br#"{"action":"subscribe","channels":["ticks:*:*"]}"#;
-    raw.write(&frame(0x81, request)).await;
+    let mut raw = Raw::subscriber(&connect, tide.tidegate.key(), ALL).await;
     tide.tidegate
         .metric_becomes("tidegate_subscriptions", &[], 2.0)
         .await;
@@ -128,9 +126,7 @@ async fn a_ping_is_answered_before_the_megabytes_that_wait() {
 async fn in_a_steady_backlog_a_ping_is_answered_at_once() {
     let mut tide = tide("30s").await;
     let connect = tide.tidegate.connect().receive_buffer(4096);
-    let mut raw = Raw::upgrade(&connect, tide.tidegate.key()).await;
-    let request = br#"{"action":"subscribe","channels":["ticks:*:*"]}"#;
-    raw.write(&frame(0x81, request)).await;
+    let mut raw = Raw::subscriber(&connect, tide.tidegate.key(), ALL).await;
     let (opcode, _) = raw.frame().await.expect("an answer");
     assert_eq!(opcode, 1);
     tide.rise_everywhere(2000).await;

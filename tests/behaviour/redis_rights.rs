@@ -6,10 +6,8 @@ use tidegate_tests::admin::everything;
 use tidegate_tests::binary::repository;
 use tidegate_tests::payloads::{alert_channel, candle, candle_channel, number_of};
 use tidegate_tests::resp::Reply;
-use tidegate_tests::told::next_event;
-use tidegate_tests::{
-    Client, Fleet, Guest, Payload, Redis, Setup, eventually, millis, secs, until,
-};
+use tidegate_tests::told::{a_candle_comes, a_signal_comes, next_event};
+use tidegate_tests::{Client, Fleet, Guest, Payload, Redis, Setup, eventually, secs, until};
 
 const PASSWORD: &str = "secret-word";
 
@@ -222,21 +220,9 @@ async fn a_right_that_is_lost_costs_its_transform_only_and_the_log_says_whose() 
     assert_eq!(tidegate.admin_get("/readyz/signals").await.status, 200);
     assert_eq!(tidegate.admin_get("/readyz").await.status, 200);
     // The other one's messages come, and the candles again as soon as they may.
-    let alert = Payload::alert().text();
-    eventually("a signal", secs(10), async || {
-        redis.publish(&alert_channel(1), alert.clone()).await;
-        let text = client.text_within(millis(200)).await?;
-        text.contains("trade_signal").then_some(())
-    })
-    .await;
+    a_signal_comes(&redis, &mut client).await;
     user(&redis, &printed[..2]).await;
-    let channel = candle_channel(1, "BTC-USD", "1h");
-    eventually("a candle", secs(10), async || {
-        redis.publish(&channel, candle(7)).await;
-        let text = client.text_within(millis(200)).await?;
-        text.contains("candle_close").then_some(())
-    })
-    .await;
+    a_candle_comes(&redis, &mut client).await;
     tidegate
         .metric_becomes("tidegate_upstream_denied", &[], 0.0)
         .await;

@@ -3,10 +3,10 @@
 
 use serde_json::json;
 use tidegate_tests::admin::everything;
-use tidegate_tests::payloads::{alert_channel, candle, candle_channel};
+use tidegate_tests::payloads::alert_channel;
 use tidegate_tests::resp::Reply;
-use tidegate_tests::told::hears_state;
-use tidegate_tests::{Client, Guest, Payload, Redis, Setup, eventually, millis, secs, until};
+use tidegate_tests::told::{a_candle_comes, a_signal_comes, hears_state};
+use tidegate_tests::{Guest, Payload, Redis, Setup, secs, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -30,26 +30,6 @@ fn setup(redis: &Redis) -> Setup {
         "redis://gate:{PASSWORD}@127.0.0.1:{}",
         redis.port()
     ))
-}
-
-async fn a_signal_comes(redis: &Redis, client: &mut Client) {
-    let alert = Payload::alert().text();
-    eventually("a signal", secs(10), async || {
-        redis.publish(&alert_channel(1), alert.clone()).await;
-        let text = client.text_within(millis(200)).await?;
-        text.contains("trade_signal").then_some(())
-    })
-    .await;
-}
-
-async fn a_candle_comes(redis: &Redis, client: &mut Client) {
-    let channel = candle_channel(1, "BTC-USD", "1h");
-    eventually("a candle", secs(10), async || {
-        redis.publish(&channel, candle(1)).await;
-        let text = client.text_within(millis(200)).await?;
-        text.contains("candle_close").then_some(())
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -87,9 +87,7 @@ async fn a_client_that_reads_on_before_the_limit_is_not_cut() {
 async fn a_client_that_only_sips_is_behind_all_the_time_and_never_cut() {
     let mut tide = Tide::on(Tape::of(2), stall_limit("2s")).await;
     let connect = tide.tidegate.connect().receive_buffer(4096);
-    let mut sipping = Raw::upgrade(&connect, tide.tidegate.key()).await;
-    let request = br#"{"action":"subscribe","channels":["ticks:*:*"]}"#;
-    sipping.write(&frame(0x81, request)).await;
+    let mut sipping = Raw::subscriber(&connect, tide.tidegate.key(), ALL).await;
     tide.tidegate
         .metric_becomes("tidegate_subscriptions", &[], 2.0)
         .await;

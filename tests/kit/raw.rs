@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -37,6 +38,14 @@ impl Raw {
         let mut raw = Self::connect(how).await;
         raw.write(Self::upgrade_text(key).as_bytes()).await;
         raw.expect_upgrade().await;
+        raw
+    }
+
+    /// Upgrades by hand and asks for a subscription, whose answer is the first frame.
+    pub async fn subscriber(how: &Connect, key: &str, pattern: &str) -> Self {
+        let mut raw = Self::upgrade(how, key).await;
+        let request = json!({"action": "subscribe", "channels": [pattern]}).to_string();
+        raw.write(&frame(0x81, request.as_bytes())).await;
         raw
     }
 

@@ -1,8 +1,11 @@
-//! What subscribers are told of their subscriptions between messages: states and gaps.
+//! What subscribers hear: states and gaps between messages, and that messages come at all.
 
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::payloads::{Payload, alert_channel, candle, candle_channel};
+use crate::redis::Redis;
+use crate::wait::{eventually, millis, secs};
 
 /// What a subscriber hears of a channel whose upstream is there again.
 pub fn of_the_return(channel: &str) -> [Value; 2] {
@@ -54,4 +57,25 @@ pub async fn next_event(client: &mut Client) -> Value {
             return message;
         }
     }
+}
+
+/// Publishes alerts until the client hears of one.
+pub async fn a_signal_comes(redis: &Redis, client: &mut Client) {
+    let (channel, alert) = (alert_channel(1), Payload::alert().text());
+    comes(redis, &channel, &alert, client, "trade_signal").await;
+}
+
+/// Publishes candles until the client hears of one.
+pub async fn a_candle_comes(redis: &Redis, client: &mut Client) {
+    let channel = candle_channel(1, "BTC-USD", "1h");
+    comes(redis, &channel, &candle(1), client, "candle_close").await;
+}
+
+async fn comes(redis: &Redis, channel: &str, payload: &str, client: &mut Client, kind: &str) {
+    eventually(kind, secs(10), async || {
+        redis.publish(channel, payload.to_owned()).await;
+        let text = client.text_within(millis(200)).await?;
+        text.contains(kind).then_some(())
+    })
+    .await;
 }

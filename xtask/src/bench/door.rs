@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -117,13 +117,9 @@ impl Client {
             let length = self.socket.read(&mut buffer)?;
             ensure!(length > 0, "the connection was closed");
             self.inbox.take(&buffer[..length], |frame| {
-                if frame.opcode == frames::CLOSE {
-                    bail!("the connection was closed");
-                }
-                if frame.opcode == frames::TEXT {
-                    answered |= frame.payload.starts_with(wanted.as_bytes());
-                    feed::read(frame.payload)?;
-                }
+                answered |= frame.payload.starts_with(wanted.as_bytes());
+                let message = feed::read_frame(frame)?;
+                ensure!(message.is_some(), "the connection was closed");
                 Ok(())
             })?;
         }

@@ -4,6 +4,8 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::frames::{self, Frame};
+
 /// All numbers have as many digits.
 const FIRST: usize = 1_000_000;
 
@@ -84,6 +86,19 @@ pub(crate) fn frame(number: usize, markets: Markets) -> Vec<u8> {
     frame
 }
 
+/// Reads a frame of the host; none where it ends the connection.
+///
+/// # Errors
+/// It is not what the host may send.
+pub(crate) fn read_frame(frame: Frame<'_>) -> Result<Option<Message>> {
+    match frame.opcode {
+        frames::CLOSE => Ok(None),
+        frames::PING => Ok(Some(Message::Notice)),
+        frames::TEXT => read(frame.payload).map(Some),
+        other => bail!("a frame of the kind {other}"),
+    }
+}
+
 /// What a client is told.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Message {
@@ -106,7 +121,7 @@ pub(crate) struct Candle {
 ///
 /// # Errors
 /// It is not what the host may say.
-pub(crate) fn read(text: &[u8]) -> Result<Message> {
+fn read(text: &[u8]) -> Result<Message> {
     if let Some(rest) = text.strip_prefix(HEAD) {
         let candle = candle(rest).with_context(|| format!("not as sent: {}", shown(text)))?;
         return Ok(Message::Candle(candle));

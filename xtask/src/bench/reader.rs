@@ -7,14 +7,14 @@ use std::sync::atomic::Ordering;
 use std::thread::Thread;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::door::Client;
 use crate::feed::{self, Markets, Message};
-use crate::frames::{self, Frame, Inbox};
+use crate::frames::{Frame, Inbox};
 use crate::publisher::Shared;
 use crate::tally::{Losses, Numbers, Range, Tally};
 
@@ -228,13 +228,10 @@ impl Batch<'_> {
 
     /// False for a frame that ends the connection.
     fn take(&mut self, client: usize, frame: Frame<'_>, now: u64) -> Result<bool> {
-        match frame.opcode {
-            frames::CLOSE => return Ok(false),
-            frames::PING => return Ok(true),
-            frames::TEXT => {}
-            other => bail!("a frame of the kind {other}"),
-        }
-        match feed::read(frame.payload)? {
+        let Some(message) = feed::read_frame(frame)? else {
+            return Ok(false);
+        };
+        match message {
             Message::Gap(missed) => self.tallies[client].told += usize::try_from(missed)?,
             Message::Notice => {}
             Message::Candle(candle) => {

@@ -4,11 +4,11 @@
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::door::Client;
 use crate::feed::{self, Message};
-use crate::frames::{self, Frame};
+use crate::frames::Frame;
 use crate::reader::QUIET;
 use crate::tally::{Losses, Numbers, Range, Tally};
 
@@ -77,13 +77,10 @@ pub(crate) fn drink(mut client: Client, habit: Habit, range: Range) -> Result<Lo
 
 /// False for a frame that ends the connection.
 fn take(frame: Frame<'_>, range: Range, tally: &mut Tally, numbers: &mut Numbers) -> Result<bool> {
-    match frame.opcode {
-        frames::CLOSE => return Ok(false),
-        frames::PING => return Ok(true),
-        frames::TEXT => {}
-        other => bail!("a frame of the kind {other}"),
-    }
-    match feed::read(frame.payload)? {
+    let Some(message) = feed::read_frame(frame)? else {
+        return Ok(false);
+    };
+    match message {
         Message::Gap(missed) => tally.told += usize::try_from(missed)?,
         Message::Notice => {}
         Message::Candle(candle) => {

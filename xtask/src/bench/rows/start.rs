@@ -84,7 +84,9 @@ fn wait_for_message(client: &mut Client) -> Result<()> {
         let length = client.socket.read(&mut buffer)?;
         ensure!(length > 0, "the connection was closed");
         client.inbox.take(&buffer[..length], |frame| {
-            arrived |= matches!(feed::read(frame.payload)?, Message::Candle(_));
+            let message = feed::read_frame(frame)?;
+            arrived |= matches!(message, Some(Message::Candle(_)));
+            ensure!(message.is_some(), "the connection was closed");
             Ok(())
         })?;
     }
