@@ -36,6 +36,7 @@ mod idle;
 mod keep_alive;
 mod keys;
 mod kit;
+mod laggards;
 mod leaving;
 mod ledger;
 mod limits;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use mio::Waker;
@@ -80,6 +80,8 @@ pub(crate) struct Inbox {
     sleeping: AtomicBool,
     /// There are orders.
     urgent: AtomicBool,
+    /// Bytes of what the loop has taken and not published yet.
+    taken: AtomicUsize,
     waker: Waker,
 }
 
@@ -101,6 +103,7 @@ impl Inbox {
             state: Mutex::default(),
             sleeping: AtomicBool::new(false),
             urgent: AtomicBool::new(false),
+            taken: AtomicUsize::new(0),
             waker,
         }
     }
@@ -161,11 +164,17 @@ impl Inbox {
     /// The messages that wait, and the numbers of those that come after them and did not fit.
     pub(crate) fn take_messages(&self) -> (VecDeque<Item>, Passed) {
         let mut state = self.state.lock();
-        state.bytes = 0;
+        let bytes = std::mem::take(&mut state.bytes);
+        self.taken.store(bytes, Ordering::Relaxed);
         (
             std::mem::take(&mut state.items),
             std::mem::take(&mut state.passed),
         )
+    }
+
+    /// What was taken last is in the loop's log now.
+    pub(crate) fn note_published(&self) {
+        self.taken.store(0, Ordering::Relaxed);
     }
 
     /// To be called before the loop sleeps; `false` where something waits already.
@@ -183,8 +192,8 @@ impl Inbox {
         self.sleeping.store(false, Ordering::SeqCst);
     }
 
-    /// Bytes that wait.
+    /// Bytes that wait, or are on their way into the log.
     pub(crate) fn bytes(&self) -> usize {
-        self.state.lock().bytes
+        self.state.lock().bytes + self.taken.load(Ordering::Relaxed)
     }
 }

@@ -51,6 +51,7 @@ struct Known {
 
 impl Known {
     fn take(&mut self, inbox: &Inbox) {
+        let before = inbox.bytes();
         let (items, passed) = inbox.take_messages();
         for item in items {
             match item {
@@ -68,6 +69,8 @@ impl Known {
             }
         }
         self.pass(passed);
+        assert_eq!(inbox.bytes(), before, "it is on its way");
+        inbox.note_published();
         assert_eq!(inbox.bytes(), 0);
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::hub::SessionId;
-use crate::hub::log::{Key, Log, Run};
+use crate::hub::log::Key;
 use crate::listener::{Held, Remote};
 use crate::session::{CloseReason, Session, reset};
 
@@ -150,26 +150,12 @@ impl Connection {
         wrote
     }
 
-    /// Writes runs of the log, in one call.
-    pub(super) fn write_runs(&mut self, log: &Log, runs: &[Run]) -> Wrote {
-        match runs {
-            [run] => self.write_slice(log.bytes(*run)),
-            _ => {
-                let slices: Vec<IoSlice<'_>> = runs
-                    .iter()
-                    .map(|run| IoSlice::new(log.bytes(*run)))
-                    .collect();
-                self.write_slices(&slices)
-            }
-        }
-    }
-
-    pub(super) fn write_slice(&mut self, bytes: &[u8]) -> Wrote {
-        write(|| self.socket.write(bytes))
-    }
-
+    /// Writes slices of the log, in one call: a cheaper one where there is only one.
     pub(super) fn write_slices(&mut self, slices: &[IoSlice<'_>]) -> Wrote {
-        write(|| self.socket.write_vectored(slices))
+        write(|| match slices {
+            [only] => self.socket.write(only),
+            _ => self.socket.write_vectored(slices),
+        })
     }
 
     /// Reads into `buffer`; none where there is nothing now.
@@ -233,6 +219,13 @@ impl Connection {
         let stall = self.stalled.map(|since| since + stall_limit);
         let others = leaves.into_iter().chain(stall);
         others.fold(self.next_ping, Instant::min)
+    }
+
+    /// Whether nothing of the log is for it any more. Whoever only has to leave gets what waits
+    /// before the goodbye, and can still lose rights until then.
+    pub(super) fn is_over(&self) -> bool {
+        let goodbye = self.goodbye.as_ref();
+        goodbye.is_some_and(|goodbye| goodbye.is_said || !goodbye.reason.finishes())
     }
 
     /// Whether replies wait for a client that does not take them.

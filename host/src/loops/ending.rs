@@ -6,7 +6,7 @@ use super::connection::{Connection, Due, Goodbye};
 use super::event_loop::Loop;
 use super::sending;
 use crate::hub::frame;
-use crate::hub::log::{Key, trimming};
+use crate::hub::log::Key;
 use crate::metrics::Metrics;
 use crate::session::{CLOSE_PATIENCE, CloseReason, Parser};
 
@@ -22,7 +22,7 @@ pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Insta
     let Some(connection) = looped.connections.get_mut(key) else {
         return;
     };
-    if connection.goodbye.is_some() {
+    if connection.is_over() {
         return;
     }
     if reason == CloseReason::SlowConsumer {
@@ -45,22 +45,25 @@ pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Insta
         (CloseReason::SlowConsumer, _) => now + SLOW_PATIENCE,
         _ => now + CLOSE_PATIENCE,
     };
-    connection.goodbye = Some(Box::new(Goodbye {
+    let goodbye = Goodbye {
         reason,
         until,
         is_said: false,
         is_told: false,
-    }));
-    note_end(connection, &looped.metrics, reason);
+    };
+    let was_leaving = connection.goodbye.replace(Box::new(goodbye)).is_some();
+    if !was_leaving {
+        note_end(&looped.metrics, reason);
+    }
     if !reason.finishes() {
-        let dropped = trimming::drop_pending(&mut looped.log, key);
+        let dropped = looped.log.stop(key);
+        looped.count_subscriptions(key);
         if reason == CloseReason::SlowConsumer {
             for (family, messages, _) in dropped {
                 looped.families[usize::from(family.0)].note_cut(messages);
             }
         }
     }
-    looped.log.finish(key);
     if reason == CloseReason::DeadPeer {
         return end(looped, key, reason);
     }
@@ -69,7 +72,7 @@ pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Insta
 }
 
 /// Counts that a session is over.
-fn note_end(connection: &mut Connection, metrics: &Metrics, reason: CloseReason) {
+fn note_end(metrics: &Metrics, reason: CloseReason) {
     tracing::debug!(reason = reason.label(), "session ends");
     metrics.closed.with_label_values(&[reason.label()]).inc();
     metrics
@@ -77,8 +80,6 @@ fn note_end(connection: &mut Connection, metrics: &Metrics, reason: CloseReason)
         .cuts
         .inc_by(u64::from(reason == CloseReason::SlowConsumer));
     metrics.connections.dec();
-    let subscriptions = std::mem::take(&mut connection.subscriptions);
-    metrics.subscriptions.sub(subscriptions.into());
 }
 
 /// Lets go of a session and its socket.
@@ -94,9 +95,10 @@ pub(super) fn end(looped: &mut Loop, key: Key, reason: CloseReason) {
 fn let_go(looped: &Loop, mut connection: Connection, reason: CloseReason) {
     let metrics = &looped.metrics;
     if connection.goodbye.is_none() {
-        note_end(&mut connection, metrics, reason);
+        note_end(metrics, reason);
     }
     connection.reset_unless_told(reason);
+    metrics.subscriptions.sub(connection.subscriptions.into());
     // It is closed with the connection in any case.
     let _ = looped.poll.registry().deregister(&mut connection.socket);
     metrics.stream.reply_bytes.sub(connection.counted.into());

@@ -82,7 +82,7 @@ impl Loop {
         inbox: Arc<Inbox>,
         arrivals: Arrivals,
         share: Share,
-        missed_limit: usize,
+        lists_limit: usize,
         context: Arc<Context>,
     ) -> Self {
         let now = Instant::now();
@@ -92,7 +92,7 @@ impl Loop {
             arrivals,
             share,
             metrics: context.metrics.clone(),
-            log: Log::new(missed_limit),
+            log: Log::new(lists_limit),
             connections: Connections::default(),
             ids: HashMap::new(),
             wheel: Wheel::new(now),
@@ -220,6 +220,9 @@ impl Loop {
     pub(super) fn publish(&mut self) -> bool {
         if self.items.is_empty() && self.passed.is_empty() {
             (self.items, self.passed) = self.inbox.take_messages();
+            if self.items.is_empty() && self.passed.is_empty() {
+                return true;
+            }
         }
         let mut bytes = 0;
         while bytes < PUBLISH {
@@ -247,6 +250,7 @@ impl Loop {
                 let family = self.family(&passed.family);
                 self.log.pass(&passed.channel, id, passed.range, family);
             }
+            self.inbox.note_published();
         }
         self.items.is_empty()
     }
@@ -359,19 +363,33 @@ impl Loop {
     }
 
     fn trim(&mut self, first: u64) {
-        let mut behind = Vec::new();
-        trimming::trim(&mut self.log, first, &mut behind);
-        for (key, missed) in behind {
+        trimming::trim(&mut self.log, first);
+        self.note_passed();
+        self.share.set(trimming::size(&self.log));
+    }
+
+    /// Counts what sessions missed, and has them told.
+    pub(super) fn note_passed(&mut self) {
+        let passed = self.log.take_passed();
+        for (key, missed) in passed.sessions {
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.missed += missed;
             }
             self.metrics.stream.missed.inc_by(missed);
             self.queue(key);
         }
-        for (at, missed) in self.log.take_missed().into_iter().enumerate() {
-            self.families[at].note_missed(missed);
+        for (family, missed) in self.families.iter().zip(passed.families) {
+            family.note_missed(missed);
         }
-        self.share.set(trimming::size(&self.log));
+    }
+
+    pub(super) fn count_subscriptions(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            let held = self.log.subscriptions(key).len() as u32;
+            let before = std::mem::replace(&mut connection.subscriptions, held);
+            let change = i64::from(held) - i64::from(before);
+            self.metrics.subscriptions.add(change);
+        }
     }
 
     pub(super) fn count_replies(&mut self, key: Key) {

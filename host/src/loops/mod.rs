@@ -41,6 +41,10 @@ const WAKER: Token = Token(usize::MAX);
 const INBOXES: usize = 4;
 const MIN_INBOX: usize = 1 << 20;
 
+/// Which part of the log's size each list beside the frames may take, so that those who cause
+/// them leave the others enough.
+const LISTS: usize = 8;
+
 /// A client that was let in, on its way to its loop.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
@@ -74,8 +78,8 @@ pub(crate) struct Entrance {
 }
 
 impl Loops {
-    /// `count` loops. What waits for them and what they keep for those who are behind is at most
-    /// `log_size` bytes, all together.
+    /// `count` loops. A quarter of `log_size`, in bytes, is for messages that they have not taken
+    /// yet, and the rest for those who are behind, all together.
     ///
     /// # Errors
     /// The system has no files left.
@@ -118,8 +122,8 @@ impl Loops {
         let ways = self.inboxes.into_iter().zip(self.arrivals);
         for (number, (poll, (inbox, arrivals))) in self.polls.into_iter().zip(ways).enumerate() {
             let share = self.budget.share();
-            let missed_limit = self.log_size / count / 4;
-            let mut looped = Loop::new(poll, inbox, arrivals, share, missed_limit, context.clone());
+            let lists_limit = self.log_size / count / LISTS;
+            let mut looped = Loop::new(poll, inbox, arrivals, share, lists_limit, context.clone());
             let name = Name::of("loop", format!("loop-{number}"));
             context
                 .tasks

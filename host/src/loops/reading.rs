@@ -21,6 +21,10 @@ const FAR_BEHIND: usize = 1_000;
 const READS: usize = 64;
 
 pub(super) fn receive(looped: &mut Loop, key: Key, bytes: &[u8], now: Instant) {
+    let connection = looped.connections.get(key);
+    if connection.is_none_or(|connection| connection.goodbye.is_some()) {
+        return;
+    }
     let received = at_desk(looped, key, |session, parser, desk| {
         session.receive(bytes, parser, desk, now)
     });
@@ -37,7 +41,7 @@ fn at_desk<T>(
     act: impl FnOnce(&mut Session, &mut Parser, &mut Desk<'_>) -> T,
 ) -> Option<T> {
     let connection = looped.connections.get_mut(key)?;
-    if connection.goodbye.is_some() {
+    if connection.is_over() {
         return None;
     }
     let mut desk = Desk {
@@ -52,10 +56,8 @@ fn at_desk<T>(
         ending::fail(looped, key);
         return None;
     };
-    let held = looped.log.subscriptions(key).len() as u32;
-    let before = std::mem::replace(&mut connection.subscriptions, held);
-    let change = i64::from(held) - i64::from(before);
-    looped.metrics.subscriptions.add(change);
+    looped.count_subscriptions(key);
+    looped.note_passed();
     looped.count_replies(key);
     looped.queue(key);
     Some(acted)

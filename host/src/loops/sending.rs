@@ -1,7 +1,6 @@
 //! From the log into sockets: many sessions at once where they stand at the same place, and one
 //! by one those that are behind or have something of their own to send.
 
-use std::io::IoSlice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -111,22 +110,15 @@ fn send_to_all(looped: &mut Loop, keys: &[Key], plan: &Plan) -> Vec<Wrote> {
         inbox,
         ..
     } = looped;
-    let slices: Vec<IoSlice<'_>> = plan
-        .runs
-        .iter()
-        .map(|run| IoSlice::new(log.bytes(*run)))
-        .collect();
+    let slices = log.slices(&plan.runs);
     let mut sent = Vec::with_capacity(keys.len());
     for key in keys {
         if inbox.is_urgent() {
             break;
         }
-        let wrote = match (connections.get_mut(*key), &slices[..]) {
-            (None, _) => Wrote::Failed,
-            (Some(connection), [only]) => connection.write_slice(only),
-            (Some(connection), slices) => connection.write_slices(slices),
-        };
-        sent.push(wrote);
+        let connection = connections.get_mut(*key);
+        let wrote = connection.map(|connection| connection.write_slices(&slices));
+        sent.push(wrote.unwrap_or(Wrote::Failed));
     }
     sent
 }
@@ -271,12 +263,15 @@ fn flush(looped: &mut Loop, key: Key) -> (Turn, usize) {
                 looped.log.set_ready(key);
                 return (Turn::Done, taken);
             }
+            // After the close frame nothing may follow.
+            looped.log.stop(key);
             if say_goodbye(connection) {
                 continue;
             }
+            looped.count_subscriptions(key);
             return (Turn::Done, taken);
         }
-        match connection.write_runs(&looped.log, &plan.runs) {
+        match connection.write_slices(&looped.log.slices(&plan.runs)) {
             Wrote::Bytes(bytes) => {
                 connection.note_progress();
                 take_bytes(looped, key, bytes);

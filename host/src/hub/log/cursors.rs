@@ -36,6 +36,8 @@ pub(super) struct Cursors {
     cursors: Slab<Cursor>,
     /// Sessions with a detour.
     detoured: BTreeSet<Key>,
+    /// Frames on all detours.
+    detour_frames: usize,
 }
 
 impl Cursors {
@@ -57,8 +59,8 @@ impl Cursors {
     /// Gives what the session was still to be told.
     pub(super) fn leave(&mut self, key: Key) -> Option<Box<Missed>> {
         self.part(key);
+        self.take_detour(key);
         let cursor = self.cursors.remove(key.at());
-        self.detoured.remove(&key);
         self.views.release(cursor.view);
         cursor.missed
     }
@@ -90,12 +92,11 @@ impl Cursors {
         self.set_detour(key, detour);
     }
 
+    /// Sets the detour of a session that has none.
     pub(super) fn set_detour(&mut self, key: Key, detour: VecDeque<u64>) {
-        if detour.is_empty() {
-            self.detoured.remove(&key);
-            self.cursors[key.at()].detour = None;
-        } else {
+        if !detour.is_empty() {
             self.detoured.insert(key);
+            self.detour_frames += detour.len();
             self.cursors[key.at()].detour = Some(Box::new(Detour(detour)));
             self.set_apart(key);
         }
@@ -203,6 +204,7 @@ impl Cursors {
         if let Some(detour) = &mut cursor.detour {
             let from_detour = frames.min(detour.0.len());
             detour.0.drain(..from_detour);
+            self.detour_frames -= from_detour;
             frames -= from_detour;
             if detour.0.is_empty() {
                 cursor.detour = None;
@@ -216,14 +218,16 @@ impl Cursors {
     pub(super) fn waiting(&self, key: Key) -> usize {
         let cursor = self.get(key);
         let in_view = self.views.get(cursor.view).end() - cursor.position;
-        self.detour_len(key) + in_view as usize
+        Self::detour_len(cursor) + in_view as usize
     }
 
-    pub(super) fn detour_len(&self, key: Key) -> usize {
-        self.get(key)
-            .detour
-            .as_ref()
-            .map_or(0, |detour| detour.0.len())
+    fn detour_len(cursor: &Cursor) -> usize {
+        cursor.detour.as_ref().map_or(0, |detour| detour.0.len())
+    }
+
+    /// Frames on the detours of all sessions.
+    pub(super) fn detour_frames(&self) -> usize {
+        self.detour_frames
     }
 
     /// Whether what stands in two places is the same in both, and no ready session is behind
@@ -241,8 +245,13 @@ impl Cursors {
             })
         };
         let members = self.views.iter().map(|(_, view)| view.members.len());
+        let detours = self
+            .cursors
+            .iter()
+            .map(|(_, cursor)| Self::detour_len(cursor));
         self.views.is_sound()
             && self.cursors.iter().all(is_placed)
+            && detours.sum::<usize>() == self.detour_frames
             && members.sum::<usize>() == self.cursors.len()
     }
 
@@ -265,6 +274,9 @@ impl Cursors {
     /// Takes the session's detour away, to be set anew.
     pub(super) fn take_detour(&mut self, key: Key) -> VecDeque<u64> {
         let detour = self.cursors[key.at()].detour.take();
-        detour.map(|detour| detour.0).unwrap_or_default()
+        let detour = detour.map(|detour| detour.0).unwrap_or_default();
+        self.detoured.remove(&key);
+        self.detour_frames -= detour.len();
+        detour
     }
 }

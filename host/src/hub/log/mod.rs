@@ -16,11 +16,11 @@ mod tests;
 pub(crate) mod trimming;
 pub(crate) mod views;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io::IoSlice;
 use std::time::Instant;
 
-use self::arena::Arena;
-pub(crate) use self::arena::Run;
+use self::arena::{Arena, Run};
 use self::channels::Channels;
 use self::cursors::Cursors;
 pub(crate) use self::plan::Plan;
@@ -64,6 +64,26 @@ pub(crate) enum What {
     Notice(Pattern, Notice),
 }
 
+impl What {
+    /// The channel, the first and the last number, and the family of what it brings or tells
+    /// of; none for a notice.
+    fn numbers(&self) -> Option<(ChannelId, (u64, u64), FamilyId)> {
+        match *self {
+            Self::Message {
+                channel,
+                seq,
+                family,
+            } => Some((channel, (seq, seq), family)),
+            Self::Passed {
+                channel,
+                range,
+                family,
+            } => Some((channel, range, family)),
+            Self::Notice(..) => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
     State,
@@ -79,22 +99,34 @@ pub(crate) struct Log {
     /// Bytes of what sessions missed, in all.
     missed_size: usize,
     missed_limit: usize,
-    /// Messages that sessions missed since it was last asked, by family.
-    missed: Vec<u64>,
+    detour_limit: usize,
+    /// Since it was last asked.
+    passed: PassedBy,
+}
+
+/// Messages that the log let go of before sessions took them.
+#[derive(Debug, Default)]
+pub(crate) struct PassedBy {
+    /// How many each missed.
+    pub(crate) sessions: Vec<(Key, u64)>,
+    /// How many in all, by family.
+    pub(crate) families: Vec<u64>,
 }
 
 impl Log {
-    /// What sessions missed is told by channel while all of it takes no more than `missed_limit`
-    /// bytes, and by pattern beyond.
-    pub(crate) fn new(missed_limit: usize) -> Self {
+    /// `lists_limit`, in bytes, is for each of the two lists beside the frames. What sessions
+    /// missed is told by channel within it, and by pattern beyond. Who changes subscriptions
+    /// while behind needs a list of what still waits; what does not fit counts as missed.
+    pub(crate) fn new(lists_limit: usize) -> Self {
         Self {
-            missed_limit,
+            missed_limit: lists_limit,
+            detour_limit: lists_limit,
             arena: Arena::new(),
             cursors: Cursors::default(),
             channels: Channels::default(),
             states: HashMap::new(),
             missed_size: 0,
-            missed: Vec::new(),
+            passed: PassedBy::default(),
         }
     }
 
@@ -223,8 +255,8 @@ impl Log {
         ids.sort_unstable();
         ids.dedup();
         if ids.len() > before {
-            let detour = self.cursors.take_pending(key);
-            self.cursors.change(key, ids, detour);
+            let pending = self.cursors.take_pending(key);
+            self.change(key, ids, pending);
         }
     }
 
@@ -238,10 +270,22 @@ impl Log {
         let before = ids.len();
         ids.retain(|id| !gone.contains(id));
         if ids.len() < before {
-            let (mut detour, mut known) = (self.cursors.take_pending(key), HashMap::new());
-            detour.retain(|number| telling::concerns(self, *number, &ids, &mut known));
-            self.cursors.change(key, ids, detour);
+            let (mut pending, mut known) = (self.cursors.take_pending(key), HashMap::new());
+            pending.retain(|number| telling::concerns(self, *number, &ids, &mut known));
+            self.change(key, ids, pending);
             telling::forget_missed(self, key);
+        }
+    }
+
+    /// Gives the session other patterns. It still gets what is `pending`, if there is room for
+    /// the list of it: whoever is far behind and changes its mind costs others nothing.
+    fn change(&mut self, key: Key, patterns: Vec<PatternId>, pending: VecDeque<u64>) {
+        let frames = self.cursors.detour_frames() + pending.len();
+        if frames * size_of::<u64>() <= self.detour_limit {
+            self.cursors.change(key, patterns, pending);
+        } else {
+            self.cursors.change(key, patterns, VecDeque::new());
+            trimming::miss(self, key, pending);
         }
     }
 
@@ -304,8 +348,10 @@ impl Log {
         plan.fill(&self.arena, self.cursors.pending(key), bounds.0, bounds.1);
     }
 
-    pub(crate) fn bytes(&self, run: Run) -> &[u8] {
-        self.arena.bytes(run)
+    /// What is to be written for these runs.
+    pub(crate) fn slices(&self, runs: &[Run]) -> Vec<IoSlice<'_>> {
+        let slices = runs.iter().map(|run| IoSlice::new(self.arena.bytes(*run)));
+        slices.collect()
     }
 
     /// When the event of a frame came.
@@ -333,20 +379,21 @@ impl Log {
 
     /// How many frames wait for the session, and since when.
     pub(crate) fn lag(&self, key: Key) -> (usize, Option<Instant>) {
-        let frames = self.cursors.waiting(key);
-        (
-            frames,
-            self.cursors
-                .pending(key)
-                .next()
-                .map(|number| self.since(number)),
-        )
+        let oldest = self.cursors.pending(key).next();
+        let since = oldest.map(|number| self.since(number));
+        (self.cursors.waiting(key), since)
     }
 
-    /// What waits for the session is all that it still gets.
-    pub(crate) fn finish(&mut self, key: Key) {
-        let detour = self.cursors.take_pending(key);
-        self.cursors.change(key, Vec::new(), detour);
+    /// The session gets nothing any more. Says how many messages waited, by family.
+    pub(crate) fn stop(&mut self, key: Key) -> Vec<(FamilyId, u64, u64)> {
+        let mut dropped = Plan::default();
+        let pending = self.cursors.pending(key);
+        dropped.fill(&self.arena, pending, usize::MAX, usize::MAX);
+        let missed = self.cursors.get_mut(key).missed.take();
+        self.missed_size -= missed.map_or(0, |missed| missed.size());
+        self.cursors.take_detour(key);
+        self.cursors.change(key, Vec::new(), VecDeque::new());
+        dropped.families
     }
 
     /// The first frame that is not in the oldest piece of memory.
@@ -354,9 +401,9 @@ impl Log {
         self.arena.first_of_next_segment()
     }
 
-    /// How many messages sessions have missed since this was last asked, by family.
-    pub(crate) fn take_missed(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.missed)
+    /// What sessions have missed since this was last asked.
+    pub(crate) fn take_passed(&mut self) -> PassedBy {
+        std::mem::take(&mut self.passed)
     }
 
     /// Forgets all sessions and what waits for them, and keeps what is known of channels.
@@ -364,6 +411,7 @@ impl Log {
         self.arena = Arena::new();
         self.cursors = Cursors::default();
         self.missed_size = 0;
+        self.passed = PassedBy::default();
     }
 
     /// Whether no change was left off halfway. Looks at everything.

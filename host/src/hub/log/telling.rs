@@ -90,13 +90,11 @@ fn first_owed(log: &Log, key: Key, channels: &HashSet<ChannelId>) -> HashMap<Cha
         if first.len() == channels.len() {
             break;
         }
-        let (channel, seq) = match log.arena.frame(number).what {
-            What::Message { channel, seq, .. } => (channel, seq),
-            What::Passed { channel, range, .. } => (channel, range.0),
-            What::Notice(..) => continue,
-        };
-        if channels.contains(&channel) {
-            first.entry(channel).or_insert(seq);
+        let numbers = log.arena.frame(number).what.numbers();
+        if let Some((channel, (from, _), _)) = numbers
+            && channels.contains(&channel)
+        {
+            first.entry(channel).or_insert(from);
         }
     }
     first

@@ -19,6 +19,7 @@ const FAMILIES: [&str; 2] = ["a", "b"];
 /// A few frames, so that bounds are met.
 const BOUNDS: (usize, usize) = (3, 200);
 const ASKED: usize = 2;
+const LISTED: usize = 12;
 
 type Which = prop::sample::Index;
 
@@ -40,8 +41,7 @@ enum Step {
     TrimTo(Which),
     TrimOld(Which),
     TrimSegment,
-    Finish(Which),
-    Drop(Which),
+    Stop(Which),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -65,8 +65,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => which().prop_map(Step::TrimTo),
         1 => which().prop_map(Step::TrimOld),
         1 => Just(Step::TrimSegment),
-        1 => which().prop_map(Step::Finish),
-        1 => which().prop_map(Step::Drop),
+        1 => which().prop_map(Step::Stop),
     ];
     prop::collection::vec(step, 0..150)
 }
@@ -84,8 +83,10 @@ struct Both {
 
 impl Both {
     fn new() -> Self {
+        let mut log = Log::new(usize::MAX);
+        log.detour_limit = LISTED * size_of::<u64>();
         Self {
-            log: Log::new(usize::MAX),
+            log,
             reference: Reference::default(),
             now: Instant::now(),
         }
@@ -108,14 +109,14 @@ impl Both {
                 let patterns: Vec<Pattern> = patterns.into_iter().map(pattern).collect();
                 self.log.subscribe(sessions[at].key, &patterns);
                 sessions[at].patterns.extend(patterns);
-                sessions[at].queue(&mut self.log);
+                self.changed(at);
             }
             Step::Unsubscribe(which, patterns) => {
                 let Some(at) = pick(which) else { return };
                 let patterns: Vec<Pattern> = patterns.into_iter().map(pattern).collect();
                 self.log.unsubscribe(sessions[at].key, &patterns);
                 sessions[at].unsubscribe(&patterns);
-                sessions[at].queue(&mut self.log);
+                self.changed(at);
             }
             Step::Publish(channel, len) => {
                 let (name, id) = reference::channel(channel);
@@ -191,25 +192,32 @@ impl Both {
                 self.trim(self.log.first_of_next_segment());
                 assert!(was_empty || self.log.arena.size() < size, "something goes");
             }
-            Step::Finish(which) => {
-                if let Some(at) = pick(which) {
-                    self.log.finish(sessions[at].key);
-                    sessions[at].finish();
-                    sessions[at].queue(&mut self.log);
-                }
-            }
-            Step::Drop(which) => {
+            Step::Stop(which) => {
                 if let Some(at) = pick(which) {
                     let session = &mut sessions[at];
-                    let dropped = trimming::drop_pending(&mut self.log, session.key);
+                    let dropped = self.log.stop(session.key);
                     let messages: u64 = dropped.iter().map(|(_, count, _)| count).sum();
-                    assert_eq!(messages, session.drop_pending());
-                    self.log.finish(session.key);
-                    session.finish();
+                    assert_eq!(messages, session.stop());
                     session.queue(&mut self.log);
                 }
             }
         }
+    }
+
+    /// A session changed its subscriptions: what waits for it is on a list now, unless there are
+    /// too many lists.
+    fn changed(&mut self, at: usize) {
+        let session = &mut self.reference.sessions[at];
+        let passed = self.log.take_passed().sessions;
+        let missed = match passed.is_empty() {
+            true => None,
+            false => session.trim(u64::MAX),
+        };
+        assert_eq!(
+            passed,
+            Vec::from_iter(missed.map(|count| (session.key, count)))
+        );
+        session.queue(&mut self.log);
     }
 
     /// One frame may have been appended, which all get who hold a pattern that covers it.
@@ -303,11 +311,10 @@ impl Both {
     }
 
     fn trim(&mut self, number: u64) {
-        let mut behind = Vec::new();
-        trimming::trim(&mut self.log, number, &mut behind);
+        trimming::trim(&mut self.log, number);
         let missed = self.reference.trim(number);
         let mut sums = HashMap::new();
-        for (key, count) in behind {
+        for (key, count) in self.log.take_passed().sessions {
             *sums.entry(key).or_insert(0) += count;
             self.reference.session(key).queue(&mut self.log);
         }
@@ -316,6 +323,7 @@ impl Both {
 
     fn check(&self) {
         assert!(self.log.is_sound());
+        assert!(self.log.cursors.detour_frames() <= LISTED);
         for session in &self.reference.sessions {
             session.check(&self.log);
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::missed::MOST_CHANNELS;
-use super::{FamilyId, Key, Log, Plan, What};
+use super::{Key, Log, What};
 
 /// Lets go of the frames that every session has taken. Only where it is thorough are those
 /// looked at that are flushed by themselves, which costs as much as there are members.
@@ -42,12 +42,15 @@ pub(crate) fn first_since(log: &Log, oldest: Instant) -> u64 {
 }
 
 /// Forgets the frames before `number`. Whoever has not taken them is to be told what was
-/// missed, and added to `behind` with the number of messages.
-pub(crate) fn trim(log: &mut Log, number: u64, behind: &mut Vec<(Key, u64)>) {
+/// missed.
+pub(crate) fn trim(log: &mut Log, number: u64) {
+    if number <= log.arena.start() {
+        return;
+    }
     for key in log.cursors.detoured().clone() {
         let mut passed = log.cursors.take_detour(key);
         let rest = passed.split_off(passed.partition_point(|frame| *frame < number));
-        miss(log, key, passed, behind);
+        miss(log, key, passed);
         log.cursors.set_detour(key, rest);
     }
     for id in log.cursors.views.filled() {
@@ -59,7 +62,7 @@ pub(crate) fn trim(log: &mut Log, number: u64, behind: &mut Vec<(Key, u64)>) {
                 let passed = log.cursors.views.get(id).frames_from(position);
                 let passed = passed.take((upto - position) as usize).collect();
                 log.cursors.get_mut(Key(member)).position = upto;
-                miss(log, Key(member), passed, behind);
+                miss(log, Key(member), passed);
             }
         }
         let count = upto - log.cursors.views.get(id).base();
@@ -68,7 +71,8 @@ pub(crate) fn trim(log: &mut Log, number: u64, behind: &mut Vec<(Key, u64)>) {
     log.arena.trim(number);
 }
 
-fn miss(log: &mut Log, key: Key, passed: VecDeque<u64>, behind: &mut Vec<(Key, u64)>) {
+/// The session does not get these frames, and is to be told so before anything newer.
+pub(super) fn miss(log: &mut Log, key: Key, passed: VecDeque<u64>) {
     if passed.is_empty() {
         return;
     }
@@ -94,49 +98,28 @@ fn miss(log: &mut Log, key: Key, passed: VecDeque<u64>, behind: &mut Vec<(Key, u
     };
     let mut count = 0;
     for number in passed {
-        let (channel, range, family) = match &arena.frame(number).what {
-            What::Message {
-                channel,
-                seq,
-                family,
-            } => (*channel, (*seq, *seq), family),
-            What::Passed {
-                channel,
-                range,
-                family,
-            } => (*channel, *range, family),
-            What::Notice(pattern, notice) => {
-                missed.notice(pattern, *notice);
-                continue;
-            }
+        let what = &arena.frame(number).what;
+        if let What::Notice(pattern, notice) = what {
+            missed.notice(pattern, *notice);
+        }
+        let Some((channel, range, family)) = what.numbers() else {
+            continue;
         };
         missed.messages(channel, range, most, wildcard_of);
         let at = usize::from(family.0);
-        log.missed.resize(log.missed.len().max(at + 1), 0);
-        log.missed[at] += range.1 - range.0 + 1;
+        let families = &mut log.passed.families;
+        families.resize(families.len().max(at + 1), 0);
+        families[at] += range.1 - range.0 + 1;
         count += range.1 - range.0 + 1;
     }
     log.missed_size += missed.size();
     log.cursors.get_mut(key).missed = Some(missed);
     log.cursors.set_apart(key);
-    behind.push((key, count));
+    log.passed.sessions.push((key, count));
 }
 
 /// Bytes of memory: the frames, who gets which, and what sessions missed.
 pub(crate) fn size(log: &Log) -> usize {
-    let detoured = log.cursors.detoured().iter();
-    let detours: usize = detoured.map(|key| log.cursors.detour_len(*key)).sum();
-    let numbers = (log.cursors.views.noted() + detours) * size_of::<u64>();
-    log.arena.size() + numbers + log.missed_size
-}
-
-/// Drops what waits for a session, and says how many messages that were, by family.
-pub(crate) fn drop_pending(log: &mut Log, key: Key) -> Vec<(FamilyId, u64, u64)> {
-    let mut dropped = Plan::default();
-    let pending = log.cursors.pending(key);
-    dropped.fill(&log.arena, pending, usize::MAX, usize::MAX);
-    log.cursors.advance(key, dropped.frames);
-    let missed = log.cursors.get_mut(key).missed.take();
-    log.missed_size -= missed.map_or(0, |missed| missed.size());
-    dropped.families
+    let numbers = log.cursors.views.noted() + log.cursors.detour_frames();
+    log.arena.size() + numbers * size_of::<u64>() + log.missed_size
 }

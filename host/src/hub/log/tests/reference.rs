@@ -142,20 +142,17 @@ impl Session {
         self.missed = missed;
     }
 
-    pub(super) fn finish(&mut self) {
+    /// Gives how many messages it does not get.
+    pub(super) fn stop(&mut self) -> u64 {
         self.patterns.clear();
         self.is_finished = true;
-    }
-
-    /// How many messages those were.
-    pub(super) fn drop_pending(&mut self) -> u64 {
         self.missed = Missed::default();
         let dropped = self.pending.drain(..);
         let is_message = |frame: &Pending| matches!(frame.what, What::Message { .. });
         dropped.filter(is_message).count() as u64
     }
 
-    fn trim(&mut self, number: u64) -> Option<u64> {
+    pub(super) fn trim(&mut self, number: u64) -> Option<u64> {
         let mut messages = None;
         while self
             .pending
@@ -202,8 +199,12 @@ impl Session {
     /// The socket takes what it has room for; it is what is pending, in its order.
     pub(super) fn write(&mut self, log: &Log, plan: &Plan) -> usize {
         assert!(self.aside.is_empty(), "what is aside goes first");
-        let runs = plan.runs.iter().flat_map(|run| log.bytes(*run));
-        let bytes: Vec<u8> = runs.copied().collect();
+        let slices = log.slices(&plan.runs);
+        let bytes: Vec<u8> = slices
+            .iter()
+            .flat_map(|slice| slice.iter())
+            .copied()
+            .collect();
         assert_eq!(bytes.len(), plan.bytes);
         let wrote = bytes.len().min(self.room);
         self.room -= wrote;
