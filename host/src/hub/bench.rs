@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::log::{ChannelId, FamilyId, Key, Log, Plan, trimming};
+use super::log::{ChannelId, FamilyId, Key, Log, Plan, changes, trimming};
 use crate::channel::{Channel, Pattern};
 
 /// As many bytes of what sessions missed as a loop allows by default.
@@ -35,7 +35,7 @@ impl Crowd {
     /// A session with these subscriptions.
     pub fn enter(&mut self, patterns: &[Pattern]) {
         let key = self.log.enter();
-        self.log.subscribe(key, patterns);
+        changes::subscribe(&mut self.log, key, patterns);
         self.log.set_ready(key);
     }
 

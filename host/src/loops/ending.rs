@@ -6,7 +6,7 @@ use super::connection::{Connection, Due, Goodbye};
 use super::event_loop::Loop;
 use super::sending;
 use crate::hub::frame;
-use crate::hub::log::Key;
+use crate::hub::log::{Key, changes};
 use crate::metrics::Metrics;
 use crate::session::{CLOSE_PATIENCE, CloseReason, Parser};
 
@@ -56,7 +56,7 @@ pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Insta
         note_end(&looped.metrics, reason);
     }
     if !reason.finishes() {
-        let dropped = looped.log.stop(key);
+        let dropped = changes::stop(&mut looped.log, key);
         looped.count_subscriptions(key);
         if reason == CloseReason::SlowConsumer {
             for (family, messages, _) in dropped {

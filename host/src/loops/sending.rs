@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::connection::{Connection, Wrote};
 use super::event_loop::Loop;
 use super::{ending, reading};
-use crate::hub::log::{Key, Plan, ViewId, telling};
+use crate::hub::log::{Key, Plan, ViewId, changes, telling};
 use crate::session::CloseReason;
 
 /// Slices of one write; Linux takes up to 1,024.
@@ -264,7 +264,7 @@ fn flush(looped: &mut Loop, key: Key) -> (Turn, usize) {
                 return (Turn::Done, taken);
             }
             // After the close frame nothing may follow.
-            looped.log.stop(key);
+            changes::stop(&mut looped.log, key);
             if say_goodbye(connection) {
                 continue;
             }

@@ -7,7 +7,7 @@ use super::protocol::{self, Action, ClientError, ErrorCode, Id};
 use crate::channel::Pattern;
 use crate::gate::Grant;
 use crate::hub::frame;
-use crate::hub::log::{Key, Log, telling};
+use crate::hub::log::{Key, Log, changes, telling};
 use crate::hub::notice::{self, State};
 
 /// Where a session's subscriptions stand, and where its replies are written.
@@ -31,7 +31,7 @@ impl Desk<'_> {
             Action::Subscribe(channels) => self.subscribe(&channels, grant, id),
             Action::Unsubscribe(channels) => {
                 let (removed, refused) = sort(channels, id, |channel| self.known(channel));
-                self.log.unsubscribe(self.key, &removed);
+                changes::unsubscribe(self.log, self.key, &removed);
                 self.confirm_removed(&removed, id);
                 refused.iter().for_each(|error| self.fail(error));
             }
@@ -61,7 +61,7 @@ impl Desk<'_> {
             let numbers = channels.iter().map(ToString::to_string).zip(seqs);
             let epoch = self.context.hub.epoch();
             self.reply(&protocol::subscribed(&accepted, epoch, numbers, id));
-            self.log.subscribe(self.key, &fresh);
+            changes::subscribe(self.log, self.key, &fresh);
             for pattern in &fresh {
                 let state = self.log.state(pattern.family());
                 if state != State::Live {
@@ -116,7 +116,7 @@ impl Desk<'_> {
                 Some((pattern, error))
             })
             .unzip();
-        self.log.unsubscribe(self.key, &lost);
+        changes::unsubscribe(self.log, self.key, &lost);
         self.confirm_removed(&lost, &None);
         errors.iter().for_each(|error| self.fail(error));
     }

@@ -6,6 +6,7 @@
 //! kept in a few numbers too, to be told.
 
 pub(crate) mod arena;
+pub(crate) mod changes;
 mod channels;
 mod cursors;
 pub(crate) mod missed;
@@ -16,7 +17,7 @@ mod tests;
 pub(crate) mod trimming;
 pub(crate) mod views;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::io::IoSlice;
 use std::time::Instant;
 
@@ -243,52 +244,6 @@ impl Log {
         id.is_some_and(|id| self.subscriptions(key).binary_search(&id).is_ok())
     }
 
-    /// Adds patterns: what is published from now on comes after what waits already.
-    pub(crate) fn subscribe(&mut self, key: Key, patterns: &[Pattern]) {
-        let mut ids = self.subscriptions(key).to_vec();
-        let before = ids.len();
-        ids.extend(
-            patterns
-                .iter()
-                .map(|pattern| self.cursors.views.intern(pattern)),
-        );
-        ids.sort_unstable();
-        ids.dedup();
-        if ids.len() > before {
-            let pending = self.cursors.take_pending(key);
-            self.change(key, ids, pending);
-        }
-    }
-
-    /// Takes patterns away: nothing of them is sent any more, not even what waits.
-    pub(crate) fn unsubscribe(&mut self, key: Key, patterns: &[Pattern]) {
-        let gone = patterns
-            .iter()
-            .filter_map(|gone| self.cursors.views.find(gone.as_str()));
-        let gone: HashSet<PatternId> = gone.collect();
-        let mut ids = self.subscriptions(key).to_vec();
-        let before = ids.len();
-        ids.retain(|id| !gone.contains(id));
-        if ids.len() < before {
-            let (mut pending, mut known) = (self.cursors.take_pending(key), HashMap::new());
-            pending.retain(|number| telling::concerns(self, *number, &ids, &mut known));
-            self.change(key, ids, pending);
-            telling::forget_missed(self, key);
-        }
-    }
-
-    /// Gives the session other patterns. It still gets what is `pending`, if there is room for
-    /// the list of it: whoever is far behind and changes its mind costs others nothing.
-    fn change(&mut self, key: Key, patterns: Vec<PatternId>, pending: VecDeque<u64>) {
-        let frames = self.cursors.detour_frames() + pending.len();
-        if frames * size_of::<u64>() <= self.detour_limit {
-            self.cursors.change(key, patterns, pending);
-        } else {
-            self.cursors.change(key, patterns, VecDeque::new());
-            trimming::miss(self, key, pending);
-        }
-    }
-
     /// A view whose ready members have not all been asked to take its frames.
     pub(crate) fn next_view(&self) -> Option<ViewId> {
         self.cursors.views.next_dirty()
@@ -382,18 +337,6 @@ impl Log {
         let oldest = self.cursors.pending(key).next();
         let since = oldest.map(|number| self.since(number));
         (self.cursors.waiting(key), since)
-    }
-
-    /// The session gets nothing any more. Says how many messages waited, by family.
-    pub(crate) fn stop(&mut self, key: Key) -> Vec<(FamilyId, u64, u64)> {
-        let mut dropped = Plan::default();
-        let pending = self.cursors.pending(key);
-        dropped.fill(&self.arena, pending, usize::MAX, usize::MAX);
-        let missed = self.cursors.get_mut(key).missed.take();
-        self.missed_size -= missed.map_or(0, |missed| missed.size());
-        self.cursors.take_detour(key);
-        self.cursors.change(key, Vec::new(), VecDeque::new());
-        dropped.families
     }
 
     /// The first frame that is not in the oldest piece of memory.

@@ -107,14 +107,14 @@ impl Both {
                     return;
                 };
                 let patterns: Vec<Pattern> = patterns.into_iter().map(pattern).collect();
-                self.log.subscribe(sessions[at].key, &patterns);
+                changes::subscribe(&mut self.log, sessions[at].key, &patterns);
                 sessions[at].patterns.extend(patterns);
                 self.changed(at);
             }
             Step::Unsubscribe(which, patterns) => {
                 let Some(at) = pick(which) else { return };
                 let patterns: Vec<Pattern> = patterns.into_iter().map(pattern).collect();
-                self.log.unsubscribe(sessions[at].key, &patterns);
+                changes::unsubscribe(&mut self.log, sessions[at].key, &patterns);
                 sessions[at].unsubscribe(&patterns);
                 self.changed(at);
             }
@@ -195,7 +195,7 @@ impl Both {
             Step::Stop(which) => {
                 if let Some(at) = pick(which) {
                     let session = &mut sessions[at];
-                    let dropped = self.log.stop(session.key);
+                    let dropped = changes::stop(&mut self.log, session.key);
                     let messages: u64 = dropped.iter().map(|(_, count, _)| count).sum();
                     assert_eq!(messages, session.stop());
                     session.queue(&mut self.log);
@@ -379,7 +379,7 @@ fn whoever_was_asked_and_had_no_turn_is_the_next() {
     let mut log = Log::new(usize::MAX);
     let mut keys: Vec<Key> = (0..8).map(|_| log.enter()).collect();
     for key in &keys {
-        log.subscribe(*key, &[pattern(5)]);
+        changes::subscribe(&mut log, *key, &[pattern(5)]);
     }
     let (name, id) = reference::channel(3);
     let mut served = vec![0; keys.len()];
