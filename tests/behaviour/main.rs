@@ -17,6 +17,7 @@ mod clock;
 mod closes;
 mod commands;
 mod compile;
+mod compile_costs;
 mod crash;
 mod crowding;
 mod demo;

@@ -9,6 +9,7 @@
 pub mod admin;
 pub mod binary;
 pub mod client;
+pub mod compilers;
 pub mod demo;
 pub mod dice;
 pub mod feed;

@@ -62,6 +62,8 @@ pub struct Metrics {
     /// Revisions on disk.
     pub revisions: IntGauge,
     pub compilations: IntCounterVec,
+    /// Bytes of compiled code that no revision names.
+    pub refused_code_bytes: IntGauge,
     /// Live hosts of the fleet, this one included.
     pub fleet_hosts: IntGauge,
     pub fleet_connected: IntGauge,
@@ -226,6 +228,11 @@ impl Metrics {
                 "compilations_total",
                 "Components compiled, taken from the cache, or refused.",
                 &["outcome"],
+            ),
+            refused_code_bytes: gauge(
+                &transforms,
+                "refused_code_bytes",
+                "Bytes of compiled code of components that were refused or only checked.",
             ),
             fleet_hosts: gauge(
                 &fleet,

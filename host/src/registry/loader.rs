@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::store::Store;
+use super::store::{Store, StoreError};
 use crate::metrics::Metrics;
 use crate::tasks::blocking;
 use crate::transform::limits::Limits;
@@ -28,8 +28,6 @@ pub(super) enum Trust {
 pub(super) struct Code {
     print: Fingerprint,
     compiled: Compiled,
-    /// It was not in the cache.
-    fresh: bool,
 }
 
 /// A component that may run.
@@ -82,26 +80,22 @@ impl Loader {
             let counted = self.metrics.compilations.with_label_values(&[outcome]);
             counted.inc();
         };
-        let (compiled, fresh) = match self.cached(&print).await {
-            Some(compiled) => {
-                count("cached");
-                (compiled, false)
-            }
-            None => {
-                let compiled = self.compile(bytes, trust, max_size).await;
-                count(if compiled.is_ok() {
-                    "compiled"
-                } else {
-                    "refused"
-                });
-                (compiled?, true)
-            }
-        };
-        Ok(Arc::new(Code {
+        if let Some(compiled) = self.cached(&print).await {
+            count("cached");
+            return Ok(Arc::new(Code { print, compiled }));
+        }
+        let compiled = self.compile(bytes, trust, max_size).await;
+        count(if compiled.is_ok() {
+            "compiled"
+        } else {
+            "refused"
+        });
+        let code = Arc::new(Code {
             print,
-            compiled,
-            fresh,
-        }))
+            compiled: compiled?,
+        });
+        self.keep_for_now(&code).await;
+        Ok(code)
     }
 
     /// Checks all that shows once it is compiled.
@@ -127,16 +121,37 @@ impl Loader {
     /// Keeps the code of a component for the next start. Only for one that a revision names:
     /// nobody would clear up after another.
     pub(super) async fn keep(&self, loaded: Loaded) -> Arc<Component> {
-        let store = self.store.clone().filter(|_| loaded.code.fresh);
-        if let (Some(store), code) = (store, loaded.code) {
-            let keep = move || store.keep_compiled(&code.print.digest, code.compiled.as_bytes());
-            let kept = blocking(keep).await;
-            // Without it the next start takes longer, and that is all.
-            if let Err(error) = kept {
-                tracing::warn!(%error, "compiled code cannot be kept");
-            }
-        }
+        let code = loaded.code;
+        self.keeping(move |store| {
+            let kept = store.keep_compiled(&code.print.digest, code.compiled.as_bytes());
+            kept.map(drop)
+        })
+        .await;
         loaded.component
+    }
+
+    /// Keeps code that was just made, within a bound, whatever becomes of the component: whoever
+    /// mends its settings or limits sends the same bytes again.
+    async fn keep_for_now(&self, code: &Arc<Code>) {
+        let code = code.clone();
+        self.keeping(move |store| store.keep_refused(&code.print.digest, code.compiled.as_bytes()))
+            .await;
+    }
+
+    async fn keeping(&self, keep: impl FnOnce(&Store) -> Result<(), StoreError> + Send + 'static) {
+        let Some(store) = self.store.clone() else {
+            return;
+        };
+        let bytes = self.metrics.refused_code_bytes.clone();
+        let kept = blocking(move || {
+            let kept = keep(&store);
+            bytes.set(i64::try_from(store.refused_bytes()).unwrap_or(i64::MAX));
+            kept
+        });
+        // Without it the next start takes longer, and that is all.
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, "compiled code cannot be kept");
+        }
     }
 
     async fn cached(&self, print: &Fingerprint) -> Option<Compiled> {

@@ -4,8 +4,10 @@
 //! the settings. Whatever of the state folder cannot be used is said and worked around.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use super::loader::{Loader, Trust, read_within};
@@ -21,6 +23,10 @@ use crate::transform::{Compiler, Component, Engine, RevisionId};
 
 /// Who sent what the settings name.
 const CONFIGURATION: &str = "configuration";
+
+/// How many transforms are loaded at a time. The compiler decides by itself how many it takes;
+/// this bounds the components that wait for it, in memory.
+const AT_ONCE: usize = 16;
 
 /// A transform that the settings name, loaded.
 #[derive(Debug)]
@@ -98,10 +104,9 @@ pub async fn try_configured(
     engine: &Engine,
 ) -> (Vec<Result<Configured, StartError>>, Result<(), StartError>) {
     let loader = loader(settings, engine, None, &Metrics::new());
-    let mut tried = Vec::new();
-    for transform in named(&settings.transforms).iter() {
-        tried.push(load_one(&loader, transform).await);
-    }
+    let named = named(&settings.transforms);
+    let tries = stream::iter(named.iter()).map(|transform| load_one(&loader, transform));
+    let tried: Vec<_> = tries.buffered(AT_ONCE).collect().await;
     let good = tried.iter().flatten();
     let together = refuse_conflicts(good.map(|one| (&*one.component, &*one.origin)));
     (tried, together)
@@ -128,11 +133,9 @@ async fn load_configured(
     loader: &Loader,
     settings: &[TransformSettings],
 ) -> Result<Vec<Configured>, StartError> {
-    let mut all = Vec::new();
-    for transform in named(settings).iter() {
-        all.push(load_one(loader, transform).await?);
-    }
-    Ok(all)
+    let named = named(settings);
+    let loads = stream::iter(named.iter()).map(|transform| load_one(loader, transform));
+    loads.buffered(AT_ONCE).try_collect().await
 }
 
 /// What the settings name; all that is built in where they name nothing.
@@ -192,8 +195,8 @@ pub(super) async fn resolve(
 ) -> Result<(Loader, Vec<Starting>), StartError> {
     let (store, kept) = match settings.state_dir.clone() {
         Some(folder) => {
-            let key = engine.key();
-            let opened = blocking(move || Store::open(&folder, &key)).await?;
+            let (key, max_refused) = (engine.key(), settings.refused_code_size);
+            let opened = blocking(move || Store::open(&folder, &key, max_refused)).await?;
             for damage in opened.damage {
                 tracing::error!(damage, "the state folder is not as it was left");
             }
@@ -202,24 +205,24 @@ pub(super) async fn resolve(
         None => (None, ActiveSet::default()),
     };
     let loader = loader(settings, engine, store, metrics);
-    let mut starting = Vec::new();
-    for one in load_configured(&loader, &settings.transforms).await? {
-        let revision = record_of(&one.component, &one.origin, CONFIGURATION);
-        let kept = kept.transforms.get(&revision.transform);
-        starting.push(from_settings(&loader, one, revision, kept).await);
-    }
-    for (name, active) in &kept.transforms {
-        let named = starting.iter().any(|one| one.revision.transform == *name);
-        if active.applied && !named {
-            match from_state(&loader, name, active).await {
-                Some(one) => starting.push(one),
-                None => tracing::error!(
-                    transform = name,
-                    "none of its revisions can be used; push one again"
-                ),
-            }
+    let configured = load_configured(&loader, &settings.transforms).await?;
+    let starts = stream::iter(configured).map(|named| from_settings(&loader, named, &kept));
+    let mut starting: Vec<_> = starts.buffered(AT_ONCE).collect().await;
+    let named: BTreeSet<_> = starting.iter().map(name_of).collect();
+    let others = kept.transforms.iter();
+    let others = others.filter(|(name, active)| active.applied && !named.contains(*name));
+    let starts = stream::iter(others).map(async |(name, active)| {
+        let start = from_state(&loader, name, active).await;
+        if start.is_none() {
+            tracing::error!(
+                transform = name,
+                "none of its revisions can be used; push one again"
+            );
         }
-    }
+        start
+    });
+    let others: Vec<_> = starts.buffered(AT_ONCE).collect().await;
+    starting.extend(others.into_iter().flatten());
     refuse_conflicts(
         starting
             .iter()
@@ -228,13 +231,14 @@ pub(super) async fn resolve(
     Ok((loader, starting))
 }
 
+fn name_of(start: &Starting) -> String {
+    start.revision.transform.clone()
+}
+
 /// A transform that the settings name, which may have been changed by an operator since.
-async fn from_settings(
-    loader: &Loader,
-    named: Configured,
-    revision: Revision,
-    kept: Option<&Active>,
-) -> Starting {
+async fn from_settings(loader: &Loader, named: Configured, kept: &ActiveSet) -> Starting {
+    let revision = record_of(&named.component, &named.origin, CONFIGURATION);
+    let kept = kept.transforms.get(&revision.transform);
     let fresh = |revision: &RevisionId| Active {
         revision: revision.clone(),
         previous: None,
@@ -282,14 +286,11 @@ async fn from_settings(
 /// What an operator applied, or else what ran before it.
 async fn from_state(loader: &Loader, name: &str, kept: &Active) -> Option<Starting> {
     let mut active = kept.clone();
-    let previous = match &active.previous {
-        Some(id) => load(loader, id).await,
-        None => None,
-    };
+    let (current, previous) = load_both(loader, &active).await;
     if let Some(Ready {
         revision,
         component,
-    }) = load(loader, &active.revision).await
+    }) = current
     {
         active.previous = previous.as_ref().map(|one| one.id().clone());
         return Some(Starting {
@@ -317,6 +318,20 @@ async fn from_state(loader: &Loader, name: &str, kept: &Active) -> Option<Starti
         previous: None,
         active,
     })
+}
+
+/// The active revision and the one before, beside each other; where both are of one component,
+/// one after the other, so that it is compiled once.
+async fn load_both(loader: &Loader, active: &Active) -> (Option<Ready>, Option<Ready>) {
+    let component = |id| Some(loader.store.as_ref()?.revision(id)?.component.clone());
+    let current = &active.revision;
+    let Some(previous) = &active.previous else {
+        return (load(loader, current).await, None);
+    };
+    if component(current) == component(previous) {
+        return (load(loader, current).await, load(loader, previous).await);
+    }
+    tokio::join!(load(loader, current), load(loader, previous))
 }
 
 /// A revision of the state folder, if it can still be used.

@@ -178,9 +178,11 @@ settings! {
     keep_revisions: usize, "keep-revisions", Count<usize>, "20", "0" to "1000";
         "Revisions kept beyond the active and the previous ones"
     compile_memory: u64, "compile-memory", Size<u64>, "2GiB", "128MiB" to "64GiB";
-        "Memory that compiling a component may take"
+        "Memory that compilers may take, all together: as many run at a time as there are cores and room; who needs more than its part is compiled again alone, with all of it"
     compile_time: Duration, "compile-time", Time, "60s", "100ms" to "10m";
-        "Time that compiling a component may take"
+        "Processor time that compiling a component may take, however long that is by the clock; a compiler that uses none for ten times as long is ended too"
+    refused_code_size: u64, "refused-code-size", Size<u64>, "256MiB", "0B" to "64GiB";
+        "Bytes of compiled code in the state folder of components that were refused or only checked, so that the next try compiles nothing; over it the oldest goes"
     recent_events: usize, "recent-events", Count<usize>, "1000", "0" to "100000";
         "Last events of each transform that are kept, in memory only, to try a candidate on"
     recent_size: usize, "recent-size", Size<usize>, "4MiB", "0B" to "1GiB";

@@ -1,8 +1,12 @@
-//! Compiles components in a child process with limits, one at a time: a component of a
-//! kilobyte can ask for gigabytes and for hours, and then a child ends, not the host.
+//! Compiles components in child processes with limits: a component of a kilobyte can ask for
+//! gigabytes and for hours, and then a child ends, not the host.
 //!
 //! The child is this program's own `compile` command; it limits itself before it reads. Here
-//! stands what the parent does: hand over, wait no longer than it may, and say what came of it.
+//! stands what the parent does: share out memory, hand over, and say what came of it. How long
+//! a child may go on is for `patience`.
+
+mod patience;
+mod room;
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -15,8 +19,9 @@ use bytesize::ByteSize;
 use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
-use tokio::sync::Mutex;
 
+use self::patience::{Overdue, overdue};
+use self::room::Room;
 use super::compile::Compiled;
 use super::engine::Engine;
 use super::guest_log::printable;
@@ -29,6 +34,9 @@ pub const OUT_OF_MEMORY: u8 = 3;
 /// of the compiler has a hundred thousand, and would go on to weigh on the host.
 const CODE_IN_ANY_CASE: u64 = 4 << 20;
 const CODE_FOR_EACH_BYTE: u64 = 8;
+
+/// How long a child that was killed is waited for.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// What is read of the child's words, in bytes, and told, in characters.
 const MAX_SAID: u64 = 4096;
@@ -43,9 +51,9 @@ struct Shared {
     /// The child's program, and arguments before its own.
     program: Vec<OsString>,
     stack: usize,
-    memory_limit: u64,
+    /// Bytes of address space for all children together.
+    room: Room,
     time_limit: Duration,
-    turn: Mutex<()>,
 }
 
 /// How a child ended, and what it left.
@@ -55,55 +63,62 @@ struct Ended {
     said: Vec<u8>,
 }
 
+/// Why a child gave no code.
+#[derive(Debug)]
+enum Failure {
+    NotStarted(std::io::Error),
+    NotHeard(std::io::Error),
+    /// What it had was not enough.
+    Memory,
+    Overdue(Overdue),
+    /// More code came of it than so many bytes.
+    TooMuchCode(u64),
+    TooDeep,
+    /// What the compiler says of the component.
+    Component(String),
+    /// An exit code that it should not have.
+    Compiler(i32),
+}
+
 impl Compiler {
-    /// `memory_limit` in bytes, of address space; `time_limit` by the clock.
+    /// `memory_limit` in bytes, of address space, for all that compile at a time; `time_limit`
+    /// of the processor, for each.
     pub fn new(engine: &Engine, memory_limit: u64, time_limit: Duration) -> Self {
-        Self::with_program(own_program(), engine.stack, memory_limit, time_limit)
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let room = Room::new(memory_limit, cores);
+        Self::with_program(own_program(), engine.stack, room, time_limit)
     }
 
     fn with_program(
         program: Vec<OsString>,
         stack: usize,
-        memory_limit: u64,
+        room: Room,
         time_limit: Duration,
     ) -> Self {
         Self(Arc::new(Shared {
             program,
             stack,
-            memory_limit,
+            room,
             time_limit,
-            turn: Mutex::new(()),
         }))
     }
 
-    /// Compiles a component of at most `max_size` bytes, after those that were here before.
+    /// Compiles a component of at most `max_size` bytes, beside others where there is room. One
+    /// that its part of the memory is not enough for is compiled again, alone, with all of it.
     /// A dropped call takes its child with it.
     ///
     /// # Errors
     /// What is wrong with the component, for its developer.
     pub async fn compile(&self, component: &[u8], max_size: u64) -> Result<Compiled, Vec<String>> {
-        check_size(component.len() as u64, max_size)?;
-        let _turn = self.0.turn.lock().await;
-        let most = (component.len() as u64)
-            .saturating_mul(CODE_FOR_EACH_BYTE)
-            .saturating_add(CODE_IN_ANY_CASE);
-        let child = self
-            .0
-            .spawn()
-            .map_err(|error| vec![format!("the compiler cannot be started: {error}")])?;
-        let ended =
-            match tokio::time::timeout(self.0.time_limit, talk(child, component, most)).await {
-                Ok(Ok(ended)) => ended,
-                Ok(Err(error)) => return Err(vec![format!("the compiler was not heard: {error}")]),
-                Err(_) => return Err(vec![self.0.too_long()]),
-            };
-        if ended.code.len() as u64 > most {
-            let most = ByteSize(most);
-            return Err(vec![format!(
-                "its machine code has more than {most}, far beyond what its size explains"
-            )]);
+        let size = component.len() as u64;
+        check_size(size, max_size)?;
+        let shared = &*self.0;
+        let part = shared.room.part_of(size);
+        let mut compiled = shared.within(part, component).await;
+        if matches!(compiled, Err(Failure::Memory)) && part != shared.room.all() {
+            compiled = shared.within(shared.room.all(), component).await;
         }
-        self.0.verdict(ended).map_err(|fault| vec![fault])
+        compiled.map_err(|failure| vec![shared.words(&failure)])
     }
 }
 
@@ -119,14 +134,42 @@ pub fn check_size(size: u64, max_size: u64) -> Result<(), Vec<String>> {
 }
 
 impl Shared {
-    fn spawn(&self) -> std::io::Result<Child> {
+    /// Compiles once there is so much memory left, which is held for as long.
+    async fn within(&self, part: room::Part, component: &[u8]) -> Result<Compiled, Failure> {
+        let held = self.room.hold(part).await;
+        let most = (component.len() as u64)
+            .saturating_mul(CODE_FOR_EACH_BYTE)
+            .saturating_add(CODE_IN_ANY_CASE);
+        let mut child = self.spawn(held.bytes()).map_err(Failure::NotStarted)?;
+        let id = child.id();
+        let ended = tokio::select! {
+            biased;
+            ended = talk(&mut child, component, most) => Ok(ended),
+            overdue = overdue(id, self.time_limit) => Err(overdue),
+        };
+        let ended = match ended {
+            Ok(ended) => ended.map_err(Failure::NotHeard)?,
+            Err(overdue) => {
+                // Its memory is the next one's only when it is gone.
+                let _ = tokio::time::timeout(LAST_WAIT, child.kill()).await;
+                return Err(Failure::Overdue(overdue));
+            }
+        };
+        if ended.code.len() as u64 > most {
+            return Err(Failure::TooMuchCode(most));
+        }
+        verdict(ended)
+    }
+
+    /// `memory` in bytes.
+    fn spawn(&self, memory: u64) -> std::io::Result<Child> {
         let (program, arguments) = self.program.split_first().expect("made with one at least");
         // Past its time the parent ends it; this is for a child that outlives its parent.
         let seconds = self.time_limit.as_secs() + 1;
         Command::new(program)
             .args(arguments)
             .arg("compile")
-            .args(["--memory", &self.memory_limit.to_string()])
+            .args(["--memory", &memory.to_string()])
             .args(["--seconds", &seconds.to_string()])
             .args(["--stack", &self.stack.to_string()])
             .env_clear()
@@ -138,43 +181,56 @@ impl Shared {
             .spawn()
     }
 
-    fn verdict(&self, ended: Ended) -> Result<Compiled, String> {
-        let said = String::from_utf8_lossy(&ended.said);
-        if ended.status.success() {
-            return Ok(Compiled::from_child(ended.code));
+    fn words(&self, failure: &Failure) -> String {
+        match failure {
+            Failure::NotStarted(error) => format!("the compiler cannot be started: {error}"),
+            Failure::NotHeard(error) => format!("the compiler was not heard: {error}"),
+            Failure::Memory => format!(
+                "compiling it took more than the {} of compile-memory",
+                ByteSize(self.room.bytes())
+            ),
+            Failure::Overdue(Overdue::Busy) => format!(
+                "compiling it took more processor time than the {} of compile-time",
+                humantime::format_duration(self.time_limit)
+            ),
+            Failure::Overdue(Overdue::Idle(time)) => format!(
+                "the compiler has used no processor time for {}, {} times compile-time, and was \
+                 ended; nothing is wrong with the component as far as is known, so send it again",
+                humantime::format_duration(*time),
+                patience::IDLE_TIMES
+            ),
+            Failure::TooMuchCode(most) => format!(
+                "its machine code has more than {}, far beyond what its size explains",
+                ByteSize(*most)
+            ),
+            Failure::TooDeep => "it is nested deeper than the compiler can follow".into(),
+            Failure::Component(said) => said.clone(),
+            Failure::Compiler(code) => format!(
+                "the compiler failed on it (exit code {code}); that is a fault of the compiler, worth a report"
+            ),
         }
-        if let Some(code) = ended.status.code() {
-            return Err(match code {
-                1 => printable(said.lines().next().unwrap_or_default(), MAX_TOLD),
-                code if code == i32::from(OUT_OF_MEMORY) => self.too_much(),
-                code => format!(
-                    "the compiler failed on it (exit code {code}); that is a fault of the compiler, worth a report"
-                ),
-            });
-        }
-        // Most allocations that fail end a program: by an abort, or by the system's hand.
-        Err(match ended.status.signal() {
-            Some(signal) if signal == Signal::XCPU.as_raw() => self.too_long(),
-            _ if said.contains("overflowed its stack") => {
-                "it is nested deeper than the compiler can follow".into()
-            }
-            _ => self.too_much(),
-        })
     }
+}
 
-    fn too_much(&self) -> String {
-        format!(
-            "compiling it took more than the {} of compile-memory",
-            ByteSize(self.memory_limit)
-        )
+/// What the end of a child says.
+fn verdict(ended: Ended) -> Result<Compiled, Failure> {
+    let said = String::from_utf8_lossy(&ended.said);
+    if ended.status.success() {
+        return Ok(Compiled::from_child(ended.code));
     }
-
-    fn too_long(&self) -> String {
-        format!(
-            "compiling it took longer than the {} of compile-time",
-            humantime::format_duration(self.time_limit)
-        )
+    if let Some(code) = ended.status.code() {
+        return Err(match code {
+            1 => Failure::Component(printable(said.lines().next().unwrap_or_default(), MAX_TOLD)),
+            code if code == i32::from(OUT_OF_MEMORY) => Failure::Memory,
+            code => Failure::Compiler(code),
+        });
     }
+    // Most allocations that fail end a program: by an abort, or by the system's hand.
+    Err(match ended.status.signal() {
+        Some(signal) if signal == Signal::XCPU.as_raw() => Failure::Overdue(Overdue::Busy),
+        _ if said.contains("overflowed its stack") => Failure::TooDeep,
+        _ => Failure::Memory,
+    })
 }
 
 /// This very binary, also if its file was replaced since it was started.
@@ -189,7 +245,7 @@ fn own_program() -> Vec<OsString> {
 }
 
 /// Hands the component over and takes what comes back, `most` bytes of code and one more.
-async fn talk(mut child: Child, component: &[u8], most: u64) -> std::io::Result<Ended> {
+async fn talk(child: &mut Child, component: &[u8], most: u64) -> std::io::Result<Ended> {
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();

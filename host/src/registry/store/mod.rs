@@ -38,7 +38,8 @@ use crate::transform::RevisionId;
 ///  active.json                 the active set; active.previous.json is the one before
 ///  revisions/<id>.json         a record each; its component is always there
 ///  components/<sha256>.wasm    as they were sent
-///  compiled/<engine>/<sha256>  native code, only a cache
+///  compiled/<engine>/<sha256>  native code, only a cache; refused/ in it is of components that
+///                              no revision names
 ///  audit.jsonl                 who did what
 ///  damaged/                    the last 20 files that were not whole
 /// ```
@@ -68,18 +69,19 @@ pub struct Opened {
 impl Store {
     /// Opens the folder, or makes it, and clears up what a crash left. `engine` names the
     /// engine whose compiled code can be used, in letters and digits; that of others is
-    /// thrown away.
+    /// thrown away. `max_refused` is how many bytes of it are kept of components that no
+    /// revision names.
     ///
     /// # Errors
     /// Another process has it open, another version wrote it, or the disk refuses.
-    pub fn open(folder: &Path, engine: &str) -> Result<Opened, StoreError> {
+    pub fn open(folder: &Path, engine: &str, max_refused: u64) -> Result<Opened, StoreError> {
         let failed = || StoreError::io("use the state folder", folder);
         files::make_folder(folder).map_err(failed())?;
         // Before anything is touched that another host may be writing.
         let lock = lock(folder)?;
         files::remove_unfinished(folder).map_err(failed())?;
         let damaged = Damaged::open(folder.join("damaged")).map_err(failed())?;
-        let compiled = Compiled::open(folder, engine).map_err(failed())?;
+        let compiled = Compiled::open(folder, engine, max_refused).map_err(failed())?;
         let (records, mut damage) = Records::open(folder, &damaged)?;
         let active = ActiveFile::new(folder);
         let (set, wrong) = active.load(&damaged)?;
@@ -187,6 +189,19 @@ impl Store {
         let _changing = self.in_use.lock();
         let kept = self.compiled.keep(component, code);
         kept.map_err(StoreError::io("write to", &self.folder.join("compiled")))
+    }
+
+    /// Keeps compiled code of a component that no revision names, so that the next try needs no
+    /// compiler. The oldest of such code goes where there is too much.
+    pub fn keep_refused(&self, component: &str, code: &[u8]) -> Result<(), StoreError> {
+        let _changing = self.in_use.lock();
+        let kept = self.compiled.keep_refused(component, code);
+        kept.map_err(StoreError::io("write to", &self.folder.join("compiled")))
+    }
+
+    /// Bytes of the code that `keep_refused` has kept and that is still there.
+    pub fn refused_bytes(&self) -> u64 {
+        self.compiled.refused_bytes()
     }
 
     pub fn audit(&self) -> &Audit {

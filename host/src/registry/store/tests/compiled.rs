@@ -29,14 +29,14 @@ fn code_of_another_engine_is_thrown_away() {
     let folder = folder();
     let (store, path) = keep(folder.path());
     drop(store);
-    let opened = Store::open(folder.path(), "e2").unwrap();
+    let opened = Store::open(folder.path(), "e2", MAX_REFUSED).unwrap();
     assert_eq!(opened.store.compiled(&component()), None);
     assert_eq!(names(folder.path(), "compiled"), ["e2"]);
     // Nor is it taken when somebody carries it over.
     drop(opened);
     drop(keep(folder.path()));
     let bytes = fs::read(&path).unwrap();
-    let store = Store::open(folder.path(), "e2").unwrap().store;
+    let store = Store::open(folder.path(), "e2", MAX_REFUSED).unwrap().store;
     let carried = folder.path().join("compiled/e2").join(component());
     fs::write(&carried, bytes).unwrap();
     fs::set_permissions(&carried, fs::Permissions::from_mode(0o600)).unwrap();
@@ -99,4 +99,72 @@ fn a_file_that_others_can_write_is_not_loaded() {
     let (store, path) = keep(folder.path());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     assert_eq!(store.compiled(&component()), None);
+}
+
+/// A digest that no revision has.
+fn digest_of(number: u8) -> String {
+    format!("{number:064x}")
+}
+
+#[test]
+fn code_of_what_was_refused_is_there_until_others_need_its_room() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    let code = [7; 60];
+    for number in 1..=3 {
+        store.keep_refused(&digest_of(number), &code).unwrap();
+        assert!(store.refused_bytes() <= MAX_REFUSED);
+        // Their order is by the clock of the file system.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(store.compiled(&digest_of(1)), None, "the oldest");
+    for number in 2..=3 {
+        assert_eq!(store.compiled(&digest_of(number)).unwrap(), code);
+    }
+    store.keep_refused(&digest_of(4), &[7; 300]).unwrap();
+    assert_eq!(store.compiled(&digest_of(4)), None, "more than there is");
+    assert!(store.compiled(&digest_of(3)).is_some());
+    drop(store);
+    let lower = Store::open(folder.path(), ENGINE, 100).unwrap().store;
+    assert!(lower.compiled(&digest_of(3)).is_some());
+    assert_eq!(lower.compiled(&digest_of(2)), None);
+    drop(lower);
+    let none = Store::open(folder.path(), ENGINE, 0).unwrap().store;
+    assert_eq!(
+        (none.compiled(&digest_of(3)), none.refused_bytes()),
+        (None, 0)
+    );
+}
+
+#[test]
+fn code_that_a_revision_comes_to_name_takes_no_room_of_the_refused() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    store.keep_refused(&component(), b"native code").unwrap();
+    assert!(store.keep_compiled(&component(), b"native code").unwrap());
+    assert_eq!(store.refused_bytes(), 0);
+    assert_eq!(store.compiled(&component()).unwrap(), b"native code");
+    // What no revision names goes with the next pruning, but for what was refused.
+    store.keep_refused(&digest_of(1), b"refused").unwrap();
+    store.prune(0, &BTreeSet::new()).unwrap();
+    assert_eq!(store.compiled(&component()), None);
+    assert_eq!(store.compiled(&digest_of(1)).unwrap(), b"refused");
+}
+
+#[test]
+fn code_of_what_was_refused_is_checked_like_any() {
+    let folder = folder();
+    let (store, path) = keep(folder.path());
+    store.keep_refused(&digest_of(1), b"native code").unwrap();
+    let refused = path.with_file_name("refused");
+    fs::copy(refused.join(digest_of(1)), refused.join(digest_of(2))).unwrap();
+    assert_eq!(store.compiled(&digest_of(2)), None, "of another component");
+    fs::set_permissions(&refused, fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(
+        store.compiled(&digest_of(1)),
+        None,
+        "anybody could write it"
+    );
+    store.keep_refused(&digest_of(3), b"native code").unwrap();
+    assert!(!refused.join(digest_of(3)).exists());
 }
