@@ -32,6 +32,7 @@ mod gaps;
 mod ghosts;
 mod goodbye;
 mod heartbeat;
+mod high_water;
 mod hostile;
 mod idle;
 mod keep_alive;

@@ -59,5 +59,6 @@ pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
         .stream
         .inbox_bytes
         .set(i64::try_from(admin.context.hub.inbox_bytes()).unwrap_or(i64::MAX));
+    admin.registry.show_high_water();
     ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics.render()).into_response()
 }

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::proto::MetricType;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 /// All metrics of one host. A clone writes into the same one, under a heading of its own.
@@ -88,6 +88,11 @@ pub(super) fn gauge(book: &Book, name: &str, help: &str) -> IntGauge {
 
 pub(super) fn gauges(book: &Book, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
     register(book, IntGaugeVec::new(opts(name, help), labels))
+}
+
+/// Gauges of what is not counted in whole numbers.
+pub(super) fn fractions(book: &Book, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    register(book, GaugeVec::new(opts(name, help), labels))
 }
 
 pub(super) fn counter(book: &Book, name: &str, help: &str) -> IntCounter {

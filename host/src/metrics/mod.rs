@@ -302,12 +302,16 @@ impl Metrics {
     /// The handles for one revision of a transform; `revision` is its short name, `family` the
     /// one that it publishes to.
     pub fn revision(&self, transform: &str, revision: &str, family: &str) -> RevisionMetrics {
-        let labels = [transform, revision];
+        let (labels, all) = ([transform, revision], &self.revision);
         RevisionMetrics {
-            events: self.revision.events.with_label_values(&labels),
-            faults: self.revision.faults.with_label_values(&labels),
-            guard_blocks: self.revision.guard_blocks.with_label_values(&labels),
-            seconds: self.revision.seconds.with_label_values(&labels),
+            events: all.events.with_label_values(&labels),
+            faults: all.faults.with_label_values(&labels),
+            guard_blocks: all.guard_blocks.with_label_values(&labels),
+            seconds: all.seconds.with_label_values(&labels),
+            peak_memory: all.peak_memory.with_label_values(&labels),
+            peak_call: all.peak_call.with_label_values(&labels),
+            peak_output: all.peak_output.with_label_values(&labels),
+            peak_publications: all.peak_publications.with_label_values(&labels),
             family: self.family(family),
         }
     }
@@ -332,6 +336,10 @@ impl Metrics {
         for counter in [&all.events, &all.faults, &all.guard_blocks] {
             let _ = counter.remove_label_values(&labels);
         }
+        for gauge in [&all.peak_memory, &all.peak_output, &all.peak_publications] {
+            let _ = gauge.remove_label_values(&labels);
+        }
+        let _ = all.peak_call.remove_label_values(&labels);
         let _ = all.seconds.remove_label_values(&labels);
     }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+};
 
 use super::family::FamilyMetrics;
-use super::make::{Book, counters, gauges, histograms};
+use super::make::{Book, counters, fractions, gauges, histograms};
 
 /// Fine around the 4 to 8 µs that a call takes, and up to just beyond the longest deadline that
 /// can be set, 10 s, so that a call which was ended by it is in a bucket too.
@@ -40,6 +42,10 @@ pub(super) struct PerRevision {
     pub(super) faults: IntCounterVec,
     pub(super) guard_blocks: IntCounterVec,
     pub(super) seconds: HistogramVec,
+    pub(super) peak_memory: IntGaugeVec,
+    pub(super) peak_call: GaugeVec,
+    pub(super) peak_output: IntGaugeVec,
+    pub(super) peak_publications: IntGaugeVec,
 }
 
 /// The metrics of one revision at work.
@@ -49,6 +55,11 @@ pub struct RevisionMetrics {
     pub faults: IntCounter,
     pub guard_blocks: IntCounter,
     pub seconds: Histogram,
+    /// What it has used at most, set when somebody asks.
+    pub peak_memory: IntGauge,
+    pub peak_call: Gauge,
+    pub peak_output: IntGauge,
+    pub peak_publications: IntGauge,
     /// Of what it publishes.
     pub family: Arc<FamilyMetrics>,
 }
@@ -195,6 +206,30 @@ impl PerRevision {
                 "revision_seconds",
                 "Time of one event in a revision, the guard included.",
                 &CALL_SECONDS,
+                &["transform", "revision"],
+            ),
+            peak_memory: gauges(
+                r,
+                "revision_peak_memory_bytes",
+                "The most memory that an instance of a revision has had.",
+                &["transform", "revision"],
+            ),
+            peak_call: fractions(
+                r,
+                "revision_peak_call_seconds",
+                "The longest call of a revision, by the clock.",
+                &["transform", "revision"],
+            ),
+            peak_output: gauges(
+                r,
+                "revision_peak_output_bytes",
+                "The most bytes that a revision has made of one event.",
+                &["transform", "revision"],
+            ),
+            peak_publications: gauges(
+                r,
+                "revision_peak_publications",
+                "The most publications that a revision has made of one event.",
                 &["transform", "revision"],
             ),
         }

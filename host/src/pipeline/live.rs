@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::event::Event;
 use crate::metrics::{RevisionMetrics, TransformMetrics};
-use crate::transform::{Component, Fault, Health, Instance, Outcome, UpstreamPattern};
+use crate::transform::{Component, Fault, Health, HighWater, Instance, Outcome, UpstreamPattern};
 
 /// How many faults and blocks are remembered in words, as evidence.
 const MAX_EXAMPLES: usize = 5;
@@ -19,6 +19,7 @@ pub struct Live {
     pub component: Arc<Component>,
     pub health: Health,
     pub tally: Tally,
+    pub high_water: HighWater,
     pub(super) metrics: RevisionMetrics,
 }
 
@@ -51,12 +52,27 @@ impl Live {
             health: Health::new(component.limits()),
             component,
             tally: Tally::default(),
+            high_water: HighWater::default(),
             metrics,
         }
     }
 
     pub fn name(&self) -> &str {
         &self.component.descriptor.name
+    }
+
+    /// Sets the gauges of what it has used at most.
+    pub fn show_high_water(&self) {
+        let peaks = self.high_water.read();
+        let metrics = &self.metrics;
+        for (gauge, value) in [
+            (&metrics.peak_memory, peaks.memory),
+            (&metrics.peak_output, peaks.output),
+            (&metrics.peak_publications, peaks.publications),
+        ] {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        metrics.peak_call.set(peaks.call.as_secs_f64());
     }
 
     /// The family that it publishes to.
@@ -176,7 +192,11 @@ fn run(
         Some(ready) => ready,
         none => none.insert(Instance::new(component, metrics)?),
     };
-    let outcome = at_work.transform(component, event, metrics)?;
+    let outcome = at_work.transform(component, event, metrics);
+    if let Some(peaks) = at_work.risen() {
+        live.high_water.raise(&peaks);
+    }
+    let outcome = outcome?;
     if at_work.is_worn(component) {
         *instance = None;
     }

@@ -197,6 +197,13 @@ impl Registry {
         self.record(record, outcome).await
     }
 
+    /// Sets the gauges of what the revisions that run have used at most.
+    pub fn show_high_water(&self) {
+        for slot in self.slots.read().values() {
+            slot.live.show_high_water();
+        }
+    }
+
     /// How each family's transform is doing.
     pub fn families(&self) -> Vec<FamilyState> {
         let denied = self.intake.denied_transforms();

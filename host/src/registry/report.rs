@@ -25,6 +25,8 @@ pub struct TransformReport {
     pub by: String,
     /// Since this revision became active in this process.
     pub figures: Figures,
+    /// What it has used at most of what is limited, in the same time.
+    pub high_water: HighWater,
     /// While it is on probation.
     pub probation: Option<ProbationReport>,
     /// The last time that Tidegate returned to an earlier revision by itself.
@@ -65,6 +67,27 @@ pub struct Figures {
     pub guard_blocks: u64,
     /// Mean time of a call, in microseconds.
     pub mean_micros: f64,
+}
+
+/// What a revision has used at most of what is limited, its warm-up included.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HighWater {
+    /// Of one instance: `memory`.
+    pub memory_bytes: Mark,
+    /// Of one call, by the clock, which runs on while a busy machine lets it wait; `deadline`
+    /// is time of the processor.
+    pub call_micros: Mark,
+    /// Of one event: `max-publications`.
+    pub publications: Mark,
+    /// Of all publications of one event: `max-output`.
+    pub output_bytes: Mark,
+}
+
+/// How far something got, beside how far it may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Mark {
+    pub most: u64,
+    pub limit: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

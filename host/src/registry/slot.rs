@@ -9,12 +9,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Revision;
 use super::report::{
-    FamilyState, Figures, ProbationReport, Returned, RevisionReport, Role, TransformReport,
-    TransformState,
+    FamilyState, Figures, HighWater, Mark, ProbationReport, Returned, RevisionReport, Role,
+    TransformReport, TransformState,
 };
 use super::store::Active;
 use crate::pipeline::{Counts, Live, Probation};
-use crate::transform::{Component, RevisionId};
+use crate::transform::limits::Limits;
+use crate::transform::{Component, Peaks, RevisionId};
 
 /// A revision that can take over at once.
 #[derive(Debug, Clone)]
@@ -150,6 +151,7 @@ impl Slot {
             since: self.active.since,
             by: self.active.by.clone(),
             figures: figures(&self.live.tally.counts()),
+            high_water: high_water(&self.live.high_water.read(), self.component().limits()),
             probation,
             returned: self.returned.clone(),
             shadow,
@@ -164,6 +166,24 @@ impl Slot {
             role: self.role(&one.id),
             revision: Revision::clone(one),
         })
+    }
+}
+
+/// What was used at most, beside what may be.
+fn high_water(peaks: &Peaks, limits: &Limits) -> HighWater {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let mark = |most, limit: usize| Mark {
+        most,
+        limit: limit as u64,
+    };
+    HighWater {
+        memory_bytes: mark(peaks.memory, limits.memory),
+        call_micros: Mark {
+            most: micros(peaks.call),
+            limit: micros(limits.deadline),
+        },
+        publications: mark(peaks.publications, limits.max_publications),
+        output_bytes: mark(peaks.output, limits.max_output),
     }
 }
 

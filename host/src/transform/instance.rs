@@ -14,6 +14,7 @@ use super::contract::{self, RejectionReason, Transform};
 use super::fault::{Fault, FaultKind};
 use super::guard::{Admitted, Block};
 use super::guest_log::{Allowance, GuestLog};
+use super::high_water::Peaks;
 use super::limits::Limits;
 use crate::event::Event;
 use crate::metrics::TransformMetrics;
@@ -108,6 +109,9 @@ pub struct Instance {
     last_call: Duration,
     /// Bytes of memory when it was ready for its first event.
     memory_at_start: usize,
+    peaks: Peaks,
+    /// A peak has risen since somebody asked.
+    risen: bool,
 }
 
 impl Instance {
@@ -158,6 +162,8 @@ impl Instance {
             calls: 0,
             last_call: Duration::ZERO,
             memory_at_start: 0,
+            peaks: Peaks::default(),
+            risen: false,
         };
         let running = begin(&mut instance.store, &prepared.clock);
         let configured = exports.call_configure(&mut instance.store, &prepared.settings);
@@ -240,6 +246,20 @@ impl Instance {
             }
         }
         Ok(answer)
+    }
+
+    fn note(&mut self, publications: usize, bytes: usize) {
+        self.risen |= self.peaks.raise(&Peaks {
+            memory: self.store.data().budget.memory() as u64,
+            call: self.last_call,
+            publications: publications as u64,
+            output: bytes as u64,
+        });
+    }
+
+    /// The most that it has used of what is limited, where that is more than the last time.
+    pub fn risen(&mut self) -> Option<Peaks> {
+        std::mem::take(&mut self.risen).then_some(self.peaks)
     }
 
     /// How long the component's part of the last event took, also if it ended in a fault.

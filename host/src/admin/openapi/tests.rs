@@ -122,6 +122,10 @@ fn a_whole_report_is_as_its_schema_says() {
     });
     let figures =
         json!({ "events": 3, "rejected": 1, "faults": 1, "guard_blocks": 0, "mean_micros": 4.5 });
+    let mark = json!({ "most": 3, "limit": 16 });
+    let high_water = json!({
+        "memory_bytes": mark, "call_micros": mark, "publications": mark, "output_bytes": mark,
+    });
     let returned = json!({
         "from": id, "to": null, "at": "2026-01-02T03:04:05Z", "reason": "faults",
         "figures": figures, "examples": ["a trap"],
@@ -129,6 +133,7 @@ fn a_whole_report_is_as_its_schema_says() {
     let mut report = json!({
         "name": "ticks", "state": "live", "revision": revision, "previous": id, "lanes": 1,
         "since": "2026-01-02T03:04:05Z", "by": "ann", "figures": figures,
+        "high_water": high_water,
         "probation": { "ends_in_seconds": 1.5, "failures": 0 }, "returned": returned, "shadow": "s1",
     });
     let document = value(&table::endpoints());

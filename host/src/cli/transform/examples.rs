@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::registry::report::{
-    Area, Change, Comparison, Example, FieldDifference, Figures, Level, Plan, Times,
-    TransformReport, TransformState,
+    Area, Change, Comparison, Example, FieldDifference, Figures, HighWater, Level, Mark, Plan,
+    Times, TransformReport, TransformState,
 };
 use crate::registry::{Allowed, Parameter, Revision, Surface};
 use crate::transform::limits::Limits;
@@ -60,10 +60,20 @@ pub(super) fn transform() -> TransformReport {
             guard_blocks: 1,
             mean_micros: 4.2,
         },
+        high_water: HighWater {
+            memory_bytes: mark(2_621_440, 16 << 20),
+            call_micros: mark(1_250, 10_000),
+            publications: mark(1, 16),
+            output_bytes: mark(150, 64 << 10),
+        },
         probation: None,
         returned: None,
         shadow: None,
     }
+}
+
+fn mark(most: u64, limit: u64) -> Mark {
+    Mark { most, limit }
 }
 
 fn change(area: Area, subject: &str, what: &str, level: Level) -> Change {

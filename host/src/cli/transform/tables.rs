@@ -2,7 +2,7 @@
 
 use super::words::{Paint, bytes, count, micros, moment, safe, seconds, table};
 use crate::registry::report::{
-    Figures, Returned, RevisionReport, Role, TransformReport, TransformState,
+    Figures, HighWater, Returned, RevisionReport, Role, TransformReport, TransformState,
 };
 use crate::registry::store::audit::Entry;
 use crate::registry::{Revision, Surface};
@@ -121,6 +121,7 @@ pub(super) fn transform(one: &TransformReport, kept: &[RevisionReport], paint: P
             micros(figures.mean_micros)
         ),
     ];
+    lines.push(format!("  most used  {}", most_used(&one.high_water)));
     if let Some(shadow) = &one.shadow {
         lines.push(format!("  shadow     {} is running", safe(shadow)));
     }
@@ -132,6 +133,28 @@ pub(super) fn transform(one: &TransformReport, kept: &[RevisionReport], paint: P
     }
     lines.push(String::new());
     lines.join("\n") + &revisions(kept)
+}
+
+/// What is limited, and how much of it was needed.
+fn most_used(of: &HighWater) -> String {
+    let HighWater {
+        memory_bytes: memory,
+        call_micros: call,
+        publications,
+        output_bytes: output,
+    } = of;
+    let time = |mark: u64| micros(mark as f64);
+    format!(
+        "memory {} of {}; a call {} of {}; an event {} of {}, with {} of {}",
+        bytes(memory.most),
+        bytes(memory.limit),
+        time(call.most),
+        time(call.limit),
+        count(publications.most, "publication"),
+        publications.limit,
+        bytes(output.most),
+        bytes(output.limit)
+    )
 }
 
 /// A revision in full.
@@ -255,6 +278,7 @@ mod tests {
             "11 failures in 200 events",
             "fault: deadline\\u{1b}",
             "78.4 KiB",
+            "memory 2.5 MiB of 16.0 MiB; a call 1.2 ms of 10.0 ms; an event 1 publication of 16, with",
         ] {
             assert!(told.contains(part), "{part}: {told}");
         }
