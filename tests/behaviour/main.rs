@@ -28,6 +28,7 @@ mod exact;
 mod fleet;
 mod fleet_orders;
 mod floods;
+mod forecasts;
 mod gaps;
 mod ghosts;
 mod goodbye;

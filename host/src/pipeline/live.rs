@@ -113,6 +113,16 @@ impl Tally {
 }
 
 impl Counts {
+    /// Counts what came of one more event.
+    pub fn note(&mut self, answer: &Result<Outcome, Fault>) {
+        self.events += 1;
+        match answer {
+            Ok(Outcome::Rejected(_)) => self.rejected += 1,
+            Ok(outcome) => self.blocked += u64::from(outcome.blocks().next().is_some()),
+            Err(_) => self.faults += 1,
+        }
+    }
+
     /// Events that a client got nothing of because of the revision itself.
     pub fn failures(&self) -> u64 {
         self.faults + self.blocked

@@ -92,7 +92,7 @@ impl Probation {
     }
 
     /// Judges the time of one event. Most of them must be slow: a busy machine makes some so.
-    pub(super) fn note_time(&self, took: Duration) {
+    pub fn note_time(&self, took: Duration) {
         let Some(mark) = self.slow_above else { return };
         let timed = self.timed.fetch_add(1, Ordering::Relaxed) + 1;
         if timed >= WINDOW {

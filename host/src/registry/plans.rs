@@ -15,6 +15,7 @@ use super::report::{Comparison, Level, Plan};
 use super::trial::Trial;
 use super::{Consent, MAX_PLANS, Record, Refused, Registry, Revision, shown};
 use crate::event::Event;
+use crate::pipeline::{Counts, Probation};
 use crate::tasks::blocking;
 use crate::transform::{Component, RevisionId};
 
@@ -139,13 +140,14 @@ impl Registry {
                 imports: &component.imports,
             },
         );
-        let recent = match &active {
+        let (recent, probation_would_undo) = match &active {
             Some((record, running)) => {
                 let trial = Trial::new(running, &record.surface, &component, false);
                 let events = self.intake.recent(name);
-                blocking(move || try_both(trial, &events)).await
+                let probation = self.probation_of_next(name);
+                blocking(move || try_both(trial, &events, probation)).await
             }
-            None => None,
+            None => (None, None),
         };
         let plan = Arc::new(Plan {
             id: id_of(&basis, &revision.id),
@@ -154,6 +156,7 @@ impl Registry {
             to: revision.id.clone(),
             changes,
             recent,
+            probation_would_undo,
             at: Timestamp::now(),
             by: by.to_owned(),
         });
@@ -235,14 +238,26 @@ fn id_of(basis: &str, to: &RevisionId) -> String {
     id
 }
 
-/// The newest first, as far as the time goes.
-fn try_both(mut trial: Trial, events: &[Arc<Event>]) -> Option<Comparison> {
+/// The newest first, as far as the time goes; and what a probation says of the candidate, by
+/// the rules that it has for events as they come.
+fn try_both(
+    mut trial: Trial,
+    events: &[Arc<Event>],
+    probation: Option<Probation>,
+) -> (Option<Comparison>, Option<String>) {
     let started = Instant::now();
+    let mut counts = Counts::default();
     for event in events.iter().rev() {
         if started.elapsed() > TRIAL_TIME {
             break;
         }
-        trial.note(event);
+        let candidate = trial.note(event);
+        if let (Some(probation), Some((result, time))) = (&probation, candidate) {
+            counts.note(&result);
+            probation.note_time(time);
+            probation.judge(&counts, false);
+        }
     }
-    (!events.is_empty()).then(|| trial.report())
+    let verdict = probation.and_then(|probation| probation.verdict().map(str::to_owned));
+    ((!events.is_empty()).then(|| trial.report()), verdict)
 }

@@ -145,6 +145,9 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Both on the last events, where there were any.
     pub recent: Option<Comparison>,
+    /// Why a probation would return from the revision, were all events like the last ones; none
+    /// where it would not, or where there is none.
+    pub probation_would_undo: Option<String>,
     pub at: Timestamp,
     pub by: String,
 }
@@ -227,13 +230,18 @@ pub struct Comparison {
     /// Events of which both made the same.
     pub identical: u64,
     pub different: u64,
-    /// Events on which the candidate faulted or was stopped by the guard.
+    /// Events on which the candidate faulted or was stopped by the guard, and the active
+    /// revision was not for that reason.
     pub failed: u64,
+    /// Events on which both were, for the same reasons: nobody knows whether they are alike.
+    pub both_failed: u64,
     /// Events that came too fast to be compared.
     pub missed: u64,
     pub fields: Vec<FieldDifference>,
     /// Why the candidate failed: the kind of fault or block, and how often.
     pub failures: BTreeMap<String, u64>,
+    /// The same of the events on which both did.
+    pub both_failures: BTreeMap<String, u64>,
     pub active: Times,
     pub candidate: Times,
 }

@@ -75,20 +75,16 @@ impl Registry {
     ) -> Result<Applied, Refused> {
         let name = turn.revision.transform.clone();
         self.refuse_what_cannot_last(&turn)?;
-        let current = self.with_slot(&name, |slot| {
-            (slot.active.clone(), slot.live.tally.counts().mean)
-        });
-        let current = current.ok();
-        let mut active = self.after(&turn, current.as_ref().map(|(active, _)| active));
+        let current = self.with_slot(&name, |slot| slot.active.clone()).ok();
+        let mut active = self.after(&turn, current.as_ref());
         let previous = self.stands_ready(&active).await;
         active.previous = previous.as_ref().map(|one| one.id().clone());
-        let probation = active.probation.then(|| {
-            let before = current.as_ref().map(|(_, mean)| *mean);
-            let before = before.filter(|mean| !mean.is_zero());
-            Arc::new(Probation::new(self.options.marks, before))
-        });
+        let probation = match active.probation {
+            true => self.probation_of_next(&name).map(Arc::new),
+            false => None,
+        };
         // Only what runs now can stand behind: it has an instance in each lane.
-        let runs_now = current.as_ref().map(|(active, _)| &active.revision);
+        let runs_now = current.as_ref().map(|active| &active.revision);
         let behind = probation
             .clone()
             .filter(|_| active.previous.as_ref() == runs_now);
@@ -136,6 +132,14 @@ impl Registry {
             switch_micros: Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
             paused,
         })
+    }
+
+    /// The probation of whatever takes over from what runs now; none where there are none.
+    pub(super) fn probation_of_next(&self, transform: &str) -> Option<Probation> {
+        let mean = self.with_slot(transform, |slot| slot.live.tally.counts().mean);
+        let before = mean.ok().filter(|mean| !mean.is_zero());
+        let watched = !self.options.probation.is_zero();
+        watched.then(|| Probation::new(self.options.marks, before))
     }
 
     /// What is not on disk any more would be gone after a restart, and what has just failed

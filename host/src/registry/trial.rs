@@ -46,7 +46,9 @@ impl Trial {
         }
     }
 
-    pub(super) fn note(&mut self, event: &Event) {
+    /// Runs both on an event. Gives what came of it in the candidate, and how long that took,
+    /// where it asked for such events.
+    pub(super) fn note(&mut self, event: &Event) -> Option<(Result<Outcome, Fault>, Duration)> {
         let (active, active_time) = self.active.call(event, &self.metrics);
         let (candidate, candidate_time) = self.candidate.call(event, &self.metrics);
         let said = |result, time| Said { result, time };
@@ -55,6 +57,8 @@ impl Trial {
             said(&active, active_time),
             said(&candidate, candidate_time),
         );
+        let asked = self.candidate.wants(event);
+        asked.then_some((candidate, candidate_time))
     }
 
     pub(super) fn report(&self) -> Comparison {
@@ -63,14 +67,18 @@ impl Trial {
 }
 
 impl Side {
+    fn wants(&self, event: &Event) -> bool {
+        let patterns = &self.component.descriptor.upstream_patterns;
+        UpstreamPattern::any(patterns, &event.channel)
+    }
+
     /// An event that the component did not ask for becomes nothing.
     fn call(
         &mut self,
         event: &Event,
         metrics: &TransformMetrics,
     ) -> (Result<Outcome, Fault>, Duration) {
-        let patterns = &self.component.descriptor.upstream_patterns;
-        if !UpstreamPattern::any(patterns, &event.channel) {
+        if !self.wants(event) {
             return (Ok(Outcome::Published(Vec::new())), Duration::ZERO);
         }
         let instance = match &mut self.instance {

@@ -40,6 +40,9 @@ pub(super) fn line(of: &Comparison) -> String {
         of.different,
         of.failed
     );
+    if of.both_failed > 0 {
+        line.push_str(&format!(", {} failed in both", of.both_failed));
+    }
     if of.missed > 0 {
         line.push_str(&format!(", {} too fast to compare", of.missed));
     }
@@ -48,7 +51,7 @@ pub(super) fn line(of: &Comparison) -> String {
 
 fn write_comparison(out: &mut String, of: &Comparison, paint: Paint) -> fmt::Result {
     let figures = line(of);
-    let figures = match (of.failed, of.different) {
+    let figures = match (of.failed, of.different + of.both_failed) {
         (0, 0) => figures,
         (0, _) => paint.yellow(&figures),
         _ => paint.red(&figures),
@@ -59,6 +62,10 @@ fn write_comparison(out: &mut String, of: &Comparison, paint: Paint) -> fmt::Res
     }
     for (kind, times) in &of.failures {
         writeln!(out, "  failed by {}: {}", safe(kind), count(*times, "time"))?;
+    }
+    for (kind, times) in &of.both_failures {
+        let times = count(*times, "time");
+        writeln!(out, "  failed in both by {}: {times}", safe(kind))?;
     }
     for field in &of.fields {
         write_field(out, field)?;
@@ -118,6 +125,21 @@ mod tests {
                 "  active         4.0 µs     3.5 µs     9.0 µs",
                 "  candidate      1.2 ms     1.0 ms     2.0 ms",
             ],
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn what_both_failed_at_is_told_as_that() {
+        let comparison = Comparison {
+            both_failed: 3,
+            both_failures: [("schema".to_owned(), 3)].into(),
+            ..examples::comparison()
+        };
+        let told = told(&comparison, Paint::NONE);
+        assert!(told.contains("1 failed, 3 failed in both\n"), "{told}");
+        assert!(
+            told.contains("  failed in both by schema: 3 times\n"),
             "{told}"
         );
     }

@@ -97,6 +97,7 @@ pub(super) fn plan() -> Plan {
             change(Area::Limit, "memory", "16 MiB → 32 MiB", Level::Note),
         ],
         recent: None,
+        probation_would_undo: None,
         at: at(),
         by: "ann".into(),
     }
@@ -108,6 +109,7 @@ pub(super) fn comparison() -> Comparison {
         identical: 7,
         different: 2,
         failed: 1,
+        both_failed: 0,
         missed: 0,
         fields: vec![FieldDifference {
             field: "open".into(),
@@ -119,6 +121,7 @@ pub(super) fn comparison() -> Comparison {
             }],
         }],
         failures: [("deadline".to_owned(), 1)].into(),
+        both_failures: [].into(),
         active: Times {
             p50: 3.5,
             p99: 9.0,

@@ -67,6 +67,10 @@ fn write_plan(out: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {
     } else {
         writeln!(out, "\nno event came lately: the two were not compared")?;
     }
+    if let Some(reason) = &plan.probation_would_undo {
+        let warning = format!("probation would undo this: {}", safe(reason));
+        writeln!(out, "\n{}", paint.red(&warning))?;
+    }
     Ok(())
 }
 
@@ -158,6 +162,18 @@ mod tests {
         );
         assert!(told.contains("  ~ memory  16 MiB → 32 MiB\n"), "{told}");
         assert!(told.contains("no event came lately"), "{told}");
+    }
+
+    #[test]
+    fn what_a_probation_would_undo_is_said_before_it_is_applied() {
+        let mut plan = examples::plan();
+        assert!(!told(&plan, Paint::NONE).contains("probation"));
+        plan.probation_would_undo = Some("51 of 100 events took longer\u{1b}".into());
+        let told = told(&plan, Paint::NONE);
+        assert!(
+            told.ends_with("\nprobation would undo this: 51 of 100 events took longer\\u{1b}\n"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -53,24 +53,29 @@ impl Comparer {
         self.active.record(active.time);
         self.candidate.record(candidate.time);
         let known = failures(active.result);
-        let new: Vec<_> = failures(candidate.result)
-            .into_iter()
-            .filter(|kind| !known.contains(kind))
-            .collect();
+        let failed = failures(candidate.result);
+        let new: Vec<_> = failed.iter().filter(|kind| !known.contains(kind)).collect();
+        let counted = &mut self.counted;
         if !new.is_empty() {
-            self.counted.failed += 1;
+            counted.failed += 1;
             for kind in new {
-                *self.counted.failures.entry(kind.to_owned()).or_default() += 1;
+                *counted.failures.entry((*kind).to_owned()).or_default() += 1;
             }
             return;
         }
         let differences = between(active.result, candidate.result);
-        if differences.is_empty() {
-            self.counted.identical += 1;
+        if !failed.is_empty() {
+            // What was stopped may have been two things, so they are not alike.
+            counted.both_failed += 1;
+            for kind in failed {
+                *counted.both_failures.entry(kind.to_owned()).or_default() += 1;
+            }
+        } else if differences.is_empty() {
+            counted.identical += 1;
         } else {
-            self.counted.different += 1;
-            self.fields.add(event, &differences);
+            counted.different += 1;
         }
+        self.fields.add(event, &differences);
     }
 
     pub(super) fn report(&self) -> Comparison {

@@ -131,16 +131,40 @@ fn what_clients_would_not_notice_is_identical() {
             Ok(Outcome::Rejected("unwanted")),
             Ok(Outcome::Rejected("unwanted")),
         ),
-        (fault(FaultKind::Trap), fault(FaultKind::Trap)),
-        (
-            Ok(Outcome::Published(vec![Err(Block::Schema)])),
-            Ok(Outcome::Published(vec![Err(Block::Schema)])),
-        ),
     ] {
         let report = compare(active, candidate);
         assert_eq!((report.events, report.identical), (1, 1), "{report:#?}");
         assert_eq!(report.fields, []);
     }
+}
+
+#[test]
+fn what_both_fail_at_is_never_identical() {
+    let blocked = |data: &str| {
+        Ok(Outcome::Published(vec![
+            admitted("ticks:A", &json!({"open": data})),
+            Err(Block::Schema),
+        ]))
+    };
+    let report = compare_all(
+        false,
+        &[
+            (fault(FaultKind::Trap), fault(FaultKind::Trap)),
+            (blocked("1"), blocked("1")),
+            // What else came of the event is compared all the same.
+            (blocked("1"), blocked("2")),
+        ],
+    );
+    let counts = [report.events, report.both_failed, report.identical];
+    assert_eq!(counts, [3, 3, 0], "{report:#?}");
+    assert_eq!((report.failed, report.different), (0, 0));
+    let kinds: Vec<_> = report.both_failures.into_iter().collect();
+    assert_eq!(kinds, [("schema".into(), 2), ("trap".into(), 1)]);
+    assert_eq!(report.failures, [].into());
+    assert_eq!(
+        (&*report.fields[0].field, report.fields[0].events),
+        ("open", 1)
+    );
 }
 
 #[test]
