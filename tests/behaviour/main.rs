@@ -9,6 +9,7 @@ mod admin_tokens;
 mod asyncapi;
 mod audit;
 mod bad_candidates;
+mod blocks;
 mod bomb;
 mod browser;
 mod bursts;

@@ -10,13 +10,13 @@ use prometheus::Histogram;
 use tokio::sync::oneshot;
 
 use super::batch::Batch;
-use super::live::Seat;
+use super::live::{Live, Seat};
 use super::probation::Probation;
 use super::queue::{Queue, Work};
 use crate::event::Event;
 use crate::hub::{Hub, Loss, Message};
 use crate::log::Sparing;
-use crate::metrics::{FamilyMetrics, TransformMetrics};
+use crate::metrics::TransformMetrics;
 use crate::tasks::{Ended, Name, Tasks, Unasked};
 use crate::transform::{Fault, Outcome};
 
@@ -180,11 +180,11 @@ impl Lane {
             },
             None => (through(front, event, &self.metrics), front),
         };
-        let (family, took) = (seat.live.metrics.family.clone(), seat.took);
+        let (live, took) = (seat.live.clone(), seat.took);
         match answer {
             Answer::Unwanted => {}
             Answer::PutOut => self.note_loss(Loss::Transform),
-            Answer::Given(Ok(outcome)) => self.take(outcome, event.received, &family),
+            Answer::Given(Ok(outcome)) => self.take(outcome, event.received, &live),
             Answer::Given(Err(fault)) => {
                 self.tell(&fault);
                 self.note_loss(Loss::Transform);
@@ -196,7 +196,7 @@ impl Lane {
     }
 
     /// Takes what is to be published.
-    fn take(&mut self, outcome: Outcome, received: Instant, family: &Arc<FamilyMetrics>) {
+    fn take(&mut self, outcome: Outcome, received: Instant, live: &Live) {
         let Outcome::Published(publications) = outcome else {
             return;
         };
@@ -207,14 +207,17 @@ impl Lane {
                     text: admitted.text,
                     head: admitted.head,
                     received,
-                    family: family.clone(),
+                    family: live.metrics.family.clone(),
                 }),
-                Err(block) => {
+                Err(blocked) => {
                     self.note_loss(Loss::Transform);
                     if let Some(unsaid) = self.sparing.say(Instant::now()) {
                         tracing::warn!(
-                            transform = self.front.live.name(),
-                            reason = block.label(),
+                            transform = live.name(),
+                            revision = %live.component.revision,
+                            reason = blocked.block.label(),
+                            place = blocked.place(),
+                            keyword = blocked.keyword(),
                             unsaid,
                             "publication blocked"
                         );

@@ -174,10 +174,10 @@ impl Seat {
                 let mut blocks = outcome.blocks().peekable();
                 if let Some(first) = blocks.peek() {
                     tally.blocked.fetch_add(1, Ordering::Relaxed);
-                    tally.example(|| format!("blocked by the guard: {}", first.label()));
+                    tally.example(|| format!("blocked by the guard: {first}"));
                     live.metrics.guard_blocks.inc();
                 }
-                blocks.for_each(|block| metrics.guard_block(block.label()).inc());
+                blocks.for_each(|blocked| metrics.guard_block(blocked.block.label()).inc());
             }
             Err(fault) => {
                 self.instance = None;

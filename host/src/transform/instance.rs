@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use wasmtime::Store;
 use wasmtime::component::{ComponentType, InstancePre, Lower, TypedFunc};
 
+use super::blocked::Blocked;
 use super::budget::Budget;
 use super::clock::{Clock, Running};
 use super::component::{Component, Prepared};
 use super::contract::{self, RejectionReason, Transform};
+use super::descriptor::Descriptor;
 use super::fault::{Fault, FaultKind};
-use super::guard::{Admitted, Block};
+use super::guard::Admitted;
 use super::guest_log::{Allowance, GuestLog};
 use super::high_water::Peaks;
 use super::limits::Limits;
@@ -38,21 +40,21 @@ impl contract::Host for HostState {}
 #[derive(Debug)]
 pub enum Outcome {
     /// What may leave, and what was stopped on the way out.
-    Published(Vec<Result<Admitted, Block>>),
+    Published(Vec<Result<Admitted, Blocked>>),
     /// The component refused the event; the label is the contract's reason.
     Rejected(&'static str),
 }
 
 impl Outcome {
     /// What the guard stopped.
-    pub fn blocks(&self) -> impl Iterator<Item = Block> {
+    pub fn blocks(&self) -> impl Iterator<Item = &Blocked> {
         let publications = match self {
             Self::Published(publications) => publications.as_slice(),
             Self::Rejected(_) => &[],
         };
         publications
             .iter()
-            .filter_map(|one| one.as_ref().err().copied())
+            .filter_map(|publication| publication.as_ref().err())
     }
 }
 
@@ -208,7 +210,7 @@ impl Instance {
             Ok(publications) => Outcome::Published(
                 publications
                     .iter()
-                    .map(|one| component.descriptor.admit(one))
+                    .map(|publication| guarded(&component.descriptor, publication))
                     .collect(),
             ),
             Err(rejection) => Outcome::Rejected(reason_label(rejection.reason)),
@@ -229,12 +231,14 @@ impl Instance {
         let answer = self.transform.call(&mut self.store, (event,));
         self.last_call = started.elapsed();
         drop(running);
+        self.note(0, 0);
         let (answer,) = answer.map_err(|error| fault(&self.store, &error))?;
         if let Ok(publications) = &answer {
             let bytes: usize = publications
                 .iter()
                 .map(|one| one.channel.len() + one.data.len())
                 .sum();
+            self.note(publications.len(), bytes);
             if publications.len() > limits.max_publications || bytes > limits.max_output {
                 let detail = format!(
                     "{} publications of {bytes} bytes; allowed are {} of {}",
@@ -283,6 +287,15 @@ impl std::fmt::Debug for Instance {
             .field("calls", &self.calls)
             .finish_non_exhaustive()
     }
+}
+
+/// What may leave, or what is told of what may not.
+fn guarded(
+    descriptor: &Descriptor,
+    publication: &contract::Publication,
+) -> Result<Admitted, Blocked> {
+    let admitted = descriptor.admit(publication);
+    admitted.map_err(|block| Blocked::of(block, descriptor, publication))
 }
 
 /// To be called before each call of a guest, which has ended when the result is dropped.

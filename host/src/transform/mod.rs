@@ -8,6 +8,7 @@
 //! What a component says of itself is checked once, when it is loaded; what it publishes is
 //! checked every time. Which components there are, and who is live, is for the registry.
 
+mod blocked;
 mod budget;
 mod clock;
 mod compile;
@@ -31,6 +32,7 @@ mod whole_match;
 
 use crate::metrics::TransformMetrics;
 
+pub use self::blocked::Blocked;
 pub use self::compile::{CompileError, Compiled, Fingerprint, compile_here};
 pub use self::compiler::{Compiler, OUT_OF_MEMORY, check_size};
 pub use self::component::Component;

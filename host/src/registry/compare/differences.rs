@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::registry::diff::schema::field;
-use crate::transform::{Admitted, Block, Fault, Outcome};
+use crate::transform::{Admitted, Blocked, Fault, Outcome};
 
 /// The number or the channels of the publications.
 pub(super) const PUBLICATIONS: &str = "(publications)";
@@ -95,7 +95,7 @@ fn publications(count: usize) -> String {
 struct ByChannel<'a>(BTreeMap<&'a str, Vec<&'a str>>);
 
 impl<'a> ByChannel<'a> {
-    fn of(all: &'a [Result<Admitted, Block>]) -> Self {
+    fn of(all: &'a [Result<Admitted, Blocked>]) -> Self {
         let mut channels: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for one in all.iter().flatten() {
             let texts = channels.entry(one.channel.as_str()).or_default();

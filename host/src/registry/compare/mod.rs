@@ -95,7 +95,7 @@ fn failures(result: &Result<Outcome, Fault>) -> Vec<&'static str> {
         Ok(Outcome::Rejected(_)) => Vec::new(),
         Ok(Outcome::Published(all)) => {
             let blocks = all.iter().filter_map(|one| one.as_ref().err());
-            blocks.map(|block| block.label()).collect()
+            blocks.map(|blocked| blocked.block.label()).collect()
         }
     };
     kinds.sort_unstable();

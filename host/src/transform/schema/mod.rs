@@ -45,6 +45,16 @@ pub enum Refusal {
     Schema,
 }
 
+/// Where data is not what a schema describes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offence {
+    /// A JSON pointer into the data. It holds positions and names that the schema declares, and
+    /// no other: what lies below an undeclared name is not looked into.
+    pub pointer: String,
+    /// What does not hold there.
+    pub keyword: String,
+}
+
 impl ClosedSchema {
     /// The schema of a message's data, which is an object.
     ///
@@ -98,6 +108,17 @@ impl ClosedSchema {
         }
         to.push_str(&data.to_string());
         Ok(())
+    }
+
+    /// Where data is not what the schema describes; none where it is, or where it is not JSON.
+    pub(crate) fn offence(&self, data: &str) -> Option<Offence> {
+        let data: Value = serde_json::from_str(data).ok()?;
+        let error = self.0.validator.validate(&data).err()?;
+        let (_, keyword) = error.schema_path().as_str().rsplit_once('/')?;
+        Some(Offence {
+            pointer: error.instance_path().as_str().to_owned(),
+            keyword: keyword.to_owned(),
+        })
     }
 
     /// What is enforced, as JSON Schema 2020-12, with its author's descriptions.

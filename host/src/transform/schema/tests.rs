@@ -192,3 +192,58 @@ fn a_schema_is_not_nested_for_ever() {
     }
     assert!(ClosedSchema::parse(&schema).unwrap_err()[0].contains("nested deeper"));
 }
+
+#[test]
+fn what_is_refused_is_told_by_its_place_and_keyword_and_never_by_what_stands_there() {
+    let text = json!({"type": "string", "maxLength": 3});
+    let leg = json!({"type": "object", "additionalProperties": false, "properties": {"a/b": text}});
+    let schema = ClosedSchema::parse(&json!({
+        "type": "object", "additionalProperties": false, "required": ["n"],
+        "properties": {
+            "n": {"type": "integer", "minimum": 0, "maximum": 9},
+            "side": {"enum": ["bid", "ask"]},
+            "form": {"type": "string", "pattern": "^[A-Z]{1,3}$"},
+            "at": {"type": "string", "format": "date"},
+            "legs": {"type": "array", "maxItems": 2, "items": leg},
+            "any": {"anyOf": [text, {"type": "null"}]},
+        },
+    }))
+    .unwrap();
+    for (data, pointer, keyword) in [
+        (r#"{"n":"secret"}"#, "/n", "type"),
+        (r#"{"n":4711}"#, "/n", "maximum"),
+        (r#"{"n":-4711}"#, "/n", "minimum"),
+        (r#"{"n":1,"side":"secret"}"#, "/side", "enum"),
+        (r#"{"n":1,"form":"secret"}"#, "/form", "pattern"),
+        (r#"{"n":1,"at":"secret"}"#, "/at", "format"),
+        (
+            r#"{"n":1,"legs":[{},{"a/b":"secret"}]}"#,
+            "/legs/1/a~1b",
+            "maxLength",
+        ),
+        (r#"{"n":1,"legs":[{},{},{}]}"#, "/legs", "maxItems"),
+        (r#"{"n":1,"any":"secret"}"#, "/any", "anyOf"),
+        (
+            r#"{"n":1,"secret":{"secret":1}}"#,
+            "",
+            "additionalProperties",
+        ),
+        (
+            r#"{"n":1,"legs":[{"secret":1}]}"#,
+            "/legs/0",
+            "additionalProperties",
+        ),
+        (r#"{"side":"bid"}"#, "", "required"),
+        (r#""secret""#, "", "type"),
+    ] {
+        let offence = schema.offence(data).unwrap();
+        assert_eq!(
+            (&*offence.pointer, &*offence.keyword),
+            (pointer, keyword),
+            "{data}"
+        );
+        assert!(!format!("{offence:?}").contains("secret"), "{offence:?}");
+    }
+    assert_eq!(schema.offence(r#"{"n":1}"#), None);
+    assert_eq!(schema.offence("secret"), None);
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::registry::report::{Example, FieldDifference};
-use crate::transform::{Admitted, Block, ClosedSchema, FaultKind};
+use crate::transform::{Admitted, Block, Blocked, ClosedSchema, FaultKind};
 
 mod bounds;
 
@@ -31,7 +31,7 @@ fn surface() -> Surface {
     }
 }
 
-fn admitted(channel: &str, data: &Value) -> std::result::Result<Admitted, Block> {
+fn admitted(channel: &str, data: &Value) -> std::result::Result<Admitted, Blocked> {
     Ok(message("tick", channel, data))
 }
 
@@ -143,7 +143,7 @@ fn what_both_fail_at_is_never_identical() {
     let blocked = |data: &str| {
         Ok(Outcome::Published(vec![
             admitted("ticks:A", &json!({"open": data})),
-            Err(Block::Schema),
+            Err(Block::Schema.into()),
         ]))
     };
     let report = compare_all(
@@ -172,7 +172,7 @@ fn a_candidate_that_fails_where_the_other_did_not_is_counted_by_kind() {
     let good = || data(&json!({"open": "1"}));
     let blocked = |blocks: &[Block]| {
         Ok(Outcome::Published(
-            blocks.iter().map(|block| Err(*block)).collect(),
+            blocks.iter().map(|block| Err((*block).into())).collect(),
         ))
     };
     let report = compare_all(
