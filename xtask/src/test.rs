@@ -65,6 +65,15 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     step::run(cargo(&["test", "--release"]).args(packages))
         .context("these tests are beside the code that they test")?;
 
+    heading("Where threads meet, in every order");
+    let interleavings = root.join("tests/interleavings");
+    step::run(
+        step::cargo(&interleavings)
+            .args(["test", "--release", "--locked", "--target-dir"])
+            .arg(root.join("target/interleavings")),
+    )
+    .context("these tests are in tests/interleavings")?;
+
     heading("The whole system, from outside");
     step::run(
         cargo(&["test", "--release", "--package", "tidegate-tests", "--"])

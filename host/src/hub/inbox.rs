@@ -11,6 +11,7 @@ use std::time::Instant;
 use mio::Waker;
 use parking_lot::Mutex;
 
+use super::doorbell::Doorbell;
 use super::log::ChannelId;
 use super::notice::{Reason, State};
 use super::order::Order;
@@ -76,8 +77,7 @@ pub(crate) struct PassedNumbers {
 pub(crate) struct Inbox {
     limit: usize,
     state: Mutex<Waiting>,
-    /// The loop sleeps, or is about to.
-    sleeping: AtomicBool,
+    doorbell: Doorbell,
     /// There are orders.
     urgent: AtomicBool,
     /// Bytes of what the loop has taken and not published yet.
@@ -101,7 +101,7 @@ impl Inbox {
         Self {
             limit,
             state: Mutex::default(),
-            sleeping: AtomicBool::new(false),
+            doorbell: Doorbell::new(),
             urgent: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
             waker,
@@ -145,10 +145,10 @@ impl Inbox {
 
     /// Wakes the loop if it sleeps.
     pub(crate) fn wake(&self) {
-        if self.sleeping.swap(false, Ordering::SeqCst) {
+        self.doorbell.ring(|| {
             // It fails where the system has no memory left; the loop wakes by its timers.
             let _ = self.waker.wake();
-        }
+        });
     }
 
     pub(crate) fn is_urgent(&self) -> bool {
@@ -179,17 +179,14 @@ impl Inbox {
 
     /// To be called before the loop sleeps; `false` where something waits already.
     pub(crate) fn may_sleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
-        let state = self.state.lock();
-        let empty = state.items.is_empty() && state.passed.is_empty() && state.orders.is_empty();
-        if !empty {
-            self.sleeping.store(false, Ordering::SeqCst);
-        }
-        empty
+        self.doorbell.may_sleep(|| {
+            let state = self.state.lock();
+            state.items.is_empty() && state.passed.is_empty() && state.orders.is_empty()
+        })
     }
 
     pub(crate) fn is_awake(&self) {
-        self.sleeping.store(false, Ordering::SeqCst);
+        self.doorbell.is_awake();
     }
 
     /// Bytes that wait, or are on their way into the log.

@@ -5,6 +5,7 @@
 
 #[doc(hidden)]
 pub mod bench;
+mod doorbell;
 pub(crate) mod frame;
 pub(crate) mod inbox;
 pub(crate) mod log;
@@ -15,6 +16,11 @@ pub(crate) mod order;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wheel;
+
+/// What the doorbell is made of; where it is tried in every order, that is something else.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+}
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
