@@ -97,8 +97,8 @@ fn nested(depth: usize) -> Guest {
 
 #[test]
 fn instances_within_instances_count_too() {
-    is_taken(&nested(3), &[]);
-    is_refused(&nested(4), &[], "instance");
+    is_taken(&nested(5), &[]);
+    is_refused(&nested(6), &[], "instance");
     is_taken(&nested(4), &[("max-instances", "18")]);
     is_refused(&nested(4), &[("max-instances", "17")], "instance");
     // A kilobyte that asks for four thousand.

@@ -28,8 +28,9 @@ pub struct Limits {
     /// The most elements in each table of an instance: the functions that it can call
     /// indirectly. Wasmtime's own pooling default is 20,000; Rust components use hundreds.
     pub table_elements: usize,
-    /// The most core instances inside one component. A plain component has two or three;
-    /// nested ones are how a file of a kilobyte asks for gigabytes.
+    /// The most core instances inside one component, and the most memories and tables. One of
+    /// Rust has two or three, one of Python some forty; nested ones are how a file of a kilobyte
+    /// asks for gigabytes.
     pub max_instances: usize,
     /// The most bytes that may cross from the guest to the host in one call. Wasmtime's
     /// default of 128 MiB lets a single string keep the host busy for 0.3 s, which no
@@ -68,7 +69,7 @@ impl Default for Limits {
             deadline: Duration::from_millis(10),
             memory: 16 * MIB,
             table_elements: 10_000,
-            max_instances: 16,
+            max_instances: 64,
             boundary: MIB,
             max_publications: 16,
             max_output: 64 * KIB,
