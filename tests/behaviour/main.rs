@@ -37,6 +37,7 @@ mod heartbeat;
 mod high_water;
 mod hostile;
 mod idle;
+mod inspection;
 mod keep_alive;
 mod keys;
 mod kit;

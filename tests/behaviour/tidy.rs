@@ -81,7 +81,8 @@ fn redis_is_named_only_upstream() {
 
 #[test]
 fn wasmtime_is_named_only_where_transforms_are() {
-    let found = outside("wasmtime", &["transform/"]);
+    let parser = outside("wasmparser", &["transform/inspect/"]);
+    let found = [outside("wasmtime", &["transform/"]), parser].concat();
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -90,6 +91,14 @@ fn only_loading_machine_code_is_unsafe() {
     let found = outside("unsafe {", &[]);
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].contains("transform/compile.rs"), "{found:#?}");
+}
+
+#[test]
+fn nothing_is_compiled_but_by_the_loader_which_inspects_first() {
+    // What the binary brings, what its child is handed, and the modules that say how.
+    let own = ["registry/loader.rs", "cli/compile.rs", "transform/"];
+    let found = [outside("compile_here", &own), outside(".compiler", &own)].concat();
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]

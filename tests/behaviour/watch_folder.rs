@@ -114,7 +114,10 @@ async fn a_broken_file_is_refused_once_and_said() {
             .is_some_and(|detail| !detail.is_empty()),
         "{entry}"
     );
-    assert!(stage.tidegate.stderr().lines_with("broken.wasm") > 0);
+    eventually("a line of the log", secs(10), async || {
+        (stage.tidegate.stderr().lines_with("broken.wasm") > 0).then_some(())
+    })
+    .await;
     assert_eq!(stage.admin.active("ticks").await, before);
     for mark in ["b", "c"] {
         put(&stage, "ticks.wasm", &Guest::stamped(mark).binary());

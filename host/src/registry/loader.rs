@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 use crate::tasks::blocking;
 use crate::transform::limits::Limits;
 use crate::transform::{
-    Compiled, Compiler, Component, Engine, Fingerprint, check_size, compile_here,
+    Compiled, Compiler, Component, Engine, Fingerprint, Inspected, compile_here,
 };
 
 /// Whose bytes they are.
@@ -26,6 +26,7 @@ pub(super) enum Trust {
 /// A component's machine code.
 #[derive(Debug)]
 pub(super) struct Code {
+    inspected: Inspected,
     print: Fingerprint,
     compiled: Compiled,
 }
@@ -48,7 +49,7 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// Compiles where that is needed, and checks.
+    /// Inspects, compiles where that is needed, and checks.
     ///
     /// # Errors
     /// All that is wrong with the component, for its developer.
@@ -59,21 +60,23 @@ impl Loader {
         settings: &Value,
         limits: &Limits,
     ) -> Result<Loaded, Vec<String>> {
-        let code = self.code(bytes, trust, limits.max_component_size).await?;
+        let code = self.code(bytes, trust, vec![limits.clone()]).await?;
         self.load_code(&code, settings, limits).await
     }
 
-    /// The machine code of at most so many bytes, made now where it is not in the cache.
+    /// The machine code of a component that may come to run within any of these limits, made
+    /// now where it is not in the cache. All bytes come by here, and are inspected first.
     ///
     /// # Errors
-    /// What is wrong with the component, for its developer.
+    /// All that is wrong with the component, for its developer.
     pub(super) async fn code(
         &self,
         bytes: &Arc<[u8]>,
         trust: Trust,
-        max_size: u64,
+        limits: Vec<Limits>,
     ) -> Result<Arc<Code>, Vec<String>> {
-        check_size(bytes.len() as u64, max_size)?;
+        let whole = bytes.clone();
+        let inspected = blocking(move || Inspected::of(whole, &limits)).await?;
         let whole = bytes.clone();
         let print = blocking(move || Fingerprint::of(&whole)).await;
         let count = |outcome| {
@@ -82,15 +85,20 @@ impl Loader {
         };
         if let Some(compiled) = self.cached(&print).await {
             count("cached");
-            return Ok(Arc::new(Code { print, compiled }));
+            return Ok(Arc::new(Code {
+                inspected,
+                print,
+                compiled,
+            }));
         }
-        let compiled = self.compile(bytes, trust, max_size).await;
+        let compiled = self.compile(&inspected, trust).await;
         count(if compiled.is_ok() {
             "compiled"
         } else {
             "refused"
         });
         let code = Arc::new(Code {
+            inspected,
             print,
             compiled: compiled?,
         });
@@ -108,7 +116,10 @@ impl Loader {
         settings: &Value,
         limits: &Limits,
     ) -> Result<Loaded, Vec<String>> {
-        check_size(code.print.size, limits.max_component_size)?;
+        let beyond = code.inspected.beyond(limits);
+        if !beyond.is_empty() {
+            return Err(beyond);
+        }
         let (engine, settings, limits) = (self.engine.clone(), settings.clone(), limits.clone());
         let of = code.clone();
         let load = move || Component::load(&engine, &of.compiled, &of.print, &settings, limits);
@@ -160,19 +171,14 @@ impl Loader {
         code.map(Compiled::from_cache)
     }
 
-    async fn compile(
-        &self,
-        bytes: &Arc<[u8]>,
-        trust: Trust,
-        max_size: u64,
-    ) -> Result<Compiled, Vec<String>> {
+    async fn compile(&self, component: &Inspected, trust: Trust) -> Result<Compiled, Vec<String>> {
         match trust {
             Trust::Ours => {
-                let (engine, bytes) = (self.engine.clone(), bytes.clone());
+                let (engine, bytes) = (self.engine.clone(), component.bytes().clone());
                 let compiled = blocking(move || compile_here(&engine, &bytes)).await;
                 compiled.map_err(|error| vec![error.to_string()])
             }
-            Trust::None => self.compiler.compile(bytes, max_size).await,
+            Trust::None => self.compiler.compile(component).await,
         }
     }
 }

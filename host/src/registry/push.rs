@@ -149,9 +149,8 @@ impl Registry {
         }
         let check = |faults| Refused::Check { faults };
         let ways = self.ways(ask)?;
-        let max_size = ways.iter().map(|(_, limits)| limits.max_component_size);
-        let max_size = max_size.max().unwrap_or_default();
-        let code = self.loader.code(bytes, Trust::None, max_size).await;
+        let limits = ways.iter().map(|(_, limits)| limits.clone()).collect();
+        let code = self.loader.code(bytes, Trust::None, limits).await;
         let loaded = self.load_its_way(&code.map_err(check)?, ways, ask).await;
         let loaded = loaded.map_err(check)?;
         let name = &loaded.component.descriptor.name;

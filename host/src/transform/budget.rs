@@ -6,6 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{ResourceLimiter, Result, UpdateDeadline};
 
 use super::clock::TICK;
+use super::inspect::sizes;
 use super::limits::Limits;
 
 /// Held by the store; asked by the engine whenever an instance wants more.
@@ -16,12 +17,36 @@ pub(super) struct Budget {
     instance_limit: usize,
     /// Bytes of all linear memories together.
     memory: usize,
-    /// Something was refused since the last call began.
-    refused: bool,
+    /// What was refused first since the last call began.
+    refused: Option<Refused>,
     /// Half of the deadline: see `at_deadline`.
     half: Duration,
     /// The thread's time when the first half was over.
     first_half_ended: Option<Duration>,
+}
+
+/// More than an instance may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Bytes of all memories together, and the limit.
+    Memory(usize, usize),
+    /// Elements of a table, and the limit.
+    Table(usize, usize),
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::Memory(wanted, limit) => {
+                let (wanted, limit) = sizes(wanted as u64, limit as u64);
+                write!(f, "it wanted {wanted} of memory, and `memory` is {limit}")
+            }
+            Self::Table(wanted, limit) => write!(
+                f,
+                "it wanted a table of {wanted} elements, and `table-elements` is {limit}"
+            ),
+        }
+    }
 }
 
 impl Budget {
@@ -31,7 +56,7 @@ impl Budget {
             table_limit: limits.table_elements,
             instance_limit: limits.max_instances,
             memory: 0,
-            refused: false,
+            refused: None,
             half: limits.deadline / 2,
             first_half_ended: None,
         }
@@ -39,13 +64,20 @@ impl Budget {
 
     /// A call begins. Returns after how many ticks the engine is to ask `at_deadline`.
     pub(super) fn begin(&mut self) -> u64 {
-        self.refused = false;
+        self.refused = None;
         self.first_half_ended = None;
         self.ticks_of_half()
     }
 
-    pub(super) fn was_refused(&self) -> bool {
+    pub(super) fn refused(&self) -> Option<Refused> {
         self.refused
+    }
+
+    fn answer(&mut self, allowed: bool, refused: Refused) -> Result<bool> {
+        if !allowed {
+            self.refused.get_or_insert(refused);
+        }
+        Ok(allowed)
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -82,14 +114,12 @@ impl ResourceLimiter for Budget {
         if allowed {
             self.memory = total;
         }
-        self.refused |= !allowed;
-        Ok(allowed)
+        self.answer(allowed, Refused::Memory(total, self.memory_limit))
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
         let allowed = desired <= self.table_limit;
-        self.refused |= !allowed;
-        Ok(allowed)
+        self.answer(allowed, Refused::Table(desired, self.table_limit))
     }
 
     fn instances(&self) -> usize {

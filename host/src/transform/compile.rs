@@ -91,9 +91,6 @@ impl Fingerprint {
 /// # Errors
 /// What is wrong with the component.
 pub fn compile_here(engine: &Engine, component: &[u8]) -> Result<Compiled, CompileError> {
-    if let Some(kind) = of_another_kind(component) {
-        return Err(CompileError::NotAComponent(kind.to_owned()));
-    }
     let code = engine.inner.precompile_component(component);
     code.map(Compiled).map_err(|error| {
         if error.is::<OutOfMemory>() {
@@ -102,17 +99,6 @@ pub fn compile_here(engine: &Engine, component: &[u8]) -> Result<Compiled, Compi
             CompileError::NotAComponent(printable(&format!("{error:#}"), MAX_CHARS))
         }
     })
-}
-
-/// What else the bytes are, where that is plain: the engine speaks of its own parser.
-fn of_another_kind(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(b"\0asm\x01\0\0\0") {
-        Some("it is a core module; make a component of it, as `wasm-tools component new` does")
-    } else if !bytes.starts_with(b"\0asm") {
-        Some("it does not begin as WebAssembly does (\\0asm); is it the right file?")
-    } else {
-        None
-    }
 }
 
 fn sha256(bytes: &[u8]) -> String {

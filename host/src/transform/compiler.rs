@@ -25,6 +25,7 @@ use self::room::Room;
 use super::compile::Compiled;
 use super::engine::Engine;
 use super::guest_log::printable;
+use super::inspect::Inspected;
 
 /// What the child ends with when it was refused memory and could still say so.
 pub const OUT_OF_MEMORY: u8 = 3;
@@ -103,34 +104,25 @@ impl Compiler {
         }))
     }
 
-    /// Compiles a component of at most `max_size` bytes, beside others where there is room. One
-    /// that its part of the memory is not enough for is compiled again, alone, with all of it.
-    /// A dropped call takes its child with it.
+    /// Compiles a component, beside others where there is room. One that its part of the memory
+    /// is not enough for is compiled again, alone, with all of it. A dropped call takes its
+    /// child with it.
     ///
     /// # Errors
     /// What is wrong with the component, for its developer.
-    pub async fn compile(&self, component: &[u8], max_size: u64) -> Result<Compiled, Vec<String>> {
-        let size = component.len() as u64;
-        check_size(size, max_size)?;
+    pub async fn compile(&self, component: &Inspected) -> Result<Compiled, Vec<String>> {
+        self.compile_bytes(component.bytes()).await
+    }
+
+    async fn compile_bytes(&self, component: &[u8]) -> Result<Compiled, Vec<String>> {
         let shared = &*self.0;
-        let part = shared.room.part_of(size);
+        let part = shared.room.part_of(component.len() as u64);
         let mut compiled = shared.within(part, component).await;
         if matches!(compiled, Err(Failure::Memory)) && part != shared.room.all() {
             compiled = shared.within(shared.room.all(), component).await;
         }
         compiled.map_err(|failure| vec![shared.words(&failure)])
     }
-}
-
-/// # Errors
-/// That the component is too big.
-pub fn check_size(size: u64, max_size: u64) -> Result<(), Vec<String>> {
-    if size > max_size {
-        return Err(vec![format!(
-            "it has more than the {max_size} bytes of max-component-size"
-        )]);
-    }
-    Ok(())
 }
 
 impl Shared {

@@ -74,7 +74,7 @@ impl Component {
         let component = compiled.component(engine).map_err(|fault| vec![fault])?;
         let imports = interface::imports(engine, &component);
         let revision = RevisionId::of(&fingerprint.digest, settings, &limits);
-        let prepared = prepare(engine, &component, &imports, settings, limits).map_err(told)?;
+        let prepared = prepare(engine, &component, settings, limits).map_err(told)?;
         let (descriptor, stated) = describe(&prepared).map_err(told)?;
         Ok(Self {
             descriptor: Arc::new(descriptor),
@@ -110,27 +110,15 @@ impl std::fmt::Debug for Component {
     }
 }
 
-/// Imports and exports, and that it can be instantiated at all.
+/// The types of its imports and exports, and that it can be instantiated at all.
 fn prepare(
     engine: &Engine,
     component: &wasmtime::component::Component,
-    imports: &[String],
     settings: &Value,
     limits: Limits,
 ) -> Result<Prepared, Vec<String>> {
-    let mut faults: Vec<String> = interface::forbidden(imports).collect();
-    let linkable = faults.is_empty();
-    faults.extend(interface::missing_exports(engine, component));
-    if !linkable {
-        return Err(faults);
-    }
-    let pre = match interface::link(engine, component) {
-        Ok(pre) => pre,
-        Err(fault) => {
-            faults.push(fault);
-            return Err(faults);
-        }
-    };
+    let pre = interface::link(engine, component).map_err(|fault| vec![fault])?;
+    let mut faults = Vec::new();
     let log_allowance = Allowance::new(limits.log_lines_per_second);
     // What is counted before a component has a name is not worth keeping.
     let uncounted = Metrics::new().transform(NAMELESS);

@@ -2,6 +2,7 @@
 
 use wasmtime::Trap;
 
+use super::budget::Refused;
 use super::guest_log::printable;
 
 /// The longest explanation, in characters: parts of it may be the guest's own words.
@@ -72,19 +73,24 @@ impl Fault {
         }
     }
 
-    /// Names what the engine reports. `memory_refused` says whether the guest was denied
-    /// memory before: most guests answer that with a trap of their own.
-    pub(super) fn of(error: &wasmtime::Error, memory_refused: bool) -> Self {
+    /// Names what the engine reports. `refused` is what the guest was denied before, if it
+    /// was: most guests answer that with a trap of their own.
+    pub(super) fn of(error: &wasmtime::Error, refused: Option<Refused>) -> Self {
         let detail = error.root_cause().to_string();
         let kind = match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => FaultKind::Deadline,
             Some(Trap::StackOverflow) => FaultKind::Stack,
-            _ if memory_refused => FaultKind::Memory,
+            _ if refused.is_some() => FaultKind::Memory,
             Some(_) => FaultKind::Trap,
             // The engine has no type for this one.
             None if detail.contains("fuel allocated for hostcalls") => FaultKind::Boundary,
             None => FaultKind::Trap,
         };
-        Self::new(kind, detail)
+        match refused {
+            Some(refused) if kind == FaultKind::Memory => {
+                Self::new(kind, format!("{refused} ({detail})"))
+            }
+            _ => Self::new(kind, detail),
+        }
     }
 }

@@ -85,9 +85,21 @@ impl Opened {
         let _running = begin(&mut store, clock);
         match pre.instantiate(&mut store) {
             Ok(instance) => Ok(Self { store, instance }),
-            Err(error) => Err(fault(&store, &error)),
+            Err(error) => Err(not_instantiated(fault(&store, &error), limits)),
         }
     }
+}
+
+/// Names the setting that bounds what the engine counts: it does not know its name.
+fn not_instantiated(mut fault: Fault, limits: &Limits) -> Fault {
+    if fault.detail.starts_with("resource limit exceeded") {
+        let most = limits.max_instances;
+        fault.detail = format!(
+            "{}, and `max-instances` is {most}: raise `max-instances` for this transform",
+            fault.detail
+        );
+    }
+    fault
 }
 
 /// An event as a guest gets it: copied once, into the guest's memory.
@@ -306,7 +318,7 @@ fn begin<'a>(store: &mut Store<HostState>, clock: &'a Clock) -> Running<'a> {
 }
 
 fn fault(store: &Store<HostState>, error: &wasmtime::Error) -> Fault {
-    Fault::of(error, store.data().budget.was_refused())
+    Fault::of(error, store.data().budget.refused())
 }
 
 pub(super) const REJECTION_REASONS: [RejectionReason; 4] = [

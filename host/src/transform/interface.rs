@@ -1,7 +1,10 @@
-//! Whether a component imports only what it may and exports what the contract says.
+//! What a component may import and has to export, and whether what it exports has the types
+//! that the contract says.
 //!
-//! What its exports answer is for `component` to find out.
+//! The names are held against these by `inspect`, before anything is compiled. What the
+//! exports answer is for `component` to find out.
 
+use semver::Version;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker, types::ComponentItem};
 
 use super::contract::{Descriptor, Event, Publication, Rejection, Transform};
@@ -9,13 +12,16 @@ use super::engine::Engine;
 use super::guest_log::printable;
 use super::instance::{HostState, Opened};
 
-/// What a component may import: the log, and the contract's types, which do nothing.
-const ALLOWED_IMPORTS: [&str; 2] = [
-    "tidegate:transform/log@1.0.0",
-    "tidegate:transform/types@1.0.0",
-];
+/// The contract that this host serves: this version, its patches, and those before it.
+pub(super) const PACKAGE: &str = "tidegate:transform";
+pub(super) const SERVED: Version = Version::new(1, 0, 0);
 
-const EXPORTS: [&str; 2] = ["configure", "transform"];
+/// The interfaces of the contract that a component may import: the log, and the types, which
+/// do nothing.
+pub(super) const ALLOWED_IMPORTS: [&str; 2] = ["log", "types"];
+
+/// What a component has to export.
+pub(super) const EXPORTS: [&str; 2] = ["configure", "transform"];
 
 /// How much of a component's own words, or the engine's, an error repeats, in characters.
 const MAX_CHARS: usize = 500;
@@ -31,30 +37,29 @@ pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn forbidden(imports: &[String]) -> impl Iterator<Item = String> {
-    imports
-        .iter()
-        .filter(|name| !ALLOWED_IMPORTS.contains(&name.as_str()))
-        .map(|name| {
-            format!(
-                "it imports {}, and a transform may import nothing but {}",
-                printable(name, MAX_CHARS),
-                ALLOWED_IMPORTS[0]
-            )
-        })
+/// An interface of the contract, by the name of an import or export: its own name, and the
+/// version of the contract.
+pub(super) fn of_contract(name: &str) -> Option<(&str, Version)> {
+    let (interface, version) = name
+        .strip_prefix(PACKAGE)?
+        .strip_prefix('/')?
+        .split_once('@')?;
+    Some((interface, version.parse().ok()?))
 }
 
-pub(super) fn missing_exports(
-    engine: &Engine,
-    component: &Component,
-) -> impl Iterator<Item = String> {
-    let kind = component.component_type();
-    EXPORTS.into_iter().filter_map(move |name| {
-        let export = kind.get_export(&engine.inner, name);
-        let is_function =
-            export.is_some_and(|export| matches!(export.ty, ComponentItem::ComponentFunc(_)));
-        (!is_function).then(|| not_built(&format!("it exports no function \"{name}\"")))
-    })
+/// Whether a component that was made for this version of the contract can run.
+pub(super) fn serves(version: &Version) -> bool {
+    let first = Version::new(SERVED.major, 0, 0);
+    let last = Version::new(SERVED.major, SERVED.minor, u64::MAX);
+    version.pre.is_empty() && (first..=last).contains(version)
+}
+
+/// The versions of the contract that this host serves, for people.
+pub(super) fn served() -> String {
+    match SERVED.minor {
+        0 => format!("{}.0", SERVED.major),
+        minor => format!("{0}.0 to {0}.{minor}", SERVED.major),
+    }
 }
 
 /// Ties its imports to the host's functions.

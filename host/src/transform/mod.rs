@@ -1,8 +1,8 @@
 //! Components at work: the only place that names wasmtime.
 //!
 //! ```text
-//! bytes ─► Compiler (a child under limits) ─► Compiled (machine code, which can be kept)
-//!   ─► Component (linked, described, its samples tried)
+//! bytes ─► Inspected (all that they say by themselves) ─► Compiler (a child under limits)
+//!   ─► Compiled (machine code, which can be kept) ─► Component (linked, described, its samples tried)
 //!         └─► Instance (a store under limits) ─► publications ─► Descriptor::admit ─► frames
 //! ```
 //! What a component says of itself is checked once, when it is loaded; what it publishes is
@@ -21,6 +21,7 @@ mod guard;
 mod guest_log;
 mod health;
 mod high_water;
+mod inspect;
 mod instance;
 mod interface;
 pub mod limits;
@@ -34,7 +35,7 @@ use crate::metrics::TransformMetrics;
 
 pub use self::blocked::Blocked;
 pub use self::compile::{CompileError, Compiled, Fingerprint, compile_here};
-pub use self::compiler::{Compiler, OUT_OF_MEMORY, check_size};
+pub use self::compiler::{Compiler, OUT_OF_MEMORY};
 pub use self::component::Component;
 #[cfg(test)]
 pub(crate) use self::descriptor::tests::example as descriptor_example;
@@ -45,6 +46,7 @@ pub use self::guard::{Admitted, Block};
 pub(crate) use self::guest_log::printable;
 pub use self::health::Health;
 pub use self::high_water::{HighWater, Peaks};
+pub use self::inspect::Inspected;
 pub use self::instance::{Instance, Outcome};
 pub use self::revision::RevisionId;
 pub(crate) use self::revision::is_digest;

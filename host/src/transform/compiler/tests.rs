@@ -14,7 +14,7 @@ fn compiler(script: &str, cores: usize, time_limit: Duration) -> Compiler {
 
 async fn compile(script: &str) -> Result<Compiled, Vec<String>> {
     compiler(script, 2, Duration::from_secs(30))
-        .compile(b"abc", 3)
+        .compile_bytes(b"abc")
         .await
 }
 
@@ -51,20 +51,13 @@ async fn how_it_ended_is_told_in_words_for_a_developer() {
 }
 
 #[tokio::test]
-async fn too_big_a_component_is_not_even_handed_over() {
-    let compiler = compiler("cat", 2, Duration::from_secs(30));
-    let faults = compiler.compile(b"abcd", 3).await.unwrap_err();
-    assert_eq!(
-        faults,
-        ["it has more than the 3 bytes of max-component-size"]
-    );
-}
-
-#[tokio::test]
 async fn a_child_that_uses_its_time_is_ended_and_the_next_has_its_turn() {
     let script = "read a; while [ $a = b ]; do :; done; echo $a";
     let compiler = compiler(script, 1, Duration::from_millis(300));
-    let (first, second) = tokio::join!(compiler.compile(b"b\n", 9), compiler.compile(b"c\n", 9));
+    let (first, second) = tokio::join!(
+        compiler.compile_bytes(b"b\n"),
+        compiler.compile_bytes(b"c\n")
+    );
     assert_eq!(
         first.unwrap_err(),
         ["compiling it took more processor time than the 300ms of compile-time"]
@@ -76,7 +69,7 @@ async fn a_child_that_uses_its_time_is_ended_and_the_next_has_its_turn() {
 async fn a_child_that_waits_for_the_machine_is_not_ended() {
     let compiler = compiler("sleep 1; cat", 1, Duration::from_millis(300));
     assert_eq!(
-        compiler.compile(b"abc", 3).await.unwrap().as_bytes(),
+        compiler.compile_bytes(b"abc").await.unwrap().as_bytes(),
         b"abc"
     );
 }
@@ -85,7 +78,7 @@ async fn a_child_that_waits_for_the_machine_is_not_ended() {
 async fn a_child_that_hangs_is_ended_after_ten_times_its_time_by_the_clock() {
     let compiler = compiler("sleep 100", 1, Duration::from_millis(200));
     let started = Instant::now();
-    let faults = compiler.compile(b"abc", 3).await.unwrap_err();
+    let faults = compiler.compile_bytes(b"abc").await.unwrap_err();
     assert!(started.elapsed() >= Duration::from_secs(2));
     assert!(
         faults[0].contains("no processor time for 2s, 10 times compile-time"),
@@ -102,7 +95,7 @@ async fn children_run_beside_each_other_where_there_is_room() {
         folder.path().display()
     );
     let compiler = compiler(&script, 2, Duration::from_secs(30));
-    let (first, second) = tokio::join!(compiler.compile(b"a", 9), compiler.compile(b"b", 9));
+    let (first, second) = tokio::join!(compiler.compile_bytes(b"a"), compiler.compile_bytes(b"b"));
     assert_eq!(first.unwrap().as_bytes(), b"ok\n");
     assert_eq!(second.unwrap().as_bytes(), b"ok\n");
 }
