@@ -74,6 +74,29 @@ async fn a_table_that_grows_meets_its_limit() {
     }
 }
 
+#[tokio::test]
+async fn all_memories_of_an_instance_meet_one_limit() {
+    // The guest's own has 40 pages.
+    let guest = Guest::ticks().fields("(memory $second 10)").when_bad(
+        "(if (i32.eq (memory.grow $second (i32.const 10)) (i32.const -1)) (then (unreachable)))",
+    );
+    is_taken(&guest, &[("memory", "\"3200KiB\"")]);
+    is_refused(&guest, &[("memory", "\"3199KiB\"")], "50 pages of memory");
+    for (limit, faults) in [("\"3840KiB\"", 0.0), ("\"3839KiB\"", 1.0)] {
+        let redis = Redis::start().await;
+        let tidegate = with(&redis, &guest, &[("memory", limit)]).start().await;
+        let mut client = tidegate.subscriber(["ticks:*"]).await;
+        for symbol in ["XX", "ABC"] {
+            redis.publish(&format!("{FEED}{symbol}"), TICK).await;
+        }
+        while client.next_json().await["channel"] != "ticks:ABC" {}
+        let labels = [("transform", "ticks"), ("kind", "memory")];
+        tidegate
+            .metric_becomes("tidegate_transform_faults_total", &labels, faults)
+            .await;
+    }
+}
+
 #[test]
 fn a_component_has_as_many_instances_as_allowed_and_no_more() {
     // Of its own it has two: one for the memory, one for the code.

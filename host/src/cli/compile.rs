@@ -9,10 +9,13 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
-use crate::transform::{CompileError, Engine, OUT_OF_MEMORY, compile_here};
+use crate::transform::{CompileError, Engine, OUT_OF_MEMORY, compile_here, printable};
 
 /// The host and what it delivers go first.
 const NICE: i32 = 10;
+
+/// How much of a panic's words is told, in characters.
+const MAX_CHARS: usize = 300;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CompileArgs {
@@ -30,6 +33,7 @@ pub(super) struct CompileArgs {
 /// Ends with 1 and a line on standard error for a component that is none, and with a code of
 /// its own for too little memory.
 pub(super) fn run(args: &CompileArgs) -> ExitCode {
+    std::panic::set_hook(Box::new(end_with_a_sentence));
     match compile(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -55,6 +59,22 @@ fn compile(args: &CompileArgs) -> anyhow::Result<()> {
         .context("cannot write the code")
 }
 
+/// A compiler that panics is no matter of the component's, and still says what it met.
+fn end_with_a_sentence(panic: &std::panic::PanicHookInfo<'_>) {
+    let words = panic.payload_as_str().unwrap_or("it gives no reason");
+    super::print::complain(&failed(words));
+    std::process::exit(1);
+}
+
+/// The words are the compiler's, about a component that its reader has.
+fn failed(words: &str) -> String {
+    format!(
+        "the compiler failed on it ({}): that is a fault of the compiler and not of the \
+         component, so report it, with the component",
+        printable(words, MAX_CHARS)
+    )
+}
+
 fn limit(args: &CompileArgs) -> rustix::io::Result<()> {
     for (resource, soft, hard) in [
         (Resource::As, args.memory, args.memory),
@@ -70,4 +90,20 @@ fn limit(args: &CompileArgs) -> rustix::io::Result<()> {
         setrlimit(resource, limit)?;
     }
     nice(NICE).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_compiler_panics_with_is_told_in_one_line() {
+        let words = failed("invalid adapter module generated: \nat offset 0x7");
+        assert_eq!(words.lines().count(), 1, "{words}");
+        assert!(
+            words.contains("invalid adapter module generated"),
+            "{words}"
+        );
+        assert!(words.contains("not of the component"), "{words}");
+    }
 }
