@@ -1,10 +1,11 @@
 //! A candidate beside the active revision on live events: counted, compared, never heard.
 
 use serde_json::{Value, json};
-use tidegate_tests::admin::text;
+use tidegate_tests::admin::{revision_of, text};
 use tidegate_tests::binary::{run, said};
 use tidegate_tests::guest::Failing;
-use tidegate_tests::{Feed, Follower, Guest, Setup, Stage, secs};
+use tidegate_tests::stage::patient;
+use tidegate_tests::{Feed, Follower, Guest, Redis, Setup, Stage, Tidegate, Transform, secs};
 
 /// A host on `a`, a client, ticks of `AB` and `XY`, and a candidate.
 struct Beside {
@@ -141,6 +142,31 @@ async fn a_token_that_may_only_look_sees_no_value_that_is_not_public() {
         assert!(!shown.contains(hidden), "{hidden}: {shown}");
     }
     beside.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_rejects_is_told_in_its_own_words_also_where_the_other_does_too() {
+    let redis = Redis::start().await;
+    let setup = patient(Tidegate::on(&redis)).state_dir();
+    let tidegate = setup.transform(Transform::builtin("candle")).start().await;
+    let admin = tidegate.admin_api();
+    let same = json!({"settings": {"exchange": 1}});
+    let candidate = revision_of(&admin.settings("candle", same).await.done());
+    let path = format!("/v1/revisions/{candidate}/shadow");
+    let asked = json!({"events": 3, "seconds": 20});
+    let started = admin.post(&path, asked).await.done();
+    for _ in 0..3 {
+        let channel = "channel:exchange:1:candle:close:BTC-USD:1h";
+        redis.publish(channel, "no JSON, but secret").await;
+    }
+    let report = admin.shadow_ends(text(&started["id"]), secs(30)).await;
+    assert_eq!(count(&report, "identical"), 3, "{report:#}");
+    let rejected = &report["comparison"]["rejections"];
+    assert_eq!(rejected[0]["reason"], "malformed", "{report:#}");
+    assert_eq!(rejected[0]["events"], 3, "{report:#}");
+    assert!(!text(&rejected[0]["detail"]).is_empty(), "{report:#}");
+    assert!(rejected[1].is_null(), "{report:#}");
+    assert!(!report.to_string().contains("secret"), "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

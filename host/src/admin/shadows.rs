@@ -38,17 +38,21 @@ pub(super) async fn stop(call: Call) -> Result<Answer<ShadowReport>, Problem> {
 }
 
 /// Takes out the examples that show the event: their values are in full too, also those that
-/// nobody publishes.
+/// nobody publishes. And the words with which a component refuses: they should hold no values,
+/// but nobody has checked that.
 pub(super) fn without_inputs(comparison: &mut Comparison) {
     for field in &mut comparison.fields {
         field.examples.retain(|example| example.input.is_none());
+    }
+    for rejected in &mut comparison.rejections {
+        rejected.detail.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::report::{Example, FieldDifference};
+    use crate::registry::report::{Example, FieldDifference, Rejected};
 
     #[test]
     fn without_inputs_nothing_that_only_operators_may_see_is_left() {
@@ -67,8 +71,14 @@ mod tests {
             events: 2,
             examples: vec![example.clone(), public.clone(), example],
         };
+        let rejected = Rejected {
+            reason: "missing".into(),
+            detail: "secret".into(),
+            events: 2,
+        };
         let mut comparison = Comparison {
             fields: vec![field],
+            rejections: vec![rejected],
             ..Comparison::default()
         };
         without_inputs(&mut comparison);
@@ -78,5 +88,6 @@ mod tests {
         }
         assert_eq!(comparison.fields[0].examples, [public]);
         assert_eq!(comparison.fields[0].events, 2);
+        assert_eq!(comparison.rejections[0].events, 2);
     }
 }

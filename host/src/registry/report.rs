@@ -238,12 +238,24 @@ pub struct Comparison {
     /// Events that came too fast to be compared.
     pub missed: u64,
     pub fields: Vec<FieldDifference>,
+    /// What the candidate refused, most often first: at most 32 reasons, and the others together.
+    pub rejections: Vec<Rejected>,
     /// Why the candidate failed: the kind of fault or block, and how often.
     pub failures: BTreeMap<String, u64>,
     /// The same of the events on which both did.
     pub both_failures: BTreeMap<String, u64>,
     pub active: Times,
     pub candidate: Times,
+}
+
+/// Events that a component refused for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rejected {
+    /// The contract's reason.
+    pub reason: String,
+    /// The component's own words, which name fields and no values.
+    pub detail: String,
+    pub events: u64,
 }
 
 /// One field that came out differently.

@@ -51,11 +51,15 @@ impl Trial {
     pub(super) fn note(&mut self, event: &Event) -> Option<(Result<Outcome, Fault>, Duration)> {
         let (active, active_time) = self.active.call(event, &self.metrics);
         let (candidate, candidate_time) = self.candidate.call(event, &self.metrics);
-        let said = |result, time| Said { result, time };
+        let said = |result, time, detail| Said {
+            result,
+            time,
+            detail,
+        };
         self.comparer.note(
             event,
-            said(&active, active_time),
-            said(&candidate, candidate_time),
+            said(&active, active_time, None),
+            said(&candidate, candidate_time, self.candidate.detail()),
         );
         let asked = self.candidate.wants(event);
         asked.then_some((candidate, candidate_time))
@@ -67,6 +71,11 @@ impl Trial {
 }
 
 impl Side {
+    /// Why it refused its last event, if it did.
+    fn detail(&self) -> Option<&str> {
+        self.instance.as_ref()?.detail()
+    }
+
     fn wants(&self, event: &Event) -> bool {
         let patterns = &self.component.descriptor.upstream_patterns;
         UpstreamPattern::any(patterns, &event.channel)
@@ -84,7 +93,7 @@ impl Side {
         let instance = match &mut self.instance {
             Some(ready) => ready,
             none => match Instance::new(&self.component, metrics) {
-                Ok(fresh) => none.insert(fresh),
+                Ok(fresh) => none.insert(fresh.with_details()),
                 Err(fault) => return (Err(fault), Duration::ZERO),
             },
         };

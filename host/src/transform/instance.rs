@@ -126,6 +126,9 @@ pub struct Instance {
     peaks: Peaks,
     /// A peak has risen since somebody asked.
     risen: bool,
+    /// Why the last event was refused, where somebody wants to know.
+    detail: Option<String>,
+    with_details: bool,
 }
 
 impl Instance {
@@ -178,6 +181,8 @@ impl Instance {
             memory_at_start: 0,
             peaks: Peaks::default(),
             risen: false,
+            detail: None,
+            with_details: false,
         };
         let running = begin(&mut instance.store, &prepared.clock);
         let configured = exports.call_configure(&mut instance.store, &prepared.settings);
@@ -187,6 +192,17 @@ impl Instance {
             Ok(Err(refusal)) => Err(Fault::new(FaultKind::Configure, refusal)),
             Err(error) => Err(fault(&instance.store, &error)),
         }
+    }
+
+    /// Keeps the words with which it refuses an event.
+    pub fn with_details(mut self) -> Self {
+        self.with_details = true;
+        self
+    }
+
+    /// Why it refused the last event, in its own words.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
     }
 
     /// Runs events and forgets what came of them, so that the first real one meets memory
@@ -260,6 +276,9 @@ impl Instance {
                 );
                 return Err(Fault::new(FaultKind::Output, detail));
             }
+        }
+        if self.with_details {
+            self.detail = answer.as_ref().err().map(|refused| refused.detail.clone());
         }
         Ok(answer)
     }

@@ -4,7 +4,9 @@
 use std::fmt::{self, Write};
 
 use super::words::{Paint, count, micros, safe};
-use crate::registry::report::{Comparison, Example, FieldDifference, ShadowReport, ShadowState};
+use crate::registry::report::{
+    Comparison, Example, FieldDifference, Rejected, ShadowReport, ShadowState,
+};
 
 /// The report of a shadow.
 pub(super) fn shadow(report: &ShadowReport, paint: Paint) -> String {
@@ -66,6 +68,15 @@ fn write_comparison(out: &mut String, of: &Comparison, paint: Paint) -> fmt::Res
     for (kind, times) in &of.both_failures {
         let times = count(*times, "time");
         writeln!(out, "  failed in both by {}: {times}", safe(kind))?;
+    }
+    for Rejected {
+        reason,
+        detail,
+        events,
+    } in &of.rejections
+    {
+        let (reason, events) = (safe(reason), count(*events, "time"));
+        writeln!(out, "  rejected as {reason} {events}: {}", safe(detail))?;
     }
     for field in &of.fields {
         write_field(out, field)?;
@@ -140,6 +151,24 @@ mod tests {
         assert!(told.contains("1 failed, 3 failed in both\n"), "{told}");
         assert!(
             told.contains("  failed in both by schema: 3 times\n"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn what_was_rejected_is_told_with_its_reason() {
+        let rejected = Rejected {
+            reason: "missing".into(),
+            detail: "price\u{1b}".into(),
+            events: 2,
+        };
+        let comparison = Comparison {
+            rejections: vec![rejected],
+            ..examples::comparison()
+        };
+        let told = told(&comparison, Paint::NONE);
+        assert!(
+            told.contains("  rejected as missing 2 times: price\\u{1b}\n"),
             "{told}"
         );
     }

@@ -122,6 +122,7 @@ pub(super) fn comparison() -> Comparison {
         }],
         failures: [("deadline".to_owned(), 1)].into(),
         both_failures: [].into(),
+        rejections: Vec::new(),
         active: Times {
             p50: 3.5,
             p99: 9.0,

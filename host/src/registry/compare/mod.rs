@@ -6,12 +6,14 @@
 
 mod differences;
 mod fields;
+mod rejections;
 mod times;
 
 use std::time::Duration;
 
 use self::differences::between;
 use self::fields::Fields;
+use self::rejections::Rejections;
 use self::times::Recorder;
 use super::report::Comparison;
 use super::revision::Surface;
@@ -22,6 +24,8 @@ use crate::transform::{Fault, Outcome};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Said<'a> {
     pub result: &'a Result<Outcome, Fault>,
+    /// Why it refused the event, in the component's words.
+    pub detail: Option<&'a str>,
     /// How long the call took.
     pub time: Duration,
 }
@@ -31,6 +35,7 @@ pub(super) struct Said<'a> {
 pub(super) struct Comparer {
     counted: Comparison,
     fields: Fields,
+    rejections: Rejections,
     active: Recorder,
     candidate: Recorder,
 }
@@ -42,6 +47,7 @@ impl Comparer {
         Self {
             counted: Comparison::default(),
             fields: Fields::new(&active.data_schema, show_input),
+            rejections: Rejections::default(),
             active: Recorder::new(),
             candidate: Recorder::new(),
         }
@@ -52,6 +58,7 @@ impl Comparer {
         self.counted.events += 1;
         self.active.record(active.time);
         self.candidate.record(candidate.time);
+        self.rejections.note(candidate);
         let known = failures(active.result);
         let failed = failures(candidate.result);
         let new: Vec<_> = failed.iter().filter(|kind| !known.contains(kind)).collect();
@@ -81,6 +88,7 @@ impl Comparer {
     pub(super) fn report(&self) -> Comparison {
         Comparison {
             fields: self.fields.report(),
+            rejections: self.rejections.report(),
             active: self.active.report(),
             candidate: self.candidate.report(),
             ..self.counted.clone()

@@ -51,6 +51,7 @@ fn long_inputs_are_cut_between_characters() {
     let event = Event::new("in:a".into(), "😀".repeat(5_000).into());
     let (active, candidate) = (data(&json!({})), data(&json!({"open": "1"})));
     let said = |result| Said {
+        detail: None,
         result,
         time: Duration::ZERO,
     };
@@ -68,6 +69,7 @@ fn times_are_told_for_both() {
     let same = data(&json!({}));
     for n in 1..=100_u64 {
         let said = |micros| Said {
+            detail: None,
             result: &same,
             time: Duration::from_micros(micros),
         };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::registry::report::{Example, FieldDifference};
+use crate::registry::report::{Example, FieldDifference, Rejected};
 use crate::transform::{Admitted, Block, Blocked, ClosedSchema, FaultKind};
 
 mod bounds;
@@ -62,6 +62,7 @@ fn compare_all(show_input: bool, pairs: &[(Result, Result)]) -> Comparison {
     for (active, candidate) in pairs {
         let said = |result, micros| Said {
             result,
+            detail: Some("price: a text\u{1b}"),
             time: Duration::from_micros(micros),
         };
         comparer.note(&event, said(active, 10), said(candidate, 20));
@@ -136,6 +137,24 @@ fn what_clients_would_not_notice_is_identical() {
         assert_eq!((report.events, report.identical), (1, 1), "{report:#?}");
         assert_eq!(report.fields, []);
     }
+}
+
+#[test]
+fn what_the_candidate_refuses_is_told_in_its_words_also_where_both_do() {
+    let refused = || Ok(Outcome::Rejected("missing"));
+    let good = || data(&json!({}));
+    let pairs = [
+        (refused(), refused()),
+        (good(), refused()),
+        (refused(), good()),
+    ];
+    let report = compare_all(false, &pairs);
+    let expected = Rejected {
+        reason: "missing".into(),
+        detail: "price: a text\\u{1b}".into(),
+        events: 2,
+    };
+    assert_eq!(report.rejections, [expected]);
 }
 
 #[test]
