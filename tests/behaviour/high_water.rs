@@ -45,6 +45,8 @@ async fn what_was_used_at_most_is_shown_beside_its_limit() {
     let small = stage.admin.transform("ticks").await;
     assert_eq!(mark(&small, "memory_bytes"), [MEMORY, 16 << 20]);
     assert_eq!(mark(&small, "publications"), [1, 16]);
+    // A module for the memory, and one for the code.
+    assert_eq!(mark(&small, "instances"), [2, 64]);
     let output = ("ticks:AB".len() + r#"{"price":"1.25"}"#.len()) as u64;
     assert_eq!(mark(&small, "output_bytes"), [output, 64 << 10]);
 

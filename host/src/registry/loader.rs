@@ -123,8 +123,9 @@ impl Loader {
         let (engine, settings, limits) = (self.engine.clone(), settings.clone(), limits.clone());
         let of = code.clone();
         let load = move || Component::load(&engine, &of.compiled, &of.print, &settings, limits);
+        let component = blocking(load).await?;
         Ok(Loaded {
-            component: Arc::new(blocking(load).await?),
+            component: Arc::new(component.with_instances(code.inspected.instances())),
             code: code.clone(),
         })
     }

@@ -74,6 +74,8 @@ pub struct Figures {
 pub struct HighWater {
     /// Of one instance: `memory`.
     pub memory_bytes: Mark,
+    /// Core instances of one instance, the same for all: `max-instances`.
+    pub instances: Mark,
     /// Of one call, by the clock, which runs on while a busy machine lets it wait; `deadline`
     /// is time of the processor.
     pub call_micros: Mark,

@@ -14,7 +14,6 @@ use super::report::{
 };
 use super::store::Active;
 use crate::pipeline::{Counts, Live, Probation};
-use crate::transform::limits::Limits;
 use crate::transform::{Component, Peaks, RevisionId};
 
 /// A revision that can take over at once.
@@ -151,7 +150,7 @@ impl Slot {
             since: self.active.since,
             by: self.active.by.clone(),
             figures: figures(&self.live.tally.counts()),
-            high_water: high_water(&self.live.high_water.read(), self.component().limits()),
+            high_water: high_water(&self.live.high_water.read(), self.component()),
             probation,
             returned: self.returned.clone(),
             shadow,
@@ -170,7 +169,8 @@ impl Slot {
 }
 
 /// What was used at most, beside what may be.
-fn high_water(peaks: &Peaks, limits: &Limits) -> HighWater {
+fn high_water(peaks: &Peaks, component: &Component) -> HighWater {
+    let limits = component.limits();
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let mark = |most, limit: usize| Mark {
         most,
@@ -178,6 +178,7 @@ fn high_water(peaks: &Peaks, limits: &Limits) -> HighWater {
     };
     HighWater {
         memory_bytes: mark(peaks.memory, limits.memory),
+        instances: mark(component.instances, limits.max_instances),
         call_micros: Mark {
             most: micros(peaks.call),
             limit: micros(limits.deadline),

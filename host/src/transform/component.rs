@@ -52,6 +52,8 @@ pub struct Component {
     /// What it wants of the host, in its own order.
     pub imports: Vec<String>,
     pub settings: Value,
+    /// Core instances that each of its instances has, as its bytes say.
+    pub instances: u64,
     pub(super) prepared: Prepared,
     /// What `configure` answered; every further instance must answer the same.
     pub(super) stated: contract::Descriptor,
@@ -82,10 +84,16 @@ impl Component {
             digest: fingerprint.digest.clone(),
             size: fingerprint.size,
             imports,
+            instances: 0,
             settings: settings.clone(),
             prepared,
             stated,
         })
+    }
+
+    /// The same, with what its bytes were found to need.
+    pub fn with_instances(self, instances: u64) -> Self {
+        Self { instances, ..self }
     }
 
     pub fn limits(&self) -> &Limits {

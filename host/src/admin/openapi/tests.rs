@@ -124,7 +124,7 @@ fn a_whole_report_is_as_its_schema_says() {
         json!({ "events": 3, "rejected": 1, "faults": 1, "guard_blocks": 0, "mean_micros": 4.5 });
     let mark = json!({ "most": 3, "limit": 16 });
     let high_water = json!({
-        "memory_bytes": mark, "call_micros": mark, "publications": mark, "output_bytes": mark,
+        "memory_bytes": mark, "instances": mark, "call_micros": mark, "publications": mark, "output_bytes": mark,
     });
     let returned = json!({
         "from": id, "to": null, "at": "2026-01-02T03:04:05Z", "reason": "faults",

@@ -62,6 +62,7 @@ pub(super) fn transform() -> TransformReport {
         },
         high_water: HighWater {
             memory_bytes: mark(2_621_440, 16 << 20),
+            instances: mark(2, 16),
             call_micros: mark(1_250, 10_000),
             publications: mark(1, 16),
             output_bytes: mark(150, 64 << 10),

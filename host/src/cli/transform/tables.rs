@@ -139,15 +139,18 @@ pub(super) fn transform(one: &TransformReport, kept: &[RevisionReport], paint: P
 fn most_used(of: &HighWater) -> String {
     let HighWater {
         memory_bytes: memory,
+        instances,
         call_micros: call,
         publications,
         output_bytes: output,
     } = of;
     let time = |mark: u64| micros(mark as f64);
     format!(
-        "memory {} of {}; a call {} of {}; an event {} of {}, with {} of {}",
+        "memory {} of {}; {} of {}; a call {} of {}; an event {} of {}, with {} of {}",
         bytes(memory.most),
         bytes(memory.limit),
+        count(instances.most, "instance"),
+        instances.limit,
         time(call.most),
         time(call.limit),
         count(publications.most, "publication"),
@@ -278,7 +281,7 @@ mod tests {
             "11 failures in 200 events",
             "fault: deadline\\u{1b}",
             "78.4 KiB",
-            "memory 2.5 MiB of 16.0 MiB; a call 1.2 ms of 10.0 ms; an event 1 publication of 16, with",
+            "memory 2.5 MiB of 16.0 MiB; 2 instances of 16; a call 1.2 ms of 10.0 ms; an event 1 publication of 16, with",
         ] {
             assert!(told.contains(part), "{part}: {told}");
         }

@@ -41,6 +41,11 @@ impl Inspected {
         &self.bytes
     }
 
+    /// Core instances that each of its instances has.
+    pub fn instances(&self) -> u64 {
+        self.needs.instances
+    }
+
     /// What it needs and these limits do not allow, a sentence each.
     pub fn beyond(&self, limits: &Limits) -> Vec<String> {
         match beyond_size(self.bytes.len(), limits.max_component_size) {
