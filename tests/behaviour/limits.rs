@@ -128,6 +128,41 @@ fn instances_within_instances_count_too() {
     is_refused(&nested(12), &[("max-instances", "1000")], "instance");
 }
 
+/// Two components, each with a memory of its own; one calls the other with a text.
+const SPEAKING: &str = r#"
+  (component $taker
+    (core module $m
+      (memory (export "memory") 1)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+      (func (export "take") (param i32 i32)))
+    (core instance $i (instantiate $m))
+    (func (export "take") (param "text" string)
+      (canon lift (core func $i "take") (memory (core memory $i "memory"))
+        (realloc (core func $i "realloc")))))
+  (component $giver
+    (import "take" (func $given (param "text" string)))
+    (core module $memory (memory (export "memory") 1))
+    (core instance $memory (instantiate $memory))
+    (core func $take (canon lower (func $given) (memory (core memory $memory "memory"))))
+    (core module $m
+      (import "host" "take" (func $take (param i32 i32)))
+      (func $run (call $take (i32.const 0) (i32.const 5)))
+      (start $run))
+    (core instance $host (export "take" (func $take)))
+    (core instance (instantiate $m (with "host" (instance $host)))))
+  (instance $taker (instantiate $taker))
+  (instance (instantiate $giver (with "take" (func $taker "take"))))"#;
+
+#[test]
+fn components_that_speak_to_each_other_within_one_are_taken_and_counted() {
+    let guest = Guest::ticks().component_fields(SPEAKING);
+    is_taken(&guest, &[]);
+    // Two of the guest's own, three of theirs, and the engine's between them.
+    is_taken(&guest, &[("max-instances", "6")]);
+    is_refused(&guest, &[("max-instances", "5")], "`max-instances` is 5");
+    is_refused(&guest, &[("max-instances", "4")], "needs 5 core instances");
+}
+
 #[tokio::test]
 async fn log_lines_are_counted_over_all_instances_those_that_trapped_too() {
     let lines = "(local.set $ch (i32.const 10)) (loop $l (call $write (i32.const 3) \

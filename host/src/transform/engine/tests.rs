@@ -108,12 +108,12 @@ fn what_is_copied_from_a_memory_to_the_other_stays_within_both() {
     );
 }
 
-/// A component that gives a text of `length` bytes to another inside it, which does `take`
-/// with it. Each has a memory of its own: of two pages and of one.
+/// Two components within one: the second gives a text of `length` bytes to the first, which
+/// does `take` with it. Each has a memory of its own: of one page and of two.
 fn nested(length: u32, take: &str) -> String {
     format!(
         r#"(component
-          (component $inner
+          (component $taker
             (core module $m
               (memory (export "memory") 1)
               (table $t 1 funcref)
@@ -123,17 +123,21 @@ fn nested(length: u32, take: &str) -> String {
             (func (export "take") (param "text" string)
               (canon lift (core func $i "take") (memory (core memory $i "memory"))
                 (realloc (core func $i "realloc")))))
-          (instance $inner (instantiate $inner))
-          (core module $memory (memory (export "memory") 2))
-          (core instance $memory (instantiate $memory))
-          (core func $take (canon lower (func $inner "take")
-            (memory (core memory $memory "memory"))))
-          (core module $outer
-            (import "inner" "take" (func $take (param i32 i32)))
-            (func (export "run") (call $take (i32.const 0) (i32.const {length}))))
-          (core instance $given (export "take" (func $take)))
-          (core instance $outer (instantiate $outer (with "inner" (instance $given))))
-          (func (export "run") (canon lift (core func $outer "run"))))"#
+          (component $giver
+            (import "take" (func $given (param "text" string)))
+            (core module $memory (memory (export "memory") 2))
+            (core instance $memory (instantiate $memory))
+            (core func $take (canon lower (func $given)
+              (memory (core memory $memory "memory"))))
+            (core module $m
+              (import "host" "take" (func $take (param i32 i32)))
+              (func (export "run") (call $take (i32.const 0) (i32.const {length}))))
+            (core instance $host (export "take" (func $take)))
+            (core instance $i (instantiate $m (with "host" (instance $host))))
+            (func (export "run") (canon lift (core func $i "run"))))
+          (instance $taker (instantiate $taker))
+          (instance $giver (instantiate $giver (with "take" (func $taker "take"))))
+          (export "run" (func $giver "run")))"#
     )
 }
 
