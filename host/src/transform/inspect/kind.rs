@@ -89,6 +89,7 @@ pub(super) fn must_be_component(bytes: &[u8]) -> Result<(), String> {
 
 /// A core module, which is half of the way.
 fn module(bytes: &[u8]) -> String {
+    const NEW: &str = "make a component of it, with `wasm-tools component new FILE -o COMPONENT`";
     let remedy = match Outline::read(bytes) {
         Ok(outline) if outline.maker == Maker::Rust => {
             let wasi = outline.imports.contains(&"wasi_snapshot_preview1");
@@ -102,11 +103,9 @@ fn module(bytes: &[u8]) -> String {
             )
         }
         Ok(outline) if outline.has_bindings => {
-            "make a component of it, with `wasm-tools component new FILE -o COMPONENT`".into()
+            format!("{NEW}; or have cargo do so, with {LINKER}")
         }
-        _ => "build it with bindings for the world `transform` of the contract, and make a \
-              component of it, with `wasm-tools component new FILE -o COMPONENT`"
-            .into(),
+        _ => format!("build it with bindings for the world `transform` of the contract, and {NEW}"),
     };
     format!("it is a core module: {remedy}")
 }
@@ -129,7 +128,7 @@ fn text(bytes: &[u8]) -> &'static str {
     match text.as_bytes()[0] {
         b'(' | b';' => TEXT_FORM,
         b'<' => PAGE,
-        b'{' | b'[' => JSON,
+        b'{' => JSON,
         _ => source(text),
     }
 }
@@ -150,8 +149,6 @@ fn source(text: &str) -> &'static str {
                 "var ",
                 "function ",
                 "async function ",
-                "//",
-                "/*",
                 "import {",
                 "import *",
                 "'use strict'",
@@ -166,7 +163,6 @@ fn source(text: &str) -> &'static str {
                 "from ",
                 "@",
                 "#!",
-                "# ",
                 "if __name__",
                 "\"\"\"",
                 "async def ",
@@ -185,7 +181,6 @@ fn source(text: &str) -> &'static str {
                 "#[",
                 "#![",
                 "wit_bindgen::",
-                "//!",
             ]),
             Maker::Rust.instead_of_source(),
         ),
@@ -254,7 +249,7 @@ mod tests {
                 "wasm-component-ld",
             ),
             (
-                "package tidegate:transform@1.0.0;\nworld transform {\n}\n",
+                "/// A contract.\n///\n/// Of some lines.\npackage a:b;\nworld transform {\n}\n",
                 "WIT",
             ),
         ] {
