@@ -12,9 +12,10 @@ use prometheus::IntCounter;
 
 use super::budget::Share;
 use super::connection::{Connection, Connections};
+use super::letting_go::{self, TIDY};
 use super::{Arrivals, Newcomer, WAKER, ending, orders, reading, sending};
 use crate::hub::inbox::{Inbox, Item, Passed};
-use crate::hub::log::{FamilyId, Key, Log, trimming};
+use crate::hub::log::{FamilyId, Key, Log};
 use crate::hub::notice::Reason;
 use crate::hub::wheel::Wheel;
 use crate::hub::{Order, SessionId};
@@ -37,14 +38,11 @@ const RETRIES: u32 = 8;
 /// Pings are sent at so many moments of a heartbeat's interval.
 const MOMENTS: u32 = 256;
 
-/// How often the loop looks for memory that it can let go, while somebody is behind.
-const TIDY: Duration = Duration::from_millis(100);
-
 pub(super) struct Loop {
     pub(super) poll: Poll,
     pub(super) inbox: Arc<Inbox>,
     arrivals: Arrivals,
-    share: Share,
+    pub(super) share: Share,
     pub(super) context: Arc<Context>,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
@@ -70,7 +68,7 @@ pub(super) struct Loop {
     pub(super) gaps: IntCounter,
     pub(super) parser: Parser,
     pub(super) buffer: Vec<u8>,
-    tidied: Instant,
+    pub(super) tidied: Instant,
     started: Instant,
     /// When the host began to drain.
     pub(super) drains_since: Option<Instant>,
@@ -208,7 +206,7 @@ impl Loop {
         is_idle &= sending::flush_queued(self, now);
         is_idle &= reading::read_some(self, now);
         ending::pass_deadlines(self, now);
-        self.tidy(now);
+        letting_go::tidy(self, now);
         is_idle
             && !self.inbox.is_urgent()
             && self.queue.is_empty()
@@ -340,47 +338,6 @@ impl Loop {
         let moments = since.as_nanos().div_ceil(moment.as_nanos().max(1));
         let moments = u32::try_from(moments).unwrap_or(u32::MAX);
         at.max(self.started + moment * moments)
-    }
-
-    /// Lets go of what nobody needs, and of what is too old or too much.
-    fn tidy(&mut self, now: Instant) {
-        let is_thorough = now.duration_since(self.tidied) >= TIDY;
-        trimming::settle(&mut self.log, is_thorough);
-        if self.log.is_empty() {
-            // Nothing refers to them, and a family that is gone is not to be held.
-            self.families.clear();
-        }
-        self.share.set(trimming::size(&self.log));
-        if is_thorough {
-            self.tidied = now;
-            let oldest = now.checked_sub(self.context.limits.lag_limit);
-            let first = oldest.map_or(0, |oldest| trimming::first_since(&self.log, oldest));
-            self.trim(first);
-        }
-        while self.share.is_over() && !self.log.is_empty() {
-            self.trim(self.log.first_of_next_segment());
-        }
-    }
-
-    fn trim(&mut self, first: u64) {
-        trimming::trim(&mut self.log, first);
-        self.note_passed();
-        self.share.set(trimming::size(&self.log));
-    }
-
-    /// Counts what sessions missed, and has them told.
-    pub(super) fn note_passed(&mut self) {
-        let passed = self.log.take_passed();
-        for (key, missed) in passed.sessions {
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.missed += missed;
-            }
-            self.metrics.stream.missed.inc_by(missed);
-            self.queue(key);
-        }
-        for (family, missed) in self.families.iter().zip(passed.families) {
-            family.note_missed(missed);
-        }
     }
 
     pub(super) fn count_subscriptions(&mut self, key: Key) {

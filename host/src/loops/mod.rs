@@ -9,6 +9,7 @@ mod budget;
 mod connection;
 mod ending;
 mod event_loop;
+mod letting_go;
 mod orders;
 mod reading;
 mod sending;

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::connection::Flags;
-use super::ending;
 use super::event_loop::Loop;
+use super::{ending, letting_go};
 use crate::hub::log::Key;
 use crate::session::{CloseReason, Desk, Parser, Session};
 
@@ -57,7 +57,7 @@ fn at_desk<T>(
         return None;
     };
     looped.count_subscriptions(key);
-    looped.note_passed();
+    letting_go::note_passed(looped);
     looped.count_replies(key);
     looped.queue(key);
     Some(acted)
