@@ -40,7 +40,11 @@ fn transform_and_guard(bencher: Bencher<'_, '_>, name: &str) {
     let metrics = Metrics::new().transform("bench");
     let mut instance = Instance::new(&component, &metrics).expect("it can be made");
     bencher.bench_local(|| {
-        let outcome = instance.transform(&component, black_box(&event), &metrics);
+        let event = black_box(&event);
+        let captures = component
+            .captures(&event.channel)
+            .expect("it is one of its own");
+        let outcome = instance.transform(&component, event, &captures, &metrics);
         assert!(matches!(outcome, Ok(Outcome::Published(_))));
         outcome
     });
@@ -50,7 +54,7 @@ fn transform_and_guard(bencher: Bencher<'_, '_>, name: &str) {
 #[divan::bench(args = ["plain", "spaced"])]
 fn guard_alone(bencher: Bencher<'_, '_>, form: &str) {
     let (component, _) = component("candle");
-    let schema: &ClosedSchema = &component.descriptor.data_schema;
+    let schema: &ClosedSchema = &component.descriptor.families[0].messages[0].data_schema;
     let plain = r#"{"timestamp":"2024-02-18T14:00:00.000Z","open":"42350.5","high":"42450.75","low":"42300.25","close":"42400","volume":"123.456"}"#;
     let data = match form {
         "plain" => plain.to_owned(),

@@ -16,7 +16,7 @@ use self::messages::{answers, message, number, object, requests};
 use crate::channel::MAX_BYTES;
 use crate::registry::Catalog;
 use crate::session::{CloseReason, Limits};
-use crate::transform::{Allowed, Descriptor, Parameter};
+use crate::transform::{Allowed, Family, MessageType, Parameter};
 
 fn close_codes() -> String {
     let row =
@@ -135,9 +135,11 @@ fn value(catalog: &Catalog, limits: &Limits) -> Value {
     let mut messages = requests(limits);
     messages.extend(answers());
     let mut sent: Vec<String> = answers().keys().cloned().collect();
-    for descriptor in catalog.descriptors() {
-        messages.insert(descriptor.message_type.clone(), family_message(&descriptor));
-        sent.push(descriptor.message_type.clone());
+    for family in catalog.families() {
+        for kind in &family.messages {
+            messages.insert(kind.name.clone(), family_message(&family, kind));
+            sent.push(kind.name.clone());
+        }
     }
     let received: Vec<String> = requests(limits).keys().cloned().collect();
     let channel_messages: Map<String, Value> = messages
@@ -220,28 +222,28 @@ fn operation(action: &str, summary: &str, messages: &[String]) -> Value {
     })
 }
 
-fn family_message(descriptor: &Descriptor) -> Value {
+fn family_message(family: &Family, kind: &MessageType) -> Value {
     let properties = json!({
-        "type": { "const": descriptor.message_type },
-        "channel": { "type": "string", "pattern": channel_pattern(descriptor), "description": channel_rules(descriptor) },
+        "type": { "const": kind.name },
+        "channel": { "type": "string", "pattern": channel_pattern(family), "description": channel_rules(family) },
         "seq": number(1, "The message's number in its channel, one more than that of the message before."),
-        "data": draft_07(descriptor.data_schema.document()),
+        "data": draft_07(kind.data_schema.document()),
     });
     let mut payload = object(&properties, &["type", "channel", "seq", "data"]);
     payload["additionalProperties"] = false.into();
-    message(&descriptor.summary, &payload)
+    message(&family.summary, &payload)
 }
 
 /// The form of a family's channels, and which values there are, for a person.
-fn channel_rules(descriptor: &Descriptor) -> String {
-    let rules = descriptor.parameters.iter().map(Parameter::rule);
-    let all: Vec<String> = std::iter::once(descriptor.channel_form())
+fn channel_rules(family: &Family) -> String {
+    let rules = family.parameters.iter().map(Parameter::rule);
+    let all: Vec<String> = std::iter::once(family.channel_form())
         .chain(rules)
         .collect();
     all.join("; ")
 }
 
-fn channel_pattern(descriptor: &Descriptor) -> String {
+fn channel_pattern(family: &Family) -> String {
     let part = |parameter: &Parameter| match &parameter.allowed {
         Allowed::OneOf(values) => format!(
             "(?:{})",
@@ -254,8 +256,8 @@ fn channel_pattern(descriptor: &Descriptor) -> String {
         ),
         Allowed::Pattern(pattern) => format!("(?:{pattern})"),
     };
-    let parts: Vec<String> = descriptor.parameters.iter().map(part).collect();
-    format!("^{}:{}$", descriptor.family, parts.join(":"))
+    let parts: Vec<String> = family.parameters.iter().map(part).collect();
+    format!("^{}:{}$", family.name, parts.join(":"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One message of the upstream bus, as it came.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// An event between the upstream and a lane. It is never logged and never sent: only a
 /// transform may read it.
@@ -12,14 +12,25 @@ pub struct Event {
     pub payload: Vec<u8>,
     /// When it was read from the upstream, for the lag.
     pub received: Instant,
+    /// The same by the machine's clock, in milliseconds since 1970: what a transform is told.
+    pub received_at: u64,
 }
 
 impl Event {
+    /// One that has just come.
     pub fn new(channel: String, payload: Vec<u8>) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let since = since.map_or(0, |since| since.as_millis());
+        Self::at(channel, payload, u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
+    /// One that came at this time, in milliseconds since 1970.
+    pub fn at(channel: String, payload: Vec<u8>, received_at: u64) -> Self {
         Self {
             channel,
             payload,
             received: Instant::now(),
+            received_at,
         }
     }
 

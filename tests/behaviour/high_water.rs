@@ -47,7 +47,7 @@ async fn what_was_used_at_most_is_shown_beside_its_limit() {
     assert_eq!(mark(&small, "publications"), [1, 16]);
     // A module for the memory, and one for the code.
     assert_eq!(mark(&small, "instances"), [2, 64]);
-    let output = ("ticks:AB".len() + r#"{"price":"1.25"}"#.len()) as u64;
+    let output = ("ticks:AB".len() + "tick".len() + r#"{"price":"1.25"}"#.len()) as u64;
     assert_eq!(mark(&small, "output_bytes"), [output, 64 << 10]);
 
     publish(&stage, "XYZ", r#"{"price":"1"}"#).await;
@@ -60,7 +60,7 @@ async fn what_was_used_at_most_is_shown_beside_its_limit() {
     let large = stage.admin.transform("ticks").await;
     assert_eq!(mark(&large, "memory_bytes"), [MEMORY + 655_360, 16 << 20]);
     assert_eq!(mark(&large, "publications"), [3, 16]);
-    let output = 3 * ("ticks:XYZ".len() + r#"{"price":"1"}"#.len()) as u64;
+    let output = 3 * ("ticks:XYZ".len() + "tick".len() + r#"{"price":"1"}"#.len()) as u64;
     assert_eq!(mark(&large, "output_bytes"), [output, 64 << 10]);
     let [slow, deadline] = mark(&large, "call_micros");
     assert!(slow > mark(&small, "call_micros")[0], "{large:#}");

@@ -19,6 +19,7 @@ mod closes;
 mod commands;
 mod compile;
 mod compile_costs;
+mod contract;
 mod crash;
 mod crowding;
 mod demo;

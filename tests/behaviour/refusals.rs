@@ -10,7 +10,7 @@ use tidegate_tests::{Guest, Payload, Redis, Setup, secs, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const CANDLES: &str = "&channel:exchange:1:candle:close:*";
+const CANDLES: &str = "&channel:exchange:1:candle:close:*:*";
 const ALERTS: &str = "&channel:alerts:exchange:1";
 const PASSWORD: &str = "secret-word";
 const DENIED: &str = "tidegate_upstream_denied";

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tidegate_tests::guest::{Allowed, Descriptor};
+use tidegate_tests::guest::{Allowed, Descriptor, Sample};
 use tidegate_tests::{Guest, Setup, Stage, Tidegate, Transform, http};
 
 const DRAFT_4: &str = "http://json-schema.org/draft-04/schema#";
@@ -20,7 +20,7 @@ fn closed(fields: &Value) -> Value {
 fn echo(schema: &Value) -> Guest {
     Guest::ticks().descriptor(|of| {
         of.data_schema = schema.to_string();
-        of.samples.clear();
+        of.samples = vec![Sample::published("feed:ticks:A", "{}", "ticks:A", "{}")];
     })
 }
 
@@ -263,6 +263,7 @@ async fn the_document_shows_the_form_that_is_enforced() {
     schema["$schema"] = DIALECT.into();
     let guest = echo(&schema).descriptor(|of| {
         of.parameters[0].1 = Allowed::OneOf(vec!["BTC-USD".into(), "A.B".into()]);
+        of.samples = vec![Sample::published("feed:ticks:A.B", "{}", "ticks:A.B", "{}")];
     });
     let redis = tidegate_tests::Redis::start().await;
     let setup = Tidegate::on(&redis);
@@ -291,7 +292,8 @@ fn rewrite_record(stage: &Stage, revision: &str, rev: Value) {
     let path = path.join(format!("revisions/{revision}.json"));
     let text = std::fs::read_to_string(&path).expect("a record");
     let mut record: Value = serde_json::from_str(&text).expect("a record is JSON");
-    record["content"]["surface"]["data_schema"]["properties"]["rev"] = rev;
+    record["content"]["surface"]["families"][0]["messages"][0]["data_schema"]["properties"]["rev"] =
+        rev;
     let content = record["content"].to_string();
     let digest = Sha256::digest(&content);
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

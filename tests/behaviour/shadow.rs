@@ -99,6 +99,19 @@ async fn one_that_says_something_else_is_told_by_field_with_a_few_examples() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_remembers_is_found_at_random_moments() {
+    let beside = Beside::of(&Guest::remembering("a")).await;
+    let report = beside.report(json!({"events": 400, "seconds": 20})).await;
+    let remembers = &report["comparison"]["failures"]["remembers"];
+    assert!(remembers.as_u64() >= Some(1), "{report:#}");
+    let same = Beside::of(&Guest::stamped("a").version("1.0.1")).await;
+    let report = same.report(json!({"events": 400, "seconds": 20})).await;
+    assert_eq!(count(&report, "failed"), 0, "{report:#}");
+    beside.ends().await;
+    same.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_agreed_to_publish_is_shown_by_its_form_and_inputs_only_when_asked() {
     let beside = Beside::of(&Guest::wider("a")).await;
     let report = beside.report(json!({"events": 50})).await;

@@ -111,7 +111,7 @@ async fn a_denied_pattern_makes_its_own_family_stale_and_no_other() {
         redis.ask(&["CLIENT", "KILL", "USER", "gate"]).await;
     };
     let [candles, alerts] = [
-        "&channel:exchange:1:candle:close:*",
+        "&channel:exchange:1:candle:close:*:*",
         "&channel:alerts:exchange:1",
     ];
     user(alerts).await;

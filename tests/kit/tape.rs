@@ -71,6 +71,7 @@ impl Tape {
             descriptor
                 .parameters
                 .push(("venue".into(), Allowed::OneOf(venues)));
+            descriptor.upstream_patterns = vec!["feed:ticks:{symbol}:{venue}".into()];
             descriptor.data_schema = descriptor.data_schema.replace("20", "8000");
             for sample in &mut descriptor.samples {
                 sample.channel.push_str(":north");

@@ -253,10 +253,12 @@ fn of_watch(folder: &Path) -> Outcome {
 
 fn of_transform(transform: &Configured) -> Tried {
     let descriptor = &transform.component.descriptor;
+    let forms = descriptor.families.iter();
+    let forms: Vec<String> = forms.map(|family| family.channel_form()).collect();
     let found = format!(
         "version {}, {}, {}, {}",
         descriptor.version,
-        descriptor.channel_form(),
+        forms.join(", "),
         transform.origin,
         &transform.component.digest[..12],
     );

@@ -63,9 +63,9 @@ fn welcome(addresses: Addresses, registry: &Registry) -> String {
     let mut text = format!(
         "public ws://{public}/public/v1/stream\nadmin http://{admin}\nkey {KEY}\n\nchannels, `*` for any value:\n"
     );
-    for descriptor in registry.catalog().descriptors() {
-        text.push_str(&format!("  {}\n", descriptor.channel_form()));
-        for parameter in &descriptor.parameters {
+    for family in registry.catalog().families() {
+        text.push_str(&format!("  {}\n", family.channel_form()));
+        for parameter in &family.parameters {
             text.push_str(&format!("      {}\n", parameter.rule()));
         }
     }

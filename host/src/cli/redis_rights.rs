@@ -8,10 +8,11 @@ use crate::settings::Settings;
 use crate::upstream::redis::acl;
 
 pub(super) fn text(settings: &Settings, all: &[Configured]) -> String {
-    let patterns = all
-        .iter()
-        .flat_map(|transform| &transform.component.descriptor.upstream_patterns);
-    let subscription = acl::rules(settings, patterns);
+    let patterns = all.iter();
+    let patterns: Vec<_> = patterns
+        .flat_map(|transform| transform.component.globs())
+        .collect();
+    let subscription = acl::rules(settings, &patterns);
     let fleet = fleet_acl_rules(settings).into_iter().flatten();
     let mut text =
         "\nThe Redis user needs at least (ACL SETUSER name on >password resetchannels …)\n"
@@ -22,7 +23,8 @@ pub(super) fn text(settings: &Settings, all: &[Configured]) -> String {
     }
     if settings.state_dir.is_some() {
         text.push_str(
-            "and an & with each upstream channel of other revisions, as `tidegate transform show` has them\n",
+            "and an & with each upstream channel of other revisions, as `tidegate transform show` has \
+             them, with * for each {name}\n",
         );
     }
     text.push('\n');

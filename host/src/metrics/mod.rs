@@ -22,8 +22,8 @@ use self::family::PerFamily;
 use self::make::{Book, counter, counters, gauge, gauges, histogram};
 use self::process::Process;
 pub use self::stream::StreamMetrics;
+pub use self::transform::{OTHER_FIELD, RevisionMetrics, TransformMetrics};
 use self::transform::{PerRevision, PerTransform};
-pub use self::transform::{RevisionMetrics, TransformMetrics};
 
 /// Receipt to publication: microseconds when all is well, a minute when a lane is far behind.
 const LAG_SECONDS: [f64; 14] = [
@@ -288,6 +288,7 @@ impl Metrics {
         TransformMetrics {
             events: all.events.with_label_values(&[name]),
             publications: all.publications.with_label_values(&[name]),
+            unmatched: all.unmatched.with_label_values(&[name]),
             seconds: all.seconds.with_label_values(&[name]),
             queue_bytes: all.queue_bytes.with_label_values(&[name]),
             recent_bytes: all.recent_bytes.with_label_values(&[name]),
@@ -299,9 +300,9 @@ impl Metrics {
         }
     }
 
-    /// The handles for one revision of a transform; `revision` is its short name, `family` the
-    /// one that it publishes to.
-    pub fn revision(&self, transform: &str, revision: &str, family: &str) -> RevisionMetrics {
+    /// The handles for one revision of a transform; `revision` is its short name, `families`
+    /// those that it publishes to.
+    pub fn revision(&self, transform: &str, revision: &str, families: &[&str]) -> RevisionMetrics {
         let (labels, all) = ([transform, revision], &self.revision);
         RevisionMetrics {
             events: all.events.with_label_values(&labels),
@@ -312,7 +313,7 @@ impl Metrics {
             peak_call: all.peak_call.with_label_values(&labels),
             peak_output: all.peak_output.with_label_values(&labels),
             peak_publications: all.peak_publications.with_label_values(&labels),
-            family: self.family(family),
+            families: families.iter().map(|family| self.family(family)).collect(),
         }
     }
 

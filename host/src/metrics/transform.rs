@@ -1,13 +1,21 @@
 //! What is counted by transform, and by revision.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
 };
 
 use super::family::FamilyMetrics;
 use super::make::{Book, counters, fractions, gauges, histograms};
+
+/// Stands for all fields that are not told apart.
+pub const OTHER_FIELD: &str = "other";
+
+/// How many fields of rejected events are told apart for one transform.
+const MAX_FIELDS: usize = 32;
 
 /// Fine around the 4 to 8 µs that a call takes, and up to just beyond the longest deadline that
 /// can be set, 10 s, so that a call which was ended by it is in a bucket too.
@@ -21,6 +29,10 @@ pub(super) struct PerTransform {
     pub(super) events: IntCounterVec,
     pub(super) dropped: IntCounterVec,
     pub(super) rejected: IntCounterVec,
+    pub(super) rejected_fields: IntCounterVec,
+    /// The fields that are told apart, by transform.
+    pub(super) fields: Arc<Mutex<BTreeMap<Arc<str>, BTreeSet<String>>>>,
+    pub(super) unmatched: IntCounterVec,
     pub(super) faults: IntCounterVec,
     pub(super) guard_blocks: IntCounterVec,
     pub(super) publications: IntCounterVec,
@@ -60,8 +72,8 @@ pub struct RevisionMetrics {
     pub peak_call: Gauge,
     pub peak_output: IntGauge,
     pub peak_publications: IntGauge,
-    /// Of what it publishes.
-    pub family: Arc<FamilyMetrics>,
+    /// Of what it publishes, in the order of its descriptor.
+    pub families: Vec<Arc<FamilyMetrics>>,
 }
 
 /// The metrics of one transform.
@@ -72,6 +84,8 @@ pub struct TransformMetrics {
     pub events: IntCounter,
     pub publications: IntCounter,
     pub seconds: Histogram,
+    /// Messages that its subscriptions bring and its patterns do not match.
+    pub unmatched: IntCounter,
     pub queue_bytes: IntGauge,
     /// Bytes of the last events, kept for plans.
     pub recent_bytes: IntGauge,
@@ -102,6 +116,19 @@ impl PerTransform {
                 "events_rejected_total",
                 "Events that the transform refused.",
                 &["transform", "reason"],
+            ),
+            rejected_fields: counters(
+                r,
+                "events_rejected_by_field_total",
+                "Events that the transform refused, by the field that it named.",
+                &["transform", "field"],
+            ),
+            fields: Arc::default(),
+            unmatched: counters(
+                r,
+                "events_unmatched_total",
+                "Messages on upstream channels that a transform's subscriptions bring and its patterns do not match.",
+                &["transform"],
             ),
             faults: counters(
                 r,
@@ -245,6 +272,23 @@ impl TransformMetrics {
         self.all.rejected.with_label_values(&[&*self.name, reason])
     }
 
+    /// Events that were refused for this field, or for another where there are too many.
+    pub fn rejected_field(&self, field: &str) -> IntCounter {
+        let mut fields = self.all.fields.lock();
+        let known = fields.entry(self.name.clone()).or_default();
+        let field = match known.contains(field) {
+            true => field,
+            false if field != OTHER_FIELD && known.len() < MAX_FIELDS => {
+                known.insert(field.to_owned());
+                field
+            }
+            false => OTHER_FIELD,
+        };
+        self.all
+            .rejected_fields
+            .with_label_values(&[&*self.name, field])
+    }
+
     pub fn fault(&self, kind: &'static str) -> IntCounter {
         self.all.faults.with_label_values(&[&*self.name, kind])
     }
@@ -272,6 +316,20 @@ mod tests {
     use super::*;
     use crate::settings::limits_from_json;
     use crate::transform::limits::Limits;
+
+    #[test]
+    fn fields_are_told_apart_up_to_a_number() {
+        let metrics = crate::metrics::Metrics::new();
+        for n in 0..100 {
+            metrics
+                .transform("t")
+                .rejected_field(&format!("f{n}"))
+                .inc();
+        }
+        let count = |field: &str| metrics.transform("t").rejected_field(field).get();
+        assert_eq!((count("f0"), count("f31"), count(OTHER_FIELD)), (1, 1, 68));
+        assert_eq!(metrics.transform("u").rejected_field("f99").get(), 0);
+    }
 
     #[test]
     fn a_call_that_ran_into_the_longest_deadline_is_in_a_bucket() {

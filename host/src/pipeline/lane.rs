@@ -203,11 +203,11 @@ impl Lane {
         for publication in publications {
             match publication {
                 Ok(admitted) => self.batch.push(Message {
+                    family: live.metrics.families[admitted.family].clone(),
                     channel: admitted.channel,
                     text: admitted.text,
                     head: admitted.head,
                     received,
-                    family: live.metrics.family.clone(),
                 }),
                 Err(blocked) => {
                     self.note_loss(Loss::Transform);
@@ -244,8 +244,11 @@ impl Lane {
         self.at_work = false;
     }
 
+    /// Which of its families the event would have come to, nobody can know.
     fn note_loss(&self, reason: Loss) {
-        self.hub.note_loss(self.front.live.family(), reason);
+        for family in self.front.live.families() {
+            self.hub.note_loss(family, reason);
+        }
     }
 
     fn tell(&mut self, fault: &Fault) {
@@ -279,10 +282,11 @@ fn try_on_probation(
     if behind.probation.verdict().is_some() {
         return Tried::Failed;
     }
-    if !front.live.wants(&event.channel) {
+    let live = front.live.clone();
+    let Some(captures) = live.component.captures(&event.channel) else {
         return Tried::Unwanted;
-    }
-    let answer = front.call(event, metrics);
+    };
+    let answer = front.call(event, &captures, metrics);
     behind.probation.note_time(front.took);
     match answer {
         Ok(outcome) if outcome.blocks().next().is_none() => {
@@ -309,15 +313,15 @@ enum Answer {
 /// out for a while.
 fn through(seat: &mut Seat, event: &Event, metrics: &TransformMetrics) -> Answer {
     let live = seat.live.clone();
-    if !live.wants(&event.channel) {
+    let Some(captures) = live.component.captures(&event.channel) else {
         return Answer::Unwanted;
-    }
+    };
     if live.health.out_for(Instant::now()).is_some() {
         metrics.dropped("put_out").inc();
         return Answer::PutOut;
     }
     metrics.events.inc();
-    let answer = seat.call(event, metrics);
+    let answer = seat.call(event, &captures, metrics);
     match &answer {
         Ok(_) => {
             if live.health.succeeded() {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::event::Event;
 use crate::metrics::{RevisionMetrics, TransformMetrics};
-use crate::transform::{Component, Fault, Health, HighWater, Instance, Outcome, UpstreamPattern};
+use crate::transform::{Captures, Component, Fault, Health, HighWater, Instance, Outcome};
 
 /// How many faults and blocks are remembered in words, as evidence.
 const MAX_EXAMPLES: usize = 5;
@@ -75,14 +75,9 @@ impl Live {
         metrics.peak_call.set(peaks.call.as_secs_f64());
     }
 
-    /// The family that it publishes to.
-    pub fn family(&self) -> &str {
-        &self.component.descriptor.family
-    }
-
-    /// Whether the component asked for this upstream channel.
-    pub fn wants(&self, channel: &str) -> bool {
-        UpstreamPattern::any(&self.component.descriptor.upstream_patterns, channel)
+    /// The families that it publishes to.
+    pub fn families(&self) -> impl Iterator<Item = &str> {
+        self.component.descriptor.family_names()
     }
 }
 
@@ -152,11 +147,12 @@ impl Seat {
     pub(super) fn call(
         &mut self,
         event: &Event,
+        captures: &Captures<'_>,
         metrics: &TransformMetrics,
     ) -> Result<Outcome, Fault> {
         let live = &*self.live;
         let started = Instant::now();
-        let answer = run(&mut self.instance, live, event, metrics);
+        let answer = run(&mut self.instance, live, event, captures, metrics);
         let took = started.elapsed();
         self.took = took;
         let tally = &live.tally;
@@ -166,9 +162,12 @@ impl Seat {
         live.metrics.events.inc();
         live.metrics.seconds.observe(took.as_secs_f64());
         match &answer {
-            Ok(Outcome::Rejected(reason)) => {
+            Ok(Outcome::Rejected(rejection)) => {
                 tally.rejected.fetch_add(1, Ordering::Relaxed);
-                metrics.rejected(reason).inc();
+                metrics.rejected(rejection.reason).inc();
+                if let Some(field) = rejection.field_label() {
+                    metrics.rejected_field(field).inc();
+                }
             }
             Ok(outcome @ Outcome::Published(_)) => {
                 let mut blocks = outcome.blocks().peekable();
@@ -195,6 +194,7 @@ fn run(
     instance: &mut Option<Instance>,
     live: &Live,
     event: &Event,
+    captures: &Captures<'_>,
     metrics: &TransformMetrics,
 ) -> Result<Outcome, Fault> {
     let component = &live.component;
@@ -202,7 +202,7 @@ fn run(
         Some(ready) => ready,
         none => none.insert(Instance::new(component, metrics)?),
     };
-    let outcome = at_work.transform(component, event, metrics);
+    let outcome = at_work.transform(component, event, captures, metrics);
     if let Some(peaks) = at_work.risen() {
         live.high_water.raise(&peaks);
     }

@@ -18,6 +18,7 @@ mod tap;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -36,7 +37,7 @@ use crate::event::Event;
 use crate::hub::{Hub, Loss};
 use crate::metrics::{Metrics, TransformMetrics};
 use crate::tasks::Tasks;
-use crate::transform::{self, UpstreamPattern};
+use crate::transform::{self, EventPattern, UpstreamPattern};
 
 /// Bounds of what the pipeline keeps.
 #[derive(Debug, Clone, Copy)]
@@ -70,11 +71,40 @@ pub struct Intake {
 struct Route {
     transform: String,
     /// Of what the revision that runs publishes.
-    family: String,
-    patterns: Vec<UpstreamPattern>,
+    families: Vec<String>,
+    listens: Listens,
     lanes: Vec<Arc<Queue<Order>>>,
     recent: Recent,
     metrics: TransformMetrics,
+}
+
+/// What a transform listens to.
+#[derive(Debug, Default)]
+struct Listens {
+    patterns: Vec<EventPattern>,
+    /// What is subscribed to for them.
+    globs: Vec<UpstreamPattern>,
+    /// Whether it was said that something comes which no pattern matches.
+    said: AtomicBool,
+}
+
+impl Listens {
+    /// To these too.
+    fn add(&mut self, patterns: &[EventPattern]) {
+        for pattern in patterns {
+            if !self.patterns.contains(pattern) {
+                self.patterns.push(pattern.clone());
+            }
+            if !self.globs.contains(pattern.glob()) {
+                self.globs.push(pattern.glob().clone());
+            }
+        }
+    }
+
+    /// Whether a message comes only because a subscription is coarser than its pattern.
+    fn is_brought(&self, channel: &str) -> bool {
+        UpstreamPattern::any(&self.globs, channel)
+    }
 }
 
 impl Intake {
@@ -123,10 +153,12 @@ impl Intake {
             recent_size,
             ..
         } = self.bounds;
+        let mut listens = Listens::default();
+        listens.add(&live.component.patterns);
         self.routes.write().push(Route {
             transform: live.name().to_owned(),
-            family: live.family().to_owned(),
-            patterns: live.component.descriptor.upstream_patterns.clone(),
+            families: live.families().map(str::to_owned).collect(),
+            listens,
             lanes: queues,
             recent: Recent::new(recent_events, recent_size, metrics.recent_bytes.clone()),
             metrics,
@@ -143,10 +175,11 @@ impl Intake {
         let mut claimed = false;
         let routes = self.routes.read();
         let too_large = event.payload.len() > self.bounds.event;
-        for route in routes
-            .iter()
-            .filter(|route| UpstreamPattern::any(&route.patterns, &event.channel))
-        {
+        for route in &*routes {
+            if !EventPattern::any(&route.listens.patterns, &event.channel) {
+                route.note_unmatched(&event.channel);
+                continue;
+            }
             claimed = true;
             let lost = if too_large {
                 route.metrics.dropped("too_large").inc();
@@ -156,7 +189,9 @@ impl Intake {
                 route.lane_of(&event.channel).push(event.clone()) > 0
             };
             if lost {
-                self.hub.note_loss(&route.family, Loss::Transform);
+                for family in &route.families {
+                    self.hub.note_loss(family, Loss::Transform);
+                }
             }
         }
         if !claimed {
@@ -192,9 +227,13 @@ impl Intake {
     /// The transforms that ask for one of these.
     pub fn who_wants(&self, patterns: &[UpstreamPattern]) -> Vec<String> {
         let routes = self.routes.read();
-        let asking = routes
-            .iter()
-            .filter(|route| route.patterns.iter().any(|asked| patterns.contains(asked)));
+        let asking = routes.iter().filter(|route| {
+            route
+                .listens
+                .globs
+                .iter()
+                .any(|asked| patterns.contains(asked))
+        });
         asking.map(|route| route.transform.clone()).collect()
     }
 
@@ -217,9 +256,10 @@ impl Intake {
         let mut reach = self.reach.lock();
         change(&mut reach);
         let routes = self.routes.read();
-        let listening = routes
-            .iter()
-            .map(|route| (&*route.family, &*route.patterns));
+        let listening = routes.iter().flat_map(|route| {
+            let families = route.families.iter();
+            families.map(|family| (&**family, &*route.listens.globs))
+        });
         let changes = reach.changes(listening);
         drop(routes);
         for (family, stale) in changes {
@@ -259,7 +299,7 @@ impl Intake {
         let routes = self.routes.read();
         let all: Vec<&UpstreamPattern> = routes
             .iter()
-            .flat_map(|route| &route.patterns)
+            .flat_map(|route| &route.listens.globs)
             .chain(soon)
             .collect();
         self.wanted.send_if_modified(|wanted| {
@@ -288,6 +328,21 @@ impl Drop for Intake {
 }
 
 impl Route {
+    /// A message that no pattern matches: told once, as it comes again.
+    fn note_unmatched(&self, channel: &str) {
+        if !self.listens.is_brought(channel) {
+            return;
+        }
+        self.metrics.unmatched.inc();
+        if !self.listens.said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                transform = self.transform,
+                "a message came on an upstream channel that is like one of its patterns and has \
+                 other parts, so it is no event; such messages are counted as unmatched"
+            );
+        }
+    }
+
     fn lane_of(&self, channel: &str) -> &Queue<Order> {
         if let [only] = &self.lanes[..] {
             return only;

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::lane::{Order, What};
 use super::live::{Live, Seat};
 use super::probation::Probation;
-use super::{Intake, Route};
+use super::{Intake, Listens, Route};
 use crate::transform::Instance;
 
 /// A revision that is to take over.
@@ -49,18 +49,13 @@ impl Intake {
             urgent,
         } = next;
         let mut instances = instances.into_iter();
-        let patterns = &live.component.descriptor.upstream_patterns;
         let change_route = |route: &mut Route| {
-            live.family().clone_into(&mut route.family);
+            route.families = live.families().map(str::to_owned).collect();
             // The revision before may take over again at any event, so it keeps its own.
             if probation.is_none() {
-                route.patterns.clear();
+                route.listens = Listens::default();
             }
-            for pattern in patterns {
-                if !route.patterns.contains(pattern) {
-                    route.patterns.push(pattern.clone());
-                }
-            }
+            route.listens.add(&live.component.patterns);
         };
         let following = self.order(live.name(), urgent, change_route, || {
             let seat = Seat::new(live.clone(), instances.next());
@@ -72,8 +67,10 @@ impl Intake {
 
     /// The probation of what runs is over: what stands behind it may go.
     pub fn settle(&self, live: &Live) -> Following {
-        let patterns = &live.component.descriptor.upstream_patterns;
-        let change_route = |route: &mut Route| route.patterns.clone_from(patterns);
+        let change_route = |route: &mut Route| {
+            route.listens = Listens::default();
+            route.listens.add(&live.component.patterns);
+        };
         let following = self.order(live.name(), true, change_route, || What::Settle);
         self.want(&[]);
         following

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::channel::Pattern;
-use crate::transform::{Descriptor, Parameter};
+use crate::transform::{Descriptor, Family, Parameter};
 
 /// Families by name. They change when a revision takes over.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Catalog {
     channels: watch::Sender<()>,
 }
 
-type Families = BTreeMap<String, Arc<Descriptor>>;
+type Families = BTreeMap<String, Arc<Family>>;
 
 impl Catalog {
     pub fn of(descriptors: impl IntoIterator<Item = Arc<Descriptor>>) -> Self {
@@ -32,7 +32,8 @@ impl Catalog {
     pub(super) fn replace(&self, descriptors: impl IntoIterator<Item = Arc<Descriptor>>) {
         let families = descriptors
             .into_iter()
-            .map(|one| (one.family.clone(), one))
+            .flat_map(|descriptor| descriptor.families.clone())
+            .map(|family| (family.name.clone(), family))
             .collect();
         let before = std::mem::replace(&mut *self.families.write(), families);
         self.version.fetch_add(1, Ordering::Relaxed);
@@ -58,7 +59,7 @@ impl Catalog {
     pub fn check(&self, pattern: &Pattern) -> Result<(), String> {
         let families = self.families.read();
         match families.get(pattern.family()) {
-            Some(descriptor) => descriptor.check_channel(pattern),
+            Some(family) => family.check_channel(pattern),
             None => {
                 let names: Vec<&str> = families.keys().map(String::as_str).collect();
                 Err(format!(
@@ -74,9 +75,9 @@ impl Catalog {
     pub fn unmatched(&self, pattern: &Pattern) -> Option<String> {
         let rule = self.check(pattern).err()?;
         let families = self.families.read();
-        let whole = families.get(pattern.family()).map(|descriptor| {
-            let stars = ":*".repeat(descriptor.parameters.len());
-            format!("; all of them are {}{stars}", descriptor.family)
+        let whole = families.get(pattern.family()).map(|family| {
+            let stars = ":*".repeat(family.parameters.len());
+            format!("; all of them are {}{stars}", family.name)
         });
         Some(format!(
             "{pattern} matches no channel: {rule}{}",
@@ -85,7 +86,7 @@ impl Catalog {
     }
 
     /// All families, by name.
-    pub fn descriptors(&self) -> Vec<Arc<Descriptor>> {
+    pub fn families(&self) -> Vec<Arc<Family>> {
         self.families.read().values().cloned().collect()
     }
 }
@@ -94,9 +95,9 @@ impl Catalog {
 fn rules(families: &Families) -> Vec<(String, Vec<String>)> {
     families
         .values()
-        .map(|one| {
-            let rules = one.parameters.iter().map(Parameter::rule).collect();
-            (one.channel_form(), rules)
+        .map(|family| {
+            let rules = family.parameters.iter().map(Parameter::rule).collect();
+            (family.channel_form(), rules)
         })
         .collect()
 }

@@ -50,7 +50,7 @@ pub use self::refused::Refused;
 use self::refused::shown;
 pub use self::report::FamilyState;
 use self::report::{RevisionReport, Role, TransformReport};
-pub use self::revision::{Allowed, Parameter, Revision, Surface};
+pub use self::revision::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
 use self::shadow::Shadows;
 use self::slot::Slot;
 pub use self::start::{Configured, StartError, configured, try_configured};
@@ -133,8 +133,16 @@ impl Registry {
         slots.values().map(running).collect()
     }
 
-    /// All revisions that are known, newest first.
+    /// All revisions that are known, newest first, without the values of secret settings.
     pub fn revisions(&self, transform: Option<&str>) -> Vec<RevisionReport> {
+        let mut all = self.known_revisions(transform);
+        for report in &mut all {
+            report.revision = report.revision.shown();
+        }
+        all
+    }
+
+    fn known_revisions(&self, transform: Option<&str>) -> Vec<RevisionReport> {
         let slots = self.slots.read();
         let mut all: Vec<RevisionReport> = slots.values().flat_map(Slot::revisions).collect();
         for kept in self.loader.store.iter().flat_map(|store| store.revisions()) {
@@ -150,12 +158,19 @@ impl Registry {
         all
     }
 
-    /// The one revision whose id begins so.
+    /// The one revision whose id begins so, without the values of secret settings.
     ///
     /// # Errors
     /// There is none, or there are several.
     pub fn revision(&self, beginning: &str) -> Result<RevisionReport, Refused> {
-        let mut found = self.revisions(None);
+        let mut report = self.known_revision(beginning)?;
+        report.revision = report.revision.shown();
+        Ok(report)
+    }
+
+    /// As `revision`, and it can be run: its settings are whole.
+    fn known_revision(&self, beginning: &str) -> Result<RevisionReport, Refused> {
+        let mut found = self.known_revisions(None);
         found.retain(|one| {
             beginning.len() >= MIN_PREFIX && one.revision.id.as_str().starts_with(beginning)
         });
@@ -208,7 +223,7 @@ impl Registry {
     pub fn families(&self) -> Vec<FamilyState> {
         let denied = self.intake.denied_transforms();
         let slots = self.slots.read();
-        let families = slots.values().map(|slot| slot.family(&denied));
+        let families = slots.values().flat_map(|slot| slot.families(&denied));
         families.collect()
     }
 

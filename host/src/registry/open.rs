@@ -78,7 +78,8 @@ impl Registry {
             let descriptor = &component.descriptor;
             let short = component.revision.short();
             let metrics = &self.metrics;
-            let metrics = metrics.revision(&descriptor.name, short, &descriptor.family);
+            let families: Vec<&str> = descriptor.family_names().collect();
+            let metrics = metrics.revision(&descriptor.name, short, &families);
             Arc::new(Live::new(component.clone(), metrics))
         };
         let running = live(&component);
@@ -87,8 +88,9 @@ impl Registry {
             metrics.swapped(kind);
         }
         metrics.paused.set(active.paused.into());
-        self.hub
-            .set_paused(&component.descriptor.family, active.paused);
+        for family in component.descriptor.family_names() {
+            self.hub.set_paused(family, active.paused);
+        }
         self.metrics.running(running.name(), revision.label(), None);
         // A probation that a restart cut short begins again, with the revision before behind.
         let behind = previous.as_ref().filter(|_| active.probation);

@@ -40,18 +40,22 @@ impl Registry {
 
     /// To be called with `changing` held.
     pub(super) async fn set_paused(&self, name: &str, paused: bool) -> Result<(), Refused> {
-        let (mut active, family) = self.with_slot(name, |slot| {
-            let family = slot.component().descriptor.family.clone();
-            (slot.active.clone(), family)
+        let (mut active, descriptor) = self.with_slot(name, |slot| {
+            (slot.active.clone(), slot.component().descriptor.clone())
         })?;
+        let tell = |paused| {
+            for family in descriptor.family_names() {
+                self.hub.set_paused(family, paused);
+            }
+        };
         active.paused = paused;
         self.save(name, Some(active.clone())).await?;
         // A client that was told `paused` gets nothing until it is told `live`.
         if paused {
             self.intake.pause(name, true).done().await;
-            self.hub.set_paused(&family, true);
+            tell(true);
         } else {
-            self.hub.set_paused(&family, false);
+            tell(false);
             self.intake.pause(name, false).done().await;
         }
         self.metrics.transform(name).paused.set(paused.into());

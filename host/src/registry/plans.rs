@@ -116,7 +116,7 @@ impl Registry {
 
     async fn make_plan(&self, by: &str, revision: &str) -> Result<Arc<Plan>, Refused> {
         self.store()?;
-        let revision = Arc::new(self.revision(revision)?.revision);
+        let revision = Arc::new(self.known_revision(revision)?.revision);
         let name = &revision.transform;
         let (basis, seen) = (self.basis(name), self.seen(name));
         let active = self.with_slot(name, |slot| {
@@ -193,9 +193,10 @@ impl Registry {
         for slot in slots.values() {
             let descriptor = &slot.component().descriptor;
             let own = descriptor.name == transform;
-            let (family, kind) = (&descriptor.family, &descriptor.message_type);
+            let families: Vec<&str> = descriptor.family_names().collect();
+            let kinds: Vec<&str> = descriptor.message_types().collect();
             let runs = own.then_some((slot.active.revision.as_str(), slot.active.since));
-            text += &format!("{} {family} {kind} {runs:?}\n", descriptor.name);
+            text += &format!("{} {families:?} {kinds:?} {runs:?}\n", descriptor.name);
         }
         text
     }

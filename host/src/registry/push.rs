@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::loader::{Code, Loaded, Trust};
 use super::report::Pushed;
-use super::{Ask, Record, Refused, Registry, Revision, Surface};
+use super::{Ask, PublicFamily, PublicMessage, Record, Refused, Registry, Revision, Surface};
 use crate::settings::limits_from_json;
 use crate::tasks::blocking;
 use crate::transform::limits::Limits;
@@ -24,7 +24,7 @@ impl Registry {
     pub async fn check(&self, component: Vec<u8>, ask: Ask) -> Result<Revision, Refused> {
         let bytes = blocking(move || component.into()).await;
         let loaded = self.examine(&bytes, &ask).await?;
-        Ok(record_of(&loaded.component, "upload", "check"))
+        Ok(record_of(&loaded.component, "upload", "check").shown())
     }
 
     /// Checks a component and keeps it as a revision.
@@ -136,7 +136,10 @@ impl Registry {
             Some(first) if !new => Revision::clone(&first),
             _ => revision,
         };
-        Ok(Pushed { revision, new })
+        Ok(Pushed {
+            revision: revision.shown(),
+            new,
+        })
     }
 
     /// Loads a component with the settings and limits that it would run with, and holds it
@@ -241,21 +244,14 @@ impl Registry {
         let slots = self.slots.read();
         let others = slots.values().filter(|slot| slot.live.name() != own.name);
         others
-            .flat_map(|slot| {
+            .filter_map(|slot| {
                 let other = &slot.component().descriptor;
-                let same = [
-                    ("family", &own.family, &other.family),
-                    ("message-type", &own.message_type, &other.message_type),
-                ];
-                same.into_iter()
-                    .filter(|(_, mine, theirs)| mine == theirs)
-                    .map(|(what, mine, _)| {
-                        format!(
-                            "the {what} \"{mine}\" belongs to the transform {}",
-                            other.name
-                        )
-                    })
-                    .collect::<Vec<_>>()
+                own.conflict(other).map(|(what, name)| {
+                    format!(
+                        "the {what} \"{name}\" belongs to the transform {}",
+                        other.name
+                    )
+                })
             })
             .collect()
     }
@@ -277,7 +273,8 @@ pub(super) fn check_record(record: &Revision, component: &Component) -> Result<(
     let own = record_of(component, &record.origin, &record.by);
     let same = (&own.id, &own.transform, &own.version)
         == (&record.id, &record.transform, &record.version)
-        && (&own.surface, &own.upstream_patterns) == (&record.surface, &record.upstream_patterns);
+        && (&own.surface, &own.upstream_patterns) == (&record.surface, &record.upstream_patterns)
+        && own.settings_schema == record.settings_schema;
     match same {
         true => Ok(()),
         false => {
@@ -289,13 +286,6 @@ pub(super) fn check_record(record: &Revision, component: &Component) -> Result<(
 /// What is kept and shown of a loaded component.
 pub(super) fn record_of(component: &Component, origin: &str, by: &str) -> Revision {
     let descriptor = &component.descriptor;
-    let parameter = |one: &transform::Parameter| super::Parameter {
-        name: one.name.clone(),
-        allowed: match &one.allowed {
-            transform::Allowed::OneOf(values) => super::Allowed::OneOf(values.clone()),
-            transform::Allowed::Pattern(pattern) => super::Allowed::Pattern(pattern.clone()),
-        },
-    };
     Revision {
         id: component.revision.clone(),
         transform: descriptor.name.clone(),
@@ -303,21 +293,34 @@ pub(super) fn record_of(component: &Component, origin: &str, by: &str) -> Revisi
         component: component.digest.clone(),
         size: component.size,
         settings: component.settings.clone(),
+        settings_schema: descriptor.settings.document().clone(),
         limits: component.limits().clone(),
         surface: Surface {
             summary: descriptor.summary.clone(),
-            family: descriptor.family.clone(),
-            parameters: descriptor.parameters.iter().map(parameter).collect(),
-            message_type: descriptor.message_type.clone(),
-            data_schema: descriptor.data_schema.clone(),
+            families: descriptor.families.iter().map(|one| public(one)).collect(),
         },
-        upstream_patterns: descriptor
-            .upstream_patterns
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        upstream_patterns: component.patterns.iter().map(ToString::to_string).collect(),
         origin: origin.to_owned(),
         by: by.to_owned(),
         at: Timestamp::now(),
+    }
+}
+
+fn public(family: &transform::Family) -> PublicFamily {
+    let parameter = |parameter: &transform::Parameter| super::Parameter {
+        name: parameter.name.clone(),
+        allowed: match &parameter.allowed {
+            transform::Allowed::OneOf(values) => super::Allowed::OneOf(values.clone()),
+            transform::Allowed::Pattern(pattern) => super::Allowed::Pattern(pattern.clone()),
+        },
+    };
+    let message = |message: &transform::MessageType| PublicMessage {
+        message_type: message.name.clone(),
+        data_schema: message.data_schema.clone(),
+    };
+    PublicFamily {
+        name: family.name.clone(),
+        parameters: family.parameters.iter().map(parameter).collect(),
+        messages: family.messages.iter().map(message).collect(),
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::transform::limits::Limits;
-use crate::transform::{ClosedSchema, RevisionId, WholeMatch};
+use crate::transform::{ClosedSchema, RevisionId, WholeMatch, secrets_of, shown_settings};
 
 /// One exact component with its settings and limits, and how it came here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +23,9 @@ pub struct Revision {
     /// For the component's `configure`. Always an object.
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub settings: Value,
+    /// Which settings there are, and which of them nobody is shown: a JSON Schema.
+    #[schemars(with = "serde_json::Map<String, Value>")]
+    pub settings_schema: Value,
     pub limits: Limits,
     pub surface: Surface,
     pub upstream_patterns: Vec<String>,
@@ -38,6 +41,19 @@ impl Revision {
     pub(super) fn label(&self) -> [&str; 2] {
         [self.id.short(), &self.version]
     }
+
+    /// As it may be shown: without the values of secret settings.
+    pub(super) fn shown(&self) -> Self {
+        Self {
+            settings: shown_settings(&self.settings, &self.secrets()),
+            ..self.clone()
+        }
+    }
+
+    /// Where the settings are that nobody is shown, as JSON pointers.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        secrets_of(&self.settings_schema)
+    }
 }
 
 /// All that clients can see of a transform: its channels and its messages.
@@ -45,8 +61,29 @@ impl Revision {
 #[serde(deny_unknown_fields)]
 pub struct Surface {
     pub summary: String,
-    pub family: String,
+    pub families: Vec<PublicFamily>,
+}
+
+impl Surface {
+    /// The types of all its messages with their schemas.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &PublicMessage> {
+        self.families.iter().flat_map(|family| &family.messages)
+    }
+}
+
+/// One family of channels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublicFamily {
+    pub name: String,
     pub parameters: Vec<Parameter>,
+    pub messages: Vec<PublicMessage>,
+}
+
+/// One kind of message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublicMessage {
     pub message_type: String,
     /// The closed JSON Schema of `data`.
     #[schemars(with = "serde_json::Map<String, Value>")]

@@ -90,7 +90,7 @@ impl Registry {
     async fn ran_before(&self, name: &str, beginning: &str) -> Result<Ready, Refused> {
         let (active, previous) =
             self.with_slot(name, |slot| (slot.active.clone(), slot.previous.clone()))?;
-        let revision = self.revision(beginning)?.revision;
+        let revision = self.known_revision(beginning)?.revision;
         if revision.id == active.revision {
             return Err(Refused::AlreadyActive(revision.id));
         }

@@ -114,7 +114,7 @@ impl Registry {
 
     async fn start_shadow(&self, revision: &str, ask: ShadowAsk) -> Result<ShadowReport, Refused> {
         self.store()?;
-        let revision = self.revision(revision)?.revision;
+        let revision = self.known_revision(revision)?.revision;
         let (running, active) = self.with_slot(&revision.transform, |slot| {
             (slot.revision.clone(), slot.component().clone())
         })?;
@@ -122,8 +122,8 @@ impl Registry {
             return Err(Refused::AlreadyActive(revision.id));
         }
         let candidate = self.load_kept(&revision).await?;
-        let mut patterns = active.descriptor.upstream_patterns.clone();
-        patterns.extend(candidate.descriptor.upstream_patterns.iter().cloned());
+        let mut patterns = active.globs();
+        patterns.extend(candidate.globs());
         let seconds = ask.seconds.unwrap_or(DEFAULT_SECONDS).clamp(1, MAX_SECONDS);
         let shadow = {
             let mut shadows = self.shadows.lock();

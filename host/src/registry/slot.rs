@@ -117,15 +117,16 @@ impl Slot {
     }
 
     /// `denied` names the transforms whose events the upstream may not subscribe to, and why.
-    pub(super) fn family(&self, denied: &BTreeMap<String, String>) -> FamilyState {
-        let transform = self.live.name().to_owned();
-        FamilyState {
-            family: self.live.component.descriptor.family.clone(),
-            denied: denied.get(&transform).cloned(),
-            transform,
+    pub(super) fn families(&self, denied: &BTreeMap<String, String>) -> Vec<FamilyState> {
+        let transform = self.live.name();
+        let state = |family: &str| FamilyState {
+            family: family.to_owned(),
+            denied: denied.get(transform).cloned(),
+            transform: transform.to_owned(),
             state: self.state(),
             out_for: self.out_for(),
-        }
+        };
+        self.live.families().map(state).collect()
     }
 
     pub(super) fn role(&self, id: &RevisionId) -> Role {
@@ -144,7 +145,7 @@ impl Slot {
         TransformReport {
             name: self.live.name().to_owned(),
             state: self.state(),
-            revision: Revision::clone(&self.revision),
+            revision: self.revision.shown(),
             previous: self.previous.as_ref().map(|one| one.id().clone()),
             lanes: self.active.lanes,
             since: self.active.since,

@@ -372,17 +372,13 @@ fn refuse_conflicts<'a>(
     for (component, origin) in all {
         for (earlier, first) in &seen {
             let (one, other) = (&earlier.descriptor, &component.descriptor);
-            let same = [
-                ("family", &one.family, &other.family),
-                ("name", &one.name, &other.name),
-                ("message-type", &one.message_type, &other.message_type),
-            ];
-            if let Some((what, value, _)) = same.into_iter().find(|(_, a, b)| a == b) {
+            let same_name = || (one.name == other.name).then(|| ("name", one.name.clone()));
+            if let Some((what, value)) = one.conflict(other).or_else(same_name) {
                 return Err(StartError::Conflict {
                     first: (*first).to_owned(),
                     second: origin.to_owned(),
                     what,
-                    value: value.clone(),
+                    value,
                 });
             }
         }

@@ -12,7 +12,7 @@ use super::store::{Active, ActiveSet};
 use super::{Refused, Registry, Revision};
 use crate::pipeline::{Live, Next, Probation};
 use crate::tasks::blocking;
-use crate::transform::{Component, Instance, RevisionId, UpstreamPattern};
+use crate::transform::{Component, Instance, RevisionId};
 
 /// How long the upstream may take to confirm a subscription that a revision needs.
 const SUBSCRIBE_PATIENCE: Duration = Duration::from_secs(5);
@@ -91,9 +91,9 @@ impl Registry {
 
         let instances = self.ready(&turn.component, active.lanes).await?;
         self.make_lasting(&turn, &active).await?;
-        let family = &turn.component.descriptor.family;
+        let families: Vec<&str> = turn.component.descriptor.family_names().collect();
         let short = turn.revision.id.short();
-        let metrics = self.metrics.revision(&name, short, family);
+        let metrics = self.metrics.revision(&name, short, &families);
         let live = Arc::new(Live::new(turn.component.clone(), metrics));
         let started = Instant::now();
         if current.is_some() {
@@ -241,8 +241,7 @@ impl Registry {
         let metrics = self.metrics.transform(name);
         let made = blocking(move || {
             let component = &*component;
-            let patterns = &component.descriptor.upstream_patterns;
-            events.retain(|event| UpstreamPattern::any(patterns, &event.channel));
+            events.retain(|event| component.wants(&event.channel));
             let last = &events[events.len().saturating_sub(WARM_UP)..];
             let one = |_| {
                 let mut instance = Instance::new(component, &metrics)?;
@@ -261,7 +260,7 @@ impl Registry {
 
     /// Has the upstream subscribe to what the revision needs before it takes over.
     async fn subscribe_ahead(&self, turn: &Turn<'_>) -> Result<(), Refused> {
-        let needed = &turn.component.descriptor.upstream_patterns;
+        let needed = &turn.component.globs();
         self.intake.want(needed);
         if turn.kind.is_urgent() {
             return Ok(());
@@ -364,10 +363,17 @@ impl Registry {
         {
             self.metrics.forget_revision(name, gone.short());
         }
-        let family = |slot: &Slot| slot.component().descriptor.family.clone();
-        if family(before) != family(now) {
-            self.hub.set_paused(&family(before), false);
-            self.hub.set_paused(&family(now), now.active.paused);
+        let own = &now.component().descriptor;
+        for gone in before.component().descriptor.family_names() {
+            if own.family(gone).is_none() {
+                self.hub.set_paused(gone, false);
+            }
+        }
+        let earlier = &before.component().descriptor;
+        for new in own.family_names() {
+            if earlier.family(new).is_none() {
+                self.hub.set_paused(new, now.active.paused);
+            }
         }
     }
 

@@ -1,14 +1,18 @@
 //! Two revisions on the same events, beside the lanes: nothing that either says is published.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Surface;
-use super::compare::{Comparer, Said};
+use super::compare::{Comparer, Said, alike};
 use super::report::Comparison;
 use crate::event::Event;
 use crate::metrics::{Metrics, TransformMetrics};
-use crate::transform::{Component, Fault, Instance, Outcome, UpstreamPattern};
+use crate::transform::{Component, Fault, Instance, Outcome};
+
+/// At random moments, once in so many events, the candidate answers again on a fresh instance.
+const ONE_IN: u64 = 16;
 
 /// One side of a trial, with an instance of its own.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub(super) struct Trial {
     active: Side,
     candidate: Side,
     comparer: Comparer,
+    events: u64,
+    random: RandomState,
     /// Of nobody's interest: what is tried is not what happened.
     metrics: TransformMetrics,
 }
@@ -42,6 +48,8 @@ impl Trial {
             active: side(active),
             candidate: side(candidate),
             comparer: Comparer::new(surface, show_input),
+            events: 0,
+            random: RandomState::new(),
             metrics: Metrics::new().transform("(trial)"),
         }
     }
@@ -51,6 +59,9 @@ impl Trial {
     pub(super) fn note(&mut self, event: &Event) -> Option<(Result<Outcome, Fault>, Duration)> {
         let (active, active_time) = self.active.call(event, &self.metrics);
         let (candidate, candidate_time) = self.candidate.call(event, &self.metrics);
+        let at_random = self.random.hash_one(self.events).is_multiple_of(ONE_IN);
+        self.events += 1;
+        let remembers = at_random && self.candidate.remembers(event, &candidate, &self.metrics);
         let said = |result, time, detail| Said {
             result,
             time,
@@ -60,6 +71,7 @@ impl Trial {
             event,
             said(&active, active_time, None),
             said(&candidate, candidate_time, self.candidate.detail()),
+            remembers,
         );
         let asked = self.candidate.wants(event);
         asked.then_some((candidate, candidate_time))
@@ -77,8 +89,22 @@ impl Side {
     }
 
     fn wants(&self, event: &Event) -> bool {
-        let patterns = &self.component.descriptor.upstream_patterns;
-        UpstreamPattern::any(patterns, &event.channel)
+        self.component.wants(&event.channel)
+    }
+
+    /// Whether an instance that has seen nothing yet answers otherwise.
+    fn remembers(
+        &self,
+        event: &Event,
+        answer: &Result<Outcome, Fault>,
+        metrics: &TransformMetrics,
+    ) -> bool {
+        let mut fresh = Self {
+            component: self.component.clone(),
+            instance: None,
+        };
+        let (again, _) = fresh.call(event, metrics);
+        answer.is_ok() && again.is_ok() && !alike(answer, &again)
     }
 
     /// An event that the component did not ask for becomes nothing.
@@ -87,20 +113,21 @@ impl Side {
         event: &Event,
         metrics: &TransformMetrics,
     ) -> (Result<Outcome, Fault>, Duration) {
-        if !self.wants(event) {
+        let component = self.component.clone();
+        let Some(captures) = component.captures(&event.channel) else {
             return (Ok(Outcome::Published(Vec::new())), Duration::ZERO);
-        }
+        };
         let instance = match &mut self.instance {
             Some(ready) => ready,
-            none => match Instance::new(&self.component, metrics) {
+            none => match Instance::new(&component, metrics) {
                 Ok(fresh) => none.insert(fresh.with_details()),
                 Err(fault) => return (Err(fault), Duration::ZERO),
             },
         };
         let started = Instant::now();
-        let answer = instance.transform(&self.component, event, metrics);
+        let answer = instance.transform(&component, event, &captures, metrics);
         let took = started.elapsed();
-        if answer.is_err() || instance.is_worn(&self.component) {
+        if answer.is_err() || instance.is_worn(&component) {
             self.instance = None;
         }
         (answer, took)

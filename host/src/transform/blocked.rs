@@ -28,8 +28,10 @@ impl Blocked {
         publication: &contract::Publication,
     ) -> Self {
         let offence = match block {
-            Block::Schema => descriptor.data_schema.offence(&publication.data),
-            Block::Channel | Block::Json => None,
+            Block::Schema => descriptor
+                .message_of(publication)
+                .and_then(|message| message.data_schema.offence(&publication.data)),
+            Block::Channel | Block::MessageType | Block::Json => None,
         };
         Self { block, offence }
     }

@@ -9,9 +9,11 @@ use serde_json::Value;
 
 use super::clock::Clock;
 use super::compile::{Compiled, Fingerprint};
+use super::configuration;
 use super::contract::{self, TransformPre};
 use super::descriptor::Descriptor;
 use super::engine::Engine;
+use super::event_pattern::{Captures, EventPattern};
 use super::fault::{Fault, FaultKind};
 use super::guest_log::{Allowance, printable};
 use super::instance::{HostState, Instance, Opened};
@@ -19,8 +21,9 @@ use super::interface;
 use super::limits::Limits;
 use super::revision::RevisionId;
 use super::samples;
+use super::upstream_pattern::UpstreamPattern;
 use crate::event::Event;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, TransformMetrics};
 
 /// How much of a component's own words a fault repeats, in characters, and how many faults
 /// are told.
@@ -33,8 +36,6 @@ const NAMELESS: &str = "(loading)";
 /// What it takes to make an instance.
 pub(super) struct Prepared {
     pub(super) pre: TransformPre<HostState>,
-    /// The operator's settings, as the JSON text that `configure` gets.
-    pub(super) settings: String,
     pub(super) limits: Limits,
     pub(super) log_allowance: Arc<Allowance>,
     pub(super) clock: Arc<Clock>,
@@ -54,13 +55,26 @@ pub struct Component {
     pub settings: Value,
     /// Core instances that each of its instances has, as its bytes say.
     pub instances: u64,
+    /// The upstream channels that it listens to with these settings.
+    pub patterns: Vec<EventPattern>,
     pub(super) prepared: Prepared,
+    /// The settings, as the JSON text that `configure` gets.
+    pub(super) settings_text: String,
     /// What `configure` answered; every further instance must answer the same.
-    pub(super) stated: contract::Descriptor,
+    pub(super) stated: contract::Configuration,
+}
+
+impl Prepared {
+    /// An instance that is not configured.
+    pub(super) fn open(&self, name: &str, metrics: &TransformMetrics) -> Result<Opened, Fault> {
+        let pre = self.pre.instance_pre();
+        let (clock, limits, log) = (&self.clock, &self.limits, &self.log_allowance);
+        Opened::new(pre, clock, limits, log, name, metrics)
+    }
 }
 
 impl Component {
-    /// Links a component and runs it: `configure`, then its own samples. Within the limits,
+    /// Links a component and runs it: `describe`, `configure`, then its own samples. Within the limits,
     /// but it blocks for so long, so it is not for an async worker.
     ///
     /// # Errors
@@ -76,8 +90,12 @@ impl Component {
         let component = compiled.component(engine).map_err(|fault| vec![fault])?;
         let imports = interface::imports(engine, &component);
         let revision = RevisionId::of(&fingerprint.digest, settings, &limits);
-        let prepared = prepare(engine, &component, settings, limits).map_err(told)?;
-        let (descriptor, stated) = describe(&prepared).map_err(told)?;
+        let prepared = prepare(engine, &component, limits).map_err(told)?;
+        let described = describe(&prepared);
+        let settings_text = settings.to_string();
+        let descriptor = described.as_ref().ok();
+        let configured = configure(&prepared, descriptor, settings, &settings_text);
+        let ((patterns, stated), descriptor) = both(configured, described).map_err(told)?;
         Ok(Self {
             descriptor: Arc::new(descriptor),
             revision,
@@ -86,7 +104,9 @@ impl Component {
             imports,
             instances: 0,
             settings: settings.clone(),
+            patterns,
             prepared,
+            settings_text,
             stated,
         })
     }
@@ -100,12 +120,29 @@ impl Component {
         &self.prepared.limits
     }
 
-    /// The events of its own samples: something to warm an instance with.
+    /// What its patterns capture of this upstream channel; none where they do not match.
+    pub fn captures<'a>(&'a self, channel: &'a str) -> Option<Captures<'a>> {
+        EventPattern::first(&self.patterns, channel)
+    }
+
+    /// Whether it listens to this upstream channel.
+    pub fn wants(&self, channel: &str) -> bool {
+        EventPattern::any(&self.patterns, channel)
+    }
+
+    /// What is to be subscribed to upstream for it.
+    pub fn globs(&self) -> Vec<UpstreamPattern> {
+        let globs = self.patterns.iter().map(EventPattern::glob);
+        globs.cloned().collect()
+    }
+
+    /// The events of its own samples that go with its settings: something to warm an
+    /// instance with.
     pub fn samples(&self) -> impl Iterator<Item = Event> {
-        self.stated
-            .samples
-            .iter()
-            .map(|sample| Event::new(sample.event.channel.clone(), sample.event.payload.clone()))
+        let samples = self.stated.samples.iter();
+        samples
+            .filter(|sample| sample.settings.is_none())
+            .map(samples::event)
     }
 }
 
@@ -122,7 +159,6 @@ impl std::fmt::Debug for Component {
 fn prepare(
     engine: &Engine,
     component: &wasmtime::component::Component,
-    settings: &Value,
     limits: Limits,
 ) -> Result<Prepared, Vec<String>> {
     let pre = interface::link(engine, component).map_err(|fault| vec![fault])?;
@@ -133,7 +169,7 @@ fn prepare(
     let clock = engine.clock.clone();
     match Opened::new(&pre, &clock, &limits, &log_allowance, NAMELESS, &uncounted) {
         Ok(mut opened) => faults.extend(interface::ill_typed_exports(&mut opened)),
-        Err(fault) => faults.push(format!("while it was configured: {fault}")),
+        Err(fault) => faults.push(format!("while an instance was made: {fault}")),
     }
     if !faults.is_empty() {
         return Err(faults);
@@ -141,41 +177,72 @@ fn prepare(
     Ok(Prepared {
         pre: TransformPre::new(pre)
             .map_err(|error| vec![interface::not_built(&format!("{error:#}"))])?,
-        settings: settings.to_string(),
         limits,
         log_allowance,
         clock,
     })
 }
 
-/// What it says of itself, and whether its samples show that it does so.
-fn describe(prepared: &Prepared) -> Result<(Descriptor, contract::Descriptor), Vec<String>> {
+/// What it says of itself.
+fn describe(prepared: &Prepared) -> Result<Descriptor, Vec<String>> {
     let uncounted = Metrics::new().transform(NAMELESS);
-    let (instance, stated) = Instance::configured(prepared, NAMELESS, &uncounted)
+    let described = prepared
+        .open(NAMELESS, &uncounted)
+        .and_then(|opened| opened.describe(&prepared.clock))
+        .map_err(|fault| vec![format!("while it described itself: {fault}")])?;
+    let of_descriptor = |faults: Vec<String>| {
+        let faults = faults.into_iter();
+        faults
+            .map(|fault| format!("its descriptor: {fault}"))
+            .collect()
+    };
+    Descriptor::check(&described).map_err(of_descriptor)
+}
+
+/// What it answers its settings with, and whether its samples show that it does what it says.
+///
+/// Without a descriptor, there is no schema to hold anything against.
+fn configure(
+    prepared: &Prepared,
+    descriptor: Option<&Descriptor>,
+    settings: &Value,
+    settings_text: &str,
+) -> Result<(Vec<EventPattern>, contract::Configuration), Vec<String>> {
+    let refused = descriptor.map(|descriptor| descriptor.settings.faults(settings));
+    if let Some(refused) = refused.filter(|refused| !refused.is_empty()) {
+        return Err(refused);
+    }
+    let uncounted = Metrics::new().transform(NAMELESS);
+    let (instance, stated) = Instance::configured(prepared, settings_text, NAMELESS, &uncounted)
         .map_err(|fault| vec![not_configured(&fault)])?;
-    let checked = Descriptor::check(&stated);
-    let mut faults: Vec<String> = checked
-        .as_ref()
-        .err()
-        .into_iter()
-        .flatten()
-        .map(|fault| format!("its descriptor: {fault}"))
-        .collect();
-    let make = || Instance::configured(prepared, NAMELESS, &uncounted).map(|(one, _)| one);
-    faults.extend(samples::wrong(
-        instance,
-        make,
-        &prepared.limits,
-        checked.as_ref().ok(),
-        &stated.samples,
-    ));
-    match checked {
-        Ok(descriptor) if faults.is_empty() => Ok((descriptor, stated)),
-        _ => Err(faults),
+    let patterns = configuration::check(&stated)?;
+    let own = samples::Setup {
+        text: settings_text.to_owned(),
+        patterns: patterns.clone(),
+        instance: Some(instance),
+    };
+    let wrong = samples::wrong(prepared, descriptor, own, &stated.samples);
+    match wrong.is_empty() {
+        true => Ok((patterns, stated)),
+        false => Err(wrong),
     }
 }
 
-fn not_configured(fault: &Fault) -> String {
+/// Both answers, or all that is wrong with either; of the descriptor first.
+fn both<T>(
+    configured: Result<T, Vec<String>>,
+    described: Result<Descriptor, Vec<String>>,
+) -> Result<(T, Descriptor), Vec<String>> {
+    match (configured, described) {
+        (Ok(configured), Ok(described)) => Ok((configured, described)),
+        (configured, described) => {
+            let faults = [described.err(), configured.err()];
+            Err(faults.into_iter().flatten().flatten().collect())
+        }
+    }
+}
+
+pub(super) fn not_configured(fault: &Fault) -> String {
     if fault.kind == FaultKind::Configure {
         format!("its configure refuses the settings: {}", fault.detail)
     } else {

@@ -1,75 +1,31 @@
-//! What a component says of itself, after every word of it has been checked.
+//! What a component says of itself, after every word of it has been checked. What belongs to
+//! one family of channels is in `family`.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::contract;
-use super::schema::ClosedSchema;
-use super::upstream_pattern::UpstreamPattern;
-use super::whole_match::WholeMatch;
-use crate::channel::{MAX_PARAMETERS, Pattern};
+use super::family::Family;
+use super::settings_schema::SettingsSchema;
+use crate::channel::MAX_PARAMETERS;
 
 /// The longest name of a component, a family, a parameter or a message type, in bytes.
 const MAX_NAME: usize = 64;
+const MAX_VERSION: usize = 64;
 const MAX_SUMMARY: usize = 256;
-const MAX_UPSTREAM_PATTERNS: usize = 16;
 const MAX_SCHEMA: usize = 64 << 10;
-pub(super) const MAX_SAMPLES: usize = 64;
-/// Types of the protocol's own messages; a client could not tell them apart.
-const RESERVED_TYPES: [&str; 8] = [
-    "error",
-    "gap",
-    "ping",
-    "pong",
-    "status",
-    "subscribe",
-    "subscribed",
-    "unsubscribed",
-];
-const MAX_ALLOWED_VALUES: usize = 1_000;
+const MAX_FAMILIES: usize = 16;
+const MAX_MESSAGES: usize = 16;
 
-/// All that the host knows of a channel family.
+/// All that the host knows of a component's families, whatever its settings.
 #[derive(Debug)]
 pub struct Descriptor {
     pub name: String,
     pub version: semver::Version,
     pub summary: String,
-    pub upstream_patterns: Vec<UpstreamPattern>,
-    pub family: String,
-    pub parameters: Vec<Parameter>,
-    pub message_type: String,
-    /// The schema of `data`: what the guard holds publications against.
-    pub data_schema: ClosedSchema,
-}
-
-/// One variable part of a channel's name.
-#[derive(Debug)]
-pub struct Parameter {
-    pub name: String,
-    pub allowed: Allowed,
-}
-
-#[derive(Debug)]
-pub enum Allowed {
-    OneOf(Vec<String>),
-    Pattern(WholeMatch),
-}
-
-impl Parameter {
-    /// Whether a channel may have `value` here.
-    pub fn allows(&self, value: &str) -> bool {
-        match &self.allowed {
-            Allowed::OneOf(values) => values.iter().any(|one| one == value),
-            Allowed::Pattern(pattern) => pattern.is_match(value),
-        }
-    }
-
-    /// What is allowed here, in words.
-    pub fn rule(&self) -> String {
-        match &self.allowed {
-            Allowed::OneOf(values) => format!("{} is one of {}", self.name, values.join(", ")),
-            Allowed::Pattern(pattern) => format!("{} matches {pattern}", self.name),
-        }
-    }
+    pub settings: SettingsSchema,
+    /// One at least.
+    pub families: Vec<Arc<Family>>,
 }
 
 impl Descriptor {
@@ -81,95 +37,72 @@ impl Descriptor {
             // What is too much is not looked at any closer: that would take time.
             return Err(faults);
         }
-        let mut name = |what: &str, text: &str, extra: char| {
-            if !is_name(text, extra) {
-                faults.push(format!(
-                    "{what} \"{}\" is not {}",
-                    text.escape_debug(),
-                    name_rule(extra)
-                ));
-            }
-        };
-        name("name", &stated.name, '-');
-        name("family", &stated.family, '_');
-        name("message-type", &stated.message_type, '_');
-        for parameter in &stated.parameters {
-            name("parameter", &parameter.name, '_');
-        }
+        faults.extend(misnamed("name", &stated.name, '-'));
         if stated.summary.is_empty() || stated.summary.len() > MAX_SUMMARY {
             faults.push(format!("summary has 1 to {MAX_SUMMARY} bytes"));
         }
-        if RESERVED_TYPES.contains(&&*stated.message_type) {
-            faults.push(format!(
-                "message-type \"{}\" is the protocol's own",
-                stated.message_type
-            ));
-        }
-        let mut note = |error: String| faults.push(error);
         let version = semver::Version::parse(&stated.version)
-            .map_err(|error| note(format!("version is not a semantic version: {error}")));
-        let upstream_patterns: Vec<_> = stated
-            .upstream_patterns
-            .iter()
-            .filter_map(|text| text.parse().map_err(&mut note).ok())
-            .collect();
-        let parameters: Vec<_> = stated
-            .parameters
-            .iter()
-            .filter_map(|one| parameter(one).map_err(&mut note).ok())
-            .collect();
-        let data_schema = serde_json::from_str(&stated.data_schema)
-            .map_err(|error| note(format!("data-schema is not JSON: {error}")));
-        let closed = data_schema.and_then(|stated: Value| {
-            ClosedSchema::parse(&stated).map_err(|errors| {
-                let of_schema = errors.iter().map(|error| format!("data-schema, {error}"));
-                faults.extend(of_schema);
-            })
+            .map_err(|error| faults.push(format!("version is not a semantic version: {error}")));
+        let settings = SettingsSchema::parse(&stated.settings_schema).map_err(|errors| {
+            let of_schema = errors
+                .iter()
+                .map(|error| format!("settings-schema: {error}"));
+            faults.extend(of_schema);
         });
-        match (version, closed) {
-            (Ok(version), Ok(data_schema)) if faults.is_empty() => Ok(Self {
+        let mut families = Vec::new();
+        for family in &stated.families {
+            match Family::check(family, &stated.summary) {
+                Ok(family) => families.push(Arc::new(family)),
+                Err(errors) => faults.extend(errors),
+            }
+        }
+        faults.extend(repeated(stated));
+        match (version, settings) {
+            (Ok(version), Ok(settings)) if faults.is_empty() => Ok(Self {
                 name: stated.name.clone(),
                 version,
                 summary: stated.summary.clone(),
-                upstream_patterns,
-                family: stated.family.clone(),
-                parameters,
-                message_type: stated.message_type.clone(),
-                data_schema,
+                settings,
+                families,
             }),
             _ => Err(faults),
         }
     }
 
-    /// Whether `pattern`, a channel or a subscription, is one of this family.
-    ///
-    /// # Errors
-    /// What is allowed, in words for an API client.
-    pub fn check_channel(&self, pattern: &Pattern) -> Result<(), String> {
-        if pattern.family() != self.family || pattern.parameters().count() != self.parameters.len()
-        {
-            return Err(format!(
-                "a channel of this family is {}",
-                self.channel_form()
-            ));
-        }
-        match pattern
-            .parameters()
-            .zip(&self.parameters)
-            .find(|(value, parameter)| *value != "*" && !parameter.allows(value))
-        {
-            Some((_, parameter)) => Err(parameter.rule()),
-            None => Ok(()),
-        }
+    /// The family of this name, and its place among the families.
+    pub fn family(&self, name: &str) -> Option<(usize, &Arc<Family>)> {
+        let mut families = self.families.iter().enumerate();
+        families.find(|(_, family)| family.name == name)
     }
 
-    /// The form of this family's channels, such as `ticks:{symbol}:{timeframe}`.
-    pub fn channel_form(&self) -> String {
-        self.parameters
-            .iter()
-            .fold(self.family.clone(), |form, parameter| {
-                format!("{form}:{{{}}}", parameter.name)
-            })
+    /// The names of its families.
+    pub fn family_names(&self) -> impl Iterator<Item = &str> {
+        self.families.iter().map(|family| family.name.as_str())
+    }
+
+    /// The types of all its messages.
+    pub fn message_types(&self) -> impl Iterator<Item = &str> {
+        let messages = self.families.iter().flat_map(|family| &family.messages);
+        messages.map(|message| message.name.as_str())
+    }
+
+    /// What it claims that is the other's too, in words: the kind of name, and the name.
+    pub fn conflict(&self, other: &Self) -> Option<(&'static str, String)> {
+        let shared = |own: BTreeSet<&str>, others: BTreeSet<&str>| {
+            own.intersection(&others)
+                .next()
+                .map(|name| (*name).to_owned())
+        };
+        let families = shared(
+            self.family_names().collect(),
+            other.family_names().collect(),
+        );
+        let messages = shared(
+            self.message_types().collect(),
+            other.message_types().collect(),
+        );
+        let families = families.map(|name| ("family", name));
+        families.or(messages.map(|name| ("message-type", name)))
     }
 }
 
@@ -181,54 +114,52 @@ fn oversized(stated: &contract::Descriptor) -> Vec<String> {
             faults.push(format!("{what}: {count}; allowed are {least} to {most}"));
         }
     };
-    between("parameters", stated.parameters.len(), 1, MAX_PARAMETERS);
-    between(
-        "upstream-patterns",
-        stated.upstream_patterns.len(),
-        1,
-        MAX_UPSTREAM_PATTERNS,
-    );
-    between("samples", stated.samples.len(), 0, MAX_SAMPLES);
-    between(
-        "bytes of data-schema",
-        stated.data_schema.len(),
-        2,
-        MAX_SCHEMA,
-    );
+    between("families", stated.families.len(), 1, MAX_FAMILIES);
+    between("bytes of version", stated.version.len(), 1, MAX_VERSION);
+    let bytes = stated.settings_schema.len();
+    between("bytes of settings-schema", bytes, 2, MAX_SCHEMA);
+    for family in stated.families.iter().take(MAX_FAMILIES) {
+        between("parameters", family.parameters.len(), 1, MAX_PARAMETERS);
+        between("messages", family.messages.len(), 1, MAX_MESSAGES);
+        for message in family.messages.iter().take(MAX_MESSAGES) {
+            let bytes = message.data_schema.len();
+            between("bytes of data-schema", bytes, 2, MAX_SCHEMA);
+        }
+    }
     faults
 }
 
-fn parameter(stated: &contract::Parameter) -> Result<Parameter, String> {
-    let name = stated.name.clone();
-    let allowed = match &stated.allowed {
-        contract::AllowedValues::OneOf(values) => {
-            if !(1..=MAX_ALLOWED_VALUES).contains(&values.len()) {
-                return Err(format!(
-                    "parameter {name}: one-of has 1 to {MAX_ALLOWED_VALUES} values"
-                ));
-            }
-            if let Some(value) = values.iter().find(|value| {
-                format!("x:{value}")
-                    .parse::<crate::channel::Channel>()
-                    .is_err()
-            }) {
-                return Err(format!(
-                    "parameter {name}: \"{}\" cannot be part of a channel",
-                    value.escape_debug()
-                ));
-            }
-            Allowed::OneOf(values.clone())
-        }
-        contract::AllowedValues::Pattern(text) => {
-            let whole = WholeMatch::of_value(text)
-                .map_err(|wrong| format!("parameter {name}: the pattern {wrong}"))?;
-            Allowed::Pattern(whole)
+/// Names of families and of message types that stand more than once.
+fn repeated(stated: &contract::Descriptor) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut again = |what: &'static str, name: &str| {
+        if !seen.insert((what, name.to_owned())) {
+            let name = name.escape_debug();
+            faults.push(format!("the {what} \"{name}\" stands more than once"));
         }
     };
-    Ok(Parameter { name, allowed })
+    for family in &stated.families {
+        again("family", &family.name);
+        for message in &family.messages {
+            again("message-type", &message.message_type);
+        }
+    }
+    faults
 }
 
-fn is_name(text: &str, extra: char) -> bool {
+/// What is wrong with a name.
+pub(super) fn misnamed(what: &str, text: &str, extra: char) -> Option<String> {
+    (!is_name(text, extra)).then(|| {
+        format!(
+            "{what} \"{}\" is not {}",
+            text.escape_debug(),
+            name_rule(extra)
+        )
+    })
+}
+
+pub(super) fn is_name(text: &str, extra: char) -> bool {
     text.len() <= MAX_NAME
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text
@@ -236,7 +167,7 @@ fn is_name(text: &str, extra: char) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == extra)
 }
 
-fn name_rule(extra: char) -> String {
+pub(super) fn name_rule(extra: char) -> String {
     format!("a-z, then a-z 0-9 {extra}, at most {MAX_NAME} bytes")
 }
 
@@ -249,15 +180,34 @@ pub(super) mod tests {
             name: "test".into(),
             version: "1.2.3".into(),
             summary: "Ticks.".into(),
-            upstream_patterns: vec!["in:*".into()],
-            family: "ticks".into(),
-            parameters: vec![
-                contract::Parameter { name: "symbol".into(), allowed: contract::AllowedValues::Pattern("^[A-Z]{1,4}$".into()) },
-                contract::Parameter { name: "side".into(), allowed: contract::AllowedValues::OneOf(vec!["bid".into(), "ask".into()]) },
-            ],
-            message_type: "tick".into(),
-            data_schema: r#"{"type":"object","additionalProperties":false,"properties":{"price":{"type":"string","maxLength":20}},"required":["price"]}"#.into(),
-            samples: Vec::new(),
+            settings_schema: r#"{"type":"object"}"#.into(),
+            families: vec![contract::Family {
+                name: "ticks".into(),
+                parameters: vec![
+                    contract::Parameter {
+                        name: "symbol".into(),
+                        allowed: contract::AllowedValues::Pattern("^[A-Z]{1,4}$".into()),
+                    },
+                    contract::Parameter {
+                        name: "side".into(),
+                        allowed: contract::AllowedValues::OneOf(vec!["bid".into(), "ask".into()]),
+                    },
+                ],
+                messages: vec![message("tick", "price"), message("tick_correction", "was")],
+                delivery: contract::Delivery::Every,
+                snapshot_on_subscribe: false,
+            }],
+        }
+    }
+
+    fn message(name: &str, field: &str) -> contract::Message {
+        contract::Message {
+            message_type: name.into(),
+            data_schema: serde_json::json!({
+                "type": "object", "additionalProperties": false, "required": [field],
+                "properties": {field: {"type": "string", "maxLength": 20}},
+            })
+            .to_string(),
         }
     }
 
@@ -266,73 +216,108 @@ pub(super) mod tests {
         Descriptor::check(&stated()).unwrap()
     }
 
+    fn faults_after(change: impl FnOnce(&mut contract::Descriptor)) -> Vec<String> {
+        let mut wrong = stated();
+        change(&mut wrong);
+        Descriptor::check(&wrong).unwrap_err()
+    }
+
     #[test]
     fn channels_are_checked_against_the_parameters() {
-        let descriptor = Descriptor::check(&stated()).unwrap();
+        let descriptor = example();
+        let (_, family) = descriptor.family("ticks").unwrap();
         for good in ["ticks:AB:bid", "ticks:*:ask", "ticks:AB:*", "ticks:*:*"] {
             assert_eq!(
-                descriptor.check_channel(&good.parse().unwrap()),
+                family.check_channel(&good.parse().unwrap()),
                 Ok(()),
                 "{good}"
             );
         }
+        let form = "a channel of this family is ticks:{symbol}:{side}";
         for (bad, rule) in [
             ("ticks:ab:bid", "symbol matches [A-Z]{1,4}"),
             ("ticks:ABCDE:bid", "symbol matches [A-Z]{1,4}"),
             ("ticks:AB:mid", "side is one of bid, ask"),
-            (
-                "ticks:AB",
-                "a channel of this family is ticks:{symbol}:{side}",
-            ),
-            (
-                "other:AB:bid",
-                "a channel of this family is ticks:{symbol}:{side}",
-            ),
+            ("ticks:AB", form),
+            ("other:AB:bid", form),
         ] {
-            assert_eq!(
-                descriptor.check_channel(&bad.parse().unwrap()),
-                Err(rule.into()),
-                "{bad}"
-            );
+            let refused = family.check_channel(&bad.parse().unwrap());
+            assert_eq!(refused, Err(rule.into()), "{bad}");
         }
     }
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
-        let wrong = contract::Descriptor {
-            name: "Test".into(),
-            version: "1".into(),
-            family: "a:b".into(),
-            summary: String::new(),
-            upstream_patterns: vec!["in:?".into()],
-            parameters: vec![contract::Parameter {
+        let faults = faults_after(|wrong| {
+            wrong.name = "Test".into();
+            wrong.version = "1".into();
+            wrong.summary = String::new();
+            wrong.settings_schema = "{}".into();
+            let family = &mut wrong.families[0];
+            family.name = "a:b".into();
+            family.parameters = vec![contract::Parameter {
                 name: "p".into(),
                 allowed: contract::AllowedValues::Pattern("(".into()),
-            }],
-            data_schema: "{}".into(),
-            ..stated()
-        };
-        let faults = Descriptor::check(&wrong).unwrap_err();
+            }];
+            family.messages[0].data_schema = "{}".into();
+        });
         for says in [
             "name \"Test\"",
             "family \"a:b\"",
             "summary",
             "version",
-            "'?'",
+            "settings-schema: settings are an object",
             "parameter p",
-            "data-schema, at the top",
+            "data-schema of tick, at the top",
         ] {
+            let mut told = faults.iter();
             assert!(
-                faults.iter().any(|fault| fault.contains(says)),
+                told.any(|fault| fault.contains(says)),
                 "{says}: {faults:#?}"
             );
         }
     }
 
     #[test]
+    fn names_stand_once_and_values_have_no_colon() {
+        let faults = faults_after(|wrong| wrong.families.push(stated().families.remove(0)));
+        for says in [
+            "the family \"ticks\" stands",
+            "the message-type \"tick\" stands",
+        ] {
+            assert!(
+                faults.iter().any(|fault| fault.contains(says)),
+                "{faults:?}"
+            );
+        }
+        let faults = faults_after(|wrong| {
+            wrong.families[0].parameters[1].allowed =
+                contract::AllowedValues::OneOf(vec!["a:b".into()]);
+        });
+        assert!(
+            faults[0].contains("\"a:b\" cannot be part of a channel"),
+            "{faults:?}"
+        );
+    }
+
+    #[test]
+    fn what_the_host_does_not_serve_is_refused_in_words() {
+        let faults = faults_after(|wrong| {
+            wrong.families[0].delivery = contract::Delivery::Latest;
+            wrong.families[0].snapshot_on_subscribe = true;
+        });
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(
+            faults[0].contains("`latest`") && faults[0].contains("`every`"),
+            "{faults:?}"
+        );
+        assert!(faults[1].contains("snapshot-on-subscribe"), "{faults:?}");
+    }
+
+    #[test]
     fn a_pattern_that_would_take_the_hosts_memory_is_refused() {
         let mut wrong = stated();
-        wrong.parameters[0].allowed =
+        wrong.families[0].parameters[0].allowed =
             contract::AllowedValues::Pattern("(((a{100}){100}){100})".into());
         assert!(Descriptor::check(&wrong).is_err());
     }

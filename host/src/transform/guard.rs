@@ -2,6 +2,7 @@
 
 use super::contract;
 use super::descriptor::Descriptor;
+use super::family::MessageType;
 use super::schema::Refusal;
 use crate::channel::Channel;
 
@@ -13,13 +14,17 @@ pub struct Admitted {
     pub text: String,
     /// Where in `text` the number belongs, in bytes: right before `,"data"`.
     pub head: usize,
+    /// The place of its family in the descriptor.
+    pub family: usize,
 }
 
 /// Why a publication was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Block {
-    /// Not a channel of the component's own family, or a value that its parameters refuse.
+    /// Not a channel of the component's own families, or a value that their parameters refuse.
     Channel,
+    /// Not a message type of the channel's family.
+    MessageType,
     /// `data` is not JSON.
     Json,
     /// `data` is not what the declared schema describes.
@@ -27,11 +32,12 @@ pub enum Block {
 }
 
 impl Block {
-    pub(super) const ALL: [Self; 3] = [Self::Channel, Self::Json, Self::Schema];
+    pub(super) const ALL: [Self; 4] = [Self::Channel, Self::MessageType, Self::Json, Self::Schema];
 
     pub fn label(self) -> &'static str {
         match self {
             Self::Channel => "channel",
+            Self::MessageType => "message_type",
             Self::Json => "json",
             Self::Schema => "schema",
         }
@@ -39,13 +45,25 @@ impl Block {
 }
 
 impl Descriptor {
+    /// The message type that a publication says it is of.
+    pub(super) fn message_of(&self, publication: &contract::Publication) -> Option<&MessageType> {
+        let (family, _) = publication.channel.split_once(':')?;
+        let (_, family) = self.family(family)?;
+        family.message(&publication.message_type)
+    }
+
     /// Lets a publication out as the one frame that all its receivers share, or stops it.
     pub(super) fn admit(&self, publication: &contract::Publication) -> Result<Admitted, Block> {
         let channel: Channel = publication.channel.parse().map_err(|_| Block::Channel)?;
-        self.check_channel(channel.as_pattern())
-            .map_err(|_| Block::Channel)?;
-        let (mut text, head) = opening(&self.message_type, &channel, publication.data.len());
-        self.data_schema
+        let pattern = channel.as_pattern();
+        let (place, family) = self.family(pattern.family()).ok_or(Block::Channel)?;
+        family.check_channel(pattern).map_err(|_| Block::Channel)?;
+        let message = family
+            .message(&publication.message_type)
+            .ok_or(Block::MessageType)?;
+        let (mut text, head) = opening(&message.name, &channel, publication.data.len());
+        message
+            .data_schema
             .write(&publication.data, &mut text)
             .map_err(|refusal| match refusal {
                 Refusal::Json => Block::Json,
@@ -56,6 +74,7 @@ impl Descriptor {
             channel,
             text,
             head,
+            family: place,
         })
     }
 }
@@ -81,9 +100,14 @@ mod tests {
     use super::*;
 
     fn admit(channel: &str, data: &str) -> Result<String, Block> {
+        admit_as("tick", channel, data)
+    }
+
+    fn admit_as(message_type: &str, channel: &str, data: &str) -> Result<String, Block> {
         let descriptor = Descriptor::check(&stated()).unwrap();
         let publication = contract::Publication {
             channel: channel.into(),
+            message_type: message_type.into(),
             data: data.into(),
         };
         let admitted = descriptor.admit(&publication)?;
@@ -125,6 +149,22 @@ mod tests {
             r#"{"price":"123456789012345678901"}"#,
         ] {
             assert_eq!(admit("ticks:AB:bid", data), Err(Block::Schema), "{data}");
+        }
+    }
+
+    #[test]
+    fn each_message_type_has_a_schema_of_its_own() {
+        let was = r#"{"was":"1"}"#;
+        let text = admit_as("tick_correction", "ticks:AB:bid", was).unwrap();
+        assert!(text.starts_with(r#"{"type":"tick_correction""#), "{text}");
+        for (message_type, block) in [
+            ("tick", Block::Schema),
+            ("trade", Block::MessageType),
+            ("", Block::MessageType),
+            ("gap", Block::MessageType),
+        ] {
+            let blocked = admit_as(message_type, "ticks:AB:bid", was);
+            assert_eq!(blocked, Err(block), "{message_type}");
         }
     }
 

@@ -11,13 +11,16 @@ use super::blocked::Blocked;
 use super::budget::Budget;
 use super::clock::{Clock, Running};
 use super::component::{Component, Prepared};
-use super::contract::{self, RejectionReason, Transform};
+use super::contract::{self, Transform};
 use super::descriptor::Descriptor;
+use super::event_pattern::Captures;
 use super::fault::{Fault, FaultKind};
 use super::guard::Admitted;
 use super::guest_log::{Allowance, GuestLog};
 use super::high_water::Peaks;
+use super::interface;
 use super::limits::Limits;
+use super::rejection::{Rejection, reason_label};
 use crate::event::Event;
 use crate::metrics::TransformMetrics;
 
@@ -41,8 +44,8 @@ impl contract::Host for HostState {}
 pub enum Outcome {
     /// What may leave, and what was stopped on the way out.
     Published(Vec<Result<Admitted, Blocked>>),
-    /// The component refused the event; the label is the contract's reason.
-    Rejected(&'static str),
+    /// The component refused the event.
+    Rejected(Rejection),
 }
 
 impl Outcome {
@@ -102,16 +105,32 @@ fn not_instantiated(mut fault: Fault, limits: &Limits) -> Fault {
     fault
 }
 
+impl Opened {
+    /// What the component says of itself.
+    pub(super) fn describe(mut self, clock: &Clock) -> Result<contract::Descriptor, Fault> {
+        let exports = Transform::new(&mut self.store, &self.instance);
+        let exports = exports.map_err(|error| fault(&self.store, &error))?;
+        let running = begin(&mut self.store, clock);
+        let guest = exports.tidegate_transform_guest();
+        let described = guest.call_describe(&mut self.store);
+        drop(running);
+        described.map_err(|error| fault(&self.store, &error))
+    }
+}
+
 /// An event as a guest gets it: copied once, into the guest's memory.
 #[derive(ComponentType, Lower)]
 #[component(record)]
-struct Given<'a> {
-    channel: &'a str,
-    payload: &'a [u8],
+pub(super) struct Given<'a> {
+    pub(super) channel: &'a str,
+    pub(super) captures: &'a [(&'a str, &'a str)],
+    pub(super) payload: &'a [u8],
+    #[component(name = "received-at")]
+    pub(super) received_at: u64,
 }
 
 /// What the contract says of `transform`, but for whose the event's text is.
-type TransformCall =
+pub(super) type TransformCall =
     TypedFunc<(Given<'static>,), (Result<Vec<contract::Publication>, contract::Rejection>,)>;
 
 /// A configured instance. After a fault it must be dropped.
@@ -135,39 +154,34 @@ impl Instance {
     /// Makes and configures an instance. `configure` has the limits of any call.
     ///
     /// # Errors
-    /// What it did wrong, or that it describes itself in another way than before.
+    /// What it did wrong, or that it answers its settings in another way than before.
     pub fn new(component: &Component, metrics: &TransformMetrics) -> Result<Self, Fault> {
-        let name = &component.descriptor.name;
-        let (mut instance, stated) = Self::configured(&component.prepared, name, metrics)?;
+        let (name, prepared) = (&component.descriptor.name, &component.prepared);
+        let settings = &component.settings_text;
+        let (mut instance, stated) = Self::configured(prepared, settings, name, metrics)?;
         if component.stated != stated {
             return Err(Fault::new(
                 FaultKind::Configure,
-                "the descriptor is not the one given before",
+                "the same settings gave another configuration before",
             ));
         }
         instance.memory_at_start = instance.store.data().budget.memory();
         Ok(instance)
     }
 
-    /// As `new`, and what the component says of itself.
+    /// As `new`, and what the component answers these settings with, a JSON object.
     pub(super) fn configured(
         prepared: &Prepared,
+        settings: &str,
         name: &str,
         metrics: &TransformMetrics,
-    ) -> Result<(Self, contract::Descriptor), Fault> {
+    ) -> Result<(Self, contract::Configuration), Fault> {
         let Opened {
             mut store,
             instance,
-        } = Opened::new(
-            prepared.pre.instance_pre(),
-            &prepared.clock,
-            &prepared.limits,
-            &prepared.log_allowance,
-            name,
-            metrics,
-        )?;
+        } = prepared.open(name, metrics)?;
         let exports = Transform::new(&mut store, &instance);
-        let transform = instance.get_typed_func(&mut store, "transform");
+        let transform = interface::transform(&mut store, &instance);
         let (exports, transform) = match (exports, transform) {
             (Ok(exports), Ok(transform)) => (exports, transform),
             (Err(error), _) | (_, Err(error)) => return Err(fault(&store, &error)),
@@ -185,7 +199,8 @@ impl Instance {
             with_details: false,
         };
         let running = begin(&mut instance.store, &prepared.clock);
-        let configured = exports.call_configure(&mut instance.store, &prepared.settings);
+        let guest = exports.tidegate_transform_guest();
+        let configured = guest.call_configure(&mut instance.store, settings);
         drop(running);
         match configured {
             Ok(Ok(stated)) => Ok((instance, stated)),
@@ -217,12 +232,15 @@ impl Instance {
     ) -> Result<(), Fault> {
         for event in events {
             let event = event.borrow();
-            let _forgotten = self.answer(component.limits(), &event.channel, &event.payload)?;
+            if let Some(captures) = component.captures(&event.channel) {
+                let _forgotten = self.answer(component.limits(), event, &captures)?;
+            }
         }
         Ok(())
     }
 
     /// Passes one event through the component and what it publishes through the guard.
+    /// `captures` are those of the event's channel.
     ///
     /// # Errors
     /// The fault that the event was lost to; the instance must then be dropped.
@@ -230,9 +248,10 @@ impl Instance {
         &mut self,
         component: &Component,
         event: &Event,
+        captures: &Captures<'_>,
         metrics: &TransformMetrics,
     ) -> Result<Outcome, Fault> {
-        let answer = self.answer(component.limits(), &event.channel, &event.payload);
+        let answer = self.answer(component.limits(), event, captures);
         metrics.seconds.observe(self.last_call.as_secs_f64());
         Ok(match answer? {
             Ok(publications) => Outcome::Published(
@@ -241,7 +260,10 @@ impl Instance {
                     .map(|publication| guarded(&component.descriptor, publication))
                     .collect(),
             ),
-            Err(rejection) => Outcome::Rejected(reason_label(rejection.reason)),
+            Err(rejection) => Outcome::Rejected(Rejection {
+                reason: reason_label(rejection.reason),
+                field: rejection.field,
+            }),
         })
     }
 
@@ -249,13 +271,18 @@ impl Instance {
     pub(super) fn answer(
         &mut self,
         limits: &Limits,
-        channel: &str,
-        payload: &[u8],
+        event: &Event,
+        captures: &Captures<'_>,
     ) -> Result<Result<Vec<contract::Publication>, contract::Rejection>, Fault> {
         self.calls += 1;
         let running = begin(&mut self.store, &self.clock);
         let started = Instant::now();
-        let event = Given { channel, payload };
+        let event = Given {
+            channel: &event.channel,
+            captures,
+            payload: &event.payload,
+            received_at: event.received_at,
+        };
         let answer = self.transform.call(&mut self.store, (event,));
         self.last_call = started.elapsed();
         drop(running);
@@ -264,7 +291,7 @@ impl Instance {
         if let Ok(publications) = &answer {
             let bytes: usize = publications
                 .iter()
-                .map(|one| one.channel.len() + one.data.len())
+                .map(|one| one.channel.len() + one.message_type.len() + one.data.len())
                 .sum();
             self.note(publications.len(), bytes);
             if publications.len() > limits.max_publications || bytes > limits.max_output {
@@ -338,20 +365,4 @@ fn begin<'a>(store: &mut Store<HostState>, clock: &'a Clock) -> Running<'a> {
 
 fn fault(store: &Store<HostState>, error: &wasmtime::Error) -> Fault {
     Fault::of(error, store.data().budget.refused())
-}
-
-pub(super) const REJECTION_REASONS: [RejectionReason; 4] = [
-    RejectionReason::Malformed,
-    RejectionReason::Missing,
-    RejectionReason::Invalid,
-    RejectionReason::Unwanted,
-];
-
-pub(super) fn reason_label(reason: RejectionReason) -> &'static str {
-    match reason {
-        RejectionReason::Malformed => "malformed",
-        RejectionReason::Missing => "missing",
-        RejectionReason::Invalid => "invalid",
-        RejectionReason::Unwanted => "unwanted",
-    }
 }

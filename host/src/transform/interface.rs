@@ -5,12 +5,15 @@
 //! exports answer is for `component` to find out.
 
 use semver::Version;
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker, types::ComponentItem};
+use wasmtime::component::{
+    Component, ComponentExportIndex, HasSelf, Instance, InstancePre, Linker, types::ComponentItem,
+};
+use wasmtime::{AsContextMut, Store};
 
-use super::contract::{Descriptor, Event, Publication, Rejection, Transform};
+use super::contract::{Configuration, Descriptor, Transform};
 use super::engine::Engine;
 use super::guest_log::printable;
-use super::instance::{HostState, Opened};
+use super::instance::{HostState, Opened, TransformCall};
 
 /// The contract that this host serves: this version, its patches, and those before it.
 pub(super) const PACKAGE: &str = "tidegate:transform";
@@ -21,7 +24,10 @@ pub(super) const SERVED: Version = Version::new(1, 0, 0);
 pub(super) const ALLOWED_IMPORTS: [&str; 2] = ["log", "types"];
 
 /// What a component has to export.
-pub(super) const EXPORTS: [&str; 2] = ["configure", "transform"];
+pub(super) const EXPORTS: [&str; 1] = ["guest"];
+
+/// The functions of that interface.
+const FUNCTIONS: [&str; 3] = ["describe", "configure", "transform"];
 
 /// How much of a component's own words, or the engine's, an error repeats, in characters.
 const MAX_CHARS: usize = 500;
@@ -73,28 +79,48 @@ pub(super) fn link(
         .map_err(|error| not_built(&format!("{error:#}")))
 }
 
-/// The exports that are there and take or give something else than the contract says.
+/// A function of the contract's interface, of whichever served version that is.
+fn function(
+    mut store: impl AsContextMut,
+    instance: &Instance,
+    name: &str,
+) -> Option<ComponentExportIndex> {
+    let guest = format!("{PACKAGE}/{}@{SERVED}", EXPORTS[0]);
+    let guest = instance.get_export_index(&mut store, None, &guest)?;
+    instance.get_export_index(&mut store, Some(&guest), name)
+}
+
+/// The call for each event.
+pub(super) fn transform(
+    store: &mut Store<HostState>,
+    instance: &Instance,
+) -> wasmtime::Result<TransformCall> {
+    let index = function(&mut *store, instance, FUNCTIONS[2])
+        .ok_or_else(|| wasmtime::Error::msg("there is no such function"))?;
+    instance.get_typed_func(store, index)
+}
+
+/// The functions that are not there, or take or give something else than the contract says.
 pub(super) fn ill_typed_exports(opened: &mut Opened) -> Vec<String> {
     let Opened { store, instance } = opened;
     let mut faults = Vec::new();
-    let mut note = |name: &str, error: wasmtime::Error| {
-        faults.push(not_built(&format!("its export \"{name}\": {error:#}")));
-    };
-    for name in EXPORTS {
-        let Some(function) = instance.get_func(&mut *store, name) else {
+    for name in FUNCTIONS {
+        let Some(index) = function(&mut *store, instance, name) else {
+            let missing = format!("its export \"{}\" has no function \"{name}\"", EXPORTS[0]);
+            faults.push(not_built(&missing));
             continue;
         };
-        let typed = if name == EXPORTS[0] {
-            function
-                .typed::<(&str,), (Result<Descriptor, String>,)>(&mut *store)
-                .map(|_| ())
-        } else {
-            function
-                .typed::<(&Event,), (Result<Vec<Publication>, Rejection>,)>(&mut *store)
-                .map(|_| ())
+        let typed = match name {
+            "describe" => instance
+                .get_typed_func::<(), (Descriptor,)>(&mut *store, index)
+                .map(drop),
+            "configure" => instance
+                .get_typed_func::<(&str,), (Result<Configuration, String>,)>(&mut *store, index)
+                .map(drop),
+            _ => transform(store, instance).map(drop),
         };
         if let Err(error) = typed {
-            note(name, error);
+            faults.push(not_built(&format!("its export \"{name}\": {error:#}")));
         }
     }
     faults
@@ -102,7 +128,7 @@ pub(super) fn ill_typed_exports(opened: &mut Opened) -> Vec<String> {
 
 pub(super) fn not_built(detail: &str) -> String {
     format!(
-        "it is not built for tidegate:transform@1.0.0: {}",
+        "it is not built for {PACKAGE}@{SERVED}: {}",
         printable(detail, MAX_CHARS)
     )
 }

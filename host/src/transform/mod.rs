@@ -14,8 +14,11 @@ mod clock;
 mod compile;
 mod compiler;
 mod component;
+mod configuration;
 mod descriptor;
 mod engine;
+mod event_pattern;
+mod family;
 mod fault;
 mod guard;
 mod guest_log;
@@ -25,22 +28,26 @@ mod inspect;
 mod instance;
 mod interface;
 pub mod limits;
+mod rejection;
 mod revision;
 mod samples;
 pub(crate) mod schema;
+mod settings_schema;
 mod upstream_pattern;
 mod whole_match;
 
-use crate::metrics::TransformMetrics;
+use crate::metrics::{OTHER_FIELD, TransformMetrics};
 
 pub use self::blocked::Blocked;
 pub use self::compile::{CompileError, Compiled, Fingerprint, compile_here};
 pub use self::compiler::{Compiler, OUT_OF_MEMORY};
 pub use self::component::Component;
+pub use self::descriptor::Descriptor;
 #[cfg(test)]
 pub(crate) use self::descriptor::tests::example as descriptor_example;
-pub use self::descriptor::{Allowed, Descriptor, Parameter};
 pub use self::engine::Engine;
+pub use self::event_pattern::{Captures, EventPattern};
+pub use self::family::{Allowed, Family, MessageType, Parameter};
 pub use self::fault::{Fault, FaultKind};
 pub use self::guard::{Admitted, Block};
 pub(crate) use self::guest_log::printable;
@@ -48,10 +55,13 @@ pub use self::health::Health;
 pub use self::high_water::{HighWater, Peaks};
 pub use self::inspect::Inspected;
 pub use self::instance::{Instance, Outcome};
+pub use self::rejection::Rejection;
 pub use self::revision::RevisionId;
 pub(crate) use self::revision::is_digest;
 pub(crate) use self::schema::NOTES;
 pub use self::schema::{ClosedSchema, Refusal};
+pub use self::settings_schema::SettingsSchema;
+pub(crate) use self::settings_schema::{secrets_of, shown as shown_settings};
 pub use self::upstream_pattern::UpstreamPattern;
 pub use self::whole_match::WholeMatch;
 
@@ -63,9 +73,10 @@ pub fn declare(metrics: &TransformMetrics) {
     for block in Block::ALL {
         metrics.guard_block(block.label());
     }
-    for reason in instance::REJECTION_REASONS {
-        metrics.rejected(instance::reason_label(reason));
+    for reason in rejection::REJECTION_REASONS {
+        metrics.rejected(rejection::reason_label(reason));
     }
+    metrics.rejected_field(OTHER_FIELD);
     for outcome in ["written", "dropped"] {
         metrics.log_line(outcome);
     }

@@ -1,86 +1,258 @@
 //! A component's own samples: each is run, the guard included, before it meets an event.
 
-use super::contract::Sample;
-use super::descriptor::{Descriptor, MAX_SAMPLES};
-use super::fault::Fault;
-use super::instance::{Instance, reason_label};
-use super::limits::Limits;
+use serde_json::{Number, Value};
+
+use super::component::{Prepared, not_configured};
+use super::configuration;
+use super::contract::{Publication, Sample};
+use super::descriptor::Descriptor;
+use super::event_pattern::EventPattern;
+use super::instance::Instance;
+use super::rejection::reason_label;
+use crate::event::Event;
+use crate::metrics::Metrics;
 
 /// After so many faults, the samples that are left are not tried: each may use its deadline.
 const MAX_FAULTS: usize = 5;
 
-/// Those that do not come out as they say. They are the component's developer's own, so what
-/// is said of them may show what came out. `make` gives a new instance after a fault; the
-/// guard is asked where there is a `descriptor`.
+/// What an instance is called that a sample is run on.
+const NAME: &str = "(samples)";
+
+/// The event of a sample.
+pub(super) fn event(sample: &Sample) -> Event {
+    let (channel, payload) = (sample.channel.clone(), sample.payload.clone());
+    Event::at(channel, payload, sample.received_at)
+}
+
+/// What a sample is run with.
+pub(super) struct Setup {
+    /// The settings, as JSON text.
+    pub(super) text: String,
+    pub(super) patterns: Vec<EventPattern>,
+    /// None after a fault, for the next one to make.
+    pub(super) instance: Option<Instance>,
+}
+
+impl Setup {
+    /// One with settings that a sample brings.
+    fn of(
+        prepared: &Prepared,
+        descriptor: Option<&Descriptor>,
+        text: &str,
+    ) -> Result<Self, String> {
+        let settings: Value =
+            serde_json::from_str(text).map_err(|error| format!("its settings: {error}"))?;
+        let faults = descriptor.map(|descriptor| descriptor.settings.faults(&settings));
+        if let Some(faults) = faults.filter(|faults| !faults.is_empty()) {
+            return Err(format!("its settings: {}", faults.join("; ")));
+        }
+        let uncounted = Metrics::new().transform(NAME);
+        let text = settings.to_string();
+        let (instance, stated) = Instance::configured(prepared, &text, NAME, &uncounted)
+            .map_err(|fault| not_configured(&fault))?;
+        let patterns = configuration::check(&stated).map_err(|faults| faults.join("; "))?;
+        Ok(Self {
+            text,
+            patterns,
+            instance: Some(instance),
+        })
+    }
+}
+
+/// Those that do not come out as they say: in their order on one instance, and the other way
+/// round on another, as events come in any order and an instance may have seen any of them.
+/// They are the component's developer's own, so what is said of them may show what came out.
+/// The guard is asked where there is a `descriptor`.
 pub(super) fn wrong(
-    first: Instance,
-    make: impl Fn() -> Result<Instance, Fault>,
-    limits: &Limits,
+    prepared: &Prepared,
     descriptor: Option<&Descriptor>,
+    own: Setup,
     samples: &[Sample],
+) -> Vec<String> {
+    let again = Setup {
+        text: own.text.clone(),
+        patterns: own.patterns.clone(),
+        instance: None,
+    };
+    let numbered: Vec<(usize, &Sample)> = (1..).zip(samples).collect();
+    let wrong = in_turn(prepared, descriptor, own, numbered.iter().copied());
+    if !wrong.is_empty() {
+        return wrong;
+    }
+    let wrong = in_turn(prepared, descriptor, again, numbered.into_iter().rev());
+    let remembers = |fault| format!("after the samples that follow it, so it remembers: {fault}");
+    wrong.into_iter().map(remembers).collect()
+}
+
+fn in_turn<'a>(
+    prepared: &Prepared,
+    descriptor: Option<&Descriptor>,
+    mut own: Setup,
+    samples: impl ExactSizeIterator<Item = (usize, &'a Sample)>,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut faults = 0;
-    let mut instance = Some(first);
-    for (number, sample) in (1..).zip(samples.iter().take(MAX_SAMPLES)) {
-        let mut note = |detail: String| {
-            wrong.push(format!(
-                "sample {number} of its own does not come out as it says: {detail}"
-            ));
+    let mut other: Option<(String, Setup)> = None;
+    let mut left = samples.len();
+    for (number, sample) in samples {
+        left -= 1;
+        let setup = match &sample.settings {
+            None => Ok(&mut own),
+            Some(text) => match &mut other {
+                Some((known, setup)) if known == text => Ok(setup),
+                other => Setup::of(prepared, descriptor, text)
+                    .map(|setup| &mut other.insert((text.clone(), setup)).1),
+            },
         };
-        let ran = match instance.take() {
-            Some(instance) => Ok(instance),
-            None => make(),
-        }
-        .and_then(|mut ready| {
-            let detail = run(&mut ready, limits, descriptor, sample)?;
-            instance = Some(ready);
-            Ok(detail)
-        });
-        match ran {
-            Ok(None) => {}
-            Ok(Some(detail)) => note(detail),
-            Err(fault) => {
-                note(fault.to_string());
+        let ran = setup
+            .map_err(Ran::Failed)
+            .and_then(|setup| run(prepared, descriptor, setup, sample));
+        let detail = match ran {
+            Ok(()) => continue,
+            Err(Ran::Otherwise(detail)) => detail,
+            Err(Ran::Failed(detail)) => {
                 faults += 1;
+                detail
             }
-        }
-        if faults == MAX_FAULTS && number < samples.len() {
-            wrong.push(format!("samples after number {number} were not tried"));
+        };
+        wrong.push(format!(
+            "sample {number} of its own does not come out as it says: {detail}"
+        ));
+        if faults == MAX_FAULTS && left > 0 {
+            wrong.push(format!("{left} more samples were not tried"));
             break;
         }
     }
     wrong
 }
 
-/// What is wrong with how it came out.
+/// How a sample did not come out as it says.
+enum Ran {
+    Otherwise(String),
+    /// It may have taken its whole deadline.
+    Failed(String),
+}
+
 fn run(
-    instance: &mut Instance,
-    limits: &Limits,
+    prepared: &Prepared,
     descriptor: Option<&Descriptor>,
+    setup: &mut Setup,
     sample: &Sample,
-) -> Result<Option<String>, Fault> {
-    let event = &sample.event;
-    let answer = instance.answer(limits, &event.channel, &event.payload)?;
+) -> Result<(), Ran> {
+    let event = event(sample);
+    let Some(captures) = EventPattern::first(&setup.patterns, &event.channel) else {
+        let none = "its channel matches none of the upstream patterns";
+        return Err(Ran::Otherwise(none.into()));
+    };
+    let uncounted = Metrics::new().transform(NAME);
+    let mut instance = match setup.instance.take() {
+        Some(instance) => instance,
+        None => {
+            Instance::configured(prepared, &setup.text, NAME, &uncounted)
+                .map_err(|fault| Ran::Failed(not_configured(&fault)))?
+                .0
+        }
+    };
+    let answer = instance
+        .answer(&prepared.limits, &event, &captures)
+        .map_err(|fault| Ran::Failed(fault.to_string()))?;
+    setup.instance = Some(instance);
     let came_out = || match &answer {
         Ok(publications) => format!("it published {publications:?}"),
         Err(rejection) => format!(
-            "it was rejected as {}: {}",
+            "it was rejected as {}{}: {}",
             reason_label(rejection.reason),
+            rejection
+                .field
+                .as_ref()
+                .map_or_else(String::new, |field| format!(" (field {field})")),
             rejection.detail
         ),
     };
     let expected = match (&answer, &sample.expected) {
-        (Ok(publications), Ok(expected)) => publications == expected,
+        (Ok(publications), Ok(expected)) => same_publications(publications, expected),
         (Err(rejection), Err(expected)) => rejection.reason == *expected,
         _ => false,
     };
     if !expected {
-        return Ok(Some(came_out()));
+        return Err(Ran::Otherwise(came_out()));
     }
     let blocked = descriptor.and_then(|descriptor| {
         let mut publications = answer.iter().flatten();
-        publications.find_map(|one| descriptor.admit(one).err())
+        publications.find_map(|publication| descriptor.admit(publication).err())
     });
-    Ok(blocked.map(|block| format!("{}, which the guard blocks ({})", came_out(), block.label())))
+    match blocked {
+        Some(block) => Err(Ran::Otherwise(format!(
+            "{}, which the guard blocks ({})",
+            came_out(),
+            block.label()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn same_publications(came: &[Publication], expected: &[Publication]) -> bool {
+    let alike = |(came, expected): (&Publication, &Publication)| {
+        let data = |publication: &Publication| serde_json::from_str::<Value>(&publication.data);
+        came.channel == expected.channel
+            && came.message_type == expected.message_type
+            && match (data(came), data(expected)) {
+                (Ok(came), Ok(expected)) => same(&came, &expected),
+                // What is no JSON is for the guard to name.
+                _ => came.data == expected.data,
+            }
+    };
+    came.len() == expected.len() && came.iter().zip(expected).all(alike)
+}
+
+/// Whether two values are the same JSON: neither the order of an object's names matters nor
+/// how a number is written.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one == other || as_float(one, other),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let alike = |(name, value): (&String, &Value)| {
+                other.get(name).is_some_and(|other| same(value, other))
+            };
+            one.len() == other.len() && one.iter().all(alike)
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// Whether one is written as a fraction, and both are the same number.
+fn as_float(one: &Number, other: &Number) -> bool {
+    (one.is_f64() || other.is_f64()) && one.as_f64() == other.as_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_the_same_in_any_order_and_spelling_and_nothing_else_is() {
+        let alike = |one: &str, other: &str| {
+            let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+            same(&value(one), &value(other))
+        };
+        for (one, other) in [
+            (r#"{"a":1,"b":[2]}"#, r#"{ "b" : [2.0], "a" : 1e0 }"#),
+            ("-0", "0.0"),
+            ("9007199254740993", "9007199254740993"),
+        ] {
+            assert!(alike(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            (r#"{"a":1}"#, r#"{"a":1,"b":null}"#),
+            ("[1,2]", "[2,1]"),
+            ("1", r#""1""#),
+            ("9007199254740993", "9007199254740992"),
+            ("null", "false"),
+        ] {
+            assert!(!alike(one, other), "{one} {other}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Patterns of upstream channels, as descriptors state them.
+//! Patterns of upstream channels, as they are subscribed to.
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,12 +48,10 @@ impl FromStr for UpstreamPattern {
         if text.is_empty() || text.len() > MAX_BYTES {
             return Err(format!("an upstream pattern has 1 to {MAX_BYTES} bytes"));
         }
-        if text.contains(['?', '[', '\\'])
+        if text.contains(['?', '[', ']', '\\'])
             || text.chars().any(|c| c.is_control() || c.is_whitespace())
         {
-            return Err(
-                "an upstream pattern knows only '*': no '?', '[', '\\' or white space".into(),
-            );
+            return Err("an upstream pattern has no '?', '[', ']', '\\' or white space".into());
         }
         Ok(Self(text.to_owned()))
     }

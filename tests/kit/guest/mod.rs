@@ -9,7 +9,7 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
-pub use descriptor::{Allowed, Descriptor, Expected, Sample};
+pub use descriptor::{Allowed, Descriptor, Expected, Family, Sample};
 pub use stamped::{Breaking, Failing};
 use text::Wrapping;
 

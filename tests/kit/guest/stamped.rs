@@ -114,7 +114,11 @@ impl Guest {
             }
             Breaking::Parameter => {
                 guest.descriptor.parameters[0].1 = Allowed::Pattern("^[A-Z]$".into());
-                guest.descriptor.samples.clear();
+                let sample = &mut guest.descriptor.samples[0];
+                sample.channel = format!("{}A", super::FEED);
+                if let Expected::Publications(publications) = &mut sample.expected {
+                    publications[0].0 = "ticks:A".into();
+                }
                 guest
             }
         }
@@ -127,15 +131,23 @@ impl Guest {
         )
     }
 
-    /// Shows its settings, which may have a `mark`, as the data's `settings`. It has no
-    /// samples: they would have to know them.
+    /// Shows its settings, which may have a `mark`, as the data's `settings`. Its sample
+    /// brings settings of its own.
     pub fn showing_settings(mark: &str) -> Self {
         let mut guest = Self::stamped(mark);
         let text = json!({"type": "string", "maxLength": 20});
         let closed = json!({"type": "object", "additionalProperties": false,
             "properties": {"mark": text}});
         guest.property("settings", closed);
-        guest.descriptor.samples.clear();
+        let settings = r#"{"mark":"s"}"#;
+        let shown = format!(
+            r#"{{"rev":"{mark}","settings":{settings},"tick":{{"n":1}},"rev_again":"{mark}"}}"#
+        );
+        let sample = Sample::published("feed:ticks:ABC", r#"{"n":1}"#, "ticks:ABC", &shown);
+        guest.descriptor.samples = vec![Sample {
+            settings: Some(settings.into()),
+            ..sample
+        }];
         guest.wrapping = Some(Wrapping {
             before: format!(r#"{{"rev":"{mark}","settings":"#),
             middle: Some(r#","tick":"#.into()),
@@ -157,6 +169,25 @@ impl Guest {
                 refusal.len()
             ))
             .fields(&format!(r#"(data (i32.const 1400) "{refusal}")"#))
+    }
+
+    /// Says something else of each second event of a symbol that begins with `X`, on one
+    /// instance: what depends on what it saw before.
+    pub fn remembering(mark: &str) -> Self {
+        let other = format!(r#"{{"rev":"other","tick":{{"n":1}},"rev_again":"{mark}"}}"#);
+        let fields = format!(
+            r#"(data (i32.const 1400) "ticks:XY") (data (i32.const 1600) "{}")
+               (global $seen (mut i32) (i32.const 0))"#,
+            other.escape_default()
+        );
+        Self::stamped(mark)
+            .when_bad(&format!(
+                "(global.set $seen (i32.add (global.get $seen) (i32.const 1)))
+                 (if (i32.and (global.get $seen) (i32.const 2)) (then (return (call $publish
+                   (i32.const 1400) (i32.const 8) (i32.const 1600) (i32.const {})))))",
+                other.len()
+            ))
+            .fields(&fields)
     }
 
     /// Traps where it is configured.
@@ -195,7 +226,7 @@ impl Guest {
     /// Listens to channels that begin so instead; it has as many characters as `FEED`.
     pub fn listening_to(mut self, feed: &str) -> Self {
         assert_eq!(feed.len(), super::FEED.len());
-        self.descriptor.upstream_patterns = vec![format!("{feed}*")];
+        self.descriptor.upstream_patterns = vec![format!("{feed}{{symbol}}")];
         for sample in &mut self.descriptor.samples {
             sample.channel = sample.channel.replace(super::FEED, feed);
         }
@@ -211,14 +242,9 @@ impl Guest {
     /// What stands around the payload, with a sample that says so.
     fn wrap(mut self, before: &str, after: &str) -> Self {
         let payload = r#"{"n":1}"#;
-        self.descriptor.samples = vec![Sample {
-            channel: "feed:ticks:ABC".into(),
-            payload: payload.into(),
-            expected: Expected::Publications(vec![(
-                "ticks:ABC".into(),
-                format!("{before}{payload}{after}"),
-            )]),
-        }];
+        let data = format!("{before}{payload}{after}");
+        let sample = Sample::published("feed:ticks:ABC", payload, "ticks:ABC", &data);
+        self.descriptor.samples = vec![sample];
         self.wrapping = Some(Wrapping {
             before: before.into(),
             middle: None,

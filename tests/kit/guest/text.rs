@@ -1,5 +1,5 @@
 //! The text of a component: the contract's types, a module for the memory, a module for
-//! the code, and the two exports. What varies comes from the `Guest`; what stands around
+//! the code, and the exported interface. What varies comes from the `Guest`; what stands around
 //! a payload is a `Wrapping`.
 
 use std::fmt::Write;
@@ -64,7 +64,7 @@ impl Wrapping {
 }
 
 pub(super) fn component(guest: &Guest) -> String {
-    let (bytes, descriptor) = guest.descriptor.layout(IMAGE);
+    let (bytes, descriptor, configuration) = guest.descriptor.layout(IMAGE);
     let image = escaped(&bytes);
     let (wrap, data) = match &guest.wrapping {
         None => (String::new(), "(local.get $pl) (local.get $pll)".to_owned()),
@@ -83,6 +83,7 @@ pub(super) fn component(guest: &Guest) -> String {
         r#"
   (data (i32.const {IMAGE}) "{image}")
   (data (i32.const 1024) "{family}:")
+  (data (i32.const 896) "{message_type}")
   {fields}
   {wrap}
   (global $settings (mut i32) (i32.const 0))
@@ -91,7 +92,14 @@ pub(super) fn component(guest: &Guest) -> String {
     (global.set $settings (local.get 1))
     {configure}
     (global.set $bump (i32.const 0x20000))
-    (i32.const {descriptor}))
+    (i32.const {configuration}))
+  (func (export "describe") (result i32) (i32.const {descriptor}))
+  (func $publish (param i32 i32 i32 i32) (result i32)
+    (call $many (local.get 0) (local.get 1) (local.get 2) (local.get 3) (i32.const 1)))
+  (func $many (param $c i32) (param $cl i32) (param $d i32) (param $dl i32) (param $count i32)
+    (result i32)
+    (call $publications (local.get $c) (local.get $cl) (local.get $d) (local.get $dl)
+      (local.get $count) (i32.const 896) (i32.const {type_length})))
   (func $echo (param $ch i32) (param $chl i32) (param $pl i32) (param $pll i32) (result i32)
     (memory.copy (i32.add (i32.const 1024) (i32.const {own}))
       (i32.add (local.get $ch) (i32.const {feed})) (i32.sub (local.get $chl) (i32.const {feed})))
@@ -103,13 +111,15 @@ pub(super) fn component(guest: &Guest) -> String {
       {when_bad}
     ))
     (call $echo (local.get $ch) (local.get $chl) (local.get $pl) (local.get $pll)))
-  (func (export "transform") (param i32 i32 i32 i32) (result i32)
-    (call $answer (local.get 0) (local.get 1) (local.get 2) (local.get 3))
+  (func (export "transform") (param i32 i32 i32 i32 i32 i32 i64) (result i32)
+    (call $answer (local.get 0) (local.get 1) (local.get 4) (local.get 5))
     (global.set $bump (i32.const 0x20000)))
 )
 {EXPORTS})
 "#,
         family = escaped(guest.descriptor.family.as_bytes()),
+        message_type = escaped(guest.descriptor.message_type.as_bytes()),
+        type_length = guest.descriptor.message_type.len(),
         own = guest.descriptor.family.len() + 1,
         feed = FEED.len(),
         fields = guest.fields,
@@ -131,26 +141,40 @@ fn escaped(bytes: &[u8]) -> String {
 
 const TYPES: &str = r#"
   (import "tidegate:transform/types@1.0.0" (instance $types
-    (type $event (record (field "channel" string) (field "payload" (list u8))))
+    (type $event (record (field "channel" string) (field "captures" (list (tuple string string)))
+      (field "payload" (list u8)) (field "received-at" u64)))
     (export "event" (type $event-out (eq $event)))
-    (type $publication (record (field "channel" string) (field "data" string)))
+    (type $publication (record (field "channel" string) (field "message-type" string)
+      (field "data" string)))
     (export "publication" (type $publication-out (eq $publication)))
     (type $reason (enum "malformed" "missing" "invalid" "unwanted"))
     (export "rejection-reason" (type $reason-out (eq $reason)))
-    (type $rejection (record (field "reason" $reason-out) (field "detail" string)))
+    (type $rejection (record (field "reason" $reason-out) (field "field" (option string))
+      (field "detail" string)))
     (export "rejection" (type $rejection-out (eq $rejection)))
     (type $allowed (variant (case "one-of" (list string)) (case "pattern" string)))
     (export "allowed-values" (type $allowed-out (eq $allowed)))
     (type $parameter (record (field "name" string) (field "allowed" $allowed-out)))
     (export "parameter" (type $parameter-out (eq $parameter)))
     (type $expected (result (list $publication-out) (error $reason-out)))
-    (type $sample (record (field "event" $event-out) (field "expected" $expected)))
+    (type $sample (record (field "settings" (option string)) (field "channel" string)
+      (field "payload" (list u8)) (field "received-at" u64) (field "expected" $expected)))
     (export "sample" (type $sample-out (eq $sample)))
+    (type $message (record (field "message-type" string) (field "data-schema" string)))
+    (export "message" (type $message-out (eq $message)))
+    (type $delivery (enum "every" "latest"))
+    (export "delivery" (type $delivery-out (eq $delivery)))
+    (type $family (record (field "name" string) (field "parameters" (list $parameter-out))
+      (field "messages" (list $message-out)) (field "delivery" $delivery-out)
+      (field "snapshot-on-subscribe" bool)))
+    (export "family" (type $family-out (eq $family)))
     (type $descriptor (record (field "name" string) (field "version" string)
-      (field "summary" string) (field "upstream-patterns" (list string)) (field "family" string)
-      (field "parameters" (list $parameter-out)) (field "message-type" string)
-      (field "data-schema" string) (field "samples" (list $sample-out))))
-    (export "descriptor" (type $descriptor-out (eq $descriptor)))))
+      (field "summary" string) (field "settings-schema" string)
+      (field "families" (list $family-out))))
+    (export "descriptor" (type $descriptor-out (eq $descriptor)))
+    (type $configuration (record (field "upstream-patterns" (list string))
+      (field "samples" (list $sample-out))))
+    (export "configuration" (type $configuration-out (eq $configuration)))))
   (import "tidegate:transform/log@1.0.0" (instance $log
     (type $level (enum "debug" "info" "warn" "error"))
     (export "level" (type $level-out (eq $level)))
@@ -160,6 +184,7 @@ const TYPES: &str = r#"
   (alias export $types "publication" (type $publication))
   (alias export $types "rejection" (type $rejection))
   (alias export $types "descriptor" (type $descriptor))
+  (alias export $types "configuration" (type $configuration))
 "#;
 
 /// The memory has a module of its own, because `write` needs it before the code is there.
@@ -171,7 +196,8 @@ const MEMORY: &str = r#"
   (core func $write (canon lower (func $write) (memory $memory)))
 "#;
 
-/// `$publish` answers with one publication, `$many` with `$count` of the same one.
+/// `$publications` answers with `$count` times the same one; `$publish` and `$many`, which
+/// take the component's message type for it, are written where that is known.
 const CODE: &str = r#"
   (import "host" "memory" (memory 40))
   (import "host" "write" (func $write (param i32 i32 i32)))
@@ -181,18 +207,19 @@ const CODE: &str = r#"
     (local.set $at (i32.and (i32.add (global.get $bump) (i32.const 7)) (i32.const -8)))
     (global.set $bump (i32.add (local.get $at) (local.get 3)))
     (local.get $at))
-  (func $publish (param i32 i32 i32 i32) (result i32)
-    (call $many (local.get 0) (local.get 1) (local.get 2) (local.get 3) (i32.const 1)))
-  (func $many (param $c i32) (param $cl i32) (param $d i32) (param $dl i32) (param $count i32)
+  (func $publications (param $c i32) (param $cl i32) (param $d i32) (param $dl i32)
+    (param $count i32) (param $t i32) (param $tl i32)
     (result i32) (local $at i32) (local $left i32)
     (local.set $at (i32.const 0x10000))
     (local.set $left (local.get $count))
     (loop $next
       (i32.store (local.get $at) (local.get $c))
       (i32.store offset=4 (local.get $at) (local.get $cl))
-      (i32.store offset=8 (local.get $at) (local.get $d))
-      (i32.store offset=12 (local.get $at) (local.get $dl))
-      (local.set $at (i32.add (local.get $at) (i32.const 16)))
+      (i32.store offset=8 (local.get $at) (local.get $t))
+      (i32.store offset=12 (local.get $at) (local.get $tl))
+      (i32.store offset=16 (local.get $at) (local.get $d))
+      (i32.store offset=20 (local.get $at) (local.get $dl))
+      (local.set $at (i32.add (local.get $at) (i32.const 24)))
       (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
     (i32.store (i32.const 512) (i32.const 0))
     (i32.store (i32.const 516) (i32.const 0x10000))
@@ -203,9 +230,14 @@ const CODE: &str = r#"
 const EXPORTS: &str = r#"
   (core instance $host (export "memory" (memory $memory)) (export "write" (func $write)))
   (core instance $code (instantiate $code (with "host" (instance $host))))
-  (func (export "configure") (param "settings" string) (result (result $descriptor (error string)))
+  (func $describe (result $descriptor)
+    (canon lift (core func $code "describe") (memory $memory) (realloc (core func $code "realloc"))))
+  (func $configure (param "settings" string) (result (result $configuration (error string)))
     (canon lift (core func $code "configure") (memory $memory) (realloc (core func $code "realloc"))))
-  (func (export "transform") (param "event" $event)
+  (func $transform (param "event" $event)
     (result (result (list $publication) (error $rejection)))
     (canon lift (core func $code "transform") (memory $memory) (realloc (core func $code "realloc"))))
+  (instance $guest (export "describe" (func $describe)) (export "configure" (func $configure))
+    (export "transform" (func $transform)))
+  (export "tidegate:transform/guest@1.0.0" (instance $guest))
 "#;

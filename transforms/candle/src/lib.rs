@@ -9,18 +9,14 @@ mod descriptor;
 use std::borrow::Cow;
 
 use serde::Serialize;
-use tidegate_sdk::market;
 use tidegate_sdk::{
-    Descriptor, Event, Payload, Publication, Rejection, Transform, publish, reject,
+    Configuration, Descriptor, Event, Payload, Publication, Rejection, Transform, market, publish,
 };
 
 tidegate_sdk::export!(Candle);
 
-/// The transform for the candles of one exchange.
-pub struct Candle {
-    /// The exchange's number, as upstream channels name it.
-    exchange: String,
-}
+/// The transform for candles. Of which exchange they are is in what it listens to.
+pub struct Candle;
 
 /// A message's `data`. Every field is the one way to write what was read.
 #[derive(Serialize)]
@@ -34,16 +30,17 @@ struct Data<'a> {
 }
 
 impl Transform for Candle {
-    fn configure(settings: &str) -> Result<(Self, Descriptor), String> {
+    fn describe() -> Descriptor {
+        descriptor::descriptor()
+    }
+
+    fn configure(settings: &str) -> Result<(Self, Configuration), String> {
         let exchange = market::exchange(settings)?;
-        let candle = Self {
-            exchange: exchange.to_string(),
-        };
-        Ok((candle, descriptor::descriptor(exchange)))
+        Ok((Self, descriptor::configuration(exchange)))
     }
 
     fn transform(&self, event: &Event) -> Result<Vec<Publication>, Rejection> {
-        let (symbol, timeframe) = self.market(&event.channel)?;
+        let (symbol, timeframe) = (event.capture("symbol")?, event.capture("timeframe")?);
         let channel = market::channel(descriptor::FAMILY, symbol, timeframe)?;
         let payload = Payload::parse(&event.payload)?;
         let data = Data {
@@ -54,27 +51,7 @@ impl Transform for Candle {
             close: payload.decimal("close")?,
             volume: payload.decimal("volume")?,
         };
-        Ok(vec![publish(channel, &data)?])
-    }
-}
-
-impl Candle {
-    /// Symbol and timeframe of `channel:exchange:{exchange}:candle:close:{symbol}:{timeframe}`.
-    fn market<'a>(&self, channel: &'a str) -> Result<(&'a str, &'a str), Rejection> {
-        let mut parts = channel.split(':');
-        let mut next = || parts.next();
-        let (Some("channel"), Some("exchange"), Some(exchange), Some("candle"), Some("close")) =
-            (next(), next(), next(), next(), next())
-        else {
-            return Err(reject::malformed("not a candle close channel"));
-        };
-        let (Some(symbol), Some(timeframe), None) = (next(), next(), next()) else {
-            return Err(reject::malformed("not a candle close channel"));
-        };
-        if exchange != self.exchange {
-            return Err(reject::unwanted("a candle of another exchange"));
-        }
-        Ok((symbol, timeframe))
+        Ok(vec![publish(channel, descriptor::MESSAGE_TYPE, &data)?])
     }
 }
 

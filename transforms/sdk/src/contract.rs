@@ -19,5 +19,9 @@ wit_bindgen::generate!({
     additional_derives: [PartialEq, Eq],
 });
 
+pub use exports::tidegate::transform::guest::Guest;
 pub use tidegate::transform::log;
-pub use tidegate::transform::types::{AllowedValues, Parameter, RejectionReason, Sample};
+pub use tidegate::transform::types::{
+    AllowedValues, Configuration, Delivery, Descriptor, Event, Family, Message, Parameter,
+    Publication, Rejection, RejectionReason, Sample,
+};

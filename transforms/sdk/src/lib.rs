@@ -1,11 +1,13 @@
 //! What a Tidegate transform in Rust is written with.
 //!
 //! Implement [`Transform`] for a type that holds the settings, and name that type in
-//! [`export!`]. The rest is for reading events strictly ([`payload`], [`number`],
-//! [`timestamp`]), for settings ([`settings`]) and for answers ([`publish`], [`reject`]),
-//! and for a descriptor ([`market`], [`sample`]). What may be published is each component's own affair, and stays out of here.
+//! [`export!`]. The rest is for reading events strictly ([`Event::capture`], [`payload`],
+//! [`number`], [`timestamp`]), for settings ([`settings`]), for answers ([`publish`],
+//! [`reject`]), and for what a component says of itself ([`market`], [`sample`]). What may be
+//! published is each component's own affair, and stays out of here.
 
 pub mod contract;
+mod event;
 pub mod market;
 pub mod number;
 pub mod payload;
@@ -15,27 +17,40 @@ pub mod settings;
 pub mod timestamp;
 
 pub use contract::{
-    AllowedValues, Descriptor, Event, Parameter, Publication, Rejection, RejectionReason, Sample,
+    AllowedValues, Configuration, Delivery, Descriptor, Event, Family, Message, Parameter,
+    Publication, Rejection, RejectionReason, Sample,
 };
 pub use payload::Payload;
 pub use settings::Settings;
 
-/// A transform: settings in, then one answer for each event.
+/// A transform: what it is, settings in, then one answer for each event.
 ///
-/// Both functions are plain Rust, so tests and benchmarks call them without WebAssembly.
+/// The functions are plain Rust, so tests and benchmarks call them without WebAssembly.
 pub trait Transform: Sized + 'static {
-    /// Reads the operator's settings (a JSON object) and gives the transform they make,
-    /// with what it says of itself. The error is shown to the operator.
-    fn configure(settings: &str) -> Result<(Self, Descriptor), String>;
+    /// What the component says of itself, whatever its settings.
+    fn describe() -> Descriptor;
+
+    /// Reads the operator's settings (a JSON object that the descriptor's `settings-schema`
+    /// allows) and gives the transform they make, with what it listens to and its samples. The
+    /// error is shown to the operator.
+    fn configure(settings: &str) -> Result<(Self, Configuration), String>;
 
     /// Answers one event: what to publish, or why nothing is.
     fn transform(&self, event: &Event) -> Result<Vec<Publication>, Rejection>;
 }
 
 /// One publication on `channel`, with `data` as JSON in the order of its fields.
-pub fn publish(channel: String, data: &impl serde::Serialize) -> Result<Publication, Rejection> {
+pub fn publish(
+    channel: String,
+    message_type: &str,
+    data: &impl serde::Serialize,
+) -> Result<Publication, Rejection> {
     match serde_json::to_string(data) {
-        Ok(data) => Ok(Publication { channel, data }),
+        Ok(data) => Ok(Publication {
+            channel,
+            message_type: message_type.to_owned(),
+            data,
+        }),
         Err(_) => Err(reject::invalid("data", "values that JSON can carry")),
     }
 }
@@ -55,11 +70,15 @@ macro_rules! export {
             struct Component;
 
             impl $crate::contract::Guest for Component {
-                fn configure(settings: String) -> Result<$crate::Descriptor, String> {
-                    let (transform, descriptor) =
+                fn describe() -> $crate::Descriptor {
+                    <$transform as $crate::Transform>::describe()
+                }
+
+                fn configure(settings: String) -> Result<$crate::Configuration, String> {
+                    let (transform, configuration) =
                         <$transform as $crate::Transform>::configure(&settings)?;
                     CONFIGURED.replace(Some(transform));
-                    Ok(descriptor)
+                    Ok(configuration)
                 }
 
                 fn transform(

@@ -9,6 +9,9 @@ pub const SYMBOL_PATTERN: &str = "^[A-Za-z0-9]{1,32}-[A-Za-z0-9]{1,32}$";
 /// The timeframes there are, shortest first.
 pub const TIMEFRAMES: [&str; 6] = ["1m", "5m", "15m", "1h", "4h", "1d"];
 
+/// The settings that there are: the exchange.
+pub const SETTINGS_SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"properties":{"exchange":{"type":"integer","minimum":1,"maximum":4294967295,"default":1,"description":"The exchange's number, as upstream channels name it."}}}"#;
+
 /// The exchange that the settings name. It is the only setting there is: 1 where it is left out.
 pub fn exchange(settings: &str) -> Result<u32, String> {
     Settings::parse(settings, &["exchange"])?.integer("exchange", 1..=u32::MAX, 1)

@@ -1,56 +1,72 @@
 //! What the component says of itself, with samples that the host runs before it trusts it.
 
 use tidegate_sdk::sample::{published, rejected};
-use tidegate_sdk::{Descriptor, RejectionReason, Sample, market};
+use tidegate_sdk::{
+    Configuration, Delivery, Descriptor, Family, Message, RejectionReason, Sample, market,
+};
 
 /// The first part of every public channel of this component.
 pub(crate) const FAMILY: &str = "signals";
 
-/// The descriptor of the signals of `exchange`.
-pub(crate) fn descriptor(exchange: u32) -> Descriptor {
+/// The only kind of message.
+pub(crate) const MESSAGE_TYPE: &str = "trade_signal";
+
+/// The signals of any exchange.
+pub(crate) fn descriptor() -> Descriptor {
     Descriptor {
         name: "signal".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         summary: "A signal for a symbol and timeframe, sent when its momentum stands out."
             .to_owned(),
-        upstream_patterns: vec![upstream_channel(exchange)],
-        family: FAMILY.to_owned(),
-        parameters: market::parameters(),
-        message_type: "trade_signal".to_owned(),
-        data_schema: include_str!("schema.json").to_owned(),
-        samples: samples(exchange),
+        settings_schema: market::SETTINGS_SCHEMA.to_owned(),
+        families: vec![Family {
+            name: FAMILY.to_owned(),
+            parameters: market::parameters(),
+            messages: vec![Message {
+                message_type: MESSAGE_TYPE.to_owned(),
+                data_schema: include_str!("schema.json").to_owned(),
+            }],
+            delivery: Delivery::Every,
+            snapshot_on_subscribe: false,
+        }],
     }
 }
 
-fn upstream_channel(exchange: u32) -> String {
-    format!("channel:alerts:exchange:{exchange}")
+/// What is listened to for the signals of `exchange`.
+pub(crate) fn configuration(exchange: u32) -> Configuration {
+    let upstream = format!("channel:alerts:exchange:{exchange}");
+    Configuration {
+        samples: samples(&upstream),
+        upstream_patterns: vec![upstream],
+    }
 }
 
-fn samples(exchange: u32) -> Vec<Sample> {
-    let upstream = upstream_channel(exchange);
+fn samples(upstream: &str) -> Vec<Sample> {
     vec![
         published(
-            &upstream,
+            upstream,
             r#"{"id":123,"symbol":"BTC-USD","alertType":"macdv","timeframe":"15m","price":42350.5,"triggerValue":85.3,"signalDelta":12.4,"triggeredAt":"2026-02-19T12:00:00.000Z","sourceExchangeId":1,"sourceExchangeName":"coinbase","triggerLabel":"level_3"}"#,
             "signals:BTC-USD:15m",
+            MESSAGE_TYPE,
             r#"{"symbol":"BTC-USD","exchange":"coinbase","timeframe":"15m","signal_type":"momentum_signal","direction":"bullish","strength":"strong","price":"42350.5","timestamp":"2026-02-19T12:00:00.000Z"}"#,
         ),
         published(
-            &upstream,
+            upstream,
             r#"{"symbol":"ETH-USD","timeframe":"4h","price":"3100.50","triggerValue":"-151","triggeredAt":"2026-02-19T13:00:00.1239+01:00","sourceExchangeName":"kraken","triggerLabel":"reversal_overbought"}"#,
             "signals:ETH-USD:4h",
+            MESSAGE_TYPE,
             r#"{"symbol":"ETH-USD","exchange":"kraken","timeframe":"4h","signal_type":"momentum_signal","direction":"bearish","strength":"extreme","price":"3100.5","timestamp":"2026-02-19T12:00:00.123Z"}"#,
         ),
         rejected(
-            &upstream,
+            upstream,
             r#"{"symbol":"BTC-USD","timeframe":"1d","price":42350.5,"triggerValue":null,"triggeredAt":"2026-02-19T12:00:00Z","triggerLabel":"reversal_oversold"}"#,
             RejectionReason::Missing,
         ),
         rejected(
-            &upstream,
+            upstream,
             r#"{"symbol":"BTC-USD","timeframe":"1w","price":42350.5,"triggerValue":20,"triggeredAt":"2026-02-19T12:00:00Z","sourceExchangeName":"coinbase","triggerLabel":"level_-1"}"#,
             RejectionReason::Invalid,
         ),
-        rejected(&upstream, "ping", RejectionReason::Malformed),
+        rejected(upstream, "ping", RejectionReason::Malformed),
     ]
 }

@@ -12,18 +12,16 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use tidegate_sdk::{
-    Descriptor, Event, Payload, Publication, Rejection, Transform, market, publish, reject,
+    Configuration, Descriptor, Event, Payload, Publication, Rejection, Transform, market, publish,
+    reject,
 };
 
 use rating::{Direction, Strength};
 
 tidegate_sdk::export!(Signal);
 
-/// The transform for the alerts of one exchange.
-pub struct Signal {
-    /// The exchange's number, as upstream channels name it.
-    exchange: String,
-}
+/// The transform for alerts. Of which exchange they are is in what it listens to.
+pub struct Signal;
 
 /// A message's `data`. Every field is either one of a few words or text of a checked form.
 #[derive(Serialize)]
@@ -39,16 +37,16 @@ struct Data<'a> {
 }
 
 impl Transform for Signal {
-    fn configure(settings: &str) -> Result<(Self, Descriptor), String> {
+    fn describe() -> Descriptor {
+        descriptor::descriptor()
+    }
+
+    fn configure(settings: &str) -> Result<(Self, Configuration), String> {
         let exchange = market::exchange(settings)?;
-        let signal = Self {
-            exchange: exchange.to_string(),
-        };
-        Ok((signal, descriptor::descriptor(exchange)))
+        Ok((Self, descriptor::configuration(exchange)))
     }
 
     fn transform(&self, event: &Event) -> Result<Vec<Publication>, Rejection> {
-        self.check_exchange(&event.channel)?;
         let payload = Payload::parse(&event.payload)?;
         let symbol = payload.text("symbol")?;
         let timeframe = payload.text("timeframe")?;
@@ -63,20 +61,7 @@ impl Transform for Signal {
             price: payload.decimal("price")?,
             timestamp: payload.instant("triggeredAt")?,
         };
-        Ok(vec![publish(channel, &data)?])
-    }
-}
-
-impl Signal {
-    /// Lets `channel:alerts:exchange:{exchange}` pass.
-    fn check_exchange(&self, channel: &str) -> Result<(), Rejection> {
-        match channel.strip_prefix("channel:alerts:exchange:") {
-            Some(exchange) if exchange == self.exchange => Ok(()),
-            Some(exchange) if !exchange.contains(':') => {
-                Err(reject::unwanted("an alert of another exchange"))
-            }
-            _ => Err(reject::malformed("not an alert channel")),
-        }
+        Ok(vec![publish(channel, descriptor::MESSAGE_TYPE, &data)?])
     }
 }
 

@@ -106,16 +106,22 @@ fn a_whole_report_is_as_its_schema_says() {
     let id = "a1".repeat(32);
     let revision = json!({
         "id": id, "transform": "ticks", "version": "1.0.0", "component": id, "size": 80_000,
-        "settings": { "digits": 2 }, "limits": Limits::default(),
+        "settings": { "digits": 2 }, "settings_schema": { "type": "object" }, "limits": Limits::default(),
         "surface": {
-            "summary": "Ticks.", "family": "ticks", "message_type": "tick",
-            "parameters": [
-                { "name": "symbol", "pattern": "[A-Z]+" },
-                { "name": "timeframe", "one-of": ["1h"] },
-            ],
-            "data_schema": {
-                "type": "object", "additionalProperties": false, "properties": {},
-            },
+            "summary": "Ticks.",
+            "families": [{
+                "name": "ticks",
+                "parameters": [
+                    { "name": "symbol", "pattern": "[A-Z]+" },
+                    { "name": "timeframe", "one-of": ["1h"] },
+                ],
+                "messages": [{
+                    "message_type": "tick",
+                    "data_schema": {
+                        "type": "object", "additionalProperties": false, "properties": {},
+                    },
+                }],
+            }],
         },
         "upstream_patterns": ["feed:*"], "origin": "upload", "by": "ann",
         "at": "2026-01-02T03:04:05.678Z",

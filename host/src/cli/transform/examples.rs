@@ -7,7 +7,7 @@ use crate::registry::report::{
     Area, Change, Comparison, Example, FieldDifference, Figures, HighWater, Level, Mark, Plan,
     Times, TransformReport, TransformState,
 };
-use crate::registry::{Allowed, Parameter, Revision, Surface};
+use crate::registry::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
 use crate::transform::limits::Limits;
 use crate::transform::{ClosedSchema, RevisionId};
 
@@ -23,21 +23,26 @@ pub(super) fn revision(component: &str) -> Revision {
         component: component.into(),
         size: 80_282,
         settings: json!({}),
+        settings_schema: json!({"type": "object"}),
         limits: Limits::default(),
         surface: Surface {
             summary: "Ticks of a symbol".into(),
-            family: "ticks".into(),
-            parameters: vec![Parameter {
-                name: "symbol".into(),
-                allowed: Allowed::Pattern("[A-Z]+".to_owned().try_into().unwrap()),
+            families: vec![PublicFamily {
+                name: "ticks".into(),
+                parameters: vec![Parameter {
+                    name: "symbol".into(),
+                    allowed: Allowed::Pattern("[A-Z]+".to_owned().try_into().unwrap()),
+                }],
+                messages: vec![PublicMessage {
+                    message_type: "tick".into(),
+                    data_schema: ClosedSchema::parse(&json!({
+                        "type": "object", "additionalProperties": false, "properties": {},
+                    }))
+                    .unwrap(),
+                }],
             }],
-            message_type: "tick".into(),
-            data_schema: ClosedSchema::parse(&json!({
-                "type": "object", "additionalProperties": false, "properties": {},
-            }))
-            .unwrap(),
         },
-        upstream_patterns: vec!["feed:ticks:*".into()],
+        upstream_patterns: vec!["feed:ticks:{symbol}".into()],
         origin: "upload".into(),
         by: "ann".into(),
         at: at(),

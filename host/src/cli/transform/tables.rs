@@ -1,11 +1,13 @@
 //! Tables that people read: transforms, revisions, history, and one transform in full.
 
+use serde_json::Value;
+
 use super::words::{Paint, bytes, count, micros, moment, safe, seconds, table};
 use crate::registry::report::{
     Figures, HighWater, Returned, RevisionReport, Role, TransformReport, TransformState,
 };
 use crate::registry::store::audit::Entry;
-use crate::registry::{Revision, Surface};
+use crate::registry::{PublicFamily, Revision, Surface};
 
 /// All transforms of a host.
 pub(super) fn transforms(all: &[TransformReport]) -> String {
@@ -170,9 +172,10 @@ pub(super) fn revision(of: &Revision) -> String {
             channels(&of.surface),
             safe(&of.surface.summary)
         ),
-        format!("  messages   {}", safe(&of.surface.message_type)),
+        format!("  messages   {}", messages(&of.surface)),
         format!("  upstream   {}", patterns.join(", ")),
         format!("  settings   {}", safe(&of.settings.to_string())),
+        format!("  may be set {}", settings(&of.settings_schema)),
         format!(
             "  component  {} of {}, by {} at {}",
             bytes(of.size),
@@ -214,11 +217,44 @@ fn state(one: &TransformReport) -> String {
 }
 
 fn channels(surface: &Surface) -> String {
-    let mut form = safe(&surface.family);
-    for parameter in &surface.parameters {
-        form.push_str(&format!(":{{{}}}", safe(&parameter.name)));
+    let form = |family: &PublicFamily| {
+        let parameters = family.parameters.iter();
+        parameters.fold(safe(&family.name), |form, parameter| {
+            format!("{form}:{{{}}}", safe(&parameter.name))
+        })
+    };
+    let forms: Vec<_> = surface.families.iter().map(form).collect();
+    forms.join(", ")
+}
+
+fn messages(surface: &Surface) -> String {
+    let families = surface.families.iter();
+    let messages = families.flat_map(|family| &family.messages);
+    let types: Vec<_> = messages
+        .map(|message| safe(&message.message_type))
+        .collect();
+    types.join(", ")
+}
+
+/// The settings that there are, each with what it is.
+fn settings(schema: &Value) -> String {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let each = properties.into_iter().flatten().map(|(name, of)| {
+        let text = |keyword: &str| of.get(keyword).and_then(Value::as_str);
+        let kind = text("type").unwrap_or("any value");
+        let secret = if of.get("secret") == Some(&Value::Bool(true)) {
+            ", secret"
+        } else {
+            ""
+        };
+        let about = text("description").map_or_else(String::new, |about| format!(": {about}"));
+        safe(&format!("{name} ({kind}{secret}){about}"))
+    });
+    let each: Vec<_> = each.collect();
+    match each.is_empty() {
+        true => "nothing that has a name".into(),
+        false => each.join("; "),
     }
-    form
 }
 
 fn failed(figures: &Figures) -> u64 {

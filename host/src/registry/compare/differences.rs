@@ -21,6 +21,8 @@ const MAX_DIFFERENCES: usize = 256;
 /// One place where the two differ.
 #[derive(Debug, PartialEq)]
 pub(super) struct Difference {
+    /// The type of the active revision's message, where it is about one.
+    pub(super) message: Option<String>,
     pub(super) field: String,
     pub(super) active: Seen,
     pub(super) candidate: Seen,
@@ -48,6 +50,7 @@ pub(super) fn between(
             let (old, new) = (ByChannel::of(old), ByChannel::of(new));
             if old.counts() != new.counts() {
                 found.push(Difference {
+                    message: None,
                     field: PUBLICATIONS.into(),
                     active: Seen::Words(old.words(&old)),
                     candidate: Seen::Words(new.words(&old)),
@@ -71,6 +74,7 @@ pub(super) fn between(
                 PUBLICATIONS
             };
             vec![Difference {
+                message: None,
                 field: field.into(),
                 active: outcome(old),
                 candidate: outcome(new),
@@ -81,7 +85,10 @@ pub(super) fn between(
 
 fn outcome(result: &Result<Outcome, Fault>) -> Seen {
     Seen::Words(match result {
-        Ok(Outcome::Rejected(reason)) => format!("refused as {reason}"),
+        Ok(Outcome::Rejected(rejection)) => match rejection.field_label() {
+            Some(field) => format!("refused as {} ({field})", rejection.reason),
+            None => format!("refused as {}", rejection.reason),
+        },
         Ok(Outcome::Published(all)) => publications(all.iter().flatten().count()),
         Err(fault) => format!("failed: {}", fault.kind),
     })
@@ -139,11 +146,13 @@ fn messages(old: &str, new: &str, found: &mut Vec<Difference>) {
     let parse = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
     let (old, new) = (parse(old), parse(new));
     let part = |message: &Value, name: &str| message.get(name).cloned();
-    values(TYPE, part(&old, "type"), part(&new, "type"), found);
-    values("", part(&old, "data"), part(&new, "data"), found);
+    let of = old.get("type").and_then(Value::as_str).unwrap_or_default();
+    values(of, TYPE, part(&old, "type"), part(&new, "type"), found);
+    values(of, "", part(&old, "data"), part(&new, "data"), found);
 }
 
-fn values(at: &str, old: Option<Value>, new: Option<Value>, found: &mut Vec<Difference>) {
+/// `of` is the type of the active revision's message.
+fn values(of: &str, at: &str, old: Option<Value>, new: Option<Value>, found: &mut Vec<Difference>) {
     if found.len() >= MAX_DIFFERENCES || old == new {
         return;
     }
@@ -151,10 +160,10 @@ fn values(at: &str, old: Option<Value>, new: Option<Value>, found: &mut Vec<Diff
         (Some(Value::Object(old)), Some(Value::Object(mut new))) => {
             for (name, old) in old {
                 let new = new.shift_remove(&name);
-                values(&field(at, &name), Some(old), new, found);
+                values(of, &field(at, &name), Some(old), new, found);
             }
             for (name, new) in new {
-                values(&field(at, &name), None, Some(new), found);
+                values(of, &field(at, &name), None, Some(new), found);
             }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) => {
@@ -163,11 +172,12 @@ fn values(at: &str, old: Option<Value>, new: Option<Value>, found: &mut Vec<Diff
             loop {
                 match (old.next(), new.next()) {
                     (None, None) => break,
-                    (old, new) => values(&at, old, new, found),
+                    (old, new) => values(of, &at, old, new, found),
                 }
             }
         }
         (old, new) => found.push(Difference {
+            message: Some(of.to_owned()),
             field: at.into(),
             active: old.map_or(Seen::Nothing, Seen::Value),
             candidate: new.map_or(Seen::Nothing, Seen::Value),

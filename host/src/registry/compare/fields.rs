@@ -12,6 +12,7 @@ use super::differences::{Difference, PUBLICATIONS, REJECTION, Seen, TYPE};
 use crate::event::Event;
 use crate::registry::diff::schema;
 use crate::registry::report::{Example, FieldDifference};
+use crate::registry::revision::{PublicMessage, Surface};
 use crate::transform::{ClosedSchema, printable};
 
 /// How many fields are told apart, the last being `(others)`.
@@ -28,23 +29,20 @@ const OTHERS: &str = "(others)";
 
 #[derive(Debug)]
 pub(super) struct Fields {
-    /// What the active revision can publish at each place.
-    public: BTreeMap<String, Vec<ClosedSchema>>,
+    /// What the active revision can publish at each place, by message type.
+    public: BTreeMap<String, BTreeMap<String, Vec<ClosedSchema>>>,
     show_input: bool,
     found: BTreeMap<String, FieldDifference>,
 }
 
 impl Fields {
-    pub(super) fn new(active: &ClosedSchema, show_input: bool) -> Self {
-        let mut public: BTreeMap<String, Vec<ClosedSchema>> = BTreeMap::new();
-        for (path, part) in schema::fields(active) {
-            // A part of what is closed is closed; of one that was not, nothing would be shown.
-            if let Ok(part) = ClosedSchema::part(part) {
-                public.entry(path).or_default().push(part);
-            }
-        }
+    pub(super) fn new(active: &Surface, show_input: bool) -> Self {
+        let of_message = |message: &PublicMessage| {
+            let places = places(&message.data_schema);
+            (message.message_type.clone(), places)
+        };
         Self {
-            public,
+            public: active.messages().map(of_message).collect(),
             show_input,
             found: BTreeMap::new(),
         }
@@ -54,7 +52,7 @@ impl Fields {
     pub(super) fn add(&mut self, event: &Event, differences: &[Difference]) {
         let mut counted = BTreeSet::new();
         for difference in differences {
-            let field = self.name(&difference.field);
+            let field = self.name(difference);
             if counted.insert(field.clone()) {
                 self.add_one(field, event, difference);
             }
@@ -62,8 +60,14 @@ impl Fields {
     }
 
     /// The name under which a field is counted.
-    fn name(&self, field: &str) -> String {
-        let name = printable(field, MAX_VALUE);
+    fn name(&self, difference: &Difference) -> String {
+        let Difference { message, field, .. } = difference;
+        let name = match message {
+            // Fields of several types of messages would be taken for one.
+            Some(message) if self.public.len() > 1 => format!("{message} {field}"),
+            _ => field.clone(),
+        };
+        let name = printable(&name, MAX_VALUE);
         if self.found.contains_key(&name) || self.found.len() < MAX_FIELDS - 1 {
             name
         } else {
@@ -97,7 +101,7 @@ impl Fields {
         let show = |seen: &Seen| match seen {
             Seen::Nothing => None,
             Seen::Words(words) => Some(printable(words, MAX_VALUE)),
-            Seen::Value(value) if self.show_input || self.is_public(&difference.field, value) => {
+            Seen::Value(value) if self.show_input || self.is_public(difference, value) => {
                 Some(printable(&value.to_string(), MAX_VALUE))
             }
             Seen::Value(value) => Some(form(value)),
@@ -109,14 +113,14 @@ impl Fields {
         }
     }
 
-    fn is_public(&self, field: &str, value: &Value) -> bool {
+    fn is_public(&self, difference: &Difference, value: &Value) -> bool {
+        let field = difference.field.as_str();
         // The type of messages is in the descriptor, as channels are.
         let named = [PUBLICATIONS, REJECTION, TYPE].contains(&field);
-        named
-            || self
-                .public
-                .get(field)
-                .is_some_and(|parts| parts.iter().any(|part| part.allows(value)))
+        let message = difference.message.as_ref();
+        let places = message.and_then(|message| self.public.get(message));
+        let parts = places.and_then(|places| places.get(field));
+        named || parts.is_some_and(|parts| parts.iter().any(|part| part.allows(value)))
     }
 
     /// The fields that differ most often first.
@@ -125,6 +129,18 @@ impl Fields {
         fields.sort_by_key(|one| std::cmp::Reverse(one.events));
         fields
     }
+}
+
+/// What may stand at each place of a message's data.
+fn places(closed: &ClosedSchema) -> BTreeMap<String, Vec<ClosedSchema>> {
+    let mut places: BTreeMap<String, Vec<ClosedSchema>> = BTreeMap::new();
+    for (path, part) in schema::fields(closed) {
+        // A part of what is closed is closed; of one that was not, nothing would be shown.
+        if let Ok(part) = ClosedSchema::part(part) {
+            places.entry(path).or_default().push(part);
+        }
+    }
+    places
 }
 
 /// What kind of value it is and how much of it there is, and nothing of what it says.

@@ -20,6 +20,9 @@ use super::revision::Surface;
 use crate::event::Event;
 use crate::transform::{Fault, Outcome};
 
+/// What a candidate does wrong whose answer depends on what it saw before.
+const REMEMBERS: &str = "remembers";
+
 /// What one revision made of an event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Said<'a> {
@@ -46,27 +49,39 @@ impl Comparer {
     pub(super) fn new(active: &Surface, show_input: bool) -> Self {
         Self {
             counted: Comparison::default(),
-            fields: Fields::new(&active.data_schema, show_input),
+            fields: Fields::new(active, show_input),
             rejections: Rejections::default(),
             active: Recorder::new(),
             candidate: Recorder::new(),
         }
     }
 
-    /// Adds what both made of one event.
-    pub(super) fn note(&mut self, event: &Event, active: Said<'_>, candidate: Said<'_>) {
+    /// Adds what both made of one event. A candidate that would say something else if it had
+    /// seen other events before `remembers`.
+    pub(super) fn note(
+        &mut self,
+        event: &Event,
+        active: Said<'_>,
+        candidate: Said<'_>,
+        remembers: bool,
+    ) {
         self.counted.events += 1;
         self.active.record(active.time);
         self.candidate.record(candidate.time);
         self.rejections.note(candidate);
         let known = failures(active.result);
         let failed = failures(candidate.result);
-        let new: Vec<_> = failed.iter().filter(|kind| !known.contains(kind)).collect();
+        let new: Vec<_> = failed
+            .iter()
+            .copied()
+            .filter(|kind| !known.contains(kind))
+            .chain(remembers.then_some(REMEMBERS))
+            .collect();
         let counted = &mut self.counted;
         if !new.is_empty() {
             counted.failed += 1;
             for kind in new {
-                *counted.failures.entry((*kind).to_owned()).or_default() += 1;
+                *counted.failures.entry(kind.to_owned()).or_default() += 1;
             }
             return;
         }
@@ -94,6 +109,11 @@ impl Comparer {
             ..self.counted.clone()
         }
     }
+}
+
+/// Whether clients would get the same of both.
+pub(super) fn alike(one: &Result<Outcome, Fault>, other: &Result<Outcome, Fault>) -> bool {
+    between(one, other).is_empty()
 }
 
 /// The kinds of what went wrong, each once.

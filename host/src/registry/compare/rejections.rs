@@ -21,11 +21,11 @@ pub(super) struct Rejections(BTreeMap<(String, String), u64>);
 
 impl Rejections {
     pub(super) fn note(&mut self, said: Said<'_>) {
-        let Ok(Outcome::Rejected(reason)) = said.result else {
+        let Ok(Outcome::Rejected(rejection)) = said.result else {
             return;
         };
         let detail = printable(said.detail.unwrap_or_default(), MAX_DETAIL);
-        let mut key = ((*reason).to_owned(), detail);
+        let mut key = (rejection.reason.to_owned(), detail);
         if self.0.len() >= MAX_TOLD && !self.0.contains_key(&key) {
             key = (OTHERS.to_owned(), String::new());
         }

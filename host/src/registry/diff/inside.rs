@@ -9,6 +9,7 @@ use super::{Changes, Side, missing, schema, short};
 use crate::registry::report::Area;
 use crate::registry::revision::Revision;
 use crate::transform::limits::Limits;
+use crate::transform::shown_settings;
 
 /// A new transform is held against one with the default limits and nothing else.
 pub(super) fn compare(from: Option<Side<'_>>, to: Side<'_>, found: &mut Changes) {
@@ -18,8 +19,22 @@ pub(super) fn compare(from: Option<Side<'_>>, to: Side<'_>, found: &mut Changes)
     let imports = from.map_or(&[][..], |from| from.imports);
     listed(Area::Import, imports, to.imports, found);
     let nothing = Value::Object(Map::new());
+    // What is secret for one of the two is not shown of the other either.
+    let mut secrets = old.map(Revision::secrets).unwrap_or_default();
+    secrets.extend(new.secrets());
+    secrets.sort_unstable();
+    secrets.dedup();
     let settings = old.map_or(&nothing, |old| &old.settings);
-    self::settings("", Some(settings), Some(&new.settings), found);
+    for place in &secrets {
+        hidden(
+            place,
+            settings.pointer(place),
+            new.settings.pointer(place),
+            found,
+        );
+    }
+    let [settings, other] = [settings, &new.settings].map(|all| shown_settings(all, &secrets));
+    self::settings("", Some(&settings), Some(&other), found);
     let default = Limits::default();
     limits(old.map_or(&default, |old| &old.limits), &new.limits, found);
     match old {
@@ -41,7 +56,20 @@ fn listed(area: Area, from: &[String], to: &[String], found: &mut Changes) {
     }
 }
 
-/// The values themselves are shown: they are the operator's own.
+/// A setting whose value nobody is shown.
+fn hidden(place: &str, from: Option<&Value>, to: Option<&Value>, found: &mut Changes) {
+    let subject = place.trim_start_matches('/').replace('/', ".");
+    match (from, to) {
+        (Some(old), Some(new)) if old != new => {
+            found.note(Area::Settings, &subject, "changed (secret)");
+        }
+        // That it came or went shows with the rest.
+        _ => {}
+    }
+}
+
+/// The values themselves are shown: they are the operator's own, and those that are secret
+/// are not here.
 fn settings(at: &str, from: Option<&Value>, to: Option<&Value>, found: &mut Changes) {
     let text = |value: &Value| short(&value.to_string());
     let what = match (from, to) {

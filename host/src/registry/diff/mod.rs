@@ -34,14 +34,18 @@ pub(super) fn changes(from: Option<Side<'_>>, to: Side<'_>) -> Vec<Change> {
         None => surface::announce(&to.revision.surface, &mut found),
     }
     inside::compare(from, to, &mut found);
-    let mut changes = found.0;
+    let mut changes = found.list;
     changes.sort_by_key(|change| (std::cmp::Reverse(change.level), change.area));
     changes
 }
 
 /// The changes found so far.
 #[derive(Debug, Default)]
-struct Changes(Vec<Change>);
+struct Changes {
+    list: Vec<Change>,
+    /// What the subjects belong to, where that has to be said.
+    within: String,
+}
 
 impl Changes {
     fn note(&mut self, area: Area, subject: &str, what: impl AsRef<str>) {
@@ -63,16 +67,27 @@ impl Changes {
         self.breaking(area, subject, &what);
     }
 
+    /// Adds changes whose subjects belong to `owner`; an empty one need not be said.
+    fn within(&mut self, owner: &str, add: impl FnOnce(&mut Self)) {
+        owner.clone_into(&mut self.within);
+        add(self);
+        self.within.clear();
+    }
+
     fn add(&mut self, level: Level, area: Area, subject: &str, what: &str) {
+        let subject = match self.within.as_str() {
+            "" => subject.to_owned(),
+            owner => format!("{owner} {subject}"),
+        };
         let change = Change {
             area,
-            subject: printable(subject, MAX_TEXT),
+            subject: printable(&subject, MAX_TEXT),
             what: printable(what, MAX_WHAT),
             level,
         };
         // Alternatives of one field can say the same twice.
-        if area != Area::Field || !self.0.contains(&change) {
-            self.0.push(change);
+        if area != Area::Field || !self.list.contains(&change) {
+            self.list.push(change);
         }
     }
 }

@@ -1,39 +1,115 @@
-//! Differences of what clients can see: the family, its channels and its message type. The
-//! messages' fields are compared in `schema`.
+//! Differences of what clients can see: the families, their channels and their message types.
+//! The messages' fields are compared in `schema`.
 
 use super::{Changes, list, missing, schema, short};
 use crate::registry::report::Area;
-use crate::registry::revision::{Allowed, Parameter, Surface};
+use crate::registry::revision::{Allowed, Parameter, PublicFamily, PublicMessage, Surface};
 use crate::transform::WholeMatch;
 
-/// All of a transform that is new: one change, as a reviewer agrees to the whole or not at all.
+/// All of a transform that is new: one change for each family, as a reviewer agrees to the
+/// whole or not at all.
 pub(super) fn announce(to: &Surface, found: &mut Changes) {
-    let fields = schema::fields(&to.data_schema);
+    for family in &to.families {
+        new_family(family, found);
+    }
+}
+
+pub(super) fn compare(from: &Surface, to: &Surface, found: &mut Changes) {
+    let (both, gone, new) = paired(&from.families, &to.families, |family| &family.name);
+    // Subjects say of which they are where there are several.
+    let several = from.families.len() > 1 || to.families.len() > 1;
+    let messages = |surface: &Surface| surface.messages().count() > 1;
+    let several_messages = messages(from) || messages(to);
+    let within = |old: &PublicFamily, new: &PublicFamily, found: &mut Changes| {
+        let family = if several { &*new.name } else { "" };
+        found.within(family, |found| channels(old, new, found));
+        message_types(old, new, several_messages, found);
+    };
+    for (old, new) in both {
+        within(old, new, found);
+    }
+    if let ([gone], [new]) = (&*gone, &*new) {
+        let what = format!("new, takes the place of {}", short(&gone.name));
+        found.wider(Area::Channel, &subject(new), what);
+        let what = format!("gone, {} takes its place", short(&new.name));
+        found.breaking(Area::Channel, &subject(gone), what);
+        return within(gone, new, found);
+    }
+    for gone in gone {
+        found.breaking(Area::Channel, &subject(gone), "gone");
+    }
+    for new in new {
+        new_family(new, found);
+    }
+}
+
+/// Those that have the same name on both sides, and those that are on one side only.
+fn paired<'a, T>(
+    from: &'a [T],
+    to: &'a [T],
+    name: impl Fn(&'a T) -> &'a String,
+) -> (Vec<(&'a T, &'a T)>, Vec<&'a T>, Vec<&'a T>) {
+    let find = |all: &'a [T], of: &'a T| all.iter().find(|other| name(other) == name(of));
+    let both = from.iter().filter_map(|old| Some((old, find(to, old)?)));
+    let gone = from.iter().filter(|old| find(to, old).is_none());
+    let new = to.iter().filter(|new| find(from, new).is_none());
+    (both.collect(), gone.collect(), new.collect())
+}
+
+fn new_family(family: &PublicFamily, found: &mut Changes) {
+    let messages: Vec<String> = family.messages.iter().map(in_words).collect();
+    let what = format!(
+        "new: {}, messages of type {}",
+        channel_form(family),
+        messages.join("; of type ")
+    );
+    found.wider(Area::Channel, &subject(family), what);
+}
+
+/// A message type with its fields.
+fn in_words(message: &PublicMessage) -> String {
+    let fields = schema::fields(&message.data_schema);
     let names: Vec<&str> = fields
         .iter()
         .map(|(path, _)| path.as_str())
         .filter(|path| !path.ends_with("[]"))
         .collect();
-    let what = format!(
-        "new: {}, messages of type {} with fields {}",
-        channel_form(to),
-        short(&to.message_type),
+    format!(
+        "{} with fields {}",
+        short(&message.message_type),
         names.join(", ")
-    );
-    found.wider(Area::Channel, &family(to), what);
+    )
 }
 
-pub(super) fn compare(from: &Surface, to: &Surface, found: &mut Changes) {
-    if from.family != to.family {
-        let new = format!("new, takes the place of {}", short(&from.family));
-        found.wider(Area::Channel, &family(to), new);
-        let gone = format!("gone, {} takes its place", short(&to.family));
-        found.breaking(Area::Channel, &family(from), gone);
+fn message_types(from: &PublicFamily, to: &PublicFamily, several: bool, found: &mut Changes) {
+    let (both, gone, new) = paired(&from.messages, &to.messages, |one| &one.message_type);
+    let fields = |old: &PublicMessage, new: &PublicMessage, found: &mut Changes| {
+        let of = if several { &*new.message_type } else { "" };
+        found.within(of, |found| {
+            schema::compare(&old.data_schema, &new.data_schema, found);
+        });
+    };
+    if let ([gone], [new]) = (&*gone, &*new) {
+        let (old_name, new_name) = (short(&gone.message_type), short(&new.message_type));
+        let what = format!("{new_name}, was {old_name}");
+        found.breaking(Area::Channel, "message type", what);
+        fields(gone, new, found);
+    } else {
+        for gone in gone {
+            let what = format!("no longer {}", short(&gone.message_type));
+            found.breaking(Area::Channel, "message type", what);
+        }
+        for new in new {
+            let what = format!("also {}", in_words(new));
+            found.wider(Area::Channel, "message type", what);
+        }
     }
-    if from.message_type != to.message_type {
-        let (old, new) = (short(&from.message_type), short(&to.message_type));
-        found.breaking(Area::Channel, "message type", format!("{new}, was {old}"));
+    for (old, new) in both {
+        fields(old, new, found);
     }
+}
+
+fn channels(from: &PublicFamily, to: &PublicFamily, found: &mut Changes) {
     if names(from).eq(names(to)) {
         // By place: nothing keeps two parameters from having one name.
         for (old, new) in from.parameters.iter().zip(&to.parameters) {
@@ -42,10 +118,9 @@ pub(super) fn compare(from: &Surface, to: &Surface, found: &mut Changes) {
     } else {
         other_form(from, to, found);
     }
-    schema::compare(&from.data_schema, &to.data_schema, found);
 }
 
-fn other_form(from: &Surface, to: &Surface, found: &mut Changes) {
+fn other_form(from: &PublicFamily, to: &PublicFamily, found: &mut Changes) {
     let what = format!(
         "channels are {}, were {}",
         channel_form(to),
@@ -119,16 +194,16 @@ fn all(values: &[String]) -> Vec<&str> {
     values.iter().map(String::as_str).collect()
 }
 
-fn family(surface: &Surface) -> String {
-    format!("family {}", surface.family)
+fn subject(family: &PublicFamily) -> String {
+    format!("family {}", family.name)
 }
 
-fn names(surface: &Surface) -> impl Iterator<Item = &str> {
-    surface.parameters.iter().map(|one| one.name.as_str())
+fn names(family: &PublicFamily) -> impl Iterator<Item = &str> {
+    family.parameters.iter().map(|one| one.name.as_str())
 }
 
-fn channel_form(surface: &Surface) -> String {
-    names(surface).fold(short(&surface.family), |form, name| {
+fn channel_form(family: &PublicFamily) -> String {
+    names(family).fold(short(&family.name), |form, name| {
         format!("{form}:{{{}}}", short(name))
     })
 }

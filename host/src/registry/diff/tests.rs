@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::registry::revision::{Allowed, Parameter, Surface};
+use crate::registry::revision::{Allowed, Parameter, PublicFamily, PublicMessage, Surface};
 use crate::transform::limits::Limits;
 use crate::transform::{ClosedSchema, RevisionId};
 
@@ -14,6 +14,13 @@ fn schema(fields: &Value) -> ClosedSchema {
 
 fn pattern(text: &str) -> Allowed {
     Allowed::Pattern(text.to_owned().try_into().unwrap())
+}
+
+fn message(name: &str) -> PublicMessage {
+    PublicMessage {
+        message_type: name.into(),
+        data_schema: schema(&json!({"open": {"type": "integer"}})),
+    }
 }
 
 fn revision() -> Revision {
@@ -29,16 +36,18 @@ fn revision() -> Revision {
         component: "a".repeat(64),
         size: 1_536,
         settings: json!({"exchange": 1, "names": {"1": "one"}}),
+        settings_schema: json!({"type": "object"}),
         limits: Limits::default(),
         surface: Surface {
             summary: "Ticks.".into(),
-            family: "ticks".into(),
-            parameters: vec![
-                parameter("symbol", pattern("[A-Z]{1,4}")),
-                parameter("side", one_of(&["bid", "ask"])),
-            ],
-            message_type: "tick".into(),
-            data_schema: schema(&json!({"open": {"type": "integer"}})),
+            families: vec![PublicFamily {
+                name: "ticks".into(),
+                parameters: vec![
+                    parameter("symbol", pattern("[A-Z]{1,4}")),
+                    parameter("side", one_of(&["bid", "ask"])),
+                ],
+                messages: vec![message("tick")],
+            }],
         },
         upstream_patterns: vec!["in:*".into()],
         origin: "upload".into(),
@@ -70,7 +79,8 @@ fn the_same_is_no_change_wherever_it_came_from() {
             to.by = "watch".into();
             to.at = jiff::Timestamp::MAX;
             to.settings = json!({"names": {"1": "one"}, "exchange": 1});
-            to.surface.parameters[1].allowed = Allowed::OneOf(vec!["ask".into(), "bid".into()]);
+            to.surface.families[0].parameters[1].allowed =
+                Allowed::OneOf(vec!["ask".into(), "bid".into()]);
         }),
         [""; 0]
     );
@@ -94,21 +104,24 @@ fn a_new_transform_is_one_wider_change_and_what_is_inside() {
 #[test]
 fn other_channels_break_clients() {
     assert_eq!(
-        after(|to| to.surface.family = "prices".into()),
+        after(|to| to.surface.families[0].name = "prices".into()),
         [
             "breaking channel family ticks: gone, prices takes its place",
             "wider channel family prices: new, takes the place of ticks",
         ]
     );
     assert_eq!(
-        after(|to| to.surface.message_type = "price".into()),
+        after(|to| to.surface.families[0].messages[0].message_type = "price".into()),
         ["breaking channel message type: price, was tick"]
     );
     let form =
         "breaking channel form: channels are ticks:{side}:{symbol}, were ticks:{symbol}:{side}";
-    assert_eq!(after(|to| to.surface.parameters.reverse()), [form]);
     assert_eq!(
-        after(|to| to.surface.parameters[1].name = "part".into()),
+        after(|to| to.surface.families[0].parameters.reverse()),
+        [form]
+    );
+    assert_eq!(
+        after(|to| to.surface.families[0].parameters[1].name = "part".into()),
         [
             "breaking channel form: channels are ticks:{symbol}:{part}, were ticks:{symbol}:{side}",
             "breaking parameter side: gone",
@@ -166,7 +179,7 @@ fn parameters_get_values_and_lose_them() {
         ),
     ] {
         assert_eq!(
-            after(|to| to.surface.parameters[place].allowed = allowed),
+            after(|to| to.surface.families[0].parameters[place].allowed = allowed),
             expected
         );
     }
@@ -175,9 +188,9 @@ fn parameters_get_values_and_lose_them() {
 #[test]
 fn two_parameters_of_one_name_are_told_apart_by_their_place() {
     let mut from = revision();
-    from.surface.parameters[0] = from.surface.parameters[1].clone();
+    from.surface.families[0].parameters[0] = from.surface.families[0].parameters[1].clone();
     let mut to = from.clone();
-    to.surface.parameters[1].allowed =
+    to.surface.families[0].parameters[1].allowed =
         Allowed::OneOf(vec!["bid".into(), "ask".into(), "mid".into()]);
     assert_eq!(said(Some(&from), &to), ["wider parameter side: also mid"]);
 }
@@ -188,7 +201,7 @@ fn a_parameter_that_comes_under_a_name_that_is_there_is_told() {
         name: "side".into(),
         allowed,
     };
-    let any = |to: &mut Revision| to.surface.parameters.push(added(pattern(".*")));
+    let any = |to: &mut Revision| to.surface.families[0].parameters.push(added(pattern(".*")));
     assert_eq!(
         after(any),
         [
@@ -269,7 +282,8 @@ fn what_breaks_comes_first() {
     let levels: Vec<Level> = {
         let mut to = revision();
         to.version = "2.0.0".into();
-        to.surface.data_schema = schema(&json!({"close": {"type": "integer"}}));
+        to.surface.families[0].messages[0].data_schema =
+            schema(&json!({"close": {"type": "integer"}}));
         let from = revision();
         let side = |revision| Side {
             revision,
@@ -288,7 +302,7 @@ fn a_long_list_is_cut_and_counted() {
     let many = Allowed::OneOf((0..500).map(|n| format!("v{n}")).collect());
     let said = after(|to| {
         if let Allowed::OneOf(values) = many {
-            to.surface.parameters[1].allowed =
+            to.surface.families[0].parameters[1].allowed =
                 Allowed::OneOf([vec!["bid".into(), "ask".into()], values].concat());
         }
     });
@@ -298,4 +312,82 @@ fn a_long_list_is_cut_and_counted() {
     );
     let value: Value = json!(said);
     assert!(value.to_string().len() < 200);
+}
+
+#[test]
+fn families_and_message_types_come_and_go() {
+    let wide = |field: &str| PublicMessage {
+        message_type: "trade".into(),
+        data_schema: schema(&json!({field: {"type": "integer"}})),
+    };
+    assert_eq!(
+        after(|to| to.surface.families[0].messages.push(wide("size"))),
+        ["wider channel message type: also trade with fields size"]
+    );
+    let mut from = revision();
+    from.surface.families[0].messages.push(wide("size"));
+    assert_eq!(
+        said(Some(&from), &revision()),
+        ["breaking channel message type: no longer trade"]
+    );
+    let mut to = from.clone();
+    to.surface.families[0].messages[1] = wide("count");
+    assert_eq!(
+        said(Some(&from), &to),
+        [
+            "breaking field trade size: gone (was integer)",
+            "wider field trade count: added (integer)",
+        ]
+    );
+    let prices = |to: &mut Revision| {
+        let mut family = to.surface.families[0].clone();
+        family.name = "prices".into();
+        family.messages = vec![message("price")];
+        to.surface.families.push(family);
+    };
+    assert_eq!(
+        after(prices),
+        [
+            "wider channel family prices: new: prices:{symbol}:{side}, messages of type price with fields open"
+        ]
+    );
+    let mut from = revision();
+    prices(&mut from);
+    assert_eq!(
+        said(Some(&from), &revision()),
+        ["breaking channel family prices: gone"]
+    );
+    let mut to = from.clone();
+    to.surface.families[1].parameters[1].allowed = Allowed::OneOf(vec!["bid".into()]);
+    assert_eq!(
+        said(Some(&from), &to),
+        ["breaking parameter prices side: no longer ask"]
+    );
+}
+
+#[test]
+fn a_secret_setting_changes_without_being_shown() {
+    let secret = |to: &mut Revision| {
+        to.settings_schema = json!({"type": "object", "properties": {"key": {"secret": true}}});
+    };
+    let with_key = |key: &str| {
+        let mut of = revision();
+        secret(&mut of);
+        of.settings["key"] = json!(key);
+        of
+    };
+    assert_eq!(
+        said(Some(&with_key("s3cret")), &with_key("other")),
+        ["note settings key: changed (secret)"]
+    );
+    // Also where the earlier one did not say that it is secret.
+    let mut open = with_key("s3cret");
+    open.settings_schema = json!({"type": "object"});
+    for (from, to) in [(&open, &with_key("other")), (&with_key("other"), &open)] {
+        let words = said(Some(from), to).join("\n");
+        assert!(
+            words.contains("key: changed (secret)") && !words.contains("s3cret"),
+            "{words}"
+        );
+    }
 }

@@ -187,13 +187,28 @@ impl Records {
 fn refused_surface(bytes: &[u8]) -> Option<String> {
     let content: Value = unseal(bytes).ok()?;
     let surface = content.get("surface")?;
-    let schema = ClosedSchema::deserialize(surface.get("data_schema")?);
-    let parameters = surface.get("parameters").and_then(Value::as_array);
-    let patterns = parameters.into_iter().flatten();
-    let mut patterns = patterns.filter_map(|parameter| parameter.get("pattern"));
-    let wrong = schema
-        .err()
-        .or_else(|| patterns.find_map(|pattern| WholeMatch::deserialize(pattern).err()))?;
+    if surface.get("data_schema").is_some() {
+        return Some("is of a component made before the contract was final".into());
+    }
+    let each = |of: &Value, name: &str| -> Vec<Value> {
+        let list = of.get(name).and_then(Value::as_array);
+        list.cloned().unwrap_or_default()
+    };
+    let families = each(surface, "families");
+    let mut wrong = families.iter().flat_map(|family| {
+        let messages = each(family, "messages").into_iter();
+        let schemas = messages.filter_map(|message| {
+            let schema = message.get("data_schema")?;
+            ClosedSchema::deserialize(schema).err()
+        });
+        let parameters = each(family, "parameters").into_iter();
+        let patterns = parameters.filter_map(|parameter| {
+            let pattern = parameter.get("pattern")?;
+            WholeMatch::deserialize(pattern).err()
+        });
+        schemas.chain(patterns).collect::<Vec<_>>()
+    });
+    let wrong = wrong.next()?;
     Some(format!("has a schema that is refused today ({wrong})"))
 }
 

@@ -28,12 +28,37 @@ fn exports_of_another_type_are_all_named() {
         r#"(component
             (core module $m (func (export "f")))
             (core instance $i (instantiate $m))
-            (func (export "configure") (canon lift (core func $i "f")))
-            (func (export "transform") (canon lift (core func $i "f"))))"#,
+            (func $f (canon lift (core func $i "f")))
+            (instance $guest (export "describe" (func $f)) (export "configure" (func $f))
+              (export "transform" (func $f)))
+            (export "tidegate:transform/guest@1.0.0" (instance $guest)))"#,
     );
-    assert_eq!(faults.len(), 2, "{faults:#?}");
-    assert!(faults[0].contains("its export \"configure\""), "{faults:?}");
-    assert!(faults[1].contains("its export \"transform\""), "{faults:?}");
+    for (fault, name) in faults.iter().zip(["describe", "configure", "transform"]) {
+        assert!(
+            fault.contains(&format!("its export \"{name}\"")),
+            "{faults:?}"
+        );
+    }
+    assert_eq!(faults.len(), 3, "{faults:#?}");
+}
+
+#[test]
+fn an_interface_without_its_functions_is_told() {
+    let faults = faults_of(
+        r#"(component
+            (core module $m (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i "f")))
+            (instance $guest (export "describe" (func $f)))
+            (export "tidegate:transform/guest@1.0.0" (instance $guest)))"#,
+    );
+    for name in ["configure", "transform"] {
+        let missing = format!("has no function \"{name}\"");
+        assert!(
+            faults.iter().any(|fault| fault.contains(&missing)),
+            "{faults:?}"
+        );
+    }
 }
 
 const BUILT: &[u8] = include_bytes!("../../../../transforms/dist/candle.wasm");
@@ -55,13 +80,11 @@ fn a_sound_component_is_known_by_its_revision() {
 }
 
 #[test]
-fn settings_that_configure_refuses_are_told_in_its_own_words() {
+fn settings_that_its_schema_refuses_are_told_by_field() {
     let faults = load(BUILT, &json!({"exchange": "x"})).unwrap_err();
     assert_eq!(faults.len(), 1, "{faults:?}");
-    assert!(
-        faults[0].starts_with("its configure refuses the settings: "),
-        "{faults:?}"
-    );
+    let says = "the setting exchange: value is not of type \"integer\"";
+    assert_eq!(faults[0], says);
 }
 
 #[test]
@@ -77,7 +100,9 @@ fn an_instance_can_be_made_and_warmed_on_one_thread_and_work_on_another() {
     let event = component.samples().next().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            instance.transform(&component, &event, &metrics).unwrap();
+            let captures = component.captures(&event.channel).unwrap();
+            let outcome = instance.transform(&component, &event, &captures, &metrics);
+            outcome.unwrap();
             assert!(instance.last_call() > std::time::Duration::ZERO);
         });
     });

@@ -78,7 +78,11 @@ fn of<T: Transform>(
 ) -> Result<Vec<Row>> {
     progress(&format!("transform calls: {name}"));
     let settings = serde_json::json!({});
-    let (transform, _) = T::configure(&settings.to_string()).map_err(anyhow::Error::msg)?;
+    let configured = T::configure(&settings.to_string());
+    let (transform, configuration) = configured.map_err(anyhow::Error::msg)?;
+    let patterns = &configuration.upstream_patterns;
+    let event = sample::event(patterns, channel, payload.as_bytes());
+    let event = event.context("its channel is one that the transform listens to")?;
     let engine = Engine::start(STACK, &Tasks::default())?;
     let bytes = component(name)?;
     let compiled = compile_here(&engine, &bytes)?;
@@ -87,7 +91,7 @@ fn of<T: Transform>(
         .map_err(|faults| anyhow::anyhow!("{name} is refused: {}", faults.join("; ")))?;
     let mut rounds = Vec::with_capacity(plan.rounds);
     for _ in 0..plan.rounds {
-        let native = native(&transform, channel, payload, plan.calls)?;
+        let native = native(&transform, &event, plan.calls)?;
         let (sandbox, guarded) = sandboxed(&component, channel, payload, plan.calls)?;
         rounds.push(Round {
             native,
@@ -105,15 +109,14 @@ fn component(name: &str) -> Result<Vec<u8>> {
         .with_context(|| format!("no component {name}: run `cargo xtask transforms`"))
 }
 
-fn native<T: Transform>(transform: &T, channel: &str, payload: &str, calls: usize) -> Result<f64> {
-    let event = sample::event(channel, payload);
+fn native<T: Transform>(transform: &T, event: &tidegate_sdk::Event, calls: usize) -> Result<f64> {
     ensure!(
-        transform.transform(&event).is_ok(),
+        transform.transform(event).is_ok(),
         "the event is a good one"
     );
     let started = Instant::now();
     for _ in 0..calls {
-        let _ = black_box(transform.transform(black_box(&event)));
+        let _ = black_box(transform.transform(black_box(event)));
     }
     Ok(started.elapsed().as_secs_f64() * 1e9 / calls as f64)
 }
@@ -132,9 +135,10 @@ fn sandboxed(
         let events = vec![Event::new(channel.into(), payload.into()); CHUNK];
         let started = Instant::now();
         for event in &events {
-            match instance.transform(component, event, &metrics)? {
+            let captures = component.captures(&event.channel).context("no event")?;
+            match instance.transform(component, event, &captures, &metrics)? {
                 Outcome::Published(all) => ensure!(all.iter().all(Result::is_ok), "blocked"),
-                Outcome::Rejected(reason) => anyhow::bail!("rejected as {reason}"),
+                Outcome::Rejected(rejection) => anyhow::bail!("rejected: {rejection:?}"),
             }
         }
         elapsed += started.elapsed().as_secs_f64();

@@ -55,7 +55,7 @@ fn long_inputs_are_cut_between_characters() {
         result,
         time: Duration::ZERO,
     };
-    comparer.note(&event, said(&active), said(&candidate));
+    comparer.note(&event, said(&active), said(&candidate), false);
     let report = comparer.report();
     let input = report.fields[0].examples[0].input.as_deref();
     assert_eq!(input, Some(&*format!("{}…", "😀".repeat(2_000))));
@@ -73,7 +73,8 @@ fn times_are_told_for_both() {
             result: &same,
             time: Duration::from_micros(micros),
         };
-        comparer.note(&event, said(n), said(if n == 100 { 1_000 } else { 10 }));
+        let last = if n == 100 { 1_000 } else { 10 };
+        comparer.note(&event, said(n), said(last), false);
     }
     let report = comparer.report();
     assert_eq!(

@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::registry::report::{Example, FieldDifference, Rejected};
-use crate::transform::{Admitted, Block, Blocked, ClosedSchema, FaultKind};
+use crate::registry::revision::{PublicFamily, PublicMessage};
+use crate::transform::{Admitted, Block, Blocked, ClosedSchema, FaultKind, Rejection};
 
 mod bounds;
+mod types;
 
 type Result = std::result::Result<Outcome, Fault>;
 
@@ -17,18 +19,29 @@ fn surface() -> Surface {
     });
     Surface {
         summary: "Ticks.".into(),
-        family: "ticks".into(),
-        parameters: Vec::new(),
-        message_type: "tick".into(),
-        data_schema: ClosedSchema::parse(&json!({
-            "type": "object", "additionalProperties": false,
-            "properties": {
-                "open": text, "side": {"enum": ["bid", "ask"]},
-                "legs": {"type": "array", "items": leg, "maxItems": 3},
-            },
-        }))
-        .unwrap(),
+        families: vec![PublicFamily {
+            name: "ticks".into(),
+            parameters: Vec::new(),
+            messages: vec![PublicMessage {
+                message_type: "tick".into(),
+                data_schema: ClosedSchema::parse(&json!({
+                    "type": "object", "additionalProperties": false,
+                    "properties": {
+                        "open": text, "side": {"enum": ["bid", "ask"]},
+                        "legs": {"type": "array", "items": leg, "maxItems": 3},
+                    },
+                }))
+                .unwrap(),
+            }],
+        }],
     }
+}
+
+fn rejected(reason: &'static str) -> Result {
+    Ok(Outcome::Rejected(Rejection {
+        reason,
+        field: None,
+    }))
 }
 
 fn admitted(channel: &str, data: &Value) -> std::result::Result<Admitted, Blocked> {
@@ -42,6 +55,7 @@ fn message(kind: &str, channel: &str, data: &Value) -> Admitted {
         channel: channel.parse().unwrap(),
         head: text.find(",\"data\"").unwrap(),
         text,
+        family: 0,
     }
 }
 
@@ -65,7 +79,7 @@ fn compare_all(show_input: bool, pairs: &[(Result, Result)]) -> Comparison {
             detail: Some("price: a text\u{1b}"),
             time: Duration::from_micros(micros),
         };
-        comparer.note(&event, said(active, 10), said(candidate, 20));
+        comparer.note(&event, said(active, 10), said(candidate, 20), false);
     }
     comparer.report()
 }
@@ -128,10 +142,7 @@ fn what_clients_would_not_notice_is_identical() {
                 admitted("ticks:A", &a),
             ])),
         ),
-        (
-            Ok(Outcome::Rejected("unwanted")),
-            Ok(Outcome::Rejected("unwanted")),
-        ),
+        (rejected("unwanted"), rejected("unwanted")),
     ] {
         let report = compare(active, candidate);
         assert_eq!((report.events, report.identical), (1, 1), "{report:#?}");
@@ -141,7 +152,7 @@ fn what_clients_would_not_notice_is_identical() {
 
 #[test]
 fn what_the_candidate_refuses_is_told_in_its_words_also_where_both_do() {
-    let refused = || Ok(Outcome::Rejected("missing"));
+    let refused = || rejected("missing");
     let good = || data(&json!({}));
     let pairs = [
         (refused(), refused()),
@@ -198,7 +209,7 @@ fn a_candidate_that_fails_where_the_other_did_not_is_counted_by_kind() {
         false,
         &[
             (good(), fault(FaultKind::Deadline)),
-            (Ok(Outcome::Rejected("invalid")), fault(FaultKind::Deadline)),
+            (rejected("invalid"), fault(FaultKind::Deadline)),
             (
                 good(),
                 blocked(&[Block::Schema, Block::Schema, Block::Json]),
@@ -336,7 +347,7 @@ fn channels_and_refusals_are_compared_too() {
         )
     );
     assert_eq!(
-        only(&compare(data(&a), Ok(Outcome::Rejected("invalid")))),
+        only(&compare(data(&a), rejected("invalid"))),
         seen(
             "(rejection)",
             Some("1 publication"),
@@ -344,10 +355,7 @@ fn channels_and_refusals_are_compared_too() {
         )
     );
     assert_eq!(
-        only(&compare(
-            Ok(Outcome::Rejected("missing")),
-            Ok(Outcome::Rejected("invalid"))
-        )),
+        only(&compare(rejected("missing"), rejected("invalid"))),
         seen(
             "(rejection)",
             Some("refused as missing"),

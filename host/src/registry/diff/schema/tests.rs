@@ -28,7 +28,7 @@ fn lines(found: &Changes) -> Vec<String> {
         let level = format!("{:?}", change.level).to_lowercase();
         format!("{level} {}: {}", change.subject, change.what)
     };
-    let mut lines: Vec<String> = found.0.iter().map(line).collect();
+    let mut lines: Vec<String> = found.list.iter().map(line).collect();
     lines.sort();
     lines
 }

@@ -13,10 +13,14 @@ fn revision(version: &str) -> Revision {
         "component": digest,
         "size": 3,
         "settings": {},
+        "settings_schema": { "type": "object" },
         "limits": crate::transform::limits::Limits::default(),
         "surface": {
-            "summary": "", "family": "ticks", "parameters": [], "message_type": "tick",
-            "data_schema": { "type": "object", "additionalProperties": false, "properties": {} },
+            "summary": "",
+            "families": [{ "name": "ticks", "parameters": [], "messages": [{
+                "message_type": "tick",
+                "data_schema": { "type": "object", "additionalProperties": false, "properties": {} },
+            }] }],
         },
         "upstream_patterns": [],
         "origin": "upload",

@@ -169,12 +169,12 @@ fn sending_a_component_again_repairs_it_before_anyone_reads_it() {
 fn a_record_whose_schema_is_refused_today_is_put_aside_with_the_reason() {
     for (place, value, says) in [
         (
-            "/data_schema/properties/x",
+            "/families/0/messages/0/data_schema/properties/x",
             json!({"$schema": "http://json-schema.org/draft-04/schema#", "const": "v2"}),
             "\"$schema\" stands only at the top",
         ),
         (
-            "/parameters",
+            "/families/0/parameters",
             json!([{"name": "symbol", "pattern": "A)|(?:B"}]),
             "is not a regular expression",
         ),
@@ -194,4 +194,25 @@ fn a_record_whose_schema_is_refused_today_is_put_aside_with_the_reason() {
         );
         assert!(said.contains("moved to damaged/"), "{said}");
     }
+}
+
+/// It cannot be run, and it keeps no host from its start.
+#[test]
+fn a_record_from_before_the_contract_was_final_is_put_aside() {
+    let (folder, _) = state();
+    let mut record = serde_json::to_value(revision(1).0).unwrap();
+    let schema = json!({"type": "object", "additionalProperties": false, "properties": {}});
+    record["surface"] = json!({
+        "summary": "", "family": "ticks", "parameters": [], "message_type": "tick",
+        "data_schema": schema,
+    });
+    let path = folder.path().join(record_of(1));
+    fs::write(&path, sealed::seal(&record).unwrap()).unwrap();
+    let opened = open(folder.path());
+    assert!(opened.store.revision(&revision(1).0.id).is_none());
+    assert!(
+        opened.damage[0].contains("before the contract was final"),
+        "{}",
+        opened.damage[0]
+    );
 }

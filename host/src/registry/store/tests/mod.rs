@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::super::Surface;
+use super::super::{PublicFamily, PublicMessage, Surface};
 use super::*;
 use crate::transform::ClosedSchema;
 use crate::transform::limits::Limits;
@@ -55,17 +55,22 @@ fn of_component(bytes: &[u8], setting: i64, second: i64) -> Revision {
         size: bytes.len() as u64,
         component,
         settings,
+        settings_schema: json!({ "type": "object" }),
         limits,
         surface: Surface {
             summary: "Ticks".into(),
-            family: "ticks".into(),
-            parameters: Vec::new(),
-            message_type: "tick".into(),
-            data_schema: ClosedSchema::parse(&json!({
-                "type": "object", "additionalProperties": false,
-                "properties": { "x": { "type": "number", "maximum": 1e-7 } },
-            }))
-            .unwrap(),
+            families: vec![PublicFamily {
+                name: "ticks".into(),
+                parameters: Vec::new(),
+                messages: vec![PublicMessage {
+                    message_type: "tick".into(),
+                    data_schema: ClosedSchema::parse(&json!({
+                        "type": "object", "additionalProperties": false,
+                        "properties": { "x": { "type": "number", "maximum": 1e-7 } },
+                    }))
+                    .unwrap(),
+                }],
+            }],
         },
         upstream_patterns: vec!["ticks.*".into()],
         origin: "upload".into(),
