@@ -36,7 +36,7 @@ async fn a_compiler_that_the_machine_keeps_waiting_is_not_ended() {
         tokio::time::sleep(secs(4)).await;
         compiler.go_on();
     };
-    let component = Guest::stamped("b").laborious();
+    let component = Guest::stamped("b").laborious(300);
     let (pushed, ()) = tokio::join!(stage.admin.try_push(&component), held_up);
     pushed.done();
 }
@@ -44,7 +44,7 @@ async fn a_compiler_that_the_machine_keeps_waiting_is_not_ended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_compiler_that_uses_more_of_the_processor_than_it_may_is_ended() {
     let stage = with_compile_time("100ms").await;
-    let component = Guest::stamped("b").laborious();
+    let component = Guest::stamped("b").laborious(900);
     let said = stage.admin.try_push(&component).await;
     let said = said.refused(422, "check-failed");
     assert!(
@@ -63,7 +63,7 @@ async fn a_compiler_that_hangs_is_ended_after_ten_times_its_time() {
         compiler.stop();
         compiler
     };
-    let component = Guest::stamped("b").laborious();
+    let component = Guest::stamped("b").laborious(300);
     let (refused, compiler) = tokio::join!(stage.admin.try_push(&component), hanging);
     let said = refused.refused(422, "check-failed");
     assert!(
@@ -159,7 +159,7 @@ async fn a_start_with_an_empty_cache_compiles_beside_each_other_and_waits_for_as
     for name in ["ticks", "tocks", "tacks", "tecks", "tucks"] {
         let file = Guest::stamped("a")
             .named(name)
-            .laborious()
+            .laborious(300)
             .write(&setup.path(""));
         setup = setup.transform(Transform::file(&file));
     }

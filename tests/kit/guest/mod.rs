@@ -60,11 +60,11 @@ impl Guest {
         self
     }
 
-    /// With functions that nobody calls and that take a compiler some tenths of a second.
-    pub fn laborious(self) -> Self {
+    /// With functions that nobody calls; a thousand take a compiler some tenths of a second.
+    pub fn laborious(self, functions: usize) -> Self {
         let step = "(local.set 0 (i32.rotl (i32.mul (local.get 0) (i32.const 77)) (local.get 1)))";
         let function = format!("(func (param i32 i32) {})", step.repeat(400));
-        self.fields(&function.repeat(300))
+        self.fields(&function.repeat(functions))
     }
 
     /// Further fields of the component, before all others: imports.
