@@ -155,8 +155,14 @@ fn look_through(value: &Value, top: bool, secrets: &mut usize, faults: &mut Vec<
                 if REFERENCES.contains(&name.as_str()) || (name == "$schema" && !top) {
                     faults.push(format!("\"{name}\" is not supported; take it out"));
                 }
-                if name == "secret" && *inner == Value::Bool(true) {
-                    *secrets += 1;
+                match inner {
+                    Value::Bool(true) if name == "secret" => *secrets += 1,
+                    // A property may have that name.
+                    Value::Bool(_) | Value::Object(_) => {}
+                    _ if name == "secret" => {
+                        faults.push("\"secret\" is true or false".to_owned());
+                    }
+                    _ => {}
                 }
                 look_through(inner, false, secrets, faults);
             }
@@ -243,6 +249,10 @@ mod tests {
             (
                 json!({"type": "object", "anyOf": [{"properties": {"a": {"secret": true}}}]}),
                 "secret",
+            ),
+            (
+                json!({"type": "object", "properties": {"a": {"secret": "true"}}}),
+                "true or false",
             ),
             (
                 json!({"type": "object", "properties": {"a": {"pattern": "("}}}),

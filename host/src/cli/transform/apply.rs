@@ -154,8 +154,12 @@ pub(super) fn told(applied: &Applied, admin: &str) -> String {
     } else {
         String::new()
     };
+    let back = match applied.from {
+        Some(_) => "back with\n  tidegate transform rollback",
+        None => "stop it with\n  tidegate transform pause",
+    };
     format!(
-        "{name}: {from} → {}{switch}\n{watched}; back with\n  tidegate transform rollback {name}{admin}{paused}",
+        "{name}: {from} → {}{switch}\n{watched}; {back} {name}{admin}{paused}",
         applied.to
     )
 }
@@ -191,10 +195,7 @@ mod tests {
             text.contains("nothing →") && text.contains("not watched"),
             "{text}"
         );
-        assert!(
-            text.ends_with("rollback ticks --admin http://h:1"),
-            "{text}"
-        );
+        assert!(text.ends_with("pause ticks --admin http://h:1"), "{text}");
         applied.paused = true;
         let text = told(&applied, "");
         let last =
