@@ -5,23 +5,9 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use tidegate_tests::checked::{check, is_refused};
 use tidegate_tests::guest::{Descriptor, Expected, Family, Sample};
 use tidegate_tests::{Guest, Redis, Setup, Stage, Tidegate, Transform, http, secs};
-
-/// What `serve --check` says of it.
-fn check(guest: &Guest) -> (bool, String) {
-    let setup = Setup::new("redis://127.0.0.1:1").not_ready();
-    let file = guest.write(&setup.path(""));
-    setup.transform(Transform::file(&file)).check()
-}
-
-fn is_refused(guest: &Guest, words: &[&str]) {
-    let (accepted, said) = check(guest);
-    assert!(!accepted, "{words:?} should be refused: {said}");
-    for word in words {
-        assert!(said.contains(word), "{word} in {said}");
-    }
-}
 
 fn ticks(change: impl FnOnce(&mut Descriptor)) -> Guest {
     Guest::ticks().descriptor(change)

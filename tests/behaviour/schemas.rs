@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tidegate_tests::checked::{check, is_refused};
 use tidegate_tests::guest::{Allowed, Descriptor, Sample};
-use tidegate_tests::{Guest, Setup, Stage, Tidegate, Transform, http};
+use tidegate_tests::{Guest, Stage, Tidegate, Transform, http};
 
 const DRAFT_4: &str = "http://json-schema.org/draft-04/schema#";
 const DRAFT_7: &str = "http://json-schema.org/draft-07/schema#";
@@ -22,21 +23,6 @@ fn echo(schema: &Value) -> Guest {
         of.data_schema = schema.to_string();
         of.samples = vec![Sample::published("feed:ticks:A", "{}", "ticks:A", "{}")];
     })
-}
-
-/// What `serve --check` says of it.
-fn check(guest: &Guest) -> (bool, String) {
-    let setup = Setup::new("redis://127.0.0.1:1").not_ready();
-    let file = guest.write(&setup.path(""));
-    setup.transform(Transform::file(&file)).check()
-}
-
-fn is_refused(guest: &Guest, words: &[&str]) {
-    let (accepted, said) = check(guest);
-    assert!(!accepted, "{words:?} should be refused: {said}");
-    for word in words {
-        assert!(said.contains(word), "{word} in {said}");
-    }
 }
 
 /// Schemas of one field `rev`, in which a part is of another draft: to a reader that follows

@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod binary;
+pub mod checked;
 pub mod client;
 pub mod compilers;
 pub mod demo;
