@@ -89,6 +89,12 @@ struct Listens {
 }
 
 impl Listens {
+    fn to(patterns: &[EventPattern]) -> Self {
+        let mut listens = Self::default();
+        listens.add(patterns);
+        listens
+    }
+
     /// To these too.
     fn add(&mut self, patterns: &[EventPattern]) {
         for pattern in patterns {
@@ -153,12 +159,10 @@ impl Intake {
             recent_size,
             ..
         } = self.bounds;
-        let mut listens = Listens::default();
-        listens.add(&live.component.patterns);
         self.routes.write().push(Route {
             transform: live.name().to_owned(),
             families: live.families().map(str::to_owned).collect(),
-            listens,
+            listens: Listens::to(&live.component.patterns),
             lanes: queues,
             recent: Recent::new(recent_events, recent_size, metrics.recent_bytes.clone()),
             metrics,

@@ -67,10 +67,8 @@ impl Intake {
 
     /// The probation of what runs is over: what stands behind it may go.
     pub fn settle(&self, live: &Live) -> Following {
-        let change_route = |route: &mut Route| {
-            route.listens = Listens::default();
-            route.listens.add(&live.component.patterns);
-        };
+        let change_route =
+            |route: &mut Route| route.listens = Listens::to(&live.component.patterns);
         let following = self.order(live.name(), true, change_route, || What::Settle);
         self.want(&[]);
         following

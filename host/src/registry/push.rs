@@ -297,7 +297,11 @@ pub(super) fn record_of(component: &Component, origin: &str, by: &str) -> Revisi
         limits: component.limits().clone(),
         surface: Surface {
             summary: descriptor.summary.clone(),
-            families: descriptor.families.iter().map(|one| public(one)).collect(),
+            families: descriptor
+                .families
+                .iter()
+                .map(|family| public(family))
+                .collect(),
         },
         upstream_patterns: component.patterns.iter().map(ToString::to_string).collect(),
         origin: origin.to_owned(),

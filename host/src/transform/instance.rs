@@ -286,23 +286,18 @@ impl Instance {
         let answer = self.transform.call(&mut self.store, (event,));
         self.last_call = started.elapsed();
         drop(running);
-        self.note(0, 0);
+        let (count, bytes) = match &answer {
+            Ok((Ok(publications),)) => (publications.len(), output(publications)),
+            _ => (0, 0),
+        };
+        self.note(count, bytes);
         let (answer,) = answer.map_err(|error| fault(&self.store, &error))?;
-        if let Ok(publications) = &answer {
-            let bytes: usize = publications
-                .iter()
-                .map(|one| one.channel.len() + one.message_type.len() + one.data.len())
-                .sum();
-            self.note(publications.len(), bytes);
-            if publications.len() > limits.max_publications || bytes > limits.max_output {
-                let detail = format!(
-                    "{} publications of {bytes} bytes; allowed are {} of {}",
-                    publications.len(),
-                    limits.max_publications,
-                    limits.max_output
-                );
-                return Err(Fault::new(FaultKind::Output, detail));
-            }
+        if count > limits.max_publications || bytes > limits.max_output {
+            let detail = format!(
+                "{count} publications of {bytes} bytes; allowed are {} of {}",
+                limits.max_publications, limits.max_output
+            );
+            return Err(Fault::new(FaultKind::Output, detail));
         }
         if self.with_details {
             self.detail = answer.as_ref().err().map(|refused| refused.detail.clone());
@@ -345,6 +340,14 @@ impl std::fmt::Debug for Instance {
             .field("calls", &self.calls)
             .finish_non_exhaustive()
     }
+}
+
+/// Bytes of all that is to be published.
+fn output(publications: &[contract::Publication]) -> usize {
+    let sizes = publications.iter().map(|publication| {
+        publication.channel.len() + publication.message_type.len() + publication.data.len()
+    });
+    sizes.sum()
 }
 
 /// What may leave, or what is told of what may not.

@@ -207,25 +207,33 @@ fn same_publications(came: &[Publication], expected: &[Publication]) -> bool {
 
 /// Whether two values are the same JSON: neither the order of an object's names matters nor
 /// how a number is written.
-fn same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => one == other || as_float(one, other),
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+fn same(came: &Value, expected: &Value) -> bool {
+    match (came, expected) {
+        (Value::Number(came), Value::Number(expected)) => {
+            came == expected || as_float(came, expected)
         }
-        (Value::Object(one), Value::Object(other)) => {
+        (Value::Array(came), Value::Array(expected)) => {
+            came.len() == expected.len()
+                && came
+                    .iter()
+                    .zip(expected)
+                    .all(|(came, expected)| same(came, expected))
+        }
+        (Value::Object(came), Value::Object(expected)) => {
             let alike = |(name, value): (&String, &Value)| {
-                other.get(name).is_some_and(|other| same(value, other))
+                expected
+                    .get(name)
+                    .is_some_and(|expected| same(value, expected))
             };
-            one.len() == other.len() && one.iter().all(alike)
+            came.len() == expected.len() && came.iter().all(alike)
         }
-        (one, other) => one == other,
+        (came, expected) => came == expected,
     }
 }
 
 /// Whether one is written as a fraction, and both are the same number.
-fn as_float(one: &Number, other: &Number) -> bool {
-    (one.is_f64() || other.is_f64()) && one.as_f64() == other.as_f64()
+fn as_float(came: &Number, expected: &Number) -> bool {
+    (came.is_f64() || expected.is_f64()) && came.as_f64() == expected.as_f64()
 }
 
 #[cfg(test)]

@@ -112,8 +112,8 @@ impl Comparer {
 }
 
 /// Whether clients would get the same of both.
-pub(super) fn alike(one: &Result<Outcome, Fault>, other: &Result<Outcome, Fault>) -> bool {
-    between(one, other).is_empty()
+pub(super) fn alike(first: &Result<Outcome, Fault>, again: &Result<Outcome, Fault>) -> bool {
+    between(first, again).is_empty()
 }
 
 /// The kinds of what went wrong, each once.
