@@ -207,7 +207,7 @@ async fn what_can_be_seen_before_is_refused_with_its_reason() {
         ),
         (
             Guest::stamped("bad")
-                .component_fields(r#"(import "wasi:clocks/wall-clock@0.2.0" (instance))"#),
+                .component_fields(r#"(import "wasi:clocks/wall-clock@0.3.0" (instance))"#),
             "wasi:clocks",
         ),
     ] {

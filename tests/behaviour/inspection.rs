@@ -36,8 +36,8 @@ fn of_version(version: &str) -> Vec<u8> {
     wat::parse_str(text.replace("@1.0.0\"", &format!("@{version}\""))).expect("a component")
 }
 
-const WASI: &str = r#"(import "wasi:cli/environment@0.2.3" (instance))
-    (import "wasi:clocks/wall-clock@0.2.3" (instance))"#;
+const WASI: &str = r#"(import "wasi:cli/environment@0.3.0" (instance))
+    (import "wasi:clocks/wall-clock@0.3.0" (instance))"#;
 
 const ANOTHER_WORLD: &str = r#"(component (instance $i)
     (export "wasi:http/incoming-handler@0.2.0" (instance $i)))"#;
@@ -98,25 +98,25 @@ fn mistakes() -> Vec<Mistake> {
             "JavaScript",
             guest(WASI, "ComponentizeJS"),
             &[
-                "wasi:clocks/wall-clock@0.2.3",
+                "wasi:clocks/wall-clock@0.3.0",
                 "-d stdio random clocks http fetch-event",
             ],
         ),
         mistake(
             "QuickJS",
             guest(WASI, "componentize-qjs"),
-            &["wasi:cli/environment@0.2.3", "--stub-wasi --sync"],
+            &["wasi:cli/environment@0.3.0", "--stub-wasi --sync"],
         ),
         mistake(
             "Python's",
             guest(WASI, "componentize-py"),
-            &["wasi:cli/environment@0.2.3", "componentize --stub-wasi"],
+            &["wasi:cli/environment@0.3.0", "componentize --stub-wasi"],
         ),
         mistake(
             "Rust",
             guest(WASI, "rustc"),
             &[
-                "wasi:cli/environment@0.2.3",
+                "wasi:cli/environment@0.3.0",
                 "`linker = \"wasm-component-ld\"`",
             ],
         ),

@@ -88,5 +88,6 @@ mod tidy;
 mod upstream;
 mod vain;
 mod vectors;
+mod wasi;
 mod watch_folder;
 mod ways_back;

@@ -54,7 +54,7 @@ async fn the_template_itself_is_accepted() {
 
 #[tokio::test]
 async fn an_import_that_it_may_not_have() {
-    let wasi = r#"(import "wasi:cli/environment@0.2.0" (instance
+    let wasi = r#"(import "wasi:cli/environment@0.3.0" (instance
         (export "get-arguments" (func (result (list string))))))"#;
     guest_is_refused(
         Guest::ticks().component_fields(wasi),

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::body::Upload;
 use super::endpoint::{Answer, Call};
 use super::problem::Problem;
-use crate::registry::report::{Pushed, RevisionReport};
-use crate::registry::{Ask, Revision};
+use crate::registry::Ask;
+use crate::registry::report::{Checked, Pushed, RevisionReport};
 
 /// Where a component came from that was sent here.
 const ORIGIN: &str = "upload";
@@ -68,7 +68,7 @@ fn object(name: &str, text: Option<String>) -> Result<Option<Value>, Problem> {
     }
 }
 
-pub(super) async fn check(call: Call<HowToRun, Upload>) -> Result<Answer<Revision>, Problem> {
+pub(super) async fn check(call: Call<HowToRun, Upload>) -> Result<Answer<Checked>, Problem> {
     let Upload {
         bytes,
         place: _place,

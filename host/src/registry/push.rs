@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::loader::{Code, Loaded, Trust};
-use super::report::Pushed;
+use super::report::{Checked, Import, Pushed};
 use super::{Ask, PublicFamily, PublicMessage, Record, Refused, Registry, Revision, Surface};
 use crate::settings::limits_from_json;
 use crate::tasks::blocking;
 use crate::transform::limits::Limits;
-use crate::transform::{self, Component};
+use crate::transform::{self, Component, gets};
 
 /// Settings and limits.
 type Way = (Value, Limits);
@@ -21,10 +21,13 @@ impl Registry {
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub async fn check(&self, component: Vec<u8>, ask: Ask) -> Result<Revision, Refused> {
+    pub async fn check(&self, component: Vec<u8>, ask: Ask) -> Result<Checked, Refused> {
         let bytes = blocking(move || component.into()).await;
         let loaded = self.examine(&bytes, &ask).await?;
-        Ok(record_of(&loaded.component, "upload", "check").shown())
+        Ok(Checked {
+            revision: record_of(&loaded.component, "upload", "check").shown(),
+            imports: imports_of(&loaded.component),
+        })
     }
 
     /// Checks a component and keeps it as a revision.
@@ -281,6 +284,17 @@ pub(super) fn check_record(record: &Revision, component: &Component) -> Result<(
             Err("its record says something else than the component itself; push it again".into())
         }
     }
+}
+
+/// What a component imports, with what it gets.
+fn imports_of(component: &Component) -> Vec<Import> {
+    let imports = component.imports.iter();
+    imports
+        .map(|name| Import {
+            name: name.clone(),
+            gets: gets(name).unwrap_or_default().into(),
+        })
+        .collect()
 }
 
 /// What is kept and shown of a loaded component.

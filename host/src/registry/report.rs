@@ -128,6 +128,25 @@ pub enum Role {
     Kept,
 }
 
+/// The answer to a component that was sent to be checked.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Checked {
+    /// What it would be.
+    #[serde(flatten)]
+    pub revision: Revision,
+    /// What it imports, in its own order.
+    pub imports: Vec<Import>,
+}
+
+/// What a component imports, and what it gets.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Import {
+    /// Such as `wasi:clocks/wall-clock@0.2.3`.
+    pub name: String,
+    /// In words, such as `nothing: no folder is open`.
+    pub gets: String,
+}
+
 /// The answer to a component that was sent.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Pushed {

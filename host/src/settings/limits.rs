@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::error::{Origin, Problem};
-use super::kind::{Count, Size, Time};
+use super::kind::{Count, Size, Switch, Time};
 use super::layers::{self, Given};
 use crate::transform::limits::Limits;
 
@@ -114,6 +114,7 @@ limits! {
     max_output, "max-output", Size<usize>, "1KiB" to "64MiB"; "Bytes of all publications of one event"
     log_lines_per_second, "log-lines-per-second", Count<u32>, "0" to "10000"; "Log lines a second; more are dropped and counted"
     max_component_size, "max-component-size", Size<u64>, "1KiB" to "256MiB"; "Size of the component's file"
+    real_random, "real-random", Switch, "false" to "true"; "Whether WASI's random numbers are the system's; else they follow from the event"
     max_calls, "max-calls", Count<u64>, "1" to "1000000000"; "Calls after which an instance is replaced"
     put_out_after, "put-out-after", Count<u32>, "1" to "1000000"; "Faults in a row after which the transform is put out for a while"
     backoff, "backoff", Time, "10ms" to "1h"; "The first such pause; it doubles each time"
@@ -128,6 +129,12 @@ trait Written {
 impl Written for Duration {
     fn written(&self) -> String {
         humantime::format_duration(*self).to_string()
+    }
+}
+
+impl Written for bool {
+    fn written(&self) -> String {
+        self.to_string()
     }
 }
 

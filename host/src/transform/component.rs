@@ -22,6 +22,7 @@ use super::limits::Limits;
 use super::revision::RevisionId;
 use super::samples;
 use super::upstream_pattern::UpstreamPattern;
+use super::wasi;
 use crate::event::Event;
 use crate::metrics::{Metrics, TransformMetrics};
 
@@ -39,6 +40,8 @@ pub(super) struct Prepared {
     pub(super) limits: Limits,
     pub(super) log_allowance: Arc<Allowance>,
     pub(super) clock: Arc<Clock>,
+    /// Whether it imports random numbers.
+    pub(super) is_seeded: bool,
 }
 
 /// A component that said what it is and showed that it does so.
@@ -90,7 +93,8 @@ impl Component {
         let component = compiled.component(engine).map_err(|fault| vec![fault])?;
         let imports = interface::imports(engine, &component);
         let revision = RevisionId::of(&fingerprint.digest, settings, &limits);
-        let prepared = prepare(engine, &component, limits).map_err(told)?;
+        let mut prepared = prepare(engine, &component, limits).map_err(told)?;
+        prepared.is_seeded = imports.iter().any(|import| wasi::is_random(import));
         let described = describe(&prepared);
         let settings_text = settings.to_string();
         let descriptor = described.as_ref().ok();
@@ -180,6 +184,7 @@ fn prepare(
         limits,
         log_allowance,
         clock,
+        is_seeded: false,
     })
 }
 

@@ -4,6 +4,7 @@ use wasmtime::Trap;
 
 use super::budget::Refused;
 use super::guest_log::printable;
+use super::wasi::{Denied, MAX_HANDLES};
 
 /// The longest explanation, in characters: parts of it may be the guest's own words.
 const MAX_DETAIL: usize = 500;
@@ -76,6 +77,9 @@ impl Fault {
     /// Names what the engine reports. `refused` is what the guest was denied before, if it
     /// was: most guests answer that with a trap of their own.
     pub(super) fn of(error: &wasmtime::Error, refused: Option<Refused>) -> Self {
+        if let Some(denied) = error.downcast_ref::<Denied>() {
+            return Self::new(denied.kind, &*denied.detail);
+        }
         let detail = error.root_cause().to_string();
         let kind = match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => FaultKind::Deadline,
@@ -84,6 +88,13 @@ impl Fault {
             Some(_) => FaultKind::Trap,
             // The engine has no type for this one.
             None if detail.contains("fuel allocated for hostcalls") => FaultKind::Boundary,
+            None if detail.contains("store handle limit exceeded") => {
+                let most = format!(
+                    "it wanted more than {MAX_HANDLES} handles of resources (streams, pollables, \
+                     its own) at a time, which is the most that there may be"
+                );
+                return Self::new(FaultKind::Memory, most);
+            }
             None => FaultKind::Trap,
         };
         match refused {

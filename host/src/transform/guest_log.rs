@@ -11,6 +11,9 @@ use crate::metrics::TransformMetrics;
 /// The longest line, in characters; what a guest writes beyond is cut off.
 const MAX_CHARS: usize = 256;
 
+/// As many bytes of a line as can make a difference to what is shown of it.
+pub(super) const MAX_LINE: usize = (MAX_CHARS + 1) * 4;
+
 /// The log of one instance.
 #[derive(Debug)]
 pub(super) struct GuestLog {

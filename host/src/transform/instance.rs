@@ -21,6 +21,7 @@ use super::high_water::Peaks;
 use super::interface;
 use super::limits::Limits;
 use super::rejection::{Rejection, reason_label};
+use super::wasi::{self, Wasi};
 use crate::event::Event;
 use crate::metrics::TransformMetrics;
 
@@ -28,7 +29,8 @@ use crate::metrics::TransformMetrics;
 #[derive(Debug)]
 pub(super) struct HostState {
     pub(super) budget: Budget,
-    log: GuestLog,
+    pub(super) log: GuestLog,
+    pub(super) wasi: Wasi,
 }
 
 impl contract::log::Host for HostState {
@@ -80,13 +82,17 @@ impl Opened {
         let state = HostState {
             budget: Budget::new(limits),
             log: GuestLog::new(metrics.clone(), name, log_allowance.clone()),
+            wasi: Wasi::new(limits),
         };
         let mut store = Store::new(pre.engine(), state);
         store.limiter(|state| &mut state.budget);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.at_deadline()));
         store.set_hostcall_fuel(limits.boundary);
-        let _running = begin(&mut store, clock);
-        match pre.instantiate(&mut store) {
+        store.set_max_component_handles(wasi::MAX_HANDLES);
+        let running = begin(&mut store, clock);
+        let instance = pre.instantiate(&mut store);
+        end(&mut store, running);
+        match instance {
             Ok(instance) => Ok(Self { store, instance }),
             Err(error) => Err(not_instantiated(fault(&store, &error), limits)),
         }
@@ -113,7 +119,7 @@ impl Opened {
         let running = begin(&mut self.store, clock);
         let guest = exports.tidegate_transform_guest();
         let described = guest.call_describe(&mut self.store);
-        drop(running);
+        end(&mut self.store, running);
         described.map_err(|error| fault(&self.store, &error))
     }
 }
@@ -148,6 +154,8 @@ pub struct Instance {
     /// Why the last event was refused, where somebody wants to know.
     detail: Option<String>,
     with_details: bool,
+    /// Its component imports random numbers, which follow from the event.
+    is_seeded: bool,
 }
 
 impl Instance {
@@ -197,11 +205,12 @@ impl Instance {
             risen: false,
             detail: None,
             with_details: false,
+            is_seeded: prepared.is_seeded,
         };
         let running = begin(&mut instance.store, &prepared.clock);
         let guest = exports.tidegate_transform_guest();
         let configured = guest.call_configure(&mut instance.store, settings);
-        drop(running);
+        end(&mut instance.store, running);
         match configured {
             Ok(Ok(stated)) => Ok((instance, stated)),
             Ok(Err(refusal)) => Err(Fault::new(FaultKind::Configure, refusal)),
@@ -276,6 +285,8 @@ impl Instance {
     ) -> Result<Result<Vec<contract::Publication>, contract::Rejection>, Fault> {
         self.calls += 1;
         let running = begin(&mut self.store, &self.clock);
+        let seed = self.is_seeded.then(|| wasi::seed_of(event));
+        self.store.data_mut().wasi.begin(event.received_at, seed);
         let started = Instant::now();
         let event = Given {
             channel: &event.channel,
@@ -285,7 +296,7 @@ impl Instance {
         };
         let answer = self.transform.call(&mut self.store, (event,));
         self.last_call = started.elapsed();
-        drop(running);
+        end(&mut self.store, running);
         let (count, bytes) = match &answer {
             Ok((Ok(publications),)) => (publications.len(), output(publications)),
             _ => (0, 0),
@@ -359,11 +370,20 @@ fn guarded(
     admitted.map_err(|block| Blocked::of(block, descriptor, publication))
 }
 
-/// To be called before each call of a guest, which has ended when the result is dropped.
+/// To be called before each call of a guest, whose end is told with the result.
 fn begin<'a>(store: &mut Store<HostState>, clock: &'a Clock) -> Running<'a> {
-    let ticks = store.data_mut().budget.begin();
+    let state = store.data_mut();
+    state.wasi.begin(0, None);
+    let ticks = state.budget.begin();
     store.set_epoch_deadline(ticks);
     clock.run()
+}
+
+/// To be called after each call of a guest.
+fn end(store: &mut Store<HostState>, running: Running<'_>) {
+    drop(running);
+    let HostState { wasi, log, .. } = store.data_mut();
+    wasi.end(log);
 }
 
 fn fault(store: &Store<HostState>, error: &wasmtime::Error) -> Fault {

@@ -14,13 +14,14 @@ use super::contract::{Configuration, Descriptor, Transform};
 use super::engine::Engine;
 use super::guest_log::printable;
 use super::instance::{HostState, Opened, TransformCall};
+use super::wasi;
 
 /// The contract that this host serves: this version, its patches, and those before it.
 pub(super) const PACKAGE: &str = "tidegate:transform";
 pub(super) const SERVED: Version = Version::new(1, 0, 0);
 
 /// The interfaces of the contract that a component may import: the log, and the types, which
-/// do nothing.
+/// do nothing. (What is there of WASI, `wasi` says.)
 pub(super) const ALLOWED_IMPORTS: [&str; 2] = ["log", "types"];
 
 /// What a component has to export.
@@ -53,6 +54,15 @@ pub(super) fn of_contract(name: &str) -> Option<(&str, Version)> {
     Some((interface, version.parse().ok()?))
 }
 
+/// What a component gets by an import, for people; none where it is not let in.
+pub(crate) fn gets(import: &str) -> Option<&'static str> {
+    match of_contract(import) {
+        Some(("log", _)) => Some("lines in the transform's log"),
+        Some(("types", _)) => Some("types only"),
+        _ => wasi::gets(import),
+    }
+}
+
 /// Whether a component that was made for this version of the contract can run.
 pub(super) fn serves(version: &Version) -> bool {
     let first = Version::new(SERVED.major, 0, 0);
@@ -75,6 +85,7 @@ pub(super) fn link(
 ) -> Result<InstancePre<HostState>, String> {
     let mut linker = Linker::new(&engine.inner);
     Transform::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)
+        .and_then(|()| wasi::link(&mut linker, engine, component))
         .and_then(|()| linker.instantiate_pre(component))
         .map_err(|error| not_built(&format!("{error:#}")))
 }

@@ -47,6 +47,11 @@ pub struct Limits {
     /// The largest component file, in bytes, checked before anything is parsed. Components
     /// of JavaScript and Python have 12 to 18 MB, those of Rust about 80 KB.
     pub max_component_size: u64,
+    /// Whether WASI's random numbers are the system's. Else they follow from the event, so that
+    /// the same event gives the same answer wherever it is asked. It is no limit, but as those it
+    /// decides how a revision behaves: one that leaves it off has the name that it had before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub real_random: bool,
     /// Calls after which an instance is replaced by a fresh one, so that a slow leak in a
     /// guest never grows into a fault.
     pub max_calls: u64,
@@ -75,6 +80,7 @@ impl Default for Limits {
             max_output: 64 * KIB,
             log_lines_per_second: 10,
             max_component_size: 32 * 1024 * 1024,
+            real_random: false,
             max_calls: 100_000,
             put_out_after: 10,
             backoff: Duration::from_secs(1),

@@ -34,6 +34,7 @@ mod samples;
 pub(crate) mod schema;
 mod settings_schema;
 mod upstream_pattern;
+mod wasi;
 mod whole_match;
 
 use crate::metrics::{OTHER_FIELD, TransformMetrics};
@@ -55,6 +56,7 @@ pub use self::health::Health;
 pub use self::high_water::{HighWater, Peaks};
 pub use self::inspect::Inspected;
 pub use self::instance::{Instance, Outcome};
+pub(crate) use self::interface::gets;
 pub use self::rejection::Rejection;
 pub use self::revision::RevisionId;
 pub(crate) use self::revision::is_digest;

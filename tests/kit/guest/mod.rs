@@ -16,6 +16,14 @@ use text::Wrapping;
 /// The upstream channels that the ticks come from begin like this; the symbol follows.
 pub const FEED: &str = "feed:ticks:";
 
+/// A function that a component's module has from its imports.
+#[derive(Debug, Clone)]
+struct HostFunction {
+    name: String,
+    core_type: String,
+    canon: String,
+}
+
 /// A component to be. It publishes an event of `feed:ticks:ABC` on `ticks:ABC` as it is;
 /// where the symbol begins with `X`, `when_bad` runs first.
 #[derive(Debug, Clone)]
@@ -25,6 +33,7 @@ pub struct Guest {
     when_bad: String,
     fields: String,
     component_fields: String,
+    host: Vec<HostFunction>,
     wrapping: Option<Wrapping>,
 }
 
@@ -36,6 +45,7 @@ impl Guest {
             when_bad: String::new(),
             fields: String::new(),
             component_fields: String::new(),
+            host: Vec::new(),
             wrapping: None,
         }
     }
@@ -70,6 +80,18 @@ impl Guest {
     /// Further fields of the component, before all others: imports.
     pub fn component_fields(mut self, wat: &str) -> Self {
         wat.clone_into(&mut self.component_fields);
+        self
+    }
+
+    /// A function of an import for its instructions, which call it as `$name`: its type for a
+    /// core module, such as `(param i32)`, and how it comes to be of the imports, such as
+    /// `(canon lower (func $clock "now") (memory $memory))`.
+    pub fn host(mut self, name: &str, core_type: &str, canon: &str) -> Self {
+        self.host.push(HostFunction {
+            name: name.into(),
+            core_type: core_type.into(),
+            canon: canon.into(),
+        });
         self
     }
 

@@ -74,9 +74,19 @@ pub(super) fn component(guest: &Guest) -> String {
         ),
     };
     let mut text = format!(
-        "(component\n{}\n{TYPES}\n{MEMORY}\n(core module $code\n",
-        guest.component_fields
+        "(component\n{}\n{TYPES}\n{MEMORY}\n{}\n(core module $code\n{}\n",
+        guest.component_fields,
+        of_host(guest, |name, _, canon| format!(
+            "(core func ${name} {canon})\n"
+        )),
+        of_host(guest, |name, ty, _| format!(
+            "(import \"host\" \"{name}\" (func ${name} {ty}))\n"
+        )),
     );
+    let exports = of_host(guest, |name, _, _| {
+        format!("(export \"{name}\" (func ${name}))")
+    });
+    let exports = EXPORTS.replacen(ITS_OWN, &format!("{ITS_OWN} {exports}"), 1);
     text.push_str(CODE);
     write!(
         text,
@@ -115,7 +125,7 @@ pub(super) fn component(guest: &Guest) -> String {
     (call $answer (local.get 0) (local.get 1) (local.get 4) (local.get 5))
     (global.set $bump (i32.const 0x20000)))
 )
-{EXPORTS})
+{exports})
 "#,
         family = escaped(guest.descriptor.family.as_bytes()),
         message_type = escaped(guest.descriptor.message_type.as_bytes()),
@@ -128,6 +138,15 @@ pub(super) fn component(guest: &Guest) -> String {
     )
     .expect("a String takes all");
     text
+}
+
+/// A text for each function that it has from its imports: of the name, its type, and where it
+/// comes from.
+fn of_host(guest: &Guest, text: impl Fn(&str, &str, &str) -> String) -> String {
+    let functions = guest.host.iter();
+    functions
+        .map(|function| text(&function.name, &function.core_type, &function.canon))
+        .collect()
 }
 
 /// Bytes as a string of the text format takes them, whatever they are.
@@ -226,6 +245,9 @@ const CODE: &str = r#"
     (i32.store (i32.const 520) (local.get $count))
     (i32.const 512))
 "#;
+
+/// Where the functions of other imports stand beside.
+const ITS_OWN: &str = r#"(export "write" (func $write))"#;
 
 const EXPORTS: &str = r#"
   (core instance $host (export "memory" (memory $memory)) (export "write" (func $write)))

@@ -10,8 +10,7 @@ use super::client::{open, shaped};
 use super::failure::Failure;
 use super::words::safe;
 use super::{Desk, document, tables};
-use crate::registry::Revision;
-use crate::registry::report::Pushed;
+use crate::registry::report::{Checked, Pushed};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct FileArgs {
@@ -52,12 +51,13 @@ pub(super) struct SettingsArgs {
 
 pub(super) async fn check(desk: &Desk, args: &FileArgs) -> Result<Value, Failure> {
     let answer = send(desk, "/v1/check", args).await?;
-    let revision: Revision = shaped(&answer)?;
+    let checked: Checked = shaped(&answer)?;
     desk.tell(&format!(
-        "{} is good for {}; nothing was kept\n{}",
+        "{} is good for {}; nothing was kept\n{}\n\n{}",
         args.file.display(),
-        safe(&revision.transform),
-        tables::revision(&revision)
+        safe(&checked.revision.transform),
+        tables::revision(&checked.revision),
+        tables::imports(&checked.imports)
     ))?;
     Ok(answer)
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::words::{Paint, bytes, count, micros, moment, safe, seconds, table};
 use crate::registry::report::{
-    Figures, HighWater, Returned, RevisionReport, Role, TransformReport, TransformState,
+    Figures, HighWater, Import, Returned, RevisionReport, Role, TransformReport, TransformState,
 };
 use crate::registry::store::audit::Entry;
 use crate::registry::{PublicFamily, Revision, Surface};
@@ -185,6 +185,12 @@ pub(super) fn revision(of: &Revision) -> String {
         ),
     ]
     .join("\n")
+}
+
+/// What a component imports, and what it gets.
+pub(super) fn imports(all: &[Import]) -> String {
+    let row = |import: &Import| [safe(&import.name), safe(&import.gets)];
+    table(["IMPORT", "IT GETS"], all.iter().map(row))
 }
 
 /// An automatic return, without its examples.

@@ -100,7 +100,7 @@ fn limits(from: &Limits, to: &Limits, found: &mut Changes) {
 }
 
 /// Each limit by its name in the settings' file, and as it is written there.
-fn in_words(limits: &Limits) -> [(&'static str, String); 13] {
+fn in_words(limits: &Limits) -> [(&'static str, String); 14] {
     // Taken apart, so that a limit that is added cannot be left out here.
     let Limits {
         deadline,
@@ -112,6 +112,7 @@ fn in_words(limits: &Limits) -> [(&'static str, String); 13] {
         max_output,
         log_lines_per_second,
         max_component_size,
+        real_random,
         max_calls,
         put_out_after,
         backoff,
@@ -128,6 +129,7 @@ fn in_words(limits: &Limits) -> [(&'static str, String); 13] {
         ("max-output", bytes(*max_output as u64)),
         ("log-lines-per-second", log_lines_per_second.to_string()),
         ("max-component-size", bytes(*max_component_size)),
+        ("real-random", real_random.to_string()),
         ("max-calls", max_calls.to_string()),
         ("put-out-after", put_out_after.to_string()),
         ("backoff", time(backoff)),

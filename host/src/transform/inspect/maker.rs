@@ -84,7 +84,7 @@ impl Maker {
     /// How to build without the asynchronous calling convention.
     pub(super) fn synchronous(self) -> &'static str {
         match self {
-            Self::ComponentizeQjs => "build it with `componentize-qjs … --sync --stub-wasi`",
+            Self::ComponentizeQjs => "build it with `componentize-qjs … --sync`",
             _ => "build it with synchronous exports and imports",
         }
     }
@@ -94,12 +94,11 @@ impl Maker {
         match self {
             Self::ComponentizeJs | Self::ComponentizeQjs => {
                 "it is source code of JavaScript: build the component of it, with \
-                 `componentize-js FILE.js --wit wit -n transform -o FILE.wasm -d stdio random clocks http \
-                 fetch-event`"
+                 `componentize-js FILE.js --wit wit -n transform -o FILE.wasm`"
             }
             Self::ComponentizePy => {
                 "it is source code of Python: build the component of it, with `componentize-py \
-                 -d wit -w transform componentize --stub-wasi MODULE -o FILE.wasm`"
+                 -d wit -w transform componentize MODULE -o FILE.wasm`"
             }
             Self::Rust => {
                 "it is source code of Rust: build the component of it, with `cargo build \

@@ -89,8 +89,8 @@ fn the_components_that_come_with_the_host_are_let_through() {
 #[test]
 fn everything_is_told_at_once_a_sentence_each() {
     let bytes = binary(
-        r#"(import "wasi:cli/environment@0.2.0" (instance))
-           (import "wasi:clocks/wall-clock@0.2.0" (instance))
+        r#"(import "wasi:cli/environment@0.3.0" (instance))
+           (import "wasi:clocks/wall-clock@0.3.0" (instance))
            (import "someone:else/entirely" (instance))
            (core module $m (memory 300) (table 20000 funcref))
            (core instance (instantiate $m))
@@ -100,7 +100,7 @@ fn everything_is_told_at_once_a_sentence_each() {
     let faults = inspect(&bytes, &[Limits::default()]).unwrap_err();
     let says: [&[&str]; 5] = [
         &[
-            "wasi:cli/environment@0.2.0, wasi:clocks/wall-clock@0.2.0 of WASI",
+            "wasi:cli/environment@0.3.0, wasi:clocks/wall-clock@0.3.0 of WASI",
             "build it",
         ],
         &["someone:else/entirely", "nothing but"],
@@ -136,7 +136,7 @@ fn another_version_of_the_contract_is_told_as_such_and_once() {
 
 #[test]
 fn the_remedy_is_that_of_the_tools_that_made_it() {
-    let wasi = r#"(import "wasi:cli/environment@0.2.3" (instance))"#;
+    let wasi = r#"(import "wasi:cli/environment@0.3.0" (instance))"#;
     for (tool, says) in [
         (
             "ComponentizeJS",

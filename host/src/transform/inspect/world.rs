@@ -9,6 +9,7 @@ use super::super::guest_log::printable;
 use super::super::interface::{
     ALLOWED_IMPORTS, EXPORTS, PACKAGE, SERVED, of_contract, served, serves,
 };
+use super::super::wasi;
 use super::outline::Outline;
 
 /// How many names a sentence lists, and how much of each, in characters.
@@ -23,7 +24,7 @@ pub(super) fn faults(outline: &Outline<'_>) -> Vec<String> {
     let (wasi, foreign): (Vec<&str>, Vec<&str>) = outline
         .imports
         .iter()
-        .filter(|name| !is_of_contract(name, &ALLOWED_IMPORTS))
+        .filter(|name| !is_of_contract(name, &ALLOWED_IMPORTS) && wasi::gets(name).is_none())
         .partition(|name| name.starts_with("wasi:"));
     let missing: Vec<&str> = EXPORTS
         .into_iter()
@@ -35,8 +36,10 @@ pub(super) fn faults(outline: &Outline<'_>) -> Vec<String> {
     }
     if !wasi.is_empty() {
         faults.push(format!(
-            "it imports {} of WASI, which a transform does not get: {}",
+            "it imports {} of WASI, which this host does not have (it has the interfaces of WASI \
+             {} for commands and proxies): build it for those, or without WASI: {}",
             listed(&wasi),
+            wasi::VERSIONS,
             outline.maker.without_wasi()
         ));
     }

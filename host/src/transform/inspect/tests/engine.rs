@@ -129,7 +129,7 @@ fn a_bomb_of_a_kilobyte_is_counted_to_its_end() {
 fn what_is_refused_for_its_imports_cannot_be_linked() {
     let engine = Engine::without_clock(512 << 10).unwrap();
     for import in [
-        r#"(import "wasi:cli/environment@0.2.0" (instance (export "f" (func))))"#,
+        r#"(import "wasi:cli/environment@0.3.0" (instance (export "f" (func))))"#,
         r#"(import "someone:else/entirely" (instance (export "f" (func))))"#,
         r#"(import "f" (func))"#,
         r#"(import "m" (core module))"#,
