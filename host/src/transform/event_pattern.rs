@@ -18,17 +18,21 @@ pub type Captures<'a> = Vec<(&'a str, &'a str)>;
 pub struct EventPattern {
     text: String,
     glob: UpstreamPattern,
-    /// Split at each `:`, which no capture has in it: so each part of a channel is held
-    /// against one part of the pattern.
-    parts: Vec<Part>,
+    /// What stands before the first capture.
+    begins: String,
+    captures: Vec<Capture>,
 }
 
-/// What stands between two `:`.
+/// What stands between two captures belongs to the first. Each event is held against this
+/// twice, so what does not change between two captures is compared as one text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Part {
-    begins: String,
-    /// Each capture with the text that follows it, which only the last may be without.
-    captures: Vec<(String, String)>,
+struct Capture {
+    name: String,
+    /// What follows it up to the next `:`, or to the next capture if that comes first.
+    follows: String,
+    /// From that `:` to the next capture, or to the end; none where the next capture is in the
+    /// same part.
+    parts: Option<String>,
 }
 
 impl EventPattern {
@@ -44,7 +48,7 @@ impl EventPattern {
     /// The captures of the first of these that matches.
     pub fn first<'a>(patterns: &'a [Self], channel: &'a str) -> Option<Captures<'a>> {
         patterns.iter().find_map(|pattern| {
-            let mut captures = Vec::with_capacity(pattern.parts.len());
+            let mut captures = Vec::with_capacity(pattern.captures.len());
             let note = |name, value| captures.push((name, value));
             pattern.walk(channel, note).then_some(captures)
         })
@@ -56,74 +60,100 @@ impl EventPattern {
         patterns.any(|pattern| pattern.walk(channel, |_, _| {}))
     }
 
+    /// From left to right, each capture as short as can be. Only the last of a part reaches its
+    /// end, so where any way matches, this one does.
     fn walk<'a>(&'a self, channel: &'a str, mut note: impl FnMut(&'a str, &'a str)) -> bool {
-        let mut values = channel.split(':');
-        let mut parts = self.parts.iter();
-        let matches = parts.all(|part| {
-            let value = values.next();
-            value.is_some_and(|value| part.walk(value, &mut note))
-        });
-        matches && values.next().is_none()
+        let Some(mut rest) = channel.strip_prefix(self.begins.as_str()) else {
+            return false;
+        };
+        for capture in &self.captures {
+            let part = part_of(rest);
+            let (value, next) = match &capture.parts {
+                None => match part.split_once(capture.follows.as_str()) {
+                    Some((value, _)) => (value, &rest[value.len() + capture.follows.len()..]),
+                    None => return false,
+                },
+                Some(parts) => {
+                    let value = part.strip_suffix(capture.follows.as_str());
+                    let next = rest[part.len()..].strip_prefix(parts.as_str());
+                    let Some((value, next)) = value.zip(next) else {
+                        return false;
+                    };
+                    (value, next)
+                }
+            };
+            note(&capture.name, value);
+            rest = next;
+        }
+        rest.is_empty()
     }
 }
 
-impl Part {
-    /// From left to right, each capture as short as can be. Only the last reaches the end, so
-    /// where any way matches, this one does.
-    fn walk<'a>(&'a self, text: &'a str, note: &mut impl FnMut(&'a str, &'a str)) -> bool {
-        let Some(mut rest) = text.strip_prefix(self.begins.as_str()) else {
-            return false;
-        };
-        let Some(((last, ends), inner)) = self.captures.split_last() else {
-            return rest.is_empty();
-        };
-        for (name, follows) in inner {
-            let Some((value, after)) = rest.split_once(follows.as_str()) else {
-                return false;
-            };
-            note(name, value);
-            rest = after;
-        }
-        match rest.strip_suffix(ends.as_str()) {
-            Some(value) => {
-                note(last, value);
-                true
-            }
-            None => false,
-        }
-    }
+/// A text up to its first `:`.
+fn part_of(text: &str) -> &str {
+    let colon = text.bytes().position(|byte| byte == b':');
+    &text[..colon.unwrap_or(text.len())]
+}
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let mut pieces = text.split('{');
-        let begins = pieces.next().unwrap_or_default().to_owned();
-        if begins.contains('}') {
+/// What stands between two `:`: how it begins, and each capture with the text that follows it,
+/// which only the last may be without.
+type Part<'a> = (&'a str, Vec<(&'a str, &'a str)>);
+
+fn part(text: &str) -> Result<Part<'_>, String> {
+    let mut pieces = text.split('{');
+    let begins = pieces.next().unwrap_or_default();
+    if begins.contains('}') {
+        return Err("a '}' without its '{'".into());
+    }
+    let mut captures: Vec<(&str, &str)> = Vec::new();
+    for piece in pieces {
+        let Some((name, follows)) = piece.split_once('}') else {
+            return Err("a '{' without its '}'; a capture is such as {symbol}".into());
+        };
+        if !is_name(name, '_') {
+            return Err(format!(
+                "the capture {{{}}}: a name is {}",
+                name.escape_debug(),
+                name_rule('_')
+            ));
+        }
+        if follows.contains('}') {
             return Err("a '}' without its '{'".into());
         }
-        let mut captures: Vec<(String, String)> = Vec::new();
-        for piece in pieces {
-            let Some((name, follows)) = piece.split_once('}') else {
-                return Err("a '{' without its '}'; a capture is such as {symbol}".into());
-            };
-            if !is_name(name, '_') {
-                return Err(format!(
-                    "the capture {{{}}}: a name is {}",
-                    name.escape_debug(),
-                    name_rule('_')
-                ));
-            }
-            if follows.contains('}') {
-                return Err("a '}' without its '{'".into());
-            }
-            if captures
-                .last()
-                .is_some_and(|(_, between)| between.is_empty())
-            {
-                return Err("two captures with nothing between them".into());
-            }
-            captures.push((name.to_owned(), follows.to_owned()));
+        if captures
+            .last()
+            .is_some_and(|(_, between)| between.is_empty())
+        {
+            return Err("two captures with nothing between them".into());
         }
-        Ok(Self { begins, captures })
+        captures.push((name, follows));
     }
+    Ok((begins, captures))
+}
+
+/// What stands before the first capture, and the captures.
+fn compile(parts: &[Part<'_>]) -> (String, Vec<Capture>) {
+    let mut begins = String::new();
+    let mut captures: Vec<Capture> = Vec::new();
+    for (place, (text, inner)) in parts.iter().enumerate() {
+        let before = match captures.last_mut() {
+            Some(last) => last.parts.get_or_insert_default(),
+            None => &mut begins,
+        };
+        if place > 0 {
+            before.push(':');
+        }
+        before.push_str(text);
+        captures.extend(inner.iter().map(|(name, follows)| Capture {
+            name: (*name).to_owned(),
+            follows: (*follows).to_owned(),
+            parts: None,
+        }));
+    }
+    if let Some(last) = captures.last_mut() {
+        last.parts.get_or_insert_default();
+    }
+    (begins, captures)
 }
 
 impl FromStr for EventPattern {
@@ -137,13 +167,13 @@ impl FromStr for EventPattern {
                  between two ':'",
             ));
         }
-        let parts = text.split(':').map(Part::parse);
+        let parts = text.split(':').map(part);
         let parts = parts
             .collect::<Result<Vec<_>, _>>()
             .map_err(|why| wrong(&why))?;
         let names: Vec<&str> = parts
             .iter()
-            .flat_map(|part| part.captures.iter().map(|(name, _)| name.as_str()))
+            .flat_map(|(_, captures)| captures.iter().map(|(name, _)| *name))
             .collect();
         if names.len() > MAX_CAPTURES {
             return Err(wrong(&format!("it has more than {MAX_CAPTURES} captures")));
@@ -154,18 +184,20 @@ impl FromStr for EventPattern {
         }
         let glob = parts
             .iter()
-            .map(|part| {
-                let captures = part.captures.iter();
-                captures.fold(part.begins.clone(), |text, (_, follows)| {
+            .map(|(begins, captures)| {
+                let captures = captures.iter();
+                captures.fold((*begins).to_owned(), |text, (_, follows)| {
                     text + "*" + follows
                 })
             })
             .collect::<Vec<_>>()
             .join(":");
+        let (begins, captures) = compile(&parts);
         Ok(Self {
             glob: glob.parse().map_err(|why: String| wrong(&why))?,
             text: text.to_owned(),
-            parts,
+            begins,
+            captures,
         })
     }
 }
@@ -257,6 +289,28 @@ mod tests {
             let pattern = pattern(&text);
             prop_assert!(pattern.glob().matches(&channel));
             prop_assert_eq!(captured(&pattern, &channel), Some(expected));
+        }
+
+        /// One part of a channel against one part of the pattern, by a regular expression.
+        #[test]
+        fn what_is_captured_is_what_a_regular_expression_captures(channel in "[ab:-]{0,10}") {
+            for text in ["{x}-{y}", "a:{x}-b", "{x}:{y}", "{x}-{y}-{z}:b", "a{x}", "{x}a:{y}", "a:b:{x}:b:{y}-"] {
+                let mut expression = regex::escape(text).replace("\\{", "(?<").replace("\\}", ">[^:]*?)");
+                expression.insert(0, '^');
+                expression.push('$');
+                let expression = regex::Regex::new(&expression).unwrap();
+                let expected = expression.captures(&channel).map(|found| {
+                    let names = expression.capture_names().flatten();
+                    let each = names.map(|name| (name.to_owned(), found[name].to_owned()));
+                    each.collect::<Vec<_>>()
+                });
+                let pattern = pattern(text);
+                let captured = captured(&pattern, &channel).map(|found| {
+                    let each = found.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+                    each.collect::<Vec<_>>()
+                });
+                prop_assert_eq!(captured, expected, "{} {}", text, channel);
+            }
         }
 
         #[test]

@@ -22,22 +22,27 @@ impl UpstreamPattern {
         patterns.iter().any(|one| one.matches(channel))
     }
 
+    /// Whether it matches a channel. Each event is held against it, and both are short: so byte
+    /// by byte, from the last `*` on once more where what follows that does not fit.
     pub fn matches(&self, channel: &str) -> bool {
-        let mut pieces = self.0.split('*');
-        let first = pieces.next().unwrap_or_default();
-        let Some(mut rest) = channel.strip_prefix(first) else {
-            return false;
-        };
-        let Some(last) = pieces.next_back() else {
-            return rest.is_empty();
-        };
-        for piece in pieces {
-            match rest.find(piece) {
-                Some(at) => rest = &rest[at + piece.len()..],
-                None => return false,
+        let (pattern, channel) = (self.0.as_bytes(), channel.as_bytes());
+        let (mut at, mut byte) = (0, 0);
+        let mut star: Option<(usize, usize)> = None;
+        while byte < channel.len() {
+            if pattern.get(at) == Some(&b'*') {
+                at += 1;
+                star = Some((at, byte));
+            } else if pattern.get(at) == Some(&channel[byte]) {
+                at += 1;
+                byte += 1;
+            } else if let Some((after, tried)) = &mut star {
+                *tried += 1;
+                (at, byte) = (*after, *tried);
+            } else {
+                return false;
             }
         }
-        rest.ends_with(last)
+        pattern[at..].iter().all(|byte| *byte == b'*')
     }
 }
 
@@ -92,6 +97,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn it_matches_what_a_regular_expression_matches(pieces in prop::collection::vec("[ab:é]{0,3}", 1..5), channel in "[ab:é]{0,10}") {
+            let text = pieces.join("*");
+            prop_assume!(!text.is_empty());
+            let escaped: Vec<String> = pieces.iter().map(|piece| regex::escape(piece)).collect();
+            let expression = regex::Regex::new(&format!("^(?s:{})$", escaped.join(".*"))).unwrap();
+            prop_assert_eq!(pattern(&text).matches(&channel), expression.is_match(&channel), "{}", text);
+        }
+
         #[test]
         fn filling_the_stars_always_matches(pieces in prop::collection::vec("[ab:]{0,4}", 1..5), fill in "[abc:]{0,6}") {
             prop_assume!(pieces.len() > 1 || !pieces[0].is_empty());
