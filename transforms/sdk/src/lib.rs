@@ -10,6 +10,7 @@ pub mod contract;
 mod event;
 pub mod market;
 pub mod number;
+pub mod panics;
 pub mod payload;
 pub mod reject;
 pub mod sample;
@@ -55,7 +56,8 @@ pub fn publish(
     }
 }
 
-/// Makes a type that implements [`Transform`] the crate's component.
+/// Makes a type that implements [`Transform`] the crate's component, whose panics say what they
+/// are (see [`panics`]).
 #[macro_export]
 macro_rules! export {
     ($transform:ty) => {
@@ -71,10 +73,12 @@ macro_rules! export {
 
             impl $crate::contract::Guest for Component {
                 fn describe() -> $crate::Descriptor {
+                    $crate::panics::tell();
                     <$transform as $crate::Transform>::describe()
                 }
 
                 fn configure(settings: String) -> Result<$crate::Configuration, String> {
+                    $crate::panics::tell();
                     let (transform, configuration) =
                         <$transform as $crate::Transform>::configure(&settings)?;
                     CONFIGURED.replace(Some(transform));
