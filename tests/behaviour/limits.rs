@@ -202,6 +202,12 @@ async fn log_lines_are_counted_over_all_instances_those_that_trapped_too() {
         (10.0..=allowed).contains(&written),
         "{written} of {allowed}"
     );
-    let shown = tidegate.stderr().lines_with("noise");
-    assert!(shown as f64 <= allowed, "{shown} lines in the log");
+    let log = tidegate.stderr().text();
+    let noise = log.lines().filter(|line| line.contains("noise"));
+    let (faults, own): (Vec<&str>, Vec<&str>) =
+        noise.partition(|line| line.contains("transform fault"));
+    assert!(own.len() as f64 <= allowed, "{} lines of it", own.len());
+    // They go with its faults too, of which each of four lanes tells one a second.
+    let most = 4.0 * (started.elapsed().as_secs_f64().ceil() + 1.0);
+    assert!(faults.len() as f64 <= most, "{} faults", faults.len());
 }

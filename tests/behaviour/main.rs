@@ -85,6 +85,7 @@ mod subscriptions;
 mod tail;
 mod tasks;
 mod tidy;
+mod traps;
 mod upstream;
 mod vain;
 mod vectors;

@@ -209,6 +209,17 @@ fn a_socket_is_asked_for_and_denied() {
 }
 
 #[test]
+fn as_much_is_written_at_a_time_as_the_stream_says_that_it_takes() {
+    let writing = |bytes: u32| {
+        ticks(STREAMS, &STREAM_FUNCTIONS).configure(&format!(
+            "(call $put (call $stdout) (i32.const 0x3100) (i32.const {bytes}) (i32.const 0x3000))"
+        ))
+    };
+    is_taken(&writing(4096));
+    is_refused(&writing(4097), &["4097 bytes at a time", "takes 4096"]);
+}
+
+#[test]
 fn handles_are_bounded_and_the_bound_is_named() {
     let holding = |count: u32| {
         ticks(STREAMS, &STREAM_FUNCTIONS).configure(&format!(

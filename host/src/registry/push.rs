@@ -27,6 +27,7 @@ impl Registry {
         Ok(Checked {
             revision: record_of(&loaded.component, "upload", "check").shown(),
             imports: imports_of(&loaded.component),
+            log: loaded.component.log.clone(),
         })
     }
 

@@ -136,6 +136,9 @@ pub struct Checked {
     pub revision: Revision,
     /// What it imports, in its own order.
     pub imports: Vec<Import>,
+    /// What it wrote to its log while it was described, configured and tried with its samples:
+    /// the first 20 lines, with their levels.
+    pub log: Vec<String>,
 }
 
 /// What a component imports, and what it gets.

@@ -28,7 +28,7 @@ use crate::metrics::{Metrics, TransformMetrics};
 
 /// How much of a component's own words a fault repeats, in characters, and how many faults
 /// are told.
-const MAX_CHARS: usize = 500;
+const MAX_CHARS: usize = 1_100;
 const MAX_TOLD: usize = 50;
 
 /// What a component is called before it has said its name.
@@ -60,6 +60,8 @@ pub struct Component {
     pub instances: u64,
     /// The upstream channels that it listens to with these settings.
     pub patterns: Vec<EventPattern>,
+    /// What it wrote while it was tried: the first lines, with their levels.
+    pub log: Vec<String>,
     pub(super) prepared: Prepared,
     /// The settings, as the JSON text that `configure` gets.
     pub(super) settings_text: String,
@@ -90,10 +92,30 @@ impl Component {
         settings: &Value,
         limits: Limits,
     ) -> Result<Self, Vec<String>> {
+        let log = Allowance::listening(limits.log_lines_per_second);
+        let tried = Self::tried(engine, compiled, fingerprint, settings, limits, &log);
+        let heard = log.heard();
+        match tried {
+            Ok(component) => Ok(Self {
+                log: heard,
+                ..component
+            }),
+            Err(faults) => Err(with_log(faults, &heard)),
+        }
+    }
+
+    fn tried(
+        engine: &Engine,
+        compiled: &Compiled,
+        fingerprint: &Fingerprint,
+        settings: &Value,
+        limits: Limits,
+        log: &Arc<Allowance>,
+    ) -> Result<Self, Vec<String>> {
         let component = compiled.component(engine).map_err(|fault| vec![fault])?;
         let imports = interface::imports(engine, &component);
         let revision = RevisionId::of(&fingerprint.digest, settings, &limits);
-        let mut prepared = prepare(engine, &component, limits).map_err(told)?;
+        let mut prepared = prepare(engine, &component, limits, log).map_err(told)?;
         prepared.is_seeded = imports.iter().any(|import| wasi::is_random(import));
         let described = describe(&prepared);
         let settings_text = settings.to_string();
@@ -109,6 +131,7 @@ impl Component {
             instances: 0,
             settings: settings.clone(),
             patterns,
+            log: Vec::new(),
             prepared,
             settings_text,
             stated,
@@ -164,14 +187,14 @@ fn prepare(
     engine: &Engine,
     component: &wasmtime::component::Component,
     limits: Limits,
+    log: &Arc<Allowance>,
 ) -> Result<Prepared, Vec<String>> {
     let pre = interface::link(engine, component).map_err(|fault| vec![fault])?;
     let mut faults = Vec::new();
-    let log_allowance = Allowance::new(limits.log_lines_per_second);
     // What is counted before a component has a name is not worth keeping.
     let uncounted = Metrics::new().transform(NAMELESS);
     let clock = engine.clock.clone();
-    match Opened::new(&pre, &clock, &limits, &log_allowance, NAMELESS, &uncounted) {
+    match Opened::new(&pre, &clock, &limits, log, NAMELESS, &uncounted) {
         Ok(mut opened) => faults.extend(interface::ill_typed_exports(&mut opened)),
         Err(fault) => faults.push(format!("while an instance was made: {fault}")),
     }
@@ -182,7 +205,7 @@ fn prepare(
         pre: TransformPre::new(pre)
             .map_err(|error| vec![interface::not_built(&format!("{error:#}"))])?,
         limits,
-        log_allowance,
+        log_allowance: log.clone(),
         clock,
         is_seeded: false,
     })
@@ -253,6 +276,17 @@ pub(super) fn not_configured(fault: &Fault) -> String {
     } else {
         format!("while it was configured: {fault}")
     }
+}
+
+/// With what the component wrote while it was tried, as that may say why.
+fn with_log(mut faults: Vec<String>, heard: &[String]) -> Vec<String> {
+    if !heard.is_empty() {
+        faults.push(format!(
+            "what it wrote to its log meanwhile: {}",
+            heard.join(" / ")
+        ));
+    }
+    faults
 }
 
 /// Printable, and not more than a person reads.

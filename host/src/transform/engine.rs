@@ -1,12 +1,14 @@
 //! The engine that compiles and runs all components.
 
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use wasmtime::{Config, OptLevel};
 
 use super::clock::Clock;
+use super::place;
 use crate::tasks::Tasks;
 
 /// Shared by all transforms of the process.
@@ -99,8 +101,9 @@ fn config(stack: usize) -> Config {
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)
         .shared_memory(false);
-    // A trap's message names at most this many functions of the guest.
-    config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(4));
+    // What a fault tells of is found among so many functions of the guest. They are only looked
+    // for when a call has ended in a trap.
+    config.wasm_backtrace_max_frames(NonZeroUsize::new(place::MAX_FRAMES));
     config
 }
 

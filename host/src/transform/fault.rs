@@ -4,17 +4,22 @@ use wasmtime::Trap;
 
 use super::budget::Refused;
 use super::guest_log::printable;
+use super::place;
 use super::wasi::{Denied, MAX_HANDLES};
 
 /// The longest explanation, in characters: parts of it may be the guest's own words.
 const MAX_DETAIL: usize = 500;
+
+/// The most of the guest's last words of a call that go before it, in characters.
+const MAX_SAID: usize = 500;
 
 /// One call that did not end as the contract says.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}: {detail}")]
 pub struct Fault {
     pub kind: FaultKind,
-    /// For a person: what the engine or the host found. It holds nothing of the event.
+    /// For a person: what the guest said last that was wrong, as its log has it, and what the engine
+    /// or the host found. The host puts nothing of the event into it.
     pub detail: String,
 }
 
@@ -74,34 +79,50 @@ impl Fault {
         }
     }
 
-    /// Names what the engine reports. `refused` is what the guest was denied before, if it
-    /// was: most guests answer that with a trap of their own.
-    pub(super) fn of(error: &wasmtime::Error, refused: Option<Refused>) -> Self {
-        if let Some(denied) = error.downcast_ref::<Denied>() {
-            return Self::new(denied.kind, &*denied.detail);
-        }
-        let detail = error.root_cause().to_string();
-        let kind = match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => FaultKind::Deadline,
-            Some(Trap::StackOverflow) => FaultKind::Stack,
-            _ if refused.is_some() => FaultKind::Memory,
-            Some(_) => FaultKind::Trap,
-            // The engine has no type for this one.
-            None if detail.contains("fuel allocated for hostcalls") => FaultKind::Boundary,
-            None if detail.contains("store handle limit exceeded") => {
-                let most = format!(
-                    "it wanted more than {MAX_HANDLES} handles of resources (streams, pollables, \
-                     its own) at a time, which is the most that there may be"
-                );
-                return Self::new(FaultKind::Memory, most);
-            }
-            None => FaultKind::Trap,
+    /// Names what the engine reports, where in the guest that was, and before it the guest's own
+    /// last words of the call. `refused` is what the guest was denied before, if it was: most
+    /// guests answer that with a trap of their own.
+    pub(super) fn of(
+        error: &wasmtime::Error,
+        refused: Option<Refused>,
+        complaints: Option<String>,
+    ) -> Self {
+        let (kind, detail) = found(error, refused);
+        let place = place::of(error);
+        let found = [Some(detail), place].into_iter().flatten();
+        let found = printable(&found.collect::<Vec<_>>().join(", "), MAX_DETAIL);
+        let detail = match complaints {
+            Some(said) => format!("{} ({found})", printable(&said, MAX_SAID)),
+            None => found,
         };
-        match refused {
-            Some(refused) if kind == FaultKind::Memory => {
-                Self::new(kind, format!("{refused} ({detail})"))
-            }
-            _ => Self::new(kind, detail),
+        Self { kind, detail }
+    }
+}
+
+/// What the engine or the host found.
+fn found(error: &wasmtime::Error, refused: Option<Refused>) -> (FaultKind, String) {
+    if let Some(denied) = error.downcast_ref::<Denied>() {
+        return (denied.kind, denied.detail.clone());
+    }
+    let detail = error.root_cause().to_string();
+    let kind = match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => FaultKind::Deadline,
+        Some(Trap::StackOverflow) => FaultKind::Stack,
+        _ if refused.is_some() => FaultKind::Memory,
+        Some(_) => FaultKind::Trap,
+        // The engine has no type for these.
+        None if detail.contains("fuel allocated for hostcalls") => FaultKind::Boundary,
+        None if detail.contains("store handle limit exceeded") => {
+            let most = format!(
+                "it wanted more than {MAX_HANDLES} handles of resources (streams, pollables, its \
+                 own) at a time, which is the most that there may be"
+            );
+            return (FaultKind::Memory, most);
         }
+        None => FaultKind::Trap,
+    };
+    match refused {
+        Some(refused) if kind == FaultKind::Memory => (kind, format!("{refused} ({detail})")),
+        _ => (kind, detail),
     }
 }

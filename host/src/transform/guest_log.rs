@@ -1,5 +1,8 @@
-//! Log lines of components: escaped, cut, and limited in number.
+//! Log lines of components: escaped, cut, and limited in number. The last of them that tell of
+//! something wrong are kept for as long as a call takes, to go with a fault; those of a component
+//! that is tried are kept for whoever sent it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,12 +17,20 @@ const MAX_CHARS: usize = 256;
 /// As many bytes of a line as can make a difference to what is shown of it.
 pub(super) const MAX_LINE: usize = (MAX_CHARS + 1) * 4;
 
+/// How many lines go with a fault.
+const MAX_COMPLAINTS: usize = 8;
+
+/// How many lines are kept of a component that is tried.
+const MAX_HEARD: usize = 20;
+
 /// The log of one instance.
 #[derive(Debug)]
 pub(super) struct GuestLog {
     metrics: TransformMetrics,
     transform: String,
     allowance: Arc<Allowance>,
+    /// The last lines of the present call that tell of something wrong.
+    complaints: VecDeque<String>,
 }
 
 /// What all instances of a transform may write together: a guest that faults after each line
@@ -27,25 +38,58 @@ pub(super) struct GuestLog {
 #[derive(Debug)]
 pub(super) struct Allowance {
     per_second: u32,
+    used: Mutex<Used>,
+}
+
+#[derive(Debug)]
+struct Used {
     /// When the present second began, and the lines since.
-    used: Mutex<(Instant, u32)>,
+    since: Instant,
+    lines: u32,
+    /// What was written while somebody listens.
+    heard: Option<Vec<String>>,
 }
 
 impl Allowance {
     pub(super) fn new(per_second: u32) -> Arc<Self> {
         Arc::new(Self {
             per_second,
-            used: Mutex::new((Instant::now(), 0)),
+            used: Mutex::new(Used {
+                since: Instant::now(),
+                lines: 0,
+                heard: None,
+            }),
         })
     }
 
-    fn take(&self) -> bool {
+    /// As `new`, and what is written is kept until `heard` is called.
+    pub(super) fn listening(per_second: u32) -> Arc<Self> {
+        let allowance = Self::new(per_second);
+        allowance.used.lock().heard = Some(Vec::new());
+        allowance
+    }
+
+    /// The first lines that were written, with their levels. Nothing is kept from now on.
+    pub(super) fn heard(&self) -> Vec<String> {
+        self.used.lock().heard.take().unwrap_or_default()
+    }
+
+    fn take(&self, level: Level, message: &str) -> bool {
         let mut used = self.used.lock();
-        if used.0.elapsed() >= Duration::from_secs(1) {
-            *used = (Instant::now(), 0);
+        if let Some(heard) = &mut used.heard
+            && heard.len() < MAX_HEARD
+        {
+            heard.push(format!(
+                "{}: {}",
+                label(level),
+                printable(message, MAX_CHARS)
+            ));
         }
-        used.1 = used.1.saturating_add(1);
-        used.1 <= self.per_second
+        if used.since.elapsed() >= Duration::from_secs(1) {
+            (used.since, used.lines) = (Instant::now(), 0);
+        }
+        used.lines = used.lines.saturating_add(1);
+        used.lines <= self.per_second
     }
 }
 
@@ -59,11 +103,32 @@ impl GuestLog {
             metrics,
             transform: transform.into(),
             allowance,
+            complaints: VecDeque::new(),
         }
     }
 
+    /// A call begins: what was wrong in those before it has nothing to do with it.
+    pub(super) fn begin(&mut self) {
+        self.complaints.clear();
+    }
+
+    /// What the call has said that was wrong, in one line; nothing where it said nothing.
+    pub(super) fn complaints(&self) -> Option<String> {
+        let lines: Vec<&str> = self.complaints.iter().map(String::as_str).collect();
+        (!lines.is_empty()).then(|| lines.join(" / "))
+    }
+
+    /// Writes a line that tells of something wrong.
+    pub(super) fn complain(&mut self, level: Level, message: &str) {
+        if self.complaints.len() == MAX_COMPLAINTS {
+            self.complaints.pop_front();
+        }
+        self.complaints.push_back(printable(message, MAX_CHARS));
+        self.write(level, message);
+    }
+
     pub(super) fn write(&self, level: Level, message: &str) {
-        if !self.allowance.take() {
+        if !self.allowance.take(level, message) {
             self.metrics.log_line("dropped").inc();
             return;
         }
@@ -75,6 +140,15 @@ impl GuestLog {
             Level::Warn => tracing::warn!(target: "guest", transform, "{line}"),
             Level::Error => tracing::error!(target: "guest", transform, "{line}"),
         }
+    }
+}
+
+fn label(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
     }
 }
 
@@ -130,5 +204,33 @@ mod tests {
             ),
             (3, 2)
         );
+    }
+
+    #[test]
+    fn what_a_call_complains_of_is_kept_to_its_end_and_no_more_than_the_last_lines() {
+        let metrics = Metrics::new().transform("t");
+        let mut log = GuestLog::new(metrics, "t", Allowance::new(0));
+        assert_eq!(log.complaints(), None);
+        for number in 0..10 {
+            log.complain(Level::Error, &format!("{number}\n"));
+        }
+        let lines: Vec<String> = (2..10).map(|number| format!("{number}\\u{{a}}")).collect();
+        assert_eq!(log.complaints(), Some(lines.join(" / ")));
+        log.begin();
+        assert_eq!(log.complaints(), None);
+    }
+
+    #[test]
+    fn whoever_listens_hears_the_first_lines_also_those_that_are_not_written() {
+        let metrics = Metrics::new().transform("t");
+        let allowance = Allowance::listening(1);
+        let log = GuestLog::new(metrics, "t", allowance.clone());
+        for number in 0..30 {
+            log.write(Level::Warn, &format!("{number}"));
+        }
+        let heard = allowance.heard();
+        assert_eq!((heard.len(), &*heard[19]), (MAX_HEARD, "warn: 19"));
+        log.write(Level::Warn, "later");
+        assert_eq!(allowance.heard(), Vec::<String>::new());
     }
 }

@@ -35,7 +35,10 @@ pub(super) struct HostState {
 
 impl contract::log::Host for HostState {
     fn write(&mut self, level: contract::log::Level, message: String) {
-        self.log.write(level, &message);
+        match level {
+            contract::log::Level::Error => self.log.complain(level, &message),
+            _ => self.log.write(level, &message),
+        }
     }
 }
 
@@ -374,6 +377,7 @@ fn guarded(
 fn begin<'a>(store: &mut Store<HostState>, clock: &'a Clock) -> Running<'a> {
     let state = store.data_mut();
     state.wasi.begin(0, None);
+    state.log.begin();
     let ticks = state.budget.begin();
     store.set_epoch_deadline(ticks);
     clock.run()
@@ -387,5 +391,6 @@ fn end(store: &mut Store<HostState>, running: Running<'_>) {
 }
 
 fn fault(store: &Store<HostState>, error: &wasmtime::Error) -> Fault {
-    Fault::of(error, store.data().budget.refused())
+    let HostState { budget, log, .. } = store.data();
+    Fault::of(error, budget.refused(), log.complaints())
 }

@@ -1,14 +1,15 @@
 //! A component's own samples: each is run, the guard included, before it meets an event.
 
-use serde_json::{Number, Value};
+use serde_json::Value;
 
+use super::blocked::Blocked;
 use super::component::{Prepared, not_configured};
 use super::configuration;
-use super::contract::{Publication, Sample};
+use super::contract::Sample;
 use super::descriptor::Descriptor;
+use super::difference::{difference, outcome};
 use super::event_pattern::EventPattern;
 use super::instance::Instance;
-use super::rejection::reason_label;
 use crate::event::Event;
 use crate::metrics::Metrics;
 
@@ -157,110 +158,22 @@ fn run(
         .answer(&prepared.limits, &event, &captures)
         .map_err(|fault| Ran::Failed(fault.to_string()))?;
     setup.instance = Some(instance);
-    let came_out = || match &answer {
-        Ok(publications) => format!("it published {publications:?}"),
-        Err(rejection) => format!(
-            "it was rejected as {}{}: {}",
-            reason_label(rejection.reason),
-            rejection
-                .field
-                .as_ref()
-                .map_or_else(String::new, |field| format!(" (field {field})")),
-            rejection.detail
-        ),
-    };
-    let expected = match (&answer, &sample.expected) {
-        (Ok(publications), Ok(expected)) => same_publications(publications, expected),
-        (Err(rejection), Err(expected)) => rejection.reason == *expected,
-        _ => false,
-    };
-    if !expected {
-        return Err(Ran::Otherwise(came_out()));
+    if let Some(difference) = difference(&answer, &sample.expected) {
+        return Err(Ran::Otherwise(difference));
     }
     let blocked = descriptor.and_then(|descriptor| {
         let mut publications = answer.iter().flatten();
-        publications.find_map(|publication| descriptor.admit(publication).err())
+        publications.find_map(|publication| {
+            let block = descriptor.admit(publication).err()?;
+            Some(Blocked::of(block, descriptor, publication))
+        })
     });
     match blocked {
-        Some(block) => Err(Ran::Otherwise(format!(
+        Some(blocked) => Err(Ran::Otherwise(format!(
             "{}, which the guard blocks ({})",
-            came_out(),
-            block.label()
+            outcome(&answer),
+            blocked
         ))),
         None => Ok(()),
-    }
-}
-
-fn same_publications(came: &[Publication], expected: &[Publication]) -> bool {
-    let alike = |(came, expected): (&Publication, &Publication)| {
-        let data = |publication: &Publication| serde_json::from_str::<Value>(&publication.data);
-        came.channel == expected.channel
-            && came.message_type == expected.message_type
-            && match (data(came), data(expected)) {
-                (Ok(came), Ok(expected)) => same(&came, &expected),
-                // What is no JSON is for the guard to name.
-                _ => came.data == expected.data,
-            }
-    };
-    came.len() == expected.len() && came.iter().zip(expected).all(alike)
-}
-
-/// Whether two values are the same JSON: neither the order of an object's names matters nor
-/// how a number is written.
-fn same(came: &Value, expected: &Value) -> bool {
-    match (came, expected) {
-        (Value::Number(came), Value::Number(expected)) => {
-            came == expected || as_float(came, expected)
-        }
-        (Value::Array(came), Value::Array(expected)) => {
-            came.len() == expected.len()
-                && came
-                    .iter()
-                    .zip(expected)
-                    .all(|(came, expected)| same(came, expected))
-        }
-        (Value::Object(came), Value::Object(expected)) => {
-            let alike = |(name, value): (&String, &Value)| {
-                expected
-                    .get(name)
-                    .is_some_and(|expected| same(value, expected))
-            };
-            came.len() == expected.len() && came.iter().all(alike)
-        }
-        (came, expected) => came == expected,
-    }
-}
-
-/// Whether one is written as a fraction, and both are the same number.
-fn as_float(came: &Number, expected: &Number) -> bool {
-    (came.is_f64() || expected.is_f64()) && came.as_f64() == expected.as_f64()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn data_is_the_same_in_any_order_and_spelling_and_nothing_else_is() {
-        let alike = |one: &str, other: &str| {
-            let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-            same(&value(one), &value(other))
-        };
-        for (one, other) in [
-            (r#"{"a":1,"b":[2]}"#, r#"{ "b" : [2.0], "a" : 1e0 }"#),
-            ("-0", "0.0"),
-            ("9007199254740993", "9007199254740993"),
-        ] {
-            assert!(alike(one, other), "{one} {other}");
-        }
-        for (one, other) in [
-            (r#"{"a":1}"#, r#"{"a":1,"b":null}"#),
-            ("[1,2]", "[2,1]"),
-            ("1", r#""1""#),
-            ("9007199254740993", "9007199254740992"),
-            ("null", "false"),
-        ] {
-            assert!(!alike(one, other), "{one} {other}");
-        }
     }
 }

@@ -53,11 +53,12 @@ pub(super) async fn check(desk: &Desk, args: &FileArgs) -> Result<Value, Failure
     let answer = send(desk, "/v1/check", args).await?;
     let checked: Checked = shaped(&answer)?;
     desk.tell(&format!(
-        "{} is good for {}; nothing was kept\n{}\n\n{}",
+        "{} is good for {}; nothing was kept\n{}\n\n{}{}",
         args.file.display(),
         safe(&checked.revision.transform),
         tables::revision(&checked.revision),
-        tables::imports(&checked.imports)
+        tables::imports(&checked.imports),
+        tables::log(&checked.log)
     ))?;
     Ok(answer)
 }

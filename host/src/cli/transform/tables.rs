@@ -193,6 +193,19 @@ pub(super) fn imports(all: &[Import]) -> String {
     table(["IMPORT", "IT GETS"], all.iter().map(row))
 }
 
+/// What a component wrote while it was tried, after what was told of it; nothing where it wrote
+/// nothing.
+pub(super) fn log(lines: &[String]) -> String {
+    let lines: String = lines
+        .iter()
+        .map(|line| format!("\n  {}", safe(line)))
+        .collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!("\n\nWhat it wrote to its log meanwhile:{lines}"),
+    }
+}
+
 /// An automatic return, without its examples.
 pub(super) fn returned(evidence: &Returned) -> String {
     let what = match &evidence.to {

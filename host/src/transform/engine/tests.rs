@@ -46,7 +46,7 @@ fn run(text: &str, limits: &Limits) -> Result<(), Fault> {
     let running = engine.clock.run();
     let answer = run.call(&mut store, ());
     drop(running);
-    answer.map_err(|error| Fault::of(&error, store.data().budget.refused()))
+    answer.map_err(|error| Fault::of(&error, store.data().budget.refused(), None))
 }
 
 fn limits(memory: usize) -> Limits {

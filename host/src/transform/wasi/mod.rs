@@ -65,7 +65,7 @@ impl Wasi {
     }
 
     /// A call has ended: what stands on a line that it did not end is written all the same.
-    pub(super) fn end(&mut self, log: &GuestLog) {
+    pub(super) fn end(&mut self, log: &mut GuestLog) {
         self.streams.end(log);
     }
 }

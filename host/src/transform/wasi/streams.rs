@@ -37,17 +37,21 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    fn write(&mut self, stream: u32, bytes: &[u8], log: &GuestLog) {
+    fn write(&mut self, stream: u32, bytes: &[u8], log: &mut GuestLog) {
         match stream {
-            STDERR => self.stderr.write(bytes, Level::Warn, log),
-            _ => self.stdout.write(bytes, Level::Info, log),
+            STDERR => self
+                .stderr
+                .write(bytes, |line| log.complain(Level::Warn, line)),
+            _ => self
+                .stdout
+                .write(bytes, |line| log.write(Level::Info, line)),
         }
     }
 
     /// What stands there is a line, ended or not.
-    pub(super) fn end(&mut self, log: &GuestLog) {
-        self.stdout.end(Level::Info, log);
-        self.stderr.end(Level::Warn, log);
+    pub(super) fn end(&mut self, log: &mut GuestLog) {
+        self.stdout.end(|line| log.write(Level::Info, line));
+        self.stderr.end(|line| log.complain(Level::Warn, line));
     }
 }
 
@@ -59,14 +63,14 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn write(&mut self, bytes: &[u8], level: Level, log: &GuestLog) {
+    pub(super) fn write(&mut self, bytes: &[u8], mut to: impl FnMut(&str)) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = part.strip_suffix(b"\n");
             let (text, ended) = (text.unwrap_or(part), text.is_some());
             let room = MAX_LINE.saturating_sub(self.begun.len());
             self.begun.extend_from_slice(&text[..text.len().min(room)]);
             if ended {
-                self.end(level, log);
+                self.end(&mut to);
             }
         }
     }
@@ -77,10 +81,10 @@ impl Lines {
     }
 
     /// Lines with nothing on them are left out.
-    pub(super) fn end(&mut self, level: Level, log: &GuestLog) {
+    pub(super) fn end(&mut self, to: impl FnOnce(&str)) {
         let line = self.begun.trim_ascii_end();
         if !line.is_empty() {
-            log.write(level, &String::from_utf8_lossy(line));
+            to(&String::from_utf8_lossy(line));
         }
         self.begun.clear();
     }
@@ -136,6 +140,7 @@ fn of_stream(into: &mut LinkerInstance<'_, HostState>, name: &str) -> wasmtime::
             .func_wrap(
                 name,
                 |mut caller: Caller<'_>, (stream, bytes): (Resource<OutputStream>, Vec<u8>)| {
+                    within_budget(bytes.len())?;
                     let HostState { wasi, log, .. } = caller.data_mut();
                     wasi.streams.write(stream.rep(), &bytes, log);
                     Ok((Ok::<_, StreamError>(()),))
@@ -158,6 +163,18 @@ fn of_stream(into: &mut LinkerInstance<'_, HostState>, name: &str) -> wasmtime::
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// What a guest writes beyond what it was told that it may is its own fault, as WASI says: else
+/// one call could keep the host at work on a million lines.
+fn within_budget(bytes: usize) -> Result<(), Denied> {
+    if bytes as u64 <= BUDGET {
+        return Ok(());
+    }
+    Err(Denied {
+        kind: FaultKind::Boundary,
+        detail: format!("it wrote {bytes} bytes at a time to a stream that takes {BUDGET}"),
+    })
 }
 
 fn of_poll(into: &mut LinkerInstance<'_, HostState>, name: &str) -> wasmtime::Result<bool> {

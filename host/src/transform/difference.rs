@@ -1,0 +1,271 @@
+//! How what came of a sample differs from what it says, in words: for the component's developer,
+//! whose own events and messages these are.
+
+use serde_json::{Number, Value};
+
+use super::contract::{Publication, Rejection, RejectionReason};
+use super::guest_log::printable;
+use super::rejection::reason_label;
+
+/// How many differences are told, and how much of each value, in characters.
+const MAX_TOLD: usize = 5;
+const MAX_CHARS: usize = 120;
+
+/// What came of an event, or was to come of it.
+type Answer<Refusal> = Result<Vec<Publication>, Refusal>;
+
+/// None where the one is what the other says. `data` is compared as JSON.
+pub(super) fn difference(
+    came: &Answer<Rejection>,
+    expected: &Answer<RejectionReason>,
+) -> Option<String> {
+    let text = match (came, expected) {
+        (Ok(came), Ok(expected)) if came.len() == expected.len() => {
+            return of_messages(came, expected);
+        }
+        (Err(came), Err(expected)) if came.reason == *expected => return None,
+        _ => format!(
+            "{}, and was to be {}",
+            outcome(came),
+            outcome_expected(expected)
+        ),
+    };
+    Some(text)
+}
+
+/// What came of it, for a person.
+pub(super) fn outcome(came: &Answer<Rejection>) -> String {
+    match came {
+        Ok(publications) => published(publications),
+        Err(rejection) => {
+            let field = rejection.field.as_deref();
+            let field =
+                field.map_or_else(String::new, |field| format!(" (field {})", short(field)));
+            let reason = reason_label(rejection.reason);
+            format!("rejected as {reason}{field}: {}", short(&rejection.detail))
+        }
+    }
+}
+
+fn outcome_expected(expected: &Answer<RejectionReason>) -> String {
+    match expected {
+        Ok(publications) => published(publications),
+        Err(reason) => format!("rejected as {}", reason_label(*reason)),
+    }
+}
+
+fn published(publications: &[Publication]) -> String {
+    let forms = publications.iter().take(MAX_TOLD).map(|publication| {
+        format!(
+            "{} on {} with {}",
+            short(&publication.message_type),
+            short(&publication.channel),
+            short(&publication.data)
+        )
+    });
+    let forms: Vec<String> = forms.collect();
+    match publications.len() {
+        0 => "published as nothing".into(),
+        1 => format!("published as {}", forms.concat()),
+        count => format!("published as {count} messages ({})", forms.join("; ")),
+    }
+}
+
+fn of_messages(came: &[Publication], expected: &[Publication]) -> Option<String> {
+    let mut found = Vec::new();
+    for (number, (came, expected)) in (1..).zip(came.iter().zip(expected)) {
+        let mut of_message = Vec::new();
+        for (what, came, expected) in [
+            ("channel", &came.channel, &expected.channel),
+            ("message-type", &came.message_type, &expected.message_type),
+        ] {
+            if came != expected {
+                of_message.push(format!(
+                    "its {what} is {}, and was to be {}",
+                    short(came),
+                    short(expected)
+                ));
+            }
+        }
+        of_data(&came.data, &expected.data, &mut of_message);
+        let of_message = of_message.into_iter();
+        found.extend(of_message.map(|difference| format!("message {number}: {difference}")));
+    }
+    let more = found.len().saturating_sub(MAX_TOLD);
+    found.truncate(MAX_TOLD);
+    if more > 0 {
+        found.push(format!("and {more} more"));
+    }
+    (!found.is_empty()).then(|| found.join("; "))
+}
+
+fn of_data(came: &str, expected: &str, found: &mut Vec<String>) {
+    let json = |data: &str| serde_json::from_str::<Value>(data);
+    match (json(came), json(expected)) {
+        (Ok(came), Ok(expected)) => of_values("", &came, &expected, found),
+        // What is no JSON is for the guard to name.
+        _ if came == expected => {}
+        _ => found.push(format!(
+            "its data is {}, and was to be {}",
+            short(came),
+            short(expected)
+        )),
+    }
+}
+
+/// Where two values are not the same JSON: neither the order of an object's names matters nor
+/// how a number is written.
+fn of_values(at: &str, came: &Value, expected: &Value, found: &mut Vec<String>) {
+    let place = if at.is_empty() { "its data" } else { at };
+    let place = printable(place, MAX_CHARS);
+    match (came, expected) {
+        (Value::Object(came), Value::Object(expected)) => {
+            for (name, expected) in expected {
+                let at = below(at, name);
+                match came.get(name) {
+                    Some(came) => of_values(&at, came, expected, found),
+                    None => found.push(format!(
+                        "{} is missing, and was to be {}",
+                        printable(&at, MAX_CHARS),
+                        shown(expected)
+                    )),
+                }
+            }
+            for (name, came) in came
+                .iter()
+                .filter(|(name, _)| !expected.contains_key(*name))
+            {
+                let at = printable(&below(at, name), MAX_CHARS);
+                found.push(format!("{at} is {}, and was not to be there", shown(came)));
+            }
+        }
+        (Value::Array(came), Value::Array(expected)) if came.len() == expected.len() => {
+            for (index, (came, expected)) in came.iter().zip(expected).enumerate() {
+                of_values(&format!("{at}/{index}"), came, expected, found);
+            }
+        }
+        (Value::Number(came), Value::Number(expected)) if same_number(came, expected) => {}
+        (came, expected) if came == expected => {}
+        (came, expected) => {
+            found.push(format!(
+                "{place} is {}, and was to be {}",
+                shown(came),
+                shown(expected)
+            ));
+        }
+    }
+}
+
+/// The JSON pointer of a name in an object.
+fn below(at: &str, name: &str) -> String {
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Whether both are written alike, or one as a fraction and both are the same number.
+fn same_number(came: &Number, expected: &Number) -> bool {
+    let as_float = (came.is_f64() || expected.is_f64()) && came.as_f64() == expected.as_f64();
+    came == expected || as_float
+}
+
+fn shown(value: &Value) -> String {
+    short(&value.to_string())
+}
+
+fn short(text: &str) -> String {
+    printable(text, MAX_CHARS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(came: &str, expected: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        of_data(came, expected, &mut found);
+        found
+    }
+
+    #[test]
+    fn data_is_the_same_in_any_order_and_spelling_and_nothing_else_is() {
+        for (came, expected) in [
+            (r#"{"a":1,"b":[2]}"#, r#"{ "b" : [2.0], "a" : 1e0 }"#),
+            ("-0", "0.0"),
+            ("9007199254740993", "9007199254740993"),
+            ("no JSON", "no JSON"),
+        ] {
+            assert!(of(came, expected).is_empty(), "{came} {expected}");
+        }
+        for (came, expected) in [
+            (r#"{"a":1}"#, r#"{"a":1,"b":null}"#),
+            (r#"{"a":1,"b":null}"#, r#"{"a":1}"#),
+            ("[1,2]", "[2,1]"),
+            ("[1,2]", "[1]"),
+            ("1", r#""1""#),
+            ("9007199254740993", "9007199254740992"),
+            ("null", "false"),
+            ("no JSON", "1"),
+        ] {
+            assert!(!of(came, expected).is_empty(), "{came} {expected}");
+        }
+    }
+
+    #[test]
+    fn differences_are_told_field_by_field() {
+        assert_eq!(
+            of(
+                r#"{"price":2,"legs":[{"a":1},{"a":2}],"more":"x"}"#,
+                r#"{"price":1,"legs":[{"a":1},{"a":3}],"less":null}"#
+            ),
+            [
+                "/price is 2, and was to be 1",
+                "/legs/1/a is 2, and was to be 3",
+                "/less is missing, and was to be null",
+                "/more is \"x\", and was not to be there",
+            ]
+        );
+        assert_eq!(of("[1]", "[1,2]"), ["its data is [1], and was to be [1,2]"]);
+    }
+
+    fn publication(channel: &str, data: &str) -> Publication {
+        Publication {
+            channel: channel.into(),
+            message_type: "t".into(),
+            data: data.into(),
+        }
+    }
+
+    #[test]
+    fn outcomes_of_another_kind_are_told_side_by_side() {
+        let published = || vec![publication("a:b", "1")];
+        let rejection = Rejection {
+            reason: RejectionReason::Missing,
+            field: Some("price".into()),
+            detail: "`price` is needed".into(),
+        };
+        let says = "rejected as missing (field price): `price` is needed, and was to be published \
+                    as t on a:b with 1";
+        assert_eq!(
+            difference(&Err(rejection.clone()), &Ok(published())).unwrap(),
+            says
+        );
+        let says = "published as nothing, and was to be rejected as unwanted";
+        let unwanted = Err(RejectionReason::Unwanted);
+        assert_eq!(difference(&Ok(Vec::new()), &unwanted).unwrap(), says);
+        assert_eq!(
+            difference(&Err(rejection), &Err(RejectionReason::Missing)),
+            None
+        );
+        assert_eq!(difference(&Ok(published()), &Ok(published())), None);
+    }
+
+    #[test]
+    fn of_many_differences_the_first_are_told_and_the_rest_counted() {
+        let of = |channel: &str| vec![publication(channel, "1"); 9];
+        let told = of_messages(&of("a"), &of("b")).unwrap();
+        assert!(
+            told.starts_with("message 1: its channel is a, and was to be b; "),
+            "{told}"
+        );
+        assert!(told.ends_with("; and 4 more"), "{told}");
+    }
+}

@@ -1,0 +1,169 @@
+//! Where in a guest a call ended: the functions that were running, by the names that the
+//! component brings. They are foreign text: cut, printable, few.
+//!
+//! Lines of source come with what the guest says itself (a panic, a stack of JavaScript or Python).
+//! They could be read from DWARF too, but that is read anew at each trap, without a bound on time
+//! or memory: a guest that traps at each event could have the host work for it.
+
+use std::fmt::{self, Write};
+
+use wasmtime::WasmBacktrace;
+
+use super::guest_log::printable;
+
+/// How many of the engine's frames are looked at: a panic has some ten of its own.
+pub(super) const MAX_FRAMES: usize = 20;
+
+/// How many functions are told, and of each name, characters.
+const MAX_TOLD: usize = 3;
+const MAX_NAME: usize = 80;
+
+/// Longer names are not read, only cut. In bytes.
+const MAX_MANGLED: usize = 2_000;
+
+/// What runs between the guest's own code and the trap; as Rust names it.
+const MACHINERY: [&str; 9] = [
+    "std::", "core::", "alloc::", "<std::", "<core::", "<alloc::", "__rust", "rust_", "abort",
+];
+
+/// One function that was running.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame<'a> {
+    name: Option<&'a str>,
+    /// Its number in its module.
+    index: u32,
+    /// Where it was, in bytes from the beginning of its module.
+    at: Option<usize>,
+}
+
+/// The functions that were running when a call ended, innermost first.
+pub(super) fn of(error: &wasmtime::Error) -> Option<String> {
+    let trace = error.downcast_ref::<WasmBacktrace>()?;
+    let frames: Vec<Frame<'_>> = trace
+        .frames()
+        .iter()
+        .map(|frame| Frame {
+            name: frame.func_name(),
+            index: frame.func_index(),
+            at: frame.module_offset(),
+        })
+        .collect();
+    told(&frames)
+}
+
+fn told(frames: &[Frame<'_>]) -> Option<String> {
+    let named: Vec<(String, Option<usize>)> = frames
+        .iter()
+        .map(|frame| (name(*frame), frame.at))
+        .collect();
+    let is_own = |(name, _): &&(String, Option<usize>)| {
+        !MACHINERY
+            .iter()
+            .any(|machinery| name.starts_with(machinery))
+    };
+    let mut own: Vec<_> = named.iter().filter(is_own).collect();
+    if own.is_empty() {
+        own = named.iter().collect();
+    }
+    let (innermost, at) = own.first()?;
+    let mut text = format!("in {innermost}");
+    if let Some(at) = at {
+        let _infallible = write!(text, " (byte {at:#x} of its module)");
+    }
+    for (caller, _) in own.iter().skip(1).take(MAX_TOLD - 1) {
+        let _infallible = write!(text, ", called by {caller}");
+    }
+    Some(text)
+}
+
+/// As people write it, in the language's own form where that is Rust's.
+fn name(frame: Frame<'_>) -> String {
+    let Some(mangled) = frame.name else {
+        return format!("function {}", frame.index);
+    };
+    if mangled.len() > MAX_MANGLED {
+        return printable(mangled, MAX_NAME);
+    }
+    let mut name = Short(String::new());
+    // It ends early where the name is longer than is shown.
+    let _cut = write!(name, "{:#}", rustc_demangle::demangle(mangled));
+    printable(&name.0, MAX_NAME)
+}
+
+/// Takes as much of a text as is shown, and one character more.
+struct Short(String);
+
+impl Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = (MAX_NAME + 1).saturating_sub(self.0.chars().count());
+        self.0.extend(text.chars().take(room));
+        match text.chars().nth(room) {
+            None => Ok(()),
+            Some(_) => Err(fmt::Error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(name: &str) -> Frame<'_> {
+        Frame {
+            name: Some(name),
+            index: 7,
+            at: Some(31),
+        }
+    }
+
+    #[test]
+    fn the_innermost_functions_are_told_as_their_language_writes_them() {
+        let mangled = "_ZN6ticker5price17h0123456789abcdefE";
+        let frames = [frame(mangled), frame("transform"), frame("a"), frame("b")];
+        assert_eq!(
+            told(&frames).unwrap(),
+            "in ticker::price (byte 0x1f of its module), called by transform, called by a"
+        );
+        assert_eq!(told(&[]), None);
+    }
+
+    #[test]
+    fn what_a_language_has_for_panics_is_passed_over_unless_there_is_nothing_else() {
+        let panic = frame("_ZN4core9panicking9panic_fmt17h0123456789abcdefE");
+        let own = frame("own");
+        assert!(told(&[panic, own]).unwrap().starts_with("in own ("));
+        let alone = told(&[panic]).unwrap();
+        assert!(
+            alone.starts_with("in core::panicking::panic_fmt ("),
+            "{alone}"
+        );
+    }
+
+    #[test]
+    fn a_function_without_a_name_has_a_number() {
+        let nameless = Frame {
+            name: None,
+            index: 7,
+            at: None,
+        };
+        assert_eq!(told(&[nameless]).unwrap(), "in function 7");
+    }
+
+    #[test]
+    fn a_name_is_printable_and_short_whatever_it_is() {
+        let long = "x".repeat(100_000);
+        let deep = format!("_R{}", "NvC1a1b".repeat(200));
+        for hostile in [
+            &*long,
+            &deep,
+            "a\n\u{1b}[31m\u{202e}b",
+            "_ZN",
+            "_RNvB_1a",
+            "",
+        ] {
+            let told = told(&[frame(hostile)]).unwrap();
+            assert!(told.chars().count() < 200, "{told}");
+            assert!(!told.chars().any(char::is_control), "{told}");
+        }
+    }
+}
