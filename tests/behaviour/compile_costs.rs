@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tidegate_tests::compilers::{self, Compiler};
 use tidegate_tests::stage::patient;
-use tidegate_tests::{Guest, Redis, Stage, Tidegate, Transform, secs, until};
+use tidegate_tests::{Guest, Redis, Stage, Tidegate, Transform, eventually, secs, until};
 
 /// How many components were compiled, taken from the cache, or refused by the compiler.
 async fn count(tidegate: &Tidegate, outcome: &str) -> f64 {
@@ -52,6 +52,21 @@ async fn a_compiler_that_uses_more_of_the_processor_than_it_may_is_ended() {
         "{said}"
     );
     assert_eq!(compilers::of(stage.tidegate.process.id()), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compiler_gives_up_its_rights_before_it_compiles() {
+    let stage = with_compile_time("30s").await;
+    let host = stage.tidegate.process.id();
+    let confined = eventually("a compiler without rights", secs(20), async || {
+        let all = compilers::of(host);
+        all.iter()
+            .any(|compiler| compiler.is_confined())
+            .then_some(())
+    });
+    let component = Guest::stamped("b").laborious(300);
+    let (pushed, ()) = tokio::join!(stage.admin.try_push(&component), confined);
+    pushed.done();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,10 @@
 //! `tidegate compile`: a component on standard input, machine code on standard output. The
-//! host starts it for every component that nobody vouches for, so it limits itself first.
+//! host starts it for every component that nobody vouches for, so it limits itself first, and
+//! gives up all rights before it looks at what it has read.
 //!
 //! It is no command for people, and its form may change with any version.
+
+mod confine;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -52,6 +55,7 @@ fn compile(args: &CompileArgs) -> anyhow::Result<()> {
     std::io::stdin()
         .read_to_end(&mut component)
         .context("cannot read the component")?;
+    confine::confine()?;
     let compiled = compile_here(&Engine::without_clock(args.stack)?, &component)?;
     let mut out = std::io::stdout().lock();
     out.write_all(compiled.as_bytes())
