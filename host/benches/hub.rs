@@ -103,7 +103,7 @@ fn hub_publish(bencher: Bencher<'_, '_>, loops: usize) {
         .counter(ItemsCount::new(BATCH))
         .with_inputs(|| {
             let loops = Loops::new(loops, 64 << 20, &metrics).expect("files are left");
-            let hub = loops.hub(1_000, &metrics);
+            let hub = loops.hub(1_000, 1 << 20, &metrics);
             let message = |channel: &Channel| {
                 let text = format!(
                     r#"{{"type":"tick","channel":"{}","data":{{"text":"{}"}}}}"#,
@@ -116,6 +116,7 @@ fn hub_publish(bencher: Bencher<'_, '_>, loops: usize) {
                     text,
                     received: Instant::now(),
                     family: family.clone(),
+                    standing: None,
                 }
             };
             (hub, channels.iter().map(message).collect::<Vec<_>>(), loops)

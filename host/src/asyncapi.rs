@@ -16,7 +16,7 @@ use self::messages::{answers, message, number, object, requests};
 use crate::channel::MAX_BYTES;
 use crate::registry::Catalog;
 use crate::session::{CloseReason, Limits};
-use crate::transform::{Allowed, Family, MessageType, Parameter};
+use crate::transform::{Allowed, Delivery, Family, MessageType, Parameter};
 
 fn close_codes() -> String {
     let row =
@@ -159,7 +159,10 @@ fn value(catalog: &Catalog, limits: &Limits) -> Value {
             "description": "Messages as JSON in WebSocket text frames. Clients subscribe to channels; `*` in a \
                 channel stands for every value of a parameter. A message whose subscriptions overlap arrives once. \
                 Within a channel messages keep their order and are numbered without a hole; a `gap` tells a \
-                connected client which of them it does not get.",
+                connected client which of them it does not get. Where `x-delivery` is `latest`, a newer message \
+                of a channel replaces an older one that waits, so that numbers jump and no `gap` tells of it. \
+                Where `x-snapshot-on-subscribe` is true, `subscribed` is followed by the last message of each \
+                channel.",
         },
         "defaultContentType": "application/json",
         "servers": {
@@ -223,15 +226,27 @@ fn operation(action: &str, summary: &str, messages: &[String]) -> Value {
 }
 
 fn family_message(family: &Family, kind: &MessageType) -> Value {
+    let seq = if family.delivery.is_latest {
+        "The message's number in its channel, larger than that of the message before: those between were replaced."
+    } else {
+        "The message's number in its channel, one more than that of the message before."
+    };
     let properties = json!({
         "type": { "const": kind.name },
         "channel": { "type": "string", "pattern": channel_pattern(family), "description": channel_rules(family) },
-        "seq": number(1, "The message's number in its channel, one more than that of the message before."),
+        "seq": number(1, seq),
         "data": draft_07(kind.data_schema.document()),
     });
     let mut payload = object(&properties, &["type", "channel", "seq", "data"]);
     payload["additionalProperties"] = false.into();
-    message(&family.summary, &payload)
+    let mut described = message(&family.summary, &payload);
+    let Delivery {
+        is_latest,
+        has_snapshot,
+    } = family.delivery;
+    described["x-delivery"] = if is_latest { "latest" } else { "every" }.into();
+    described["x-snapshot-on-subscribe"] = has_snapshot.into();
+    described
 }
 
 /// The form of a family's channels, and which values there are, for a person.

@@ -98,7 +98,7 @@ impl Host {
         let engine = Engine::start(settings.wasm_stack, &tasks)?;
         let loops = Loops::new(limits::loops(&settings), settings.log_size, &metrics)
             .context("cannot prepare the loops that send to clients")?;
-        let hub = Arc::new(loops.hub(settings.max_channels, &metrics));
+        let hub = Arc::new(loops.hub(settings.max_channels, settings.snapshot_size, &metrics));
         let bounds = Bounds {
             lane_queue: settings.lane_queue_size,
             event: settings.max_event_size,

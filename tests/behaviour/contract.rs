@@ -133,26 +133,6 @@ async fn a_transform_has_several_families_and_each_is_paused_and_ready_with_it()
 }
 
 #[test]
-fn a_delivery_that_this_host_does_not_serve_is_refused_with_what_to_say_instead() {
-    is_refused(
-        &ticks(|of| of.latest = true),
-        &[
-            "family ticks",
-            "does not serve the delivery `latest`",
-            "say `every`",
-        ],
-    );
-    is_refused(
-        &ticks(|of| of.snapshot = true),
-        &[
-            "family ticks",
-            "does not serve snapshot-on-subscribe",
-            "say false",
-        ],
-    );
-}
-
-#[test]
 fn one_sample_at_least_publishes_and_data_is_compared_as_json() {
     let rejected = ticks(|of| of.samples[0].expected = Expected::Rejection(0));
     is_refused(&rejected, &["none of them publishes anything"]);

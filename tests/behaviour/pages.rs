@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidegate_tests::admin::Admin;
 use tidegate_tests::binary::{repository, run, said};
 use tidegate_tests::payloads::assert_nothing_hidden;
@@ -97,6 +97,63 @@ async fn the_client_in_python_knows_what_it_missed_while_it_was_away() {
         let [first, last]: [u64; 2] = [first, last].map(|number| number.parse().expect("a number"));
         assert!(first > 1 && first <= last, "{line}");
     }
+}
+
+/// What the two clients of the page say they missed of these messages.
+fn judged(messages: &Value) -> [Vec<String>; 2] {
+    let python = block("docs/clients.md", "python").replace(", websockets", "");
+    let python = python
+        .split("async def main")
+        .next()
+        .expect("its beginning");
+    let python = format!("{python}\nfor message in json.loads(r'{messages}'): receive(message)");
+    let script = block("docs/clients.md", "js");
+    let script = script
+        .split("function connect")
+        .next()
+        .expect("its beginning");
+    let script = format!("{script}\nfor (const message of {messages}) receive(message);");
+    [("python3", "-c", python), ("node", "-e", script)].map(|(program, flag, text)| {
+        let output = std::process::Command::new(program)
+            .args([flag, &text])
+            .output()
+            .expect(program);
+        assert!(output.status.success(), "{}", said(&output));
+        let said = said(&output);
+        let missed = said.lines().filter(|line| line.starts_with("missed"));
+        missed.map(str::to_owned).collect()
+    })
+}
+
+#[test]
+fn both_clients_know_a_message_that_was_replaced_from_one_that_was_missed() {
+    let subscribed = |latest: Option<&str>, seq: Value| {
+        let mut subscribed =
+            json!({"type": "subscribed", "channels": [], "epoch": "e", "seq": seq});
+        if let Some(latest) = latest {
+            subscribed["latest"] = json!([latest]);
+        }
+        subscribed
+    };
+    let message =
+        |channel: &str, seq: u64| json!({"type": "x", "channel": channel, "seq": seq, "data": {}});
+    let (ticker, candle) = ("tickers:A", "candles:A:1m");
+    let missed = judged(&json!([
+        subscribed(Some("tickers:*"), json!({})),
+        message(ticker, 1),
+        message(ticker, 5),
+        subscribed(None, json!({candle: 3})),
+        message(candle, 4),
+        message(candle, 6),
+        // They come again, and are given the last message first.
+        subscribed(Some(ticker), json!({ticker: 9})),
+        message(ticker, 9),
+        message(ticker, 12),
+        subscribed(None, json!({candle: 8})),
+        message(candle, 9),
+    ]));
+    let expected = ["5 5", "7 8"].map(|range| format!("missed {candle} {range} by its numbers"));
+    assert_eq!(missed, [expected.clone(), expected]);
 }
 
 /// Each is provoked, and stands in the list of the page.

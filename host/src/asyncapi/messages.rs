@@ -70,6 +70,12 @@ pub(super) fn answers() -> Map<String, Value> {
             "additionalProperties": number(0, "Of the last message; 0 before the first one. The next has one more."),
             "description": "For each of the channels without `*`, the number of its last message.",
         },
+        "latest": {
+            "type": "array",
+            "items": { "type": "string" },
+            "minItems": 1,
+            "description": "Those of the channels whose newer messages replace older ones, so that numbers may jump; absent where there are none.",
+        },
         "id": id(),
     });
     let unsubscribed =

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::log::{ChannelId, FamilyId, Key, Log, Plan, changes, trimming};
+use super::log::{ChannelId, Entry, FamilyId, Key, Log, Plan, changes, trimming};
 use crate::channel::{Channel, Pattern};
 
 /// As many bytes of what sessions missed as a loop allows by default.
@@ -42,9 +42,15 @@ impl Crowd {
     /// A message of the channel that has this place among all.
     pub fn publish(&mut self, channel: &Channel, place: u32, frame: &[u8]) {
         self.seq += 1;
-        let (id, family) = (ChannelId(place), FamilyId(0));
-        let now = Instant::now();
-        self.log.publish(channel, id, self.seq, family, frame, now);
+        let entry = Entry {
+            name: channel,
+            id: ChannelId(place),
+            seq: self.seq,
+            family: FamilyId(0),
+            received: Instant::now(),
+            last: None,
+        };
+        self.log.publish(entry, frame);
     }
 
     /// All sessions take all there is; gives how many frames they took together.

@@ -12,6 +12,7 @@ use mio::Waker;
 use parking_lot::Mutex;
 
 use super::doorbell::Doorbell;
+use super::held::{Held, Last};
 use super::log::ChannelId;
 use super::notice::{Reason, State};
 use super::order::Order;
@@ -36,6 +37,15 @@ pub(crate) struct Numbered {
     pub(crate) end: usize,
     pub(crate) received: Instant,
     pub(crate) family: Arc<FamilyMetrics>,
+    /// None where its family keeps no last message.
+    pub(crate) last: Option<Last>,
+}
+
+impl Numbered {
+    /// Its frame where that is held, and so is not in its batch.
+    fn held(&self) -> Option<&Held> {
+        self.last.as_ref()?.held.as_deref()
+    }
 }
 
 impl Batch {
@@ -45,12 +55,15 @@ impl Batch {
         self.messages.iter().map(move |message| {
             let frame = &self.frames[start..message.end];
             start = message.end;
-            (message, frame)
+            (message, message.held().map_or(frame, Held::in_its_turn))
         })
     }
 
-    fn cost(&self) -> usize {
-        self.frames.len() + self.messages.len() * size_of::<Numbered>()
+    /// Bytes of memory.
+    pub(crate) fn cost(&self) -> usize {
+        let held = self.messages.iter().filter_map(Numbered::held);
+        let held: usize = held.map(Held::size).sum();
+        self.frames.len() + held + self.messages.len() * size_of::<Numbered>()
     }
 }
 
@@ -60,6 +73,8 @@ pub(crate) enum Item {
     State(Arc<str>, State),
     /// Messages of a family were lost.
     Loss(Arc<str>, Reason),
+    /// Some of what is held was withdrawn, and need not be kept.
+    Sweep,
 }
 
 /// Numbers of channels that were never put in.
@@ -71,6 +86,9 @@ pub(crate) struct PassedNumbers {
     /// The first and the last.
     pub(crate) range: (u64, u64),
     pub(crate) family: Arc<FamilyMetrics>,
+    /// Of the newest message, when it came and what is held of it.
+    pub(crate) received: Instant,
+    pub(crate) last: Option<Last>,
 }
 
 #[derive(Debug)]
@@ -126,8 +144,11 @@ impl Inbox {
                         channel: message.channel.clone(),
                         range: (message.seq, message.seq),
                         family: message.family.clone(),
+                        received: message.received,
+                        last: None,
                     });
                     entry.range.1 = message.seq;
+                    (entry.received, entry.last) = (message.received, message.last.clone());
                 }
                 return;
             }

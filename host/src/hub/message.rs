@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::held::Standing;
 use crate::channel::Channel;
 use crate::metrics::FamilyMetrics;
 
@@ -18,6 +19,8 @@ pub struct Message {
     /// When its event came.
     pub received: Instant,
     pub family: Arc<FamilyMetrics>,
+    /// None where a message is of no use to anybody after its turn.
+    pub standing: Option<Standing>,
 }
 
 /// Why an event of a family never became a message.

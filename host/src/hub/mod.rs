@@ -7,6 +7,7 @@
 pub mod bench;
 mod doorbell;
 pub(crate) mod frame;
+pub(crate) mod held;
 pub(crate) mod inbox;
 pub(crate) mod log;
 mod message;
@@ -29,6 +30,8 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
+use self::held::{Held, Last, Shelf};
+pub use self::held::{Mark, Origin, Standing};
 use self::inbox::{Batch, Inbox, Item, Numbered};
 pub use self::message::{Loss, Message};
 use self::notice::{Reason, State};
@@ -50,13 +53,22 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Publishes to the loops with these inboxes, and numbers at most `max_channels` channels.
-    pub(crate) fn new(inboxes: Vec<Arc<Inbox>>, max_channels: usize, metrics: Metrics) -> Self {
+    /// Publishes to the loops with these inboxes, numbers at most `max_channels` channels, and
+    /// holds at most `snapshot_size` bytes of their last messages.
+    pub(crate) fn new(
+        inboxes: Vec<Arc<Inbox>>,
+        max_channels: usize,
+        snapshot_size: usize,
+        metrics: Metrics,
+    ) -> Self {
         for reason in Reason::ALL {
             metrics.stream.gaps.with_label_values(&[reason.word()]);
         }
         Self {
-            numbers: Mutex::new(Numbers::new(max_channels)),
+            numbers: Mutex::new(Numbers::new(
+                max_channels,
+                Shelf::new(snapshot_size, &metrics.stream),
+            )),
             inboxes,
             epoch: format!("{:016x}", getrandom::u64().unwrap_or_default()),
             next: AtomicU64::new(1),
@@ -93,7 +105,17 @@ impl Hub {
                 continue;
             };
             let (head, tail) = message.text.split_at(message.head);
+            let start = batch.frames.len();
             frame::write_text(&[head, &format!(",\"seq\":{seq}"), tail], &mut batch.frames);
+            let last = message.standing.map(|Standing { delivery, mark }| {
+                let family = message.family.clone();
+                let held = Held::new(&batch.frames[start..], seq, family, mark);
+                let held = numbers.shelf.hold(id, held);
+                if held.is_some() {
+                    batch.frames.truncate(start);
+                }
+                Last { delivery, held }
+            });
             batch.messages.push(Numbered {
                 channel: message.channel,
                 id,
@@ -101,6 +123,7 @@ impl Hub {
                 end: batch.frames.len(),
                 received: message.received,
                 family: message.family,
+                last,
             });
         }
         self.metrics
@@ -113,6 +136,16 @@ impl Hub {
         for family in unnumbered {
             self.lose(&mut numbers, &family, Loss::Transform);
         }
+        drop(numbers);
+        self.wake();
+    }
+
+    /// Lets go of the last messages that were withdrawn: they are not given out from then on,
+    /// and from here on they take no room either.
+    pub fn sweep(&self) {
+        let mut numbers = self.numbers.lock();
+        numbers.shelf.sweep();
+        self.put(&Item::Sweep);
         drop(numbers);
         self.wake();
     }
@@ -237,7 +270,7 @@ impl Hub {
     #[cfg(test)]
     pub(crate) fn with_loops(count: usize) -> Arc<Self> {
         let inboxes = (0..count).map(|_| Arc::new(tests::unattended(1 << 20)));
-        Arc::new(Self::new(inboxes.collect(), 1_000, Metrics::new()))
+        Arc::new(Self::new(inboxes.collect(), 1_000, 1 << 20, Metrics::new()))
     }
 
     /// Bytes that wait for all loops.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::held::Shelf;
 use super::log::ChannelId;
 use super::message::Loss;
 use super::notice::State;
@@ -18,6 +19,7 @@ pub(super) struct Numbers {
     most: usize,
     channels: HashMap<Pattern, Numbered>,
     families: HashMap<String, Family>,
+    pub(super) shelf: Shelf,
 }
 
 #[derive(Debug)]
@@ -51,8 +53,9 @@ impl Family {
 }
 
 impl Numbers {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize, shelf: Shelf) -> Self {
         Self {
+            shelf,
             most,
             channels: HashMap::new(),
             families: HashMap::new(),
@@ -152,10 +155,15 @@ fn changed(before: State, after: State) -> Option<State> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
+
+    fn numbers() -> Numbers {
+        Numbers::new(2, Shelf::new(0, &Metrics::new().stream))
+    }
 
     #[test]
     fn numbers_have_no_hole_and_a_channel_too_many_has_none() {
-        let mut numbers = Numbers::new(2);
+        let mut numbers = numbers();
         let mut next = |name: &str| {
             numbers
                 .next(&name.parse().unwrap())
@@ -170,7 +178,7 @@ mod tests {
 
     #[test]
     fn paused_hides_stale_and_losses_are_told_at_the_end() {
-        let mut numbers = Numbers::new(2);
+        let mut numbers = numbers();
         assert_eq!(numbers.set_stale("a", true), (Some(State::Stale), false));
         assert_eq!(numbers.set_paused("a", true), (Some(State::Paused), false));
         assert!(!numbers.lose("a", Loss::Paused, Instant::now()));
@@ -182,7 +190,7 @@ mod tests {
 
     #[test]
     fn losses_are_told_at_once_and_then_once_an_interval() {
-        let mut numbers = Numbers::new(2);
+        let mut numbers = numbers();
         let start = Instant::now();
         assert!(numbers.lose("a", Loss::Transform, start));
         assert!(!numbers.has_untold());

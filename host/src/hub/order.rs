@@ -51,7 +51,7 @@ pub struct Listed {
     pub since: Timestamp,
     /// How many channels and patterns it holds.
     pub subscriptions: usize,
-    /// Messages that it has not got yet.
+    /// Messages that it has not got yet, among them those that newer ones replace.
     pub waiting_messages: usize,
     /// The age of the oldest of them.
     pub lag_seconds: f64,

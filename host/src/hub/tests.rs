@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::inbox::Passed;
 use super::*;
 use crate::channel::Channel;
+use crate::transform::Delivery;
 
 /// An inbox whose loop is never woken.
 pub(super) fn unattended(limit: usize) -> Inbox {
@@ -17,8 +18,8 @@ pub(super) fn unattended(limit: usize) -> Inbox {
     Inbox::new(limit, waker)
 }
 
-fn message(channel: usize, len: usize, metrics: &Metrics) -> Message {
-    let channel: Channel = format!("t:{channel}").parse().unwrap();
+fn message(place: usize, len: usize, metrics: &Metrics) -> Message {
+    let channel: Channel = format!("t:{place}").parse().unwrap();
     let head = format!("{{\"channel\":\"{}\"", channel.as_str());
     Message {
         text: format!("{head},\"data\":\"{}\"}}", "-".repeat(len)),
@@ -26,6 +27,14 @@ fn message(channel: usize, len: usize, metrics: &Metrics) -> Message {
         channel,
         received: Instant::now(),
         family: metrics.family("t"),
+        // Of every other channel the last message is held, as long as there is room.
+        standing: place.is_multiple_of(2).then(|| Standing {
+            delivery: Delivery {
+                is_latest: true,
+                has_snapshot: false,
+            },
+            mark: Arc::new(Origin::default()).mark(),
+        }),
     }
 }
 
@@ -65,7 +74,7 @@ impl Known {
                     }
                 }
                 Item::Loss(family, Reason::Transform) if &*family == "t" => self.losses += 1,
-                Item::State(..) | Item::Loss(..) => panic!("there are none"),
+                Item::State(..) | Item::Loss(..) | Item::Sweep => panic!("there are none"),
             }
         }
         self.pass(passed);
@@ -95,7 +104,7 @@ proptest! {
         const MOST: usize = 4;
         let metrics = Metrics::new();
         let inboxes: Vec<_> = (0..2).map(|_| Arc::new(unattended(LIMIT))).collect();
-        let hub = Hub::new(inboxes.clone(), MOST, metrics.clone());
+        let hub = Hub::new(inboxes.clone(), MOST, 1_000, metrics.clone());
         let mut known = [Known::default(), Known::default()];
         let mut published = BTreeMap::<String, u64>::new();
         let mut is_full = false;
@@ -112,7 +121,7 @@ proptest! {
                     }
                     let make = |(channel, len)| message(channel, len, &metrics);
                     hub.publish(batch.into_iter().map(make).collect());
-                    let largest = 5 * (600 + 60 + size_of::<Numbered>());
+                    let largest = 5 * (600 + 60 + 200 + size_of::<Numbered>());
                     prop_assert!(inboxes[0].bytes() <= LIMIT.max(largest));
                 }
                 // The other loop takes at the end only.
@@ -130,7 +139,7 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn losses_that_were_too_close_are_told_in_the_end() {
     let inbox = Arc::new(unattended(1 << 20));
-    let hub = Arc::new(Hub::new(vec![inbox.clone()], 10, Metrics::new()));
+    let hub = Arc::new(Hub::new(vec![inbox.clone()], 10, 0, Metrics::new()));
     let telling = tokio::spawn({
         let hub = hub.clone();
         async move { hub.tell_losses().await }

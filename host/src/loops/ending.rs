@@ -26,7 +26,7 @@ pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Insta
         return;
     }
     if reason == CloseReason::SlowConsumer {
-        let (messages, oldest) = looped.log.lag(key);
+        let (messages, oldest) = (looped.log.waiting(key), looped.log.oldest(key));
         tracing::warn!(
             session = connection.id.0,
             key = connection.session.grant().key_id,

@@ -15,7 +15,7 @@ use super::connection::{Connection, Connections};
 use super::letting_go::{self, TIDY};
 use super::{Arrivals, Newcomer, WAKER, ending, orders, reading, sending};
 use crate::hub::inbox::{Inbox, Item, Passed};
-use crate::hub::log::{FamilyId, Key, Log};
+use crate::hub::log::{Entry, FamilyId, Key, Log};
 use crate::hub::notice::Reason;
 use crate::hub::wheel::Wheel;
 use crate::hub::{Order, SessionId};
@@ -229,24 +229,37 @@ impl Loop {
             };
             match &item {
                 Item::Batch(batch) => {
-                    bytes += batch.frames.len();
+                    bytes += batch.cost();
                     for (message, frame) in batch.iter() {
-                        let family = self.family(&message.family);
-                        let (channel, id, seq) = (&message.channel, message.id, message.seq);
-                        self.log
-                            .publish(channel, id, seq, family, frame, message.received);
+                        let entry = Entry {
+                            name: &message.channel,
+                            id: message.id,
+                            seq: message.seq,
+                            family: self.family(&message.family),
+                            received: message.received,
+                            last: message.last.as_ref(),
+                        };
+                        self.log.publish(entry, frame);
                     }
                 }
                 Item::State(family, state) => self.log.set_state(family, *state),
                 Item::Loss(family, reason) => self.log.lose_somewhere(family, *reason),
+                Item::Sweep => self.log.sweep(),
             }
             self.items.pop_front();
         }
         if self.items.is_empty() {
             // They are newer than everything that was taken with them.
             while let Some((id, passed)) = self.passed.pop_first() {
-                let family = self.family(&passed.family);
-                self.log.pass(&passed.channel, id, passed.range, family);
+                let entry = Entry {
+                    name: &passed.channel,
+                    id,
+                    seq: passed.range.1,
+                    family: self.family(&passed.family),
+                    received: passed.received,
+                    last: passed.last.as_ref(),
+                };
+                self.log.pass(entry, passed.range.0);
             }
             self.inbox.note_published();
         }

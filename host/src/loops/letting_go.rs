@@ -48,4 +48,7 @@ pub(super) fn note_passed(looped: &mut Loop) {
     for (family, missed) in looped.families.iter().zip(passed.families) {
         family.note_missed(missed);
     }
+    for (family, replaced) in looped.families.iter().zip(passed.replaced) {
+        family.note_replaced(replaced);
+    }
 }

@@ -105,9 +105,11 @@ impl Loops {
         Ok(loops)
     }
 
-    /// The hub that publishes to them.
-    pub fn hub(&self, max_channels: usize, metrics: &Metrics) -> Hub {
-        Hub::new(self.inboxes.clone(), max_channels, metrics.clone())
+    /// The hub that publishes to them: so many channels, and so many bytes of their last
+    /// messages that it holds.
+    pub fn hub(&self, max_channels: usize, snapshot_size: usize, metrics: &Metrics) -> Hub {
+        let inboxes = self.inboxes.clone();
+        Hub::new(inboxes, max_channels, snapshot_size, metrics.clone())
     }
 
     /// Starts a thread for each loop. They run as long as the process.

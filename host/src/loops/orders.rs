@@ -61,7 +61,7 @@ fn listed(looped: &Loop, key: Key) -> Option<Listed> {
         .get(key)
         .filter(|connection| connection.goodbye.is_none())?;
     let grant = connection.session.grant();
-    let (waiting_messages, oldest) = looped.log.lag(key);
+    let oldest = looped.log.oldest(key);
     Some(Listed {
         id: connection.id.0,
         remote: connection.remote,
@@ -69,7 +69,7 @@ fn listed(looped: &Loop, key: Key) -> Option<Listed> {
         key_name: grant.key_name.clone(),
         since: Timestamp::from_second(connection.since).unwrap_or_default(),
         subscriptions: looped.log.subscriptions(key).len(),
-        waiting_messages,
+        waiting_messages: looped.log.waiting(key),
         lag_seconds: oldest.map_or(0.0, |oldest| oldest.elapsed().as_secs_f64()),
         reply_bytes: connection.waiting(),
         delivered: connection.delivered,

@@ -92,7 +92,7 @@ pub(super) fn read_some(looped: &mut Loop, now: Instant) -> bool {
             continue;
         };
         connection.flags.is_reading = false;
-        let is_far_behind = looped.log.lag(key).0 > FAR_BEHIND;
+        let is_far_behind = looped.log.waiting(key) > FAR_BEHIND;
         let most = if is_far_behind { READ_BEHIND } else { READ };
         let over = connection.goodbye.as_ref().map(|goodbye| goodbye.reason);
         match connection.read(&mut buffer[..most]) {

@@ -7,7 +7,8 @@ use std::time::Instant;
 use super::connection::{Connection, Wrote};
 use super::event_loop::Loop;
 use super::{ending, reading};
-use crate::hub::log::{Key, Plan, ViewId, changes, telling};
+use crate::hub::log::telling::{self, Told};
+use crate::hub::log::{Key, Plan, ViewId, changes};
 use crate::session::CloseReason;
 
 /// Slices of one write; Linux takes up to 1,024.
@@ -21,6 +22,14 @@ const SENDS: usize = 256;
 
 /// So many bytes count as a further send, so that large ones take no longer.
 const SEND_BYTES: usize = 32 << 10;
+
+/// And so many messages that are stepped over, as newer ones replace them: the bytes of one that
+/// count.
+const STEPS: usize = SEND_BYTES / STEP_BYTES;
+const STEP_BYTES: usize = 32;
+
+/// To look at a channel for its last message costs as much as so many bytes.
+const LOOK_BYTES: usize = 1 << 10;
 
 /// After so many bytes it is another session's turn.
 const TURN_BYTES: usize = 1 << 20;
@@ -83,9 +92,12 @@ fn flush_members(looped: &mut Loop, view: ViewId, keys: &[Key], now: Instant) ->
         let (here, after) = rest.split_at(here.count().min(most));
         // With its last member the view goes too.
         let has_more = !looped.log.is_end(view, position + plan.frames as u64);
-        let sent = send_to_all(looped, here, &plan);
+        let sent = match plan.bytes {
+            0 => vec![Wrote::Bytes(0); here.len()],
+            _ => send_to_all(looped, here, &plan),
+        };
         note_sent(looped, here, &sent, &plan, now);
-        sends += sent.len() * weight;
+        sends += sent.len() * weight + plan.stepped_over() / STEPS;
         let is_cut_short = sent.len() < here.len() || (sends >= SENDS && !after.is_empty());
         if is_cut_short {
             let unasked = here.len() - sent.len() + after.len();
@@ -252,9 +264,11 @@ fn flush(looped: &mut Loop, key: Key) -> (Turn, usize) {
             }
             continue;
         }
-        let gaps = telling::write_missed(&mut looped.log, key, &mut connection.aside);
-        looped.gaps.inc_by(gaps);
-        if connection.waiting() > 0 {
+        let told = telling::write_missed(&mut looped.log, key, &mut connection.aside);
+        note_told(looped, key, &told);
+        let connection = &mut looped.connections[key];
+        taken += told.looks * LOOK_BYTES;
+        if told.has_more || connection.waiting() > 0 {
             continue;
         }
         looped.log.plan_for(key, (MAX_SLICES, MAX_BYTES), &mut plan);
@@ -270,6 +284,12 @@ fn flush(looped: &mut Loop, key: Key) -> (Turn, usize) {
             }
             looped.count_subscriptions(key);
             return (Turn::Done, taken);
+        }
+        if plan.bytes == 0 {
+            looped.log.advance(key, plan.frames);
+            looped.count_delivered(&plan, 1);
+            taken += plan.stepped_over() * STEP_BYTES;
+            continue;
         }
         match connection.write_slices(&looped.log.slices(&plan.runs)) {
             Wrote::Bytes(bytes) => {
@@ -307,12 +327,42 @@ fn say_goodbye(connection: &mut Connection) -> bool {
     false
 }
 
+/// Counts what a session was told of what it had missed.
+fn note_told(looped: &mut Loop, key: Key, told: &Told) {
+    looped.gaps.inc_by(told.gaps);
+    let connection = &mut looped.connections[key];
+    connection.delivered += told.held.len() as u64;
+    looped
+        .metrics
+        .stream
+        .deliveries
+        .inc_by(told.held.len() as u64);
+    for held in &told.held {
+        held.note_given();
+    }
+    let family = |channel| {
+        let family = looped.log.channel(channel).as_pattern().family();
+        looped.metrics.family(family)
+    };
+    for (channel, messages) in &told.missed {
+        connection.missed += messages;
+        looped.metrics.stream.missed.inc_by(*messages);
+        family(*channel).note_missed(*messages);
+    }
+    for (channel, messages) in &told.replaced {
+        family(*channel).note_replaced(*messages);
+    }
+}
+
 impl Loop {
     fn count_delivered(&self, plan: &Plan, sessions: u64) {
         for (family, messages, bytes) in &plan.families {
             let family = &self.families[usize::from(family.0)];
             family.note_sent(messages * sessions, bytes * sessions);
             self.metrics.stream.deliveries.inc_by(messages * sessions);
+        }
+        for (family, messages) in &plan.replaced {
+            self.families[usize::from(family.0)].note_replaced(messages * sessions);
         }
         for (family, messages) in &plan.passed {
             self.families[usize::from(family.0)].note_missed(messages * sessions);

@@ -34,7 +34,7 @@ impl Stage {
     fn new() -> (Self, Loops) {
         let metrics = Metrics::new();
         let loops = Loops::new(1, LOG_SIZE, &metrics).unwrap();
-        let hub = Arc::new(loops.hub(1_000, &metrics));
+        let hub = Arc::new(loops.hub(1_000, 1 << 20, &metrics));
         let gate = Gate::new(hub.clone());
         gate.replace(&[KeyRecord {
             max_connections: 200,
@@ -106,6 +106,7 @@ impl Stage {
             head: head.len(),
             received: Instant::now(),
             family: self.context.metrics.family("ticks"),
+            standing: None,
         }]);
     }
 

@@ -25,6 +25,7 @@ pub(super) struct PerFamily {
     messages: IntCounterVec,
     bytes: IntCounterVec,
     missed: IntCounterVec,
+    replaced: IntCounterVec,
     seconds: HistogramVec,
     /// The families that somebody counts in, by name.
     held: Arc<Mutex<HashMap<String, Weak<FamilyMetrics>>>>,
@@ -39,6 +40,7 @@ pub struct FamilyMetrics {
     bytes: IntCounter,
     slow: IntCounter,
     cut: IntCounter,
+    replaced: IntCounter,
     seconds: Histogram,
 }
 
@@ -63,6 +65,12 @@ impl PerFamily {
                 "Messages that a connected session did not get: it was too far behind, or was cut while they waited.",
                 &["family", "why"],
             ),
+            replaced: counters(
+                book,
+                "family_replaced_total",
+                "Messages that a session was not sent, as a newer one of their channel took their place: of families that are delivered as latest.",
+                &["family"],
+            ),
             seconds: histograms(
                 book,
                 "delivery_seconds",
@@ -86,6 +94,7 @@ impl PerFamily {
             bytes: of(&self.bytes),
             slow: missed(SLOW),
             cut: missed(CUT),
+            replaced: of(&self.replaced),
             seconds: self.seconds.with_label_values(&[family]),
             name: family.to_owned(),
             per: self.clone(),
@@ -112,6 +121,11 @@ impl FamilyMetrics {
         self.cut.inc_by(messages);
     }
 
+    /// Newer messages took the place of so many that waited for a session.
+    pub fn note_replaced(&self, messages: u64) {
+        self.replaced.inc_by(messages);
+    }
+
     /// A socket took the last byte of a frame, so long after its event came.
     pub fn note_delay(&self, delay: Duration) {
         self.seconds.observe(delay.as_secs_f64());
@@ -132,6 +146,7 @@ impl Drop for FamilyMetrics {
         let family = [self.name.as_str()];
         let _ = self.per.messages.remove_label_values(&family);
         let _ = self.per.bytes.remove_label_values(&family);
+        let _ = self.per.replaced.remove_label_values(&family);
         let _ = self.per.seconds.remove_label_values(&family);
         for why in [SLOW, CUT] {
             let _ = self

@@ -14,6 +14,8 @@ pub struct StreamMetrics {
     pub sessions_behind: IntGauge,
     pub channels: IntGauge,
     pub channels_full: IntCounter,
+    pub held_bytes: IntGauge,
+    pub unheld: IntCounter,
     pub deliveries: IntCounter,
     pub missed: IntCounter,
     pub gaps: IntCounterVec,
@@ -53,6 +55,16 @@ impl StreamMetrics {
                 book,
                 "channels_full_total",
                 "Messages that were not sent, as their channel was one more than max-channels.",
+            ),
+            held_bytes: gauge(
+                book,
+                "held_bytes",
+                "Bytes of last messages of channels, held for sessions that subscribe or are behind; at most snapshot-size.",
+            ),
+            unheld: counter(
+                book,
+                "unheld_total",
+                "Messages that were sent and not held as the last of their channel, as that would be more than snapshot-size.",
             ),
             deliveries: counter(
                 book,

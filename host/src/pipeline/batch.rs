@@ -55,6 +55,7 @@ mod tests {
             head: 0,
             received: Instant::now(),
             family: Metrics::new().family("ticks"),
+            standing: None,
         }
     }
 

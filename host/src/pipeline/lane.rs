@@ -156,9 +156,13 @@ impl Lane {
                     None => left.push(good),
                 }
                 self.metrics.out.set(0);
+                self.hub.sweep();
             }
             What::Settle => left.extend(self.behind.take().map(|behind| behind.seat)),
-            What::Pause(paused) => self.paused = paused,
+            What::Pause(paused) => {
+                self.paused = paused;
+                self.hub.sweep();
+            }
         }
         left
     }
@@ -203,6 +207,7 @@ impl Lane {
         for publication in publications {
             match publication {
                 Ok(admitted) => self.batch.push(Message {
+                    standing: live.standing(admitted.family),
                     family: live.metrics.families[admitted.family].clone(),
                     channel: admitted.channel,
                     text: admitted.text,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::event::Event;
+use crate::hub::{Origin, Standing};
 use crate::metrics::{RevisionMetrics, TransformMetrics};
 use crate::transform::{Captures, Component, Fault, Health, HighWater, Instance, Outcome};
 
@@ -20,6 +21,8 @@ pub struct Live {
     pub health: Health,
     pub tally: Tally,
     pub high_water: HighWater,
+    /// Withdrawn when another revision takes over, and while it is paused.
+    pub origin: Arc<Origin>,
     pub(super) metrics: RevisionMetrics,
 }
 
@@ -53,6 +56,7 @@ impl Live {
             component,
             tally: Tally::default(),
             high_water: HighWater::default(),
+            origin: Arc::default(),
             metrics,
         }
     }
@@ -73,6 +77,15 @@ impl Live {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
         metrics.peak_call.set(peaks.call.as_secs_f64());
+    }
+
+    /// What becomes of a message of one of its families, by its place, after its turn.
+    pub(super) fn standing(&self, family: usize) -> Option<Standing> {
+        let delivery = self.component.descriptor.families[family].delivery;
+        delivery.keeps_last().then(|| Standing {
+            delivery,
+            mark: self.origin.mark(),
+        })
     }
 
     /// The families that it publishes to.

@@ -34,7 +34,7 @@ use self::recent::Recent;
 use self::tap::Spout;
 pub use self::tap::Tap;
 use crate::event::Event;
-use crate::hub::{Hub, Loss};
+use crate::hub::{Hub, Loss, Origin};
 use crate::metrics::{Metrics, TransformMetrics};
 use crate::tasks::Tasks;
 use crate::transform::{self, EventPattern, UpstreamPattern};
@@ -72,6 +72,8 @@ struct Route {
     transform: String,
     /// Of what the revision that runs publishes.
     families: Vec<String>,
+    /// Of the revision that runs.
+    origin: Arc<Origin>,
     listens: Listens,
     lanes: Vec<Arc<Queue<Order>>>,
     recent: Recent,
@@ -162,6 +164,7 @@ impl Intake {
         self.routes.write().push(Route {
             transform: live.name().to_owned(),
             families: live.families().map(str::to_owned).collect(),
+            origin: live.origin.clone(),
             listens: Listens::to(&live.component.patterns),
             lanes: queues,
             recent: Recent::new(recent_events, recent_size, metrics.recent_bytes.clone()),

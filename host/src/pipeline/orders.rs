@@ -51,6 +51,8 @@ impl Intake {
         let mut instances = instances.into_iter();
         let change_route = |route: &mut Route| {
             route.families = live.families().map(str::to_owned).collect();
+            // From here on, nobody is given again what the revision before has made.
+            std::mem::replace(&mut route.origin, live.origin.clone()).withdraw();
             // The revision before may take over again at any event, so it keeps its own.
             if probation.is_none() {
                 route.listens = Listens::default();
@@ -74,9 +76,14 @@ impl Intake {
         following
     }
 
-    /// Stops or starts a transform's events, those that wait included.
+    /// Stops or starts a transform's events, those that wait included. What it made before is
+    /// not given out again.
     pub fn pause(&self, transform: &str, paused: bool) -> Following {
-        self.order(transform, true, |_| {}, || What::Pause(paused))
+        let change_route = |route: &mut Route| match paused {
+            true => route.origin.withdraw(),
+            false => route.origin.restore(),
+        };
+        self.order(transform, true, change_route, || What::Pause(paused))
     }
 
     fn order(

@@ -3,13 +3,14 @@
 //! Lanes ask after each failure, and from the moment that a mark is passed they go through
 //! the revision behind again; making that lasting is the registry's work.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use super::live::Counts;
+use crate::hub::Origin;
 
 /// So few failures are no ground to return while more events may show otherwise.
 const MIN_FAILURES: u64 = 3;
@@ -39,6 +40,8 @@ pub struct Probation {
     timed: AtomicU64,
     slow: AtomicU64,
     failed: OnceLock<String>,
+    /// Withdrawn with the verdict.
+    origin: OnceLock<Arc<Origin>>,
     told: Notify,
 }
 
@@ -51,6 +54,7 @@ impl Probation {
             timed: AtomicU64::new(0),
             slow: AtomicU64::new(0),
             failed: OnceLock::new(),
+            origin: OnceLock::new(),
             told: Notify::new(),
         }
     }
@@ -58,6 +62,14 @@ impl Probation {
     /// Why the revision does not stay, once that is known.
     pub fn verdict(&self) -> Option<&str> {
         self.failed.get().map(String::as_str)
+    }
+
+    /// What the revision has made is withdrawn as soon as it fails.
+    pub fn withdraws(&self, origin: Arc<Origin>) {
+        let origin = self.origin.get_or_init(|| origin);
+        if self.verdict().is_some() {
+            origin.withdraw();
+        }
     }
 
     /// Waits for a verdict.
@@ -113,6 +125,9 @@ impl Probation {
 
     fn fail(&self, reason: String) {
         if self.failed.set(reason).is_ok() {
+            if let Some(origin) = self.origin.get() {
+                origin.withdraw();
+            }
             self.told.notify_waiters();
         }
     }

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::channel::Pattern;
-use crate::transform::{Descriptor, Family, Parameter};
+use crate::transform::{Delivery, Descriptor, Family, Parameter};
 
 /// Families by name. They change when a revision takes over.
 #[derive(Debug, Default)]
@@ -68,6 +68,13 @@ impl Catalog {
                 ))
             }
         }
+    }
+
+    /// How the family of `pattern` is delivered; as `every` where there is none.
+    pub fn delivery(&self, pattern: &Pattern) -> Delivery {
+        let families = self.families.read();
+        let family = families.get(pattern.family());
+        family.map(|family| family.delivery).unwrap_or_default()
     }
 
     /// Why no channel that there is now matches `pattern`, in words for operators; `None` if

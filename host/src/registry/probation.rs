@@ -33,6 +33,7 @@ impl Registry {
         decided: CancellationToken,
         left: Left,
     ) {
+        probation.withdraws(live.origin.clone());
         let registry = self.clone();
         let name = Name::of("probation", live.name());
         // Without it a revision that fails would go on; each step can be taken once more.

@@ -341,5 +341,7 @@ fn public(family: &transform::Family) -> PublicFamily {
         name: family.name.clone(),
         parameters: family.parameters.iter().map(parameter).collect(),
         messages: family.messages.iter().map(message).collect(),
+        latest: family.delivery.is_latest,
+        snapshot_on_subscribe: family.delivery.has_snapshot,
     }
 }

@@ -78,6 +78,12 @@ pub struct PublicFamily {
     pub name: String,
     pub parameters: Vec<Parameter>,
     pub messages: Vec<PublicMessage>,
+    /// A newer message of a channel replaces an older one that waits for a client.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub latest: bool,
+    /// Whoever subscribes is given the last message of each channel first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub snapshot_on_subscribe: bool,
 }
 
 /// One kind of message.

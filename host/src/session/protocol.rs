@@ -100,18 +100,23 @@ impl ClientError {
 }
 
 /// `numbers` are the channels among `patterns`, each with the number that the next of its
-/// messages follows.
+/// messages follows; `latest` are those whose numbers may jump. These are named only where there
+/// are some.
 pub(super) fn subscribed(
     patterns: &[Pattern],
     epoch: &str,
     numbers: impl Iterator<Item = (String, u64)>,
+    latest: &[&Pattern],
     id: &Id,
 ) -> Value {
     let numbers: Map<String, Value> = numbers
         .map(|(channel, seq)| (channel, seq.into()))
         .collect();
-    let body =
+    let mut body =
         json!({ "type": "subscribed", "channels": patterns, "epoch": epoch, "seq": numbers });
+    if !latest.is_empty() {
+        body["latest"] = json!(latest);
+    }
     answer(body, id)
 }
 

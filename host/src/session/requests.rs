@@ -60,7 +60,10 @@ impl Desk<'_> {
             let seqs = telling::seqs(self.log, self.key, &channels);
             let numbers = channels.iter().map(ToString::to_string).zip(seqs);
             let epoch = self.context.hub.epoch();
-            self.reply(&protocol::subscribed(&accepted, epoch, numbers, id));
+            let latest = accepted.iter().filter(|pattern| self.is_latest(pattern));
+            let latest: Vec<&Pattern> = latest.collect();
+            let subscribed = protocol::subscribed(&accepted, epoch, numbers, &latest, id);
+            self.reply(&subscribed);
             changes::subscribe(self.log, self.key, &fresh);
             for pattern in &fresh {
                 let state = self.log.state(pattern.family());
@@ -70,6 +73,10 @@ impl Desk<'_> {
             }
         }
         refused.iter().for_each(|error| self.fail(error));
+    }
+
+    fn is_latest(&self, pattern: &Pattern) -> bool {
+        self.context.catalog.delivery(pattern).is_latest
     }
 
     /// How many more subscriptions the session may hold.

@@ -161,6 +161,8 @@ settings! {
         "Time without one byte taken while something waits for a client, after which it is cut"
     max_channels: usize, "max-channels", Count<usize>, "100000", "1" to "10000000";
         "Public channels whose messages are numbered; messages of further ones are not sent, and told as gaps"
+    snapshot_size: usize, "snapshot-size", Size<usize>, "16MiB", "1KiB" to "64GiB";
+        "Bytes of the last messages held of channels that are delivered as latest or with a snapshot; over it that of a further channel is not held"
     loops: usize, "loops", Count<usize>, "0", "0" to "1024";
         "Threads that send to clients; 0 is one for each core"
     kernel_unsent_limit: usize, "kernel-unsent-limit", Size<usize>, "16KiB", "1KiB" to "16MiB";

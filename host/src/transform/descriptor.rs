@@ -173,6 +173,7 @@ pub(super) fn name_rule(extra: char) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::family::Delivery;
     use super::*;
 
     pub(in crate::transform) fn stated() -> contract::Descriptor {
@@ -301,17 +302,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_the_host_does_not_serve_is_refused_in_words() {
-        let faults = faults_after(|wrong| {
-            wrong.families[0].delivery = contract::Delivery::Latest;
-            wrong.families[0].snapshot_on_subscribe = true;
-        });
-        assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(
-            faults[0].contains("`latest`") && faults[0].contains("`every`"),
-            "{faults:?}"
-        );
-        assert!(faults[1].contains("snapshot-on-subscribe"), "{faults:?}");
+    fn how_a_family_is_delivered_is_as_it_says() {
+        let mut stated = stated();
+        assert_eq!(example().families[0].delivery, Delivery::default());
+        stated.families[0].delivery = contract::Delivery::Latest;
+        stated.families[0].snapshot_on_subscribe = true;
+        let delivery = Descriptor::check(&stated).unwrap().families[0].delivery;
+        assert!(delivery.is_latest && delivery.has_snapshot);
     }
 
     #[test]

@@ -30,6 +30,23 @@ pub struct Family {
     pub parameters: Vec<Parameter>,
     /// One at least.
     pub messages: Vec<MessageType>,
+    pub delivery: Delivery,
+}
+
+/// What the clients of a family are owed beside each message in its turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// A newer message of a channel replaces an older one that waits.
+    pub is_latest: bool,
+    /// Whoever subscribes is given the last message of each channel first.
+    pub has_snapshot: bool,
+}
+
+impl Delivery {
+    /// Whether the last message of a channel is of use after it was sent.
+    pub fn keeps_last(self) -> bool {
+        self.is_latest || self.has_snapshot
+    }
 }
 
 /// One kind of message.
@@ -78,7 +95,6 @@ impl Family {
         let mut faults: Vec<String> = misnamed("family", &stated.name, '_').into_iter().collect();
         let of_parameters = stated.parameters.iter();
         faults.extend(of_parameters.filter_map(|stated| misnamed("parameter", &stated.name, '_')));
-        faults.extend(unserved(stated));
         let mut parameters = Vec::new();
         for stated in &stated.parameters {
             match parameter(stated) {
@@ -101,6 +117,10 @@ impl Family {
             summary: summary.to_owned(),
             parameters,
             messages,
+            delivery: Delivery {
+                is_latest: stated.delivery == contract::Delivery::Latest,
+                has_snapshot: stated.snapshot_on_subscribe,
+            },
         })
     }
 
@@ -138,26 +158,6 @@ impl Family {
                 format!("{form}:{{{}}}", parameter.name)
             })
     }
-}
-
-/// What the contract has and this host does not do: to run the component without it would be
-/// to do something else than it says.
-fn unserved(stated: &contract::Family) -> Vec<String> {
-    let name = stated.name.escape_debug();
-    let mut faults = Vec::new();
-    if stated.delivery != contract::Delivery::Every {
-        faults.push(format!(
-            "family {name}: this host does not serve the delivery `latest` yet; say `every`, with \
-             which a client gets each message or is told that it did not"
-        ));
-    }
-    if stated.snapshot_on_subscribe {
-        faults.push(format!(
-            "family {name}: this host does not serve snapshot-on-subscribe yet; say false, and \
-             a client's first message of a channel is the next one"
-        ));
-    }
-    faults
 }
 
 fn message(stated: &contract::Message) -> Result<MessageType, Vec<String>> {

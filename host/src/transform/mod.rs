@@ -50,7 +50,7 @@ pub use self::descriptor::Descriptor;
 pub(crate) use self::descriptor::tests::example as descriptor_example;
 pub use self::engine::Engine;
 pub use self::event_pattern::{Captures, EventPattern};
-pub use self::family::{Allowed, Family, MessageType, Parameter};
+pub use self::family::{Allowed, Delivery, Family, MessageType, Parameter};
 pub use self::fault::{Fault, FaultKind};
 pub use self::guard::{Admitted, Block};
 pub(crate) use self::guest_log::printable;

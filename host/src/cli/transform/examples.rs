@@ -40,6 +40,8 @@ pub(super) fn revision(component: &str) -> Revision {
                     }))
                     .unwrap(),
                 }],
+                latest: false,
+                snapshot_on_subscribe: false,
             }],
         },
         upstream_patterns: vec!["feed:ticks:{symbol}".into()],

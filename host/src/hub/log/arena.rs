@@ -105,6 +105,12 @@ impl<W> Arena<W> {
         &self.frames[usize::try_from(at).expect("it is one of those in memory")]
     }
 
+    /// What a frame is, to be changed; none where it is forgotten.
+    pub(crate) fn what_mut(&mut self, number: u64) -> Option<&mut W> {
+        let at = usize::try_from(number.checked_sub(self.first_frame)?).ok()?;
+        self.frames.get_mut(at).map(|frame| &mut frame.what)
+    }
+
     /// The number of the first frame that is not in the oldest segment.
     pub(crate) fn first_of_next_segment(&self) -> u64 {
         let oldest = self.frames.front().map(|frame| frame.segment);

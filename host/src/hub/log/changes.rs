@@ -7,6 +7,12 @@ use crate::channel::Pattern;
 
 /// Adds patterns: what is published from now on comes after what waits already.
 pub(crate) fn subscribe(log: &mut Log, key: Key, patterns: &[Pattern]) {
+    let mut fresh: Vec<Pattern> = Vec::new();
+    for pattern in patterns {
+        if !log.holds(key, pattern) && !fresh.contains(pattern) {
+            fresh.push(pattern.clone());
+        }
+    }
     let mut ids = log.subscriptions(key).to_vec();
     let before = ids.len();
     ids.extend(
@@ -19,12 +25,15 @@ pub(crate) fn subscribe(log: &mut Log, key: Key, patterns: &[Pattern]) {
     if ids.len() > before {
         let pending = log.cursors.take_pending(key);
         change(log, key, ids, pending);
+        telling::owe_snapshots(log, key, &fresh);
     }
 }
 
 /// Takes patterns away: nothing of them is sent any more, not even what waits.
 pub(crate) fn unsubscribe(log: &mut Log, key: Key, patterns: &[Pattern]) {
-    let gone = patterns
+    let held = patterns.iter().filter(|pattern| log.holds(key, pattern));
+    let held: Vec<&Pattern> = held.collect();
+    let gone = held
         .iter()
         .filter_map(|gone| log.cursors.views.find(gone.as_str()));
     let gone: HashSet<PatternId> = gone.collect();
@@ -35,7 +44,7 @@ pub(crate) fn unsubscribe(log: &mut Log, key: Key, patterns: &[Pattern]) {
         let (mut pending, mut known) = (log.cursors.take_pending(key), HashMap::new());
         pending.retain(|number| telling::concerns(log, *number, &ids, &mut known));
         change(log, key, ids, pending);
-        telling::forget_missed(log, key);
+        telling::forget_missed(log, key, &held);
     }
 }
 

@@ -198,6 +198,15 @@ impl Cursors {
         detour.chain(self.views.get(cursor.view).frames_from(cursor.position))
     }
 
+    /// Whether the session has not taken this frame.
+    pub(super) fn is_pending(&self, key: Key, frame: u64) -> bool {
+        let cursor = self.get(key);
+        let detour = cursor.detour.as_ref();
+        let position = self.views.get(cursor.view).position_of(frame);
+        position.is_some_and(|position| position >= cursor.position)
+            || detour.is_some_and(|detour| detour.0.binary_search(&frame).is_ok())
+    }
+
     /// The session has taken so many frames.
     pub(super) fn advance(&mut self, key: Key, mut frames: usize) {
         let cursor = &mut self.cursors[key.at()];

@@ -1,7 +1,7 @@
 //! What the log has dropped before a session could take it: told to the client before anything
 //! newer, merged to one gap a channel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{ChannelId, Notice};
 use crate::channel::Pattern;
@@ -11,7 +11,7 @@ use crate::hub::notice::Reason;
 pub(crate) const MOST_CHANNELS: usize = 1_000;
 
 /// What an entry takes of memory, in bytes, more or less.
-const ENTRY_COST: usize = 64;
+pub(super) const ENTRY_COST: usize = 64;
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Missed {
@@ -22,34 +22,108 @@ pub(crate) struct Missed {
     pub(super) losses: BTreeSet<(Pattern, Reason)>,
     /// Subscriptions whose state changed, which is told as it is now.
     pub(super) states: BTreeSet<Pattern>,
+    /// Channels whose last message takes the place of what was missed.
+    pub(super) owed: BTreeMap<ChannelId, Owed>,
+    /// Subscriptions whose channels' last messages are still to be given, in their order.
+    pub(super) snapshots: VecDeque<Snapshot>,
+}
+
+/// What was missed of a channel of which the last message is all that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owed {
+    /// The first and the last number.
+    pub(super) range: (u64, u64),
+    /// How many of these were not replaced before.
+    pub(super) count: u64,
+}
+
+/// How far the last messages of a subscription have been given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    pub(super) pattern: Pattern,
+    /// What came later is in the log.
+    pub(super) moment: u64,
+    /// The next channel, by its place in the list of the family. Of a subscription to one channel
+    /// it is the first until that was given.
+    pub(super) next: usize,
+    /// Earlier subscriptions that are over.
+    had: Vec<Had>,
+}
+
+/// A subscription by which a session had channels before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Had {
+    pattern: Pattern,
+    /// It had what came later by itself, and was given the last message before of the channels up
+    /// to a place in the list of the family.
+    moment: u64,
+    upto: usize,
+}
+
+impl Snapshot {
+    /// Nothing of it has been given.
+    pub(super) fn new(pattern: Pattern, moment: u64) -> Self {
+        Self {
+            pattern,
+            moment,
+            next: 0,
+            had: Vec::new(),
+        }
+    }
+
+    /// Whether it has the last message of a channel, which came at that `moment`; the channel
+    /// has a `place` in the list of the family.
+    pub(super) fn has(&self, channel: &Pattern, place: usize, moment: u64) -> bool {
+        let is_had =
+            |had: &Had| (moment > had.moment || place < had.upto) && had.pattern.covers(channel);
+        moment <= self.moment && self.pattern.covers(channel) && !self.had.iter().any(is_had)
+    }
 }
 
 impl Missed {
     /// Adds numbers of a channel that follow what was added of it before. `pattern_of` gives
-    /// the pattern through which the session gets a channel that it did not name itself.
+    /// the pattern through which the session gets a channel that it did not name itself. Gives
+    /// how many messages are missed that no last one can take the place of, from now on.
     pub(super) fn messages(
         &mut self,
         channel: ChannelId,
         (from, to): (u64, u64),
         most: usize,
         pattern_of: impl Fn(ChannelId) -> Option<Pattern>,
-    ) {
+    ) -> u64 {
+        let owed = self.owed.remove(&channel);
+        let count = to - from + 1 + owed.map_or(0, |owed| owed.count);
+        let from = owed.map_or(from, |owed| owed.range.0);
         if let Some(range) = self.channels.get_mut(&channel) {
             range.1 = to;
-            return;
+            return count;
         }
-        if self.channels.len() < most && self.patterns.is_empty() {
+        let is_exact = self.channels.len() < most && self.patterns.is_empty();
+        let Some(pattern) = pattern_of(channel).filter(|_| !is_exact) else {
             self.channels.insert(channel, (from, to));
-            return;
-        }
-        let Some(pattern) = pattern_of(channel) else {
-            self.channels.insert(channel, (from, to));
-            return;
+            return count;
         };
         if self.patterns.is_empty() {
             self.merge(&pattern_of);
         }
-        *self.patterns.entry(pattern).or_default() += to - from + 1;
+        *self.patterns.entry(pattern).or_default() += count;
+        count
+    }
+
+    /// Adds numbers of a channel whose last message takes their place. `false` where they would
+    /// be of one more than `most` channels.
+    pub(super) fn owe(&mut self, channel: ChannelId, range: (u64, u64), most: usize) -> bool {
+        let count = range.1 - range.0 + 1;
+        if let Some(owed) = self.owed.get_mut(&channel) {
+            owed.range.1 = range.1;
+            owed.count += count;
+            return true;
+        }
+        let has_room = self.owed.len() < most;
+        if has_room {
+            self.owed.insert(channel, Owed { range, count });
+        }
+        has_room
     }
 
     /// Makes counts of patterns out of all channels that the session did not name itself.
@@ -71,6 +145,28 @@ impl Missed {
         };
     }
 
+    /// Subscriptions are over: what was given by them is not given by others later.
+    pub(super) fn give_no_more(&mut self, gone: &[&Pattern]) {
+        for gone in gone.iter().copied() {
+            let mut snapshots = self.snapshots.iter();
+            let place = snapshots.position(|snapshot| snapshot.pattern == *gone);
+            // All of one that is not in the list was given.
+            let (later, moment, upto) = place.map_or((0, 0, usize::MAX), |at| {
+                let Snapshot { moment, next, .. } = self.snapshots[at];
+                (at + 1, moment, next)
+            });
+            for snapshot in self.snapshots.range_mut(later..) {
+                if snapshot.pattern.overlaps(gone) {
+                    snapshot.had.push(Had {
+                        pattern: gone.clone(),
+                        moment,
+                        upto,
+                    });
+                }
+            }
+        }
+    }
+
     /// Forgets what concerns no channel and no pattern that is still held. A count goes on with
     /// its `heir`, a held pattern that shares channels with its own: some of what was counted may
     /// be of these.
@@ -81,6 +177,8 @@ impl Missed {
         heir: impl Fn(&Pattern) -> Option<Pattern>,
     ) {
         self.channels.retain(|channel, _| is_covered(*channel));
+        self.owed.retain(|channel, _| is_covered(*channel));
+        self.snapshots.retain(|snapshot| is_held(&snapshot.pattern));
         for (pattern, count) in std::mem::take(&mut self.patterns) {
             let heir = if is_held(&pattern) {
                 Some(pattern)
@@ -101,7 +199,9 @@ impl Missed {
 
     pub(crate) fn size(&self) -> usize {
         let entries = self.channels.len() + self.patterns.len() + self.losses.len();
-        (entries + self.states.len()) * ENTRY_COST
+        let had = self.snapshots.iter().map(|snapshot| snapshot.had.len());
+        let kept = self.owed.len() + self.snapshots.len() + had.sum::<usize>();
+        (entries + self.states.len() + kept) * ENTRY_COST
     }
 }
 
@@ -137,6 +237,38 @@ mod tests {
             |pattern| held.iter().find(|held| held.overlaps(pattern)).cloned(),
         );
         missed
+    }
+
+    #[test]
+    fn what_an_earlier_subscription_gave_is_not_given_by_a_later_one() {
+        let has = |missed: &Missed, channel: &str, place: usize, moment: u64| {
+            let given = missed.snapshots.iter();
+            let given = given.filter(|given| given.has(&pattern(channel), place, moment));
+            given
+                .map(|given| given.pattern.as_str().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let mut missed = Missed::default();
+        for (text, moment) in [("t:*:x", 5), ("t:a:*", 7), ("t:*:*", 9)] {
+            missed
+                .snapshots
+                .push_back(Snapshot::new(pattern(text), moment));
+        }
+        assert_eq!(has(&missed, "t:a:x", 1, 5), ["t:*:x", "t:a:*", "t:*:*"]);
+        assert_eq!(has(&missed, "t:a:x", 1, 7), ["t:a:*", "t:*:*"]);
+        assert_eq!(has(&missed, "t:a:x", 1, 10), [""; 0]);
+        // The first has given up to the second place of the list when it ends.
+        missed.snapshots[0].next = 2;
+        missed.give_no_more(&[&pattern("t:*:x")]);
+        missed.snapshots.pop_front();
+        assert_eq!(has(&missed, "t:a:x", 1, 5), [""; 0]);
+        assert_eq!(has(&missed, "t:a:x", 2, 5), ["t:a:*", "t:*:*"]);
+        assert_eq!(has(&missed, "t:a:x", 2, 6), [""; 0]);
+        assert_eq!(has(&missed, "t:a:y", 1, 6), ["t:a:*", "t:*:*"]);
+        // What is not in the list has given all that it had.
+        missed.give_no_more(&[&pattern("t:b:y")]);
+        assert_eq!(has(&missed, "t:b:y", 9, 1), [""; 0]);
+        assert_eq!(has(&missed, "t:c:y", 9, 1), ["t:*:*"]);
     }
 
     #[test]

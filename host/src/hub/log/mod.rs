@@ -16,6 +16,7 @@ pub(crate) mod telling;
 mod tests;
 pub(crate) mod trimming;
 pub(crate) mod views;
+mod what;
 
 use std::collections::HashMap;
 use std::io::IoSlice;
@@ -26,9 +27,14 @@ use self::channels::Channels;
 use self::cursors::Cursors;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::views::{PatternId, ViewId};
+pub(crate) use self::what::{Entry, Notice, PassedBy, What};
 use super::frame;
+use super::held::Held;
 use super::notice::{self, Reason, State};
 use crate::channel::{Channel, MAX_PARAMETERS, Pattern};
+
+/// Frames that are looked at to find the oldest that is not replaced.
+const LOOKED_AT: usize = 1_000;
 
 /// A public channel, by its place among all that were ever numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,49 +54,6 @@ impl Key {
     }
 }
 
-/// What a frame of the log is, to be told where it is dropped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum What {
-    Message {
-        channel: ChannelId,
-        seq: u64,
-        family: FamilyId,
-    },
-    /// It tells itself of messages that never came to the log.
-    Passed {
-        channel: ChannelId,
-        range: (u64, u64),
-        family: FamilyId,
-    },
-    Notice(Pattern, Notice),
-}
-
-impl What {
-    /// The channel, the first and the last number, and the family of what it brings or tells
-    /// of; none for a notice.
-    fn numbers(&self) -> Option<(ChannelId, (u64, u64), FamilyId)> {
-        match *self {
-            Self::Message {
-                channel,
-                seq,
-                family,
-            } => Some((channel, (seq, seq), family)),
-            Self::Passed {
-                channel,
-                range,
-                family,
-            } => Some((channel, range, family)),
-            Self::Notice(..) => None,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Notice {
-    State,
-    Loss(Reason),
-}
-
 #[derive(Debug)]
 pub(crate) struct Log {
     arena: Arena<What>,
@@ -103,15 +66,6 @@ pub(crate) struct Log {
     detour_limit: usize,
     /// Since it was last asked.
     passed: PassedBy,
-}
-
-/// Messages that the log let go of before sessions took them.
-#[derive(Debug, Default)]
-pub(crate) struct PassedBy {
-    /// How many each missed.
-    pub(crate) sessions: Vec<(Key, u64)>,
-    /// How many in all, by family.
-    pub(crate) families: Vec<u64>,
 }
 
 impl Log {
@@ -132,43 +86,58 @@ impl Log {
     }
 
     /// Notes a message for all who subscribed to its channel. `frame` is as it goes out.
-    pub(crate) fn publish(
-        &mut self,
-        name: &Channel,
-        id: ChannelId,
-        seq: u64,
-        family: FamilyId,
-        frame: &[u8],
-        received: Instant,
-    ) {
-        self.channels.note(id, name, seq);
+    pub(crate) fn publish(&mut self, entry: Entry<'_>, frame: &[u8]) {
+        let Entry {
+            name,
+            id,
+            seq,
+            family,
+            received,
+            last,
+        } = entry;
+        self.channels.note(id, name, seq, last);
         let what = What::Message {
             channel: id,
             seq,
             family,
         };
-        self.append(name, frame, received, what);
+        let number = self.append(name, frame, received, what);
+        if let (Some(number), Some(_)) = (number, last) {
+            let before = self.channels.set_frame(id, number);
+            // Whoever has still to get the older one gets the newer one too.
+            if let Some(what) = before.and_then(|before| self.arena.what_mut(before)) {
+                *what = What::Overtaken(family);
+            }
+        }
     }
 
-    /// The messages `from` to `to` of a channel never came here: all who subscribed are told.
-    pub(crate) fn pass(
-        &mut self,
-        name: &Channel,
-        id: ChannelId,
-        range: (u64, u64),
-        family: FamilyId,
-    ) {
-        self.channels.note(id, name, range.1);
-        let gap = notice::gap(name.as_str(), range.0, range.1, Reason::Slow);
+    /// The messages from `from` to this one never came here. Where the last of a channel is all
+    /// that counts and it is held, it takes their place; else all who subscribed are told.
+    pub(crate) fn pass(&mut self, entry: Entry<'_>, from: u64) {
+        let latest = entry.last.filter(|last| last.delivery.is_latest);
+        let held = latest.and_then(|last| last.held.as_deref());
+        if let Some(frame) = held.and_then(Held::again) {
+            return self.publish(entry, frame);
+        }
+        let Entry {
+            name,
+            id,
+            seq,
+            family,
+            ..
+        } = entry;
+        self.channels.note(id, name, seq, entry.last);
+        let gap = notice::gap(name.as_str(), from, seq, Reason::Slow);
         let what = What::Passed {
             channel: id,
-            range,
+            range: (from, seq),
             family,
         };
         self.append(name, &frame::text(&gap), Instant::now(), what);
     }
 
-    fn append(&mut self, name: &Channel, frame: &[u8], since: Instant, what: What) {
+    /// Gives the frame's number, if anybody gets it.
+    fn append(&mut self, name: &Channel, frame: &[u8], since: Instant, what: What) -> Option<u64> {
         let mut matching = [None; 1 << MAX_PARAMETERS];
         let mut next = 0;
         name.for_each_pattern(|pattern| {
@@ -178,12 +147,23 @@ impl Log {
             }
         });
         if next == 0 {
-            return;
+            return None;
         }
         let number = self.arena.push(frame, since, what);
         for pattern in matching.into_iter().flatten() {
             self.cursors.views.note(pattern, number);
         }
+        Some(number)
+    }
+
+    /// Lets go of the last messages that were withdrawn.
+    pub(crate) fn sweep(&mut self) {
+        self.channels.sweep();
+    }
+
+    /// The name of a channel that was published to.
+    pub(crate) fn channel(&self, id: ChannelId) -> &Channel {
+        self.channels.name(id)
     }
 
     /// Messages of a family were lost: all its subscribers are told, for each of their patterns.
@@ -295,12 +275,14 @@ impl Log {
         plan: &mut Plan,
     ) {
         let frames = self.cursors.views.get(view).frames_from(position);
+        let frames = frames.take(plan::MOST_FRAMES);
         plan.fill(&self.arena, frames, bounds.0, bounds.1);
     }
 
     /// What comes next for one session.
     pub(crate) fn plan_for(&self, key: Key, bounds: (usize, usize), plan: &mut Plan) {
-        plan.fill(&self.arena, self.cursors.pending(key), bounds.0, bounds.1);
+        let frames = self.cursors.pending(key).take(plan::MOST_FRAMES);
+        plan.fill(&self.arena, frames, bounds.0, bounds.1);
     }
 
     /// What is to be written for these runs.
@@ -332,11 +314,23 @@ impl Log {
         taken
     }
 
-    /// How many frames wait for the session, and since when.
-    pub(crate) fn lag(&self, key: Key) -> (usize, Option<Instant>) {
-        let oldest = self.cursors.pending(key).next();
-        let since = oldest.map(|number| self.since(number));
-        (self.cursors.waiting(key), since)
+    /// How many frames wait for the session, replaced ones included.
+    pub(crate) fn waiting(&self, key: Key) -> usize {
+        self.cursors.waiting(key)
+    }
+
+    /// Since when the oldest frame waits that the session is still to get; or another one that
+    /// is older, where very many before it are replaced.
+    pub(crate) fn oldest(&self, key: Key) -> Option<Instant> {
+        let mut since = None;
+        for number in self.cursors.pending(key).take(LOOKED_AT) {
+            let frame = self.arena.frame(number);
+            since = Some(frame.since);
+            if !matches!(frame.what, What::Overtaken(_)) {
+                break;
+            }
+        }
+        since
     }
 
     /// The first frame that is not in the oldest piece of memory.
@@ -353,6 +347,7 @@ impl Log {
     pub(crate) fn clear(&mut self) {
         self.arena = Arena::new();
         self.cursors = Cursors::default();
+        self.channels.forget_frames();
         self.missed_size = 0;
         self.passed = PassedBy::default();
     }

@@ -16,7 +16,13 @@ pub(crate) struct Plan {
     pub(crate) families: Vec<(FamilyId, u64, u64)>,
     /// For each frame that tells itself of messages that never came to the log, how many.
     pub(crate) passed: Vec<(FamilyId, u64)>,
+    /// Of each family, the messages that are stepped over, as a newer one replaces each.
+    pub(crate) replaced: Vec<(FamilyId, u64)>,
 }
+
+/// Frames of a plan: so many that those which are stepped over take no turn's time, and more than
+/// a write has room for otherwise.
+pub(super) const MOST_FRAMES: usize = if cfg!(test) { 8 } else { 16 << 10 };
 
 impl Plan {
     /// Takes frames as long as there are some and they are within the bounds; at least one.
@@ -30,15 +36,20 @@ impl Plan {
         self.runs.clear();
         self.families.clear();
         self.passed.clear();
+        self.replaced.clear();
         (self.bytes, self.frames, self.first) = (0, 0, None);
         for number in numbers {
             if self.frames > 0 && (self.bytes >= max_bytes || self.runs.len() >= max_runs) {
                 break;
             }
             let frame = arena.frame(number);
+            self.frames += 1;
+            if let What::Overtaken(family) = frame.what {
+                add(&mut self.replaced, family);
+                continue;
+            }
             arena.extend(&mut self.runs, number);
             self.bytes += frame.len();
-            self.frames += 1;
             self.first.get_or_insert(number);
             match frame.what {
                 What::Message { family, .. } => self.count(family, frame.len() as u64),
@@ -47,7 +58,7 @@ impl Plan {
                     range: (from, to),
                     ..
                 } => self.passed.push((family, to - from + 1)),
-                What::Notice(..) => {}
+                What::Notice(..) | What::Overtaken(_) => {}
             }
         }
     }
@@ -60,8 +71,21 @@ impl Plan {
         }
     }
 
+    /// Messages that are stepped over.
+    pub(crate) fn stepped_over(&self) -> usize {
+        let counts = self.replaced.iter().map(|(_, count)| count);
+        usize::try_from(counts.sum::<u64>()).unwrap_or(usize::MAX)
+    }
+
     /// Messages of all families.
     pub(crate) fn messages(&self) -> u64 {
         self.families.iter().map(|(_, messages, _)| messages).sum()
+    }
+}
+
+fn add(counts: &mut Vec<(FamilyId, u64)>, family: FamilyId) {
+    match counts.iter_mut().find(|known| known.0 == family) {
+        Some((_, count)) => *count += 1,
+        None => counts.push((family, 1)),
     }
 }

@@ -1,38 +1,191 @@
 //! What a session is told: which frames, what it missed, and from which number on it goes on.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
+use super::channels::Kept;
+use super::missed::{Missed, Owed, Snapshot};
 use super::{ChannelId, Key, Log, PatternId, What};
-use crate::channel::Pattern;
+use crate::channel::{Channel, Pattern};
 use crate::hub::frame;
+use crate::hub::held::Held;
 use crate::hub::notice::{self, Reason};
 
-/// Writes the frames that tell a session what it missed, and how many gaps they are.
-pub(crate) fn write_missed(log: &mut Log, key: Key, out: &mut Vec<u8>) -> u64 {
-    let Some(missed) = log.cursors.get_mut(key).missed.take() else {
-        return 0;
+/// So many bytes of last messages are written at once, or a frame; and so many channels are looked
+/// at for them.
+pub(super) const PIECE: usize = if cfg!(test) { 100 } else { 8 << 10 };
+pub(super) const LOOKS: usize = if cfg!(test) { 3 } else { 1_024 };
+
+/// What a session was told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) gaps: u64,
+    /// The last messages that it was given.
+    pub(crate) held: Vec<Arc<Held>>,
+    /// Of channels whose last message was owed: how many messages are missed after all, and how
+    /// many are replaced.
+    pub(crate) missed: Vec<(ChannelId, u64)>,
+    pub(crate) replaced: Vec<(ChannelId, u64)>,
+    /// The rest is to be told before anything newer, too.
+    pub(crate) has_more: bool,
+    /// Channels that were looked at for last messages.
+    pub(crate) looks: usize,
+}
+
+/// Writes the frames that tell a session what it missed, then the last messages that it is
+/// owed: a piece of them.
+pub(crate) fn write_missed(log: &mut Log, key: Key, out: &mut Vec<u8>) -> Told {
+    let mut told = Told::default();
+    let Some(mut missed) = log.cursors.get_mut(key).missed.take() else {
+        return told;
     };
     log.missed_size -= missed.size();
-    let mut gaps = 0;
+    write_gaps(log, &mut missed, out, &mut told);
+    while out.len() < PIECE && told.looks < LOOKS {
+        told.looks += 1;
+        if let Some(owed) = missed.owed.pop_first() {
+            write_owed(log, key, owed, out, &mut told);
+        } else if missed.snapshots.is_empty() {
+            break;
+        } else if let Some((held, frame)) = next_of_snapshot(log, key, &mut missed) {
+            out.extend_from_slice(frame);
+            told.held.push(held.clone());
+        }
+    }
+    if !missed.is_empty() {
+        told.has_more = true;
+        log.missed_size += missed.size();
+        log.cursors.get_mut(key).missed = Some(missed);
+    }
+    told
+}
+
+fn write_gaps(log: &Log, missed: &mut Missed, out: &mut Vec<u8>, told: &mut Told) {
     let mut write = |text: serde_json::Value| frame::write_text(&[&text.to_string()], out);
-    for (channel, (from, to)) in &missed.channels {
-        let name = log.channels.name(*channel).as_str();
-        write(notice::gap(name, *from, *to, Reason::Slow));
-        gaps += 1;
+    for (channel, (from, to)) in std::mem::take(&mut missed.channels) {
+        let name = log.channels.name(channel).as_str();
+        write(notice::gap(name, from, to, Reason::Slow));
+        told.gaps += 1;
     }
-    for (pattern, count) in &missed.patterns {
-        let (pattern, count) = (pattern.as_str(), Some(*count));
+    for (pattern, count) in std::mem::take(&mut missed.patterns) {
+        let (pattern, count) = (pattern.as_str(), Some(count));
         write(notice::gap_somewhere(pattern, count, Reason::Slow));
-        gaps += 1;
+        told.gaps += 1;
     }
-    for (pattern, reason) in &missed.losses {
-        write(notice::gap_somewhere(pattern.as_str(), None, *reason));
+    for (pattern, reason) in std::mem::take(&mut missed.losses) {
+        write(notice::gap_somewhere(pattern.as_str(), None, reason));
     }
-    for pattern in &missed.states {
+    for pattern in std::mem::take(&mut missed.states) {
         let state = log.state(pattern.family());
         write(notice::status(pattern.as_str(), state));
     }
-    gaps
+}
+
+/// The last message takes the place of what was missed. If a newer one waits in the log, that
+/// does; if it is held no more, the gap is told.
+fn write_owed(
+    log: &Log,
+    key: Key,
+    (channel, owed): (ChannelId, Owed),
+    out: &mut Vec<u8>,
+    told: &mut Told,
+) {
+    let (from, to) = owed.range;
+    let kept = log.channels.kept(channel);
+    let kept = kept.filter(|kept| kept.delivery.is_latest);
+    if kept.is_some_and(|kept| is_pending(log, key, kept)) {
+        told.replaced.push((channel, owed.count));
+        return;
+    }
+    let again = kept.and_then(Kept::again);
+    match again.filter(|(held, _)| held.seq >= to) {
+        Some((held, frame)) => {
+            out.extend_from_slice(frame);
+            told.held.push(held.clone());
+            if owed.count > 1 {
+                told.replaced.push((channel, owed.count - 1));
+            }
+        }
+        None => {
+            let name = log.channels.name(channel).as_str();
+            let gap = notice::gap(name, from, to, Reason::Slow);
+            frame::write_text(&[&gap.to_string()], out);
+            told.gaps += 1;
+            told.missed.push((channel, owed.count));
+        }
+    }
+}
+
+/// Whether the channel's last message waits in the log for the session.
+fn is_pending(log: &Log, key: Key, kept: &Kept) -> bool {
+    kept.frame
+        .is_some_and(|frame| log.cursors.is_pending(key, frame))
+}
+
+/// Whoever has just subscribed is owed the last message of each channel that it did not have
+/// before.
+pub(super) fn owe_snapshots(log: &mut Log, key: Key, patterns: &[Pattern]) {
+    let channels = &log.channels;
+    let moment = channels.moment();
+    let of_use = patterns
+        .iter()
+        .filter(|pattern| !channels.of_family(pattern.family()).is_empty());
+    let snapshots = of_use.map(|pattern| Snapshot::new(pattern.clone(), moment));
+    let snapshots: Vec<Snapshot> = snapshots.collect();
+    if snapshots.is_empty() {
+        return;
+    }
+    let mut missed = log.cursors.get_mut(key).missed.take().unwrap_or_default();
+    log.missed_size -= missed.size();
+    missed.snapshots.extend(snapshots);
+    log.missed_size += missed.size();
+    log.cursors.get_mut(key).missed = Some(missed);
+    log.cursors.set_apart(key);
+}
+
+/// Looks at one channel of the first subscription whose last messages are to be given.
+fn next_of_snapshot<'a>(
+    log: &'a Log,
+    key: Key,
+    missed: &mut Missed,
+) -> Option<(&'a Arc<Held>, &'a [u8])> {
+    let snapshot = missed.snapshots.front_mut()?;
+    let channel = if snapshot.pattern.has_wildcard() {
+        let of_family = log.channels.of_family(snapshot.pattern.family());
+        let channel = of_family.get(snapshot.next).copied();
+        snapshot.next += 1;
+        channel
+    } else {
+        let known = log.channels.find(snapshot.pattern.as_str());
+        let is_first = std::mem::replace(&mut snapshot.next, usize::MAX) == 0;
+        known.filter(|_| is_first).map(|(channel, _)| channel)
+    };
+    let Some(channel) = channel else {
+        missed.snapshots.pop_front();
+        return None;
+    };
+    let snapshot = missed.snapshots.front()?;
+    let name = log.channels.name(channel);
+    let kept = log.channels.kept(channel)?;
+    let is_given = kept.delivery.has_snapshot
+        && snapshot.has(name.as_pattern(), kept.place, kept.moment)
+        && !had_before(log, key, name, &missed.snapshots);
+    is_given.then(|| kept.again()).flatten()
+}
+
+/// Whether the session has the channel by a subscription whose last messages were given already,
+/// or that came before these.
+fn had_before(log: &Log, key: Key, name: &Channel, snapshots: &VecDeque<Snapshot>) -> bool {
+    let (views, patterns) = (&log.cursors.views, log.subscriptions(key));
+    let mut had = false;
+    name.for_each_pattern(|pattern| {
+        let id = views.find(pattern);
+        had |= id.is_some_and(|id| patterns.binary_search(&id).is_ok())
+            && snapshots
+                .iter()
+                .all(|snapshot| snapshot.pattern.as_str() != pattern);
+    });
+    had
 }
 
 /// Whether a session with these patterns gets a frame. What it finds of channels is `known` to
@@ -54,15 +207,17 @@ pub(super) fn concerns(
             let id = views.find(pattern.as_str());
             id.is_some_and(|id| patterns.binary_search(&id).is_ok())
         }
+        What::Overtaken(_) => false,
     }
 }
 
 /// Forgets what the session missed of what it does not hold any more.
-pub(super) fn forget_missed(log: &mut Log, key: Key) {
+pub(super) fn forget_missed(log: &mut Log, key: Key, gone: &[&Pattern]) {
     let Some(mut missed) = log.cursors.get_mut(key).missed.take() else {
         return;
     };
     log.missed_size -= missed.size();
+    missed.give_no_more(gone);
     let (views, patterns) = (&log.cursors.views, log.subscriptions(key));
     let held = || patterns.iter().map(|id| views.pattern(*id));
     missed.keep(
@@ -81,10 +236,15 @@ pub(super) fn forget_missed(log: &mut Log, key: Key) {
 /// that it missed. Looks at what waits for it until all are found.
 fn first_owed(log: &Log, key: Key, channels: &HashSet<ChannelId>) -> HashMap<ChannelId, u64> {
     let missed = log.cursors.get(key).missed.iter();
-    let missed = missed.flat_map(|missed| missed.channels.iter());
+    let missed = missed.flat_map(|missed| {
+        let owed = missed.owed.iter();
+        let owed = owed.map(|(channel, owed)| (*channel, owed.range.0));
+        let told = missed.channels.iter();
+        // Of a channel that is in both, what is told comes first.
+        owed.chain(told.map(|(channel, (from, _))| (*channel, *from)))
+    });
     let mut first: HashMap<ChannelId, u64> = missed
         .filter(|(channel, _)| channels.contains(channel))
-        .map(|(channel, (from, _))| (*channel, *from))
         .collect();
     for number in log.cursors.pending(key) {
         if first.len() == channels.len() {

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::missed::MOST_CHANNELS;
-use super::{Key, Log, What};
+use super::missed::{ENTRY_COST, MOST_CHANNELS};
+use super::{Key, Log, PassedBy, What};
 
 /// Lets go of the frames that every session has taken. Only where it is thorough are those
 /// looked at that are flushed by themselves, which costs as much as there are members.
@@ -78,6 +78,7 @@ pub(super) fn miss(log: &mut Log, key: Key, passed: VecDeque<u64>) {
     }
     let mut missed = log.cursors.get_mut(key).missed.take().unwrap_or_default();
     log.missed_size -= missed.size();
+    let room = log.missed_limit.saturating_sub(log.missed_size) / ENTRY_COST;
     let Log {
         arena,
         cursors,
@@ -96,26 +97,36 @@ pub(super) fn miss(log: &mut Log, key: Key, passed: VecDeque<u64>) {
         let pattern = views.pattern(first?);
         pattern.has_wildcard().then(|| pattern.clone())
     };
-    let mut count = 0;
+    let (mut count, mut is_told) = (0, false);
     for number in passed {
         let what = &arena.frame(number).what;
-        if let What::Notice(pattern, notice) = what {
-            missed.notice(pattern, *notice);
+        match what {
+            What::Overtaken(family) => {
+                PassedBy::count(&mut log.passed.replaced, *family, 1);
+                continue;
+            }
+            What::Notice(pattern, notice) => missed.notice(pattern, *notice),
+            What::Message { .. } | What::Passed { .. } => {}
         }
+        is_told = true;
         let Some((channel, range, family)) = what.numbers() else {
             continue;
         };
-        missed.messages(channel, range, most, wildcard_of);
-        let at = usize::from(family.0);
-        let families = &mut log.passed.families;
-        families.resize(families.len().max(at + 1), 0);
-        families[at] += range.1 - range.0 + 1;
-        count += range.1 - range.0 + 1;
+        let is_message = matches!(what, What::Message { .. });
+        let is_replaceable = is_message && channels.is_replaceable(channel, range.0);
+        if is_replaceable && missed.owe(channel, range, room) {
+            continue;
+        }
+        let messages = missed.messages(channel, range, most, wildcard_of);
+        PassedBy::count(&mut log.passed.families, family, messages);
+        count += messages;
     }
     log.missed_size += missed.size();
-    log.cursors.get_mut(key).missed = Some(missed);
-    log.cursors.set_apart(key);
-    log.passed.sessions.push((key, count));
+    log.cursors.get_mut(key).missed = Some(missed).filter(|missed| !missed.is_empty());
+    if is_told {
+        log.cursors.set_apart(key);
+        log.passed.sessions.push((key, count));
+    }
 }
 
 /// Bytes of memory: the frames, who gets which, and what sessions missed.

@@ -74,6 +74,12 @@ impl View {
         self.frames.range(at.min(self.frames.len())..).copied()
     }
 
+    /// The position of a frame; none where it was not noted, or is forgotten.
+    pub(super) fn position_of(&self, number: u64) -> Option<u64> {
+        let at = self.frames.binary_search(&number).ok()?;
+        Some(self.base + at as u64)
+    }
+
     /// How many of the frames are older than `number`.
     pub(super) fn older_than(&self, number: u64) -> usize {
         self.frames.partition_point(|frame| *frame < number)

@@ -33,6 +33,8 @@ fn surface() -> Surface {
                 }))
                 .unwrap(),
             }],
+            latest: false,
+            snapshot_on_subscribe: false,
         }],
     }
 }

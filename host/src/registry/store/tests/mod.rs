@@ -70,6 +70,8 @@ fn of_component(bytes: &[u8], setting: i64, second: i64) -> Revision {
                     }))
                     .unwrap(),
                 }],
+                latest: false,
+                snapshot_on_subscribe: false,
             }],
         },
         upstream_patterns: vec!["ticks.*".into()],
