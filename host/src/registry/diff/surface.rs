@@ -22,7 +22,10 @@ pub(super) fn compare(from: &Surface, to: &Surface, found: &mut Changes) {
     let several_messages = messages(from) || messages(to);
     let within = |old: &PublicFamily, new: &PublicFamily, found: &mut Changes| {
         let family = if several { &*new.name } else { "" };
-        found.within(family, |found| channels(old, new, found));
+        found.within(family, |found| {
+            channels(old, new, found);
+            delivery(old, new, found);
+        });
         message_types(old, new, several_messages, found);
     };
     for (old, new) in both {
@@ -58,8 +61,14 @@ fn paired<'a, T>(
 
 fn new_family(family: &PublicFamily, found: &mut Changes) {
     let messages: Vec<String> = family.messages.iter().map(in_words).collect();
+    let delivery = match (family.latest, family.snapshot_on_subscribe) {
+        (false, false) => "",
+        (true, false) => "; delivered as latest",
+        (false, true) => "; with a snapshot on subscribe",
+        (true, true) => "; delivered as latest, with a snapshot on subscribe",
+    };
     let what = format!(
-        "new: {}, messages of type {}",
+        "new: {}, messages of type {}{delivery}",
         channel_form(family),
         messages.join("; of type ")
     );
@@ -106,6 +115,24 @@ fn message_types(from: &PublicFamily, to: &PublicFamily, several: bool, found: &
     }
     for (old, new) in both {
         fields(old, new, found);
+    }
+}
+
+/// What clients that are behind, or have just come, get less of than before breaks them.
+fn delivery(from: &PublicFamily, to: &PublicFamily, found: &mut Changes) {
+    match (from.latest, to.latest) {
+        (false, true) => found.breaking(
+            Area::Channel,
+            "delivery",
+            "latest, was every: a client that is behind no longer gets each message",
+        ),
+        (true, false) => found.note(Area::Channel, "delivery", "every, was latest"),
+        _ => {}
+    }
+    match (from.snapshot_on_subscribe, to.snapshot_on_subscribe) {
+        (true, false) => found.breaking(Area::Channel, "snapshot-on-subscribe", "no longer"),
+        (false, true) => found.note(Area::Channel, "snapshot-on-subscribe", "now"),
+        _ => {}
     }
 }
 

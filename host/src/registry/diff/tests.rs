@@ -1,5 +1,7 @@
 //! Whole revisions held against each other.
 
+mod delivery;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -47,6 +49,8 @@ fn revision() -> Revision {
                     parameter("side", one_of(&["bid", "ask"])),
                 ],
                 messages: vec![message("tick")],
+                latest: false,
+                snapshot_on_subscribe: false,
             }],
         },
         upstream_patterns: vec!["in:*".into()],
