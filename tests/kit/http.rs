@@ -77,7 +77,7 @@ pub async fn send(
     }
     request.push_str("\r\n");
     let bytes = [request.as_bytes(), body].concat();
-    exchange_within(address, &bytes, Duration::from_secs(60)).await
+    exchange_within(address, &bytes, Duration::from_secs(300)).await
 }
 
 /// Sends `request` and reads one answer, by its length or to the end.

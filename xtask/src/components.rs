@@ -23,10 +23,23 @@ pub(crate) fn dist() -> PathBuf {
 
 /// Builds every guest into `out`.
 pub(crate) fn build(out: &Path) -> Result<()> {
+    let built = compile(&GUESTS)?;
+    fs::create_dir_all(out).with_context(|| format!("could not make {}", out.display()))?;
+    for (guest, component) in built {
+        let path = out.join(format!("{guest}.wasm"));
+        fs::write(&path, &component)
+            .with_context(|| format!("could not write {}", path.display()))?;
+        eprintln!("    {}: {} bytes", path.display(), component.len());
+    }
+    sources::record(&crate::root(), &sources::OF_DIST, out)
+}
+
+/// Makes components of these packages of the workspace `transforms`.
+pub(crate) fn compile(packages: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
     heading("The Rust standard library for WebAssembly");
     let library = toolchain::standard_library()?;
 
-    heading("Compiling the guests");
+    heading("Compiling to WebAssembly");
     let transforms = crate::root().join("transforms");
     let target = transforms.join("target");
     // The crates have to be there for the paths to them to be known.
@@ -39,8 +52,8 @@ pub(crate) fn build(out: &Path) -> Result<()> {
         .arg(&target)
         .env("CARGO_ENCODED_RUSTFLAGS", prefixes.flags().join("\u{1f}"))
         .env_remove("RUSTFLAGS");
-    for guest in GUESTS {
-        cargo.args(["--package", guest]);
+    for package in packages {
+        cargo.args(["--package", package]);
     }
     if library == StandardLibrary::Source {
         cargo
@@ -49,23 +62,17 @@ pub(crate) fn build(out: &Path) -> Result<()> {
     }
     step::run(&mut cargo)?;
 
-    heading("Wrapping them as components");
-    fs::create_dir_all(out).with_context(|| format!("could not make {}", out.display()))?;
-    for guest in GUESTS {
-        let module = target
-            .join(TARGET)
-            .join("release")
-            .join(format!("{guest}.wasm"));
-        let component = wrap(&module).with_context(|| format!("guest `{guest}`"))?;
-        prefixes
-            .check(&component)
-            .with_context(|| format!("guest `{guest}`"))?;
-        let path = out.join(format!("{guest}.wasm"));
-        fs::write(&path, &component)
-            .with_context(|| format!("could not write {}", path.display()))?;
-        eprintln!("    {}: {} bytes", path.display(), component.len());
-    }
-    sources::record(&crate::root(), out)
+    heading("Wrapping as components");
+    let folder = target.join(TARGET).join("release");
+    let component = |package: &&str| {
+        let wrapped = wrap(&folder.join(format!("{package}.wasm")));
+        let checked = wrapped.and_then(|component| {
+            prefixes.check(&component)?;
+            Ok(((*package).to_owned(), component))
+        });
+        checked.with_context(|| format!("guest `{package}`"))
+    };
+    packages.iter().map(component).collect()
 }
 
 /// Makes a component of a core module that carries its WIT world in a custom section.

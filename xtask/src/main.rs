@@ -5,6 +5,8 @@
 
 mod apt;
 mod components;
+mod examples;
+mod page;
 mod sources;
 mod step;
 mod test;
@@ -18,6 +20,8 @@ Usage: cargo xtask TASK
 
 Tasks:
   transforms [--out DIR]   Build the guests into components (default DIR: transforms/dist)
+  examples                 Build the examples of each language, and those of
+                           docs/authoring.md, into target/examples
   test [-- FILTER...]      Install what the tests need, then run every test there is;
                            filters go to the tests of the whole system
   bench [PART...] [--quick] [--json] [--host PATH]
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         }
         ["transforms"] => components::build(&components::dist()),
         ["transforms", "--out", folder] => components::build(Path::new(folder)),
+        ["examples"] => examples::build(),
         ["test"] => test::run(&[]),
         ["test", "--", filters @ ..] => test::run(filters),
         ["bench", options @ ..] => bench(options),

@@ -1,7 +1,7 @@
-//! Which sources the components in `transforms/dist` were built from, as a digest beside them.
+//! Which sources components were built from, as a digest beside them.
 //!
-//! The digest is over the contract, the guests' manifests and lock, and their code: a change
-//! to any of them makes the components stale until `cargo xtask transforms` is run.
+//! The digest is over the contract, manifests and locks, and the code: a change to any of them
+//! makes the components stale until they are built again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 
 const RECORD: &str = "SOURCES.sha256";
 
-/// Everything that a component is made from, as files and folders below the root.
-const SOURCES: [&str; 9] = [
+/// Everything that the components in `transforms/dist` are made from, as files and folders below
+/// the root.
+pub(crate) const OF_DIST: [&str; 9] = [
     "transforms/Cargo.lock",
     "transforms/Cargo.toml",
     "transforms/candle/Cargo.toml",
@@ -24,23 +25,22 @@ const SOURCES: [&str; 9] = [
     "wit",
 ];
 
-/// Writes the digest of the sources below `root` into `folder`.
-pub(crate) fn record(root: &Path, folder: &Path) -> Result<()> {
+/// Writes the digest of these sources below `root` into `folder`.
+pub(crate) fn record(root: &Path, sources: &[&str], folder: &Path) -> Result<()> {
     let path = folder.join(RECORD);
-    fs::write(&path, format!("{}\n", digest(root)?))
+    fs::write(&path, format!("{}\n", digest(root, sources)?))
         .with_context(|| format!("could not write {}", path.display()))
 }
 
-/// Whether the components in `folder` come from other sources than those below `root`.
-#[cfg(test)]
-pub(crate) fn stale(root: &Path, folder: &Path) -> Result<bool> {
+/// Whether the components in `folder` come from other sources than these below `root`.
+pub(crate) fn stale(root: &Path, sources: &[&str], folder: &Path) -> Result<bool> {
     let recorded = fs::read_to_string(folder.join(RECORD)).unwrap_or_default();
-    Ok(recorded.trim() != digest(root)?)
+    Ok(recorded.trim() != digest(root, sources)?)
 }
 
-fn digest(root: &Path) -> Result<String> {
+fn digest(root: &Path, sources: &[&str]) -> Result<String> {
     let mut files = Vec::new();
-    for source in SOURCES {
+    for source in sources {
         collect(&root.join(source), &mut files)?;
     }
     files.sort();
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn the_components_in_dist_come_from_the_sources_here() {
         assert!(
-            !stale(&crate::root(), &dist()).unwrap(),
+            !stale(&crate::root(), &OF_DIST, &dist()).unwrap(),
             "transforms/dist is stale: run `cargo xtask transforms` and commit what it writes"
         );
         for guest in GUESTS {
@@ -90,7 +90,7 @@ mod tests {
         let copy = tempfile::tempdir().unwrap();
         let root = crate::root();
         let mut files = Vec::new();
-        for source in SOURCES {
+        for source in OF_DIST {
             collect(&root.join(source), &mut files).unwrap();
         }
         for file in &files {
@@ -98,19 +98,28 @@ mod tests {
             fs::create_dir_all(to.parent().unwrap()).unwrap();
             fs::copy(file, to).unwrap();
         }
-        assert!(stale(copy.path(), copy.path()).unwrap(), "nothing recorded");
-        record(copy.path(), copy.path()).unwrap();
-        assert!(!stale(copy.path(), copy.path()).unwrap());
+        assert!(
+            stale(copy.path(), &OF_DIST, copy.path()).unwrap(),
+            "nothing recorded"
+        );
+        record(copy.path(), &OF_DIST, copy.path()).unwrap();
+        assert!(!stale(copy.path(), &OF_DIST, copy.path()).unwrap());
 
         let added = copy.path().join("transforms/candle/src/added.rs");
         fs::write(&added, "").unwrap();
-        assert!(stale(copy.path(), copy.path()).unwrap(), "a file added");
+        assert!(
+            stale(copy.path(), &OF_DIST, copy.path()).unwrap(),
+            "a file added"
+        );
         fs::remove_file(&added).unwrap();
-        assert!(!stale(copy.path(), copy.path()).unwrap());
+        assert!(!stale(copy.path(), &OF_DIST, copy.path()).unwrap());
 
         let changed = copy.path().join("wit/transform.wit");
         let text = fs::read_to_string(&changed).unwrap();
         fs::write(&changed, format!("{text}\n")).unwrap();
-        assert!(stale(copy.path(), copy.path()).unwrap(), "a file changed");
+        assert!(
+            stale(copy.path(), &OF_DIST, copy.path()).unwrap(),
+            "a file changed"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Every test there is, from the guests' own to the whole system's, and what they need.
 //!
 //! What is there is left alone; what is missing comes from Debian and, for one npm package,
-//! from npm into a folder under `target`.
+//! from npm into a folder under `target`. The examples bring their own tools.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,13 +9,13 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::step::{self, heading};
-use crate::{apt, root};
+use crate::{apt, examples, root};
 
 /// The reference parser that the AsyncAPI document is checked with.
 const ASYNCAPI_PARSER: (&str, &str) = ("@asyncapi/parser", "3.6.3");
 
 /// What the tests run, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &[&str], &str); 7] = [
+const PROGRAMS: [(&str, &[&str], &str); 8] = [
     ("redis-server", &["--version"], "redis-server"),
     ("node", &["--version"], "nodejs"),
     ("npm", &["--version"], "npm"),
@@ -24,6 +24,11 @@ const PROGRAMS: [(&str, &[&str], &str); 7] = [
         "/usr/bin/python3",
         &["-c", "import websockets"],
         "python3-websockets",
+    ),
+    (
+        "/usr/bin/python3",
+        &["-c", "import ensurepip"],
+        "python3-venv",
     ),
     ("chromium", &["--version"], "chromium"),
     ("faketime", &["--version"], "faketime"),
@@ -40,6 +45,7 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     apt::install(&missing)?;
     let node_modules = asyncapi_parser()?;
     eprintln!("    all there");
+    examples::build()?;
 
     let root = root();
     let cargo = |arguments: &[&str]| {

@@ -1,0 +1,49 @@
+//! The examples for product teams, as `cargo xtask examples` has built them.
+
+use std::path::PathBuf;
+
+use crate::binary::repository;
+
+/// The languages, each by the name of its component. JavaScript is there for two engines, and once
+/// without what its tool imports of WASI.
+pub const LANGUAGES: [&str; 5] = [
+    "rust",
+    "javascript",
+    "quickjs",
+    "quickjs-without-wasi",
+    "python",
+];
+
+/// The ticker of a language.
+pub fn ticker(language: &str) -> Vec<u8> {
+    let path = path(language);
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; run `cargo xtask examples`, which builds it",
+            path.display()
+        )
+    })
+}
+
+/// Where the ticker of a language is.
+pub fn path(language: &str) -> PathBuf {
+    let built = repository().join("target/examples");
+    built.join(format!("ticker-{language}.wasm"))
+}
+
+/// The same with another name of as many letters, and so with a family, a message type and
+/// upstream channels of its own: what a component says stands in its data as it is.
+pub fn renamed(component: &[u8], name: &str) -> Vec<u8> {
+    const OLD: &[u8] = b"ticker";
+    assert_eq!(name.len(), OLD.len(), "places in a component do not move");
+    let mut renamed = component.to_vec();
+    let mut at = 0;
+    while let Some(found) = renamed[at..]
+        .windows(OLD.len())
+        .position(|part| part == OLD)
+    {
+        at += found;
+        renamed[at..at + OLD.len()].copy_from_slice(name.as_bytes());
+    }
+    renamed
+}

@@ -1,0 +1,254 @@
+//! The examples for product teams as components, each built as a team would build it: in a
+//! folder with the contract in it, by its language's own tools at the versions that its lock
+//! file names. All of it stands below `target` and is used again until a source changes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::step::{self, heading};
+use crate::toolchain::{self, StandardLibrary};
+use crate::{components, page, root, sources};
+
+/// Everything that the examples are made from, as files and folders below the root.
+const SOURCES: [&str; 7] = [
+    "docs/authoring.md",
+    "transforms/Cargo.lock",
+    "transforms/Cargo.toml",
+    "transforms/examples",
+    "transforms/sdk/Cargo.toml",
+    "transforms/sdk/src",
+    "wit",
+];
+
+/// What is built, each a file of this name.
+const COMPONENTS: [&str; 8] = [
+    "ticker-rust.wasm",
+    "ticker-javascript.wasm",
+    "ticker-quickjs.wasm",
+    "ticker-quickjs-without-wasi.wasm",
+    "ticker-python.wasm",
+    "page-rust.wasm",
+    "page-javascript.wasm",
+    "page-python.wasm",
+];
+
+/// Debian's own, whatever else is on the path.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// A copy of the lock that tools were installed by.
+const INSTALLED: &str = ".installed";
+
+/// Where the components are when they are built.
+pub(crate) fn folder() -> PathBuf {
+    root().join("target/examples")
+}
+
+/// Builds every example, unless it was built from these very sources.
+pub(crate) fn build() -> Result<()> {
+    heading("The examples, in each language");
+    let folder = folder();
+    let all_there = COMPONENTS.iter().all(|name| folder.join(name).is_file());
+    if all_there && !sources::stale(&root(), &SOURCES, &folder)? {
+        eprintln!("    built from these sources");
+        return Ok(());
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
+    rust(&folder)?;
+    javascript(&folder)?;
+    python(&folder)?;
+    page(&folder)?;
+    sources::record(&root(), &SOURCES, &folder)
+}
+
+fn rust(folder: &Path) -> Result<()> {
+    for (component, bytes) in components::compile(&["ticker"])? {
+        let path = folder.join(format!("{component}-rust.wasm"));
+        fs::write(&path, &bytes).with_context(|| format!("could not write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn javascript(folder: &Path) -> Result<()> {
+    let place = Place::of(folder, "javascript", "package-lock.json")?;
+    if !place.has_tools() {
+        let options = ["--ignore-scripts", "--no-audit", "--no-fund"];
+        step::run(place.command("npm").arg("ci").args(options))
+            .with_context(|| place.no_tools("npm"))?;
+        place.note_tools()?;
+    }
+    for (script, component) in [
+        ("build", "ticker-javascript.wasm"),
+        ("build-quickjs", "ticker-quickjs.wasm"),
+        (
+            "build-quickjs-without-wasi",
+            "ticker-quickjs-without-wasi.wasm",
+        ),
+    ] {
+        step::run(place.command("npm").args(["run", "--silent", script]))?;
+        place.hand_over(&folder.join(component))?;
+    }
+    Ok(())
+}
+
+fn python(folder: &Path) -> Result<()> {
+    let place = Place::of(folder, "python", "requirements.txt")?;
+    if !place.has_tools() {
+        step::run(
+            place
+                .command(PYTHON)
+                .args(["-m", "venv", "--clear", "venv"]),
+        )
+        .context("Debian's package python3-venv may be missing")?;
+        let options = ["--quiet", "--disable-pip-version-check", "--require-hashes"];
+        let lock = [
+            "--only-binary",
+            ":all:",
+            "--requirement",
+            "requirements.txt",
+        ];
+        step::run(
+            place
+                .command("venv/bin/pip")
+                .arg("install")
+                .args(options)
+                .args(lock),
+        )
+        .with_context(|| place.no_tools("pip"))?;
+        place.note_tools()?;
+    }
+    step::run(
+        place
+            .command("venv/bin/componentize-py")
+            .args(["--quiet", "--wit-path", "wit", "--world", "transform"])
+            .args(["componentize", "--output", "ticker.wasm", "app"]),
+    )?;
+    place.hand_over(&folder.join("ticker-python.wasm"))
+}
+
+/// What stands in `docs/authoring.md`, each language by itself.
+fn page(folder: &Path) -> Result<()> {
+    heading("The examples of docs/authoring.md");
+    let page = root().join("docs/authoring.md");
+    let page = fs::read_to_string(&page).context("could not read docs/authoring.md")?;
+    let tools = |of: &str| folder.join(of);
+    let (node_modules, venv) = (tools("javascript/node_modules"), tools("python/venv"));
+    let target = tools("page-target");
+    let lock = root().join("transforms/Cargo.lock");
+    let source = match toolchain::standard_library()? {
+        StandardLibrary::Compiled => [].as_slice(),
+        StandardLibrary::Source => &[
+            ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort"),
+            ("RUSTC_BOOTSTRAP", "1"),
+        ],
+    };
+    fs::create_dir_all(&target).context("could not make a folder for cargo")?;
+    for (language, built, installed, environment) in [
+        (
+            "Rust",
+            "target/wasm32-unknown-unknown/release/ticker.wasm",
+            [("target", &target)].as_slice(),
+            source,
+        ),
+        (
+            "JavaScript",
+            "ticker.wasm",
+            &[("node_modules", &node_modules)],
+            &[],
+        ),
+        ("Python", "ticker.wasm", &[("venv", &venv)], &[]),
+    ] {
+        // Outside of the repository, whose workspaces are none of its business.
+        let place = tempfile::tempdir()?;
+        copy_files(&root().join("wit"), &place.path().join("wit"))?;
+        if language == "Rust" {
+            // The versions of the guests, as far as they have the same crates.
+            copy(&lock, &place.path().join("Cargo.lock"))?;
+        }
+        let installed = installed.iter().map(|(name, path)| (*name, path.as_path()));
+        let installed: Vec<_> = installed.collect();
+        page::build(&page, language, place.path(), &installed, environment)?;
+        let name = format!("page-{}.wasm", language.to_lowercase());
+        copy(&place.path().join(built), &folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// Where a language's tools and a copy of its example are.
+struct Place {
+    folder: PathBuf,
+    /// The name of the file that says which tools.
+    lock: &'static str,
+}
+
+impl Place {
+    /// Copies the example of a language, and the contract beside it.
+    fn of(folder: &Path, language: &str, lock: &'static str) -> Result<Self> {
+        let place = folder.join(language);
+        copy_files(
+            &root().join("transforms/examples/ticker").join(language),
+            &place,
+        )?;
+        copy_files(&root().join("wit"), &place.join("wit"))?;
+        Ok(Self {
+            folder: place,
+            lock,
+        })
+    }
+
+    /// A command that runs here; a program with a folder in its name is of here too.
+    fn command(&self, program: &str) -> Command {
+        let mut command = match program.contains('/') {
+            true => Command::new(self.folder.join(program)),
+            false => Command::new(program),
+        };
+        command.current_dir(&self.folder);
+        command
+    }
+
+    /// Whether those that the lock names were installed to the end.
+    fn has_tools(&self) -> bool {
+        let read = |name: &str| fs::read(self.folder.join(name)).ok();
+        read(self.lock).is_some_and(|lock| read(INSTALLED).is_some_and(|noted| noted == lock))
+    }
+
+    fn note_tools(&self) -> Result<()> {
+        copy(&self.folder.join(self.lock), &self.folder.join(INSTALLED))
+    }
+
+    fn no_tools(&self, client: &str) -> String {
+        format!(
+            "{client} could not install what {} names: see that the registry {client} is set up \
+             with is within reach, and try again",
+            self.lock
+        )
+    }
+
+    /// Moves what was built to where it is looked for.
+    fn hand_over(&self, path: &Path) -> Result<()> {
+        let built = self.folder.join("ticker.wasm");
+        fs::rename(&built, path).with_context(|| format!("could not move {}", built.display()))
+    }
+}
+
+/// The files of a folder, not those in its folders.
+fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("could not make {}", to.display()))?;
+    let entries =
+        fs::read_dir(from).with_context(|| format!("could not list {}", from.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+            copy(&path, &to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to)
+        .map(drop)
+        .with_context(|| format!("could not copy {}", from.display()))
+}
