@@ -48,6 +48,7 @@ pub mod cli;
 mod causes;
 pub mod certificates;
 pub mod channel;
+pub mod count;
 pub mod credentials;
 pub mod event;
 mod files;

@@ -16,7 +16,10 @@ async fn is_taken_back(how: Failing, clients: usize, rate: u32) -> Value {
     followers[0].sees_mark("good", &["AB"], secs(10)).await;
     let candidate = Guest::stamped("bad").failing(how);
     let bad = stage.admin.push(&candidate).await;
-    let applied = stage.admin.apply_revision(&bad, json!({})).await;
+    let applied = stage
+        .admin
+        .apply_revision(&bad, json!({"allow_failing": true}))
+        .await;
     assert_eq!(applied["to"], bad.as_str());
     let evidence = stage.admin.returns_from("ticks", &bad, secs(30)).await;
     assert_eq!(evidence["to"], good.as_str(), "{evidence}");
@@ -154,7 +157,10 @@ async fn a_few_faults_within_the_allowed_number_are_no_reason_to_return() {
         .admin
         .push(&Guest::stamped("odd").failing(Failing::Trap))
         .await;
-    stage.admin.apply_revision(&odd, json!({})).await;
+    stage
+        .admin
+        .apply_revision(&odd, json!({"allow_failing": true}))
+        .await;
     let follower = stage.follower().await;
     for number in 0..100 {
         stage.tick("AB", number).await;

@@ -204,3 +204,20 @@ async fn a_start_with_an_empty_cache_compiles_beside_each_other_and_waits_for_as
     assert_eq!(count(&tidegate, "compiled").await, 0.0);
     assert_eq!(count(&tidegate, "cached").await, 5.0);
 }
+
+#[tokio::test]
+async fn what_the_compiler_refused_for_what_it_is_is_compiled_once() {
+    let stage = Stage::with(&Guest::stamped("a")).await;
+    // Nothing that a look at its sections tells: a function that gives nothing of what it says.
+    let wrong = Guest::stamped("b").fields("(func (result i32))");
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let answer = stage.admin.try_push(&wrong).await;
+        told.push(answer.refused(422, "check-failed"));
+    }
+    assert!(told[0].contains("not a WebAssembly component"), "{told:?}");
+    assert!(told[1..].iter().all(|again| *again == told[0]), "{told:?}");
+    assert_eq!(count(&stage.tidegate, "refused").await, 1.0);
+    assert_eq!(count(&stage.tidegate, "refused_before").await, 2.0);
+    stage.admin.push(&Guest::stamped("b")).await;
+}

@@ -1,11 +1,11 @@
 //! Three hosts and one Redis: what one operator applies, all of them run; what is bad is
 //! stopped at the first; who missed it catches up; and without Redis nobody changes.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_tests::admin::{everything, text};
 use tidegate_tests::guest::Failing;
 use tidegate_tests::told::hears_state;
-use tidegate_tests::{Feed, Fleet, Guest, Proxy, secs, until};
+use tidegate_tests::{Feed, Fleet, Guest, Proxy, Redis, secs, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_applied_at_one_host_runs_at_all_and_so_does_the_way_back() {
@@ -62,7 +62,7 @@ async fn a_bad_candidate_is_stopped_at_the_first_host_and_no_client_misses_anyth
     let bad = admin
         .push(&Guest::stamped("bad").failing(Failing::Trap))
         .await;
-    let consent = json!({"canary": 33});
+    let consent = json!({"canary": 33, "allow_failing": true});
     admin.apply_revision(&bad, consent).await;
     until("one host that returned", secs(20), async || {
         fleet.swaps("return").await.iter().sum::<f64>() > 0.0
@@ -201,4 +201,52 @@ async fn of_two_operators_at_two_hosts_one_wins_and_the_other_is_told() {
 async fn a_host_outside_of_a_fleet_says_so() {
     let stage = tidegate_tests::Stage::with(&Guest::stamped("a")).await;
     stage.admin.get("/v1/fleet").await.refused(409, "no-fleet");
+}
+
+#[tokio::test]
+async fn a_secret_of_settings_is_in_no_report_of_any_host() {
+    const KEY: &str = "k3y-of-the-venue";
+    let redis = Redis::start().await;
+    let guest = Guest::ticks().with_secret_key();
+    let one = Fleet::host("one", redis.port(), &guest, |setup| setup).await;
+    let two = Fleet::host("two", redis.port(), &guest, |setup| setup).await;
+    let asked = json!({"settings": {"key": KEY}});
+    let pushed = one.admin_api().settings("ticks", asked).await.done();
+    let revision = tidegate_tests::admin::revision_of(&pushed);
+    one.admin_api()
+        .apply_revision(&revision, everything())
+        .await;
+    let is = |report: &Value| report["revision"]["id"] == revision.as_str();
+    let what = "the key on the other host";
+    two.admin_api().becomes("ticks", what, secs(20), is).await;
+    let mut shown = vec![pushed.to_string()];
+    for host in [&one, &two] {
+        let admin = host.admin_api();
+        for path in [
+            "/v1/fleet",
+            "/v1/transforms",
+            "/v1/revisions",
+            "/v1/history",
+        ] {
+            shown.push(admin.get(path).await.done().to_string());
+        }
+        for words in [
+            &["list", "--fleet"][..],
+            &["list"],
+            &["show", "ticks"],
+            &["history"],
+        ] {
+            let output = host.transform(words).await;
+            shown.push(tidegate_tests::binary::said(&output));
+        }
+        shown.push(host.admin_get("/metrics").await.body);
+        shown.push(host.stderr().text());
+    }
+    for text in &shown {
+        assert!(!text.contains(KEY), "{text}");
+    }
+    assert!(
+        shown.iter().any(|text| text.contains("(secret)")),
+        "{shown:#?}"
+    );
 }

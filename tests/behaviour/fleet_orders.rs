@@ -15,7 +15,9 @@ async fn without_first_hosts_the_first_failure_anywhere_turns_all_of_them_back()
     let feed = Feed::start(&fleet.redis, &["AB", "XY"], 200).await;
     let bad = Guest::stamped("bad").failing(Failing::Trap);
     let bad = admin.push(&bad).await;
-    admin.apply_revision(&bad, json!({})).await;
+    admin
+        .apply_revision(&bad, json!({"allow_failing": true}))
+        .await;
     let desired = eventually("the fleet to want the old one", secs(20), async || {
         let desired = fleet.desired().await;
         (desired["revision"] == a.as_str()).then_some(desired)

@@ -1,11 +1,11 @@
 //! What a plan says ahead of the apply: whether a probation would undo it, and of which events
 //! nobody can say whether they come out alike.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidegate_tests::admin::text;
 use tidegate_tests::binary::said;
 use tidegate_tests::guest::Failing;
-use tidegate_tests::{Guest, Setup, Stage};
+use tidegate_tests::{Guest, Setup, Stage, secs};
 
 /// A host on `a`, with so many events behind it.
 async fn after_events(count: u64, change: impl FnOnce(Setup) -> Setup) -> Stage {
@@ -48,7 +48,90 @@ async fn a_candidate_that_fails_more_often_than_a_probation_allows_is_said_too()
     let stage = after_events(30, |setup| setup).await;
     let made = plan(&stage, &Guest::stamped("b").failing(Failing::Guard)).await;
     let reason = text(&made["probation_would_undo"]);
-    assert!(reason.contains("blocked by the guard"), "{reason}");
+    // The numbers are those of the comparison.
+    let counts = [&made["recent"]["failed"], &made["recent"]["events"]];
+    assert_eq!(counts, [30, 30], "{made:#}");
+    let says = "30 of 30 events failed (0 faults, 30 blocked by the guard)";
+    assert!(reason.contains(says), "{reason}");
+    let id = text(&made["id"]);
+    let refused = stage.admin.apply(id, json!({})).await;
+    let refused = refused.refused(409, "needs-allow-failing");
+    for says in [
+        "it failed on 30 of the last 30 events",
+        "--no-probation",
+        "--allow-failing",
+    ] {
+        assert!(refused.contains(says), "{refused}");
+    }
+    let shown = said(&stage.tidegate.transform(&["plan", text(&made["to"])]).await);
+    for says in [
+        "mend it; --allow-failing tries it",
+        "--no-probation",
+        " --allow-failing\n",
+    ] {
+        assert!(shown.contains(says), "{shown}");
+    }
+    let consent = json!({"allow_failing": true});
+    stage.admin.apply(id, consent).await.done();
+}
+
+#[tokio::test]
+async fn what_the_revision_before_fails_at_as_well_is_not_held_against_a_candidate() {
+    let failing = |mark| Guest::stamped(mark).failing(Failing::Trap);
+    let stage = Stage::set(&failing("a"), |setup| setup.setting("probation-time", "2s")).await;
+    let mut client = stage.tidegate.subscriber(["ticks:*"]).await;
+    // Each good one between them, so that nothing is put out.
+    for number in 0..20 {
+        stage.tick("XY", number).await;
+        stage.tick("AB", number).await;
+        while client.next_json().await["channel"] != "ticks:AB" {}
+    }
+    let guard = Guest::stamped("b").failing(Failing::Guard);
+    for (candidate, so_far) in [(failing("b"), 20), (guard, 30)] {
+        let made = plan(&stage, &candidate).await;
+        assert_eq!(made["recent"]["both_failed"], so_far, "{made:#}");
+        assert_eq!(made["recent"]["failed"], 0, "{made:#}");
+        assert!(made["probation_would_undo"].is_null(), "{made:#}");
+        stage.admin.apply(text(&made["id"]), json!({})).await.done();
+        for number in 0..10 {
+            stage.tick("XY", number).await;
+            stage.tick("AB", number).await;
+            while client.next_json().await["channel"] != "ticks:AB" {}
+        }
+        let report = stage.admin.transform("ticks").await;
+        let probation = &report["probation"];
+        let counts = [&probation["failures"], &probation["common_failures"]];
+        assert!(probation.is_null() || counts == [0, 10], "{report:#}");
+        let over = |report: &Value| report["probation"].is_null();
+        let what = "the end of the probation";
+        let report = stage.admin.becomes("ticks", what, secs(10), over).await;
+        assert_eq!(report["revision"]["id"], made["to"], "{report:#}");
+        assert!(report["returned"].is_null(), "{report:#}");
+        let settled = stage.admin.history().await.pop().expect("an entry");
+        let says = "0 failed, 10 failed in the revision before as well";
+        assert!(text(&settled["detail"]).contains(says), "{settled}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_revision_before_can_do_is_held_against_a_candidate() {
+    let stage = after_events(30, |setup| setup.setting("probation-max-failures", "100")).await;
+    let odd = Guest::stamped("b").failing(Failing::Trap);
+    let odd = stage.admin.push(&odd).await;
+    stage
+        .admin
+        .apply_revision(&odd, json!({"allow_failing": true}))
+        .await;
+    for number in 0..3 {
+        stage.tick("XY", number).await;
+    }
+    let evidence = stage.admin.returns_from("ticks", &odd, secs(10)).await;
+    let reason = text(&evidence["reason"]);
+    assert!(
+        reason.starts_with("3 of 3 events failed (3 faults, 0 blocked"),
+        "{reason}"
+    );
+    assert!(!reason.contains("not counted"), "{reason}");
 }
 
 #[tokio::test]

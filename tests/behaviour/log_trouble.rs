@@ -85,7 +85,10 @@ async fn everything_goes_on(stderr: OwnedFd) {
         .admin
         .push(&Guest::stamped("bad").failing(Failing::Trap))
         .await;
-    stage.admin.apply_revision(&bad, json!({})).await;
+    stage
+        .admin
+        .apply_revision(&bad, json!({"allow_failing": true}))
+        .await;
     stage.admin.returns_from("ticks", &bad, secs(30)).await;
     stage.admin.push_and_apply(&Guest::stamped("next")).await;
     follower.sees_mark("next", &SYMBOLS, secs(10)).await;

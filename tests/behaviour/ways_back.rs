@@ -9,7 +9,10 @@ use tidegate_tests::{Feed, Guest, Stage, eventually, millis, secs};
 async fn fails(stage: &Stage, mark: &str) {
     let candidate = Guest::stamped(mark).failing(Failing::Trap);
     let bad = stage.admin.push(&candidate).await;
-    stage.admin.apply_revision(&bad, json!({})).await;
+    stage
+        .admin
+        .apply_revision(&bad, json!({"allow_failing": true}))
+        .await;
     stage.admin.returns_from("ticks", &bad, secs(30)).await;
 }
 

@@ -124,6 +124,12 @@ impl Setup {
         self
     }
 
+    /// Without any transform that was named before.
+    pub fn without_transforms(mut self) -> Self {
+        self.transforms.clear();
+        self
+    }
+
     /// Lines for the top of the file.
     pub fn toml(mut self, text: &str) -> Self {
         self.toml.push_str(text);

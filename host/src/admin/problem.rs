@@ -51,7 +51,9 @@ pub(super) const KINDS: &[Kind] = &[
     kind(StatusCode::CONFLICT, "stale-plan", "The plan was made for another state"),
     kind(StatusCode::CONFLICT, "needs-allow-wider", "Clients would see more than now"),
     kind(StatusCode::CONFLICT, "needs-allow-breaking", "Clients would break"),
+    kind(StatusCode::CONFLICT, "needs-allow-failing", "The revision may fail"),
     kind(StatusCode::CONFLICT, "no-previous", "There is no previous revision"),
+    kind(StatusCode::CONFLICT, "named-by-settings", "The settings name this transform"),
     kind(StatusCode::CONFLICT, "never-active", "The revision never was active"),
     kind(StatusCode::CONFLICT, "busy", "Something else is under way"),
     kind(StatusCode::CONFLICT, "conflict", "Another operator was faster"),
@@ -252,6 +254,7 @@ mod tests {
     fn a_refusal_keeps_its_code_its_words_and_its_faults() {
         let faults = vec!["it imports wasi:io".to_owned(), "no sample".to_owned()];
         let problem = Problem::from(Refused::Check {
+            transform: None,
             faults: faults.clone(),
         });
         assert_eq!(problem.kind.status, 422);

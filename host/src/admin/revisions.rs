@@ -74,7 +74,8 @@ pub(super) async fn check(call: Call<HowToRun, Upload>) -> Result<Answer<Checked
         place: _place,
     } = call.body;
     let ask = call.query.ask()?;
-    Answer::ok(call.admin.registry.check(bytes, ask).await?)
+    let registry = &call.admin.registry;
+    Answer::ok(registry.check(&call.caller.name, bytes, ask).await?)
 }
 
 pub(super) async fn push(call: Call<HowToRun, Upload>) -> Result<Answer<Pushed>, Problem> {

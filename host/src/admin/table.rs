@@ -255,6 +255,7 @@ fn switching() -> Vec<Endpoint> {
             "already-active",
             "needs-allow-wider",
             "needs-allow-breaking",
+            "needs-allow-failing",
             "check-failed",
         ])
         .with(Operate, &[(OK, "All lanes have switched.")], plans::apply),
@@ -287,6 +288,24 @@ fn switching() -> Vec<Endpoint> {
         of("/v1/transforms/{name}/resume", "resume", "Ends a pause")
             .refuses(&["no-such-transform"])
             .with(Operate, &[(OK, "It is live.")], transforms::resume),
+        outline(
+            Method::DELETE,
+            "/v1/transforms/{name}",
+            "removeTransform",
+            "Ends a transform that the settings do not name; its revisions stay until they are pruned",
+        )
+        .refuses(CHANGE)
+        .refuses(&[
+            "no-such-transform",
+            "named-by-settings",
+            "conflict",
+            "fleet-unreachable",
+        ])
+        .with(
+            Operate,
+            &[(OK, "Its channels are gone; this is how it stood.")],
+            transforms::remove,
+        ),
     ]
 }
 

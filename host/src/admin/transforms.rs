@@ -65,6 +65,11 @@ pub(super) async fn rollback(
     Answer::ok(applied)
 }
 
+pub(super) async fn remove(call: Call) -> Result<Answer<TransformReport>, Problem> {
+    let registry = &call.admin.registry;
+    Answer::ok(registry.remove(&call.caller.name, &call.of).await?)
+}
+
 pub(super) async fn pause(call: Call) -> Result<Answer<TransformReport>, Problem> {
     switch(call, true).await
 }

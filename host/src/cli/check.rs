@@ -5,6 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::bail;
 use comfy_table::{Table, presets};
@@ -19,15 +20,16 @@ use crate::admin::tokens::TokenRecord;
 use crate::causes::whole;
 use crate::certificates;
 use crate::channel::Pattern;
+use crate::count::{count, count_of};
 use crate::credentials::{self, Credential, FileError};
 use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Dead, unmatched};
 use crate::log;
 use crate::registry::store::{self, Found};
-use crate::registry::{Catalog, Configured, try_configured};
+use crate::registry::{Catalog, Taken, refuse_conflicts, try_applied, try_configured};
 use crate::settings::{self, Settings, Unread};
 use crate::tasks::Tasks;
-use crate::transform::Engine;
+use crate::transform::{Component, Engine};
 
 /// What came of trying something.
 enum Outcome {
@@ -56,15 +58,14 @@ fn tried(what: impl Into<String>, outcome: Outcome) -> Tried {
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let engine = Engine::start(settings.wasm_stack, &Tasks::default())?;
     let mut all = of_settings(settings);
-    let (transforms, together) =
-        super::block_on(async { Ok(try_configured(settings, &engine).await) })?;
-    let mut loaded = Vec::new();
+    let transforms = super::block_on(async { Ok(try_configured(settings, &engine).await) })?;
+    let mut running = Vec::new();
     let mut whole = true;
     for transform in transforms {
         match transform {
             Ok(transform) => {
-                all.push(of_transform(&transform));
-                loaded.push(transform);
+                all.push(of_transform(&transform.component, &transform.origin));
+                running.push((transform.component, transform.origin));
             }
             Err(error) => {
                 whole = false;
@@ -73,11 +74,25 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
             }
         }
     }
+    match super::block_on(async { Ok(try_applied(settings, &engine).await) })? {
+        Ok(applied) => {
+            for taken in applied {
+                all.push(of_taken(&taken, &running));
+                take(taken, &mut running);
+            }
+        }
+        Err(error) => all.push(tried("state-dir", bad(error))),
+    }
+    let together = refuse_conflicts(running.iter().map(|(of, origin)| (&**of, &**origin)));
     all.extend(together.err().map(|error| tried("transforms", bad(error))));
+    let components: Vec<_> = running
+        .into_iter()
+        .map(|(component, _)| component)
+        .collect();
     let mut rights = String::new();
     if whole {
-        all.extend(dead_keys(settings, &loaded).iter().map(of_dead_key));
-        rights = redis_rights::text(settings, &loaded);
+        all.extend(dead_keys(settings, &components).iter().map(of_dead_key));
+        rights = redis_rights::text(settings, &components);
     }
     print(&format!("{}\n{rights}", table(&all)))?;
     verdict(&all)
@@ -131,19 +146,20 @@ fn of_keys(settings: &Settings) -> Outcome {
         Err(error) => return bad(error),
     };
     match in_force::<KeyRecord>(path) {
-        Ok((known, 0)) => Note(format!("{known} keys, none in force: nobody can connect")),
-        Ok((known, live)) => Good(format!("{known} keys, {live} in force")),
+        Ok((known, 0)) => Note(format!(
+            "{}, none in force: nobody can connect",
+            count_of(known, "key")
+        )),
+        Ok((known, live)) => Good(format!("{}, {live} in force", count_of(known, "key"))),
         Err(error) => bad(advise::<KeyRecord>(error.into())),
     }
 }
 
 /// Keys for channels that there would not be.
-fn dead_keys(settings: &Settings, loaded: &[Configured]) -> Vec<Dead> {
+fn dead_keys(settings: &Settings, loaded: &[Arc<Component>]) -> Vec<Dead> {
     let file = settings.keys_file.as_deref();
     let keys = file.and_then(|file| credentials::read::<KeyRecord>(file).ok());
-    let descriptors = loaded
-        .iter()
-        .map(|transform| transform.component.descriptor.clone());
+    let descriptors = loaded.iter().map(|component| component.descriptor.clone());
     let catalog = Catalog::of(descriptors);
     let why = |pattern: &Pattern| catalog.unmatched(pattern);
     unmatched(&keys.unwrap_or_default(), Timestamp::now(), why)
@@ -156,7 +172,10 @@ fn of_dead_key(key: &Dead) -> Tried {
 
 fn of_tokens(path: &Path) -> Outcome {
     match in_force::<TokenRecord>(path) {
-        Ok((known, live)) => Good(format!("{known} admin tokens, {live} in force")),
+        Ok((known, live)) => Good(format!(
+            "{}, {live} in force",
+            count_of(known, "admin token")
+        )),
         Err(error) => bad(advise::<TokenRecord>(error.into())),
     }
 }
@@ -178,7 +197,7 @@ fn of_redis(settings: &Settings) -> Outcome {
 
 fn of_certificates(path: &Path) -> Outcome {
     match certificates::read(path) {
-        Ok(authorities) => Good(format!("{} certificates", authorities.roots.len())),
+        Ok(authorities) => Good(count_of(authorities.roots.len(), "certificate")),
         Err(error) => bad(error),
     }
 }
@@ -210,14 +229,18 @@ fn of_address(address: SocketAddr) -> Outcome {
 fn of_files(max_connections: usize) -> Outcome {
     match getrlimit(Resource::Nofile).maximum {
         Some(files) if files <= max_connections as u64 => Note(format!(
-            "{max_connections} connections need more than the {files} files that may be open; \
-             raise the hard limit, or lower this"
+            "max-connections is {max_connections}, which takes more than the {} that may be open; \
+             raise the hard limit, or lower this",
+            count(files, "file")
         )),
         Some(files) => Good(format!(
-            "{max_connections} connections; {files} files may be open"
+            "{}; {} may be open",
+            count_of(max_connections, "connection"),
+            count(files, "file")
         )),
         None => Good(format!(
-            "{max_connections} connections; any number of files may be open"
+            "{}; any number of files may be open",
+            count_of(max_connections, "connection")
         )),
     }
 }
@@ -243,7 +266,10 @@ fn of_watch(folder: &Path) -> Outcome {
                 path.extension()
                     .is_some_and(|extension| extension == "wasm")
             });
-            Good(format!("{shown} has {} components", components.count()))
+            Good(format!(
+                "{shown} has {}",
+                count_of(components.count(), "component")
+            ))
         }
         Err(error) => Bad(format!(
             "cannot read {shown}: {error}; make the folder, or let this user read it"
@@ -251,18 +277,59 @@ fn of_watch(folder: &Path) -> Outcome {
     }
 }
 
-fn of_transform(transform: &Configured) -> Tried {
-    let descriptor = &transform.component.descriptor;
+fn of_transform(component: &Component, origin: &str) -> Tried {
+    let what = format!("transform {}", component.descriptor.name);
+    tried(what, Good(about(component, origin)))
+}
+
+fn about(component: &Component, origin: &str) -> String {
+    let descriptor = &component.descriptor;
     let forms = descriptor.families.iter();
     let forms: Vec<String> = forms.map(|family| family.channel_form()).collect();
-    let found = format!(
-        "version {}, {}, {}, {}",
+    format!(
+        "version {}, {}, {origin}, {}",
         descriptor.version,
         forms.join(", "),
-        transform.origin,
-        &transform.component.digest[..12],
-    );
-    tried(format!("transform {}", descriptor.name), Good(found))
+        &component.digest[..12],
+    )
+}
+
+/// What the state folder has a host run: in place of what the settings name, or beside it.
+fn of_taken(taken: &Taken, configured: &[(Arc<Component>, String)]) -> Tried {
+    let what = format!("applied {}", taken.transform);
+    let Taken {
+        transform,
+        origin,
+        component,
+    } = taken;
+    let named = configured
+        .iter()
+        .any(|(component, _)| component.descriptor.name == *transform);
+    let outcome = match component {
+        Ok(component) if named => Note(format!(
+            "it runs in place of what the settings name: {}",
+            about(component, origin)
+        )),
+        Ok(component) => Note(format!(
+            "the settings do not name it, and it runs all the same, until `tidegate transform \
+             remove {transform}`: {}",
+            about(component, origin)
+        )),
+        Err(faults) => Note(format!(
+            "it cannot be used, and a host goes back to the one before: {origin}: {}",
+            faults.join("; ")
+        )),
+    };
+    tried(what, outcome)
+}
+
+/// Puts it where a host would have it run.
+fn take(taken: Taken, running: &mut Vec<(Arc<Component>, String)>) {
+    let Ok(component) = taken.component else {
+        return;
+    };
+    running.retain(|(of, _)| of.descriptor.name != component.descriptor.name);
+    running.push((component, taken.origin));
 }
 
 fn table(all: &[Tried]) -> Table {

@@ -98,6 +98,7 @@ mod tests {
     #[test]
     fn each_fault_has_a_line_and_none_is_told_twice() {
         let check = Refused::Check {
+            transform: None,
             faults: vec!["no schema".into(), "the import \"x\u{7}\"".into()],
         };
         assert_eq!(

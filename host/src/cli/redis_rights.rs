@@ -2,16 +2,16 @@
 //! paste. This is a terminal and no log: upstream channels may stand here.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use crate::registry::{Configured, fleet_acl_rules};
+use crate::registry::fleet_acl_rules;
 use crate::settings::Settings;
+use crate::transform::Component;
 use crate::upstream::redis::acl;
 
-pub(super) fn text(settings: &Settings, all: &[Configured]) -> String {
+pub(super) fn text(settings: &Settings, all: &[Arc<Component>]) -> String {
     let patterns = all.iter();
-    let patterns: Vec<_> = patterns
-        .flat_map(|transform| transform.component.globs())
-        .collect();
+    let patterns: Vec<_> = patterns.flat_map(|component| component.globs()).collect();
     let subscription = acl::rules(settings, &patterns);
     let fleet = fleet_acl_rules(settings).into_iter().flatten();
     let mut text =

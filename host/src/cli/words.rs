@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 
+pub(super) use crate::count::count;
 use crate::transform::printable;
 
 /// The longest text of others that is shown, in characters.
@@ -44,15 +45,6 @@ pub(super) fn moment(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second())
         .unwrap_or(at)
         .to_string()
-}
-
-/// `1 event`, `2 events`.
-pub(super) fn count(number: u64, one: &str) -> String {
-    if number == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{number} {one}s")
-    }
 }
 
 /// Columns without lines, as they can be cut out by other programs.
@@ -130,10 +122,6 @@ mod tests {
         assert_eq!(bytes(80_282), "78.4 KiB");
         let at = "2026-02-03T04:05:06.789Z".parse().unwrap();
         assert_eq!(moment(at), "2026-02-03T04:05:06Z");
-        assert_eq!(
-            (count(1, "event"), count(0, "event")),
-            ("1 event".into(), "0 events".into())
-        );
     }
 
     #[test]

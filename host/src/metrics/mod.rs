@@ -226,7 +226,7 @@ impl Metrics {
             compilations: counters(
                 &transforms,
                 "compilations_total",
-                "Components compiled, taken from the cache, or refused.",
+                "Components compiled, taken from the cache, refused, or refused as they were before.",
                 &["outcome"],
             ),
             refused_code_bytes: gauge(
@@ -318,16 +318,17 @@ impl Metrics {
     }
 
     /// Says which revision of a transform runs, by its short name and its version, in place of
-    /// the one before.
-    pub fn running(&self, transform: &str, now: [&str; 2], before: Option<[&str; 2]>) {
+    /// the one before; none where no one does any more.
+    pub fn running(&self, transform: &str, now: Option<[&str; 2]>, before: Option<[&str; 2]>) {
         let info = &self.revision.info;
         if let Some([revision, version]) = before {
             // An error says that it was not there, which is as well.
             let _ = info.remove_label_values(&[transform, revision, version]);
         }
-        let [revision, version] = now;
-        info.with_label_values(&[transform, revision, version])
-            .set(1);
+        if let Some([revision, version]) = now {
+            let running = info.with_label_values(&[transform, revision, version]);
+            running.set(1);
+        }
     }
 
     /// Lets go of a revision's series, so that their number stays bounded.

@@ -10,6 +10,7 @@ use prometheus::Histogram;
 use tokio::sync::oneshot;
 
 use super::batch::Batch;
+use super::failure::Failure;
 use super::live::{Live, Seat};
 use super::probation::Probation;
 use super::queue::{Queue, Work};
@@ -61,6 +62,20 @@ pub(super) struct Lane {
 struct Behind {
     seat: Seat,
     probation: Arc<Probation>,
+}
+
+impl Behind {
+    /// Judges the revision in front by its failure on an event that this one gave an answer to.
+    fn judge(&self, failure: Failure, answer: &Answer, front: &Live) {
+        let common = match answer {
+            Answer::Given(answer) => failure.is_common_with(answer),
+            // It has failed at so much that it was not asked.
+            Answer::PutOut => true,
+            Answer::Unwanted => false,
+        };
+        self.probation.note_failure(failure, common);
+        self.probation.judge(&front.tally.counts(), false);
+    }
 }
 
 impl Lane {
@@ -177,9 +192,12 @@ impl Lane {
             Some(behind) => match try_on_probation(front, behind, event, &self.metrics) {
                 Tried::Passed(outcome) => (Answer::Given(Ok(outcome)), front),
                 Tried::Unwanted => (Answer::Unwanted, front),
-                Tried::Failed => {
-                    let seat = &mut behind.seat;
-                    (through(seat, event, &self.metrics), seat)
+                Tried::Failed(failure) => {
+                    let answer = through(&mut behind.seat, event, &self.metrics);
+                    if let Some(failure) = failure {
+                        behind.judge(failure, &answer, &front.live);
+                    }
+                    (answer, &mut behind.seat)
                 }
             },
             None => (through(front, event, &self.metrics), front),
@@ -274,8 +292,9 @@ enum Tried {
     Passed(Outcome),
     /// The revision did not ask for the event's channel.
     Unwanted,
-    /// Nothing that could go out whole: the event is the other's.
-    Failed,
+    /// Nothing that could go out whole: the event is the other's. None where it was not even
+    /// asked, as it has failed its probation.
+    Failed(Option<Failure>),
 }
 
 fn try_on_probation(
@@ -285,7 +304,7 @@ fn try_on_probation(
     metrics: &TransformMetrics,
 ) -> Tried {
     if behind.probation.verdict().is_some() {
-        return Tried::Failed;
+        return Tried::Failed(None);
     }
     let live = front.live.clone();
     let Some(captures) = live.component.captures(&event.channel) else {
@@ -293,15 +312,17 @@ fn try_on_probation(
     };
     let answer = front.call(event, &captures, metrics);
     behind.probation.note_time(front.took);
-    match answer {
-        Ok(outcome) if outcome.blocks().next().is_none() => {
+    match (Failure::of(&answer), answer) {
+        (None, Ok(outcome)) => {
             metrics.events.inc();
+            // The one behind gets the others only, so that a row of failures says nothing of it
+            // unless nothing passes.
+            if behind.seat.live.health.succeeded() {
+                metrics.out.set(0);
+            }
             Tried::Passed(outcome)
         }
-        _ => {
-            behind.probation.judge(&front.live.tally.counts(), false);
-            Tried::Failed
-        }
+        (failure, _) => Tried::Failed(failure),
     }
 }
 

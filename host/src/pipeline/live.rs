@@ -34,6 +34,8 @@ pub struct Tally {
     faults: AtomicU64,
     blocked: AtomicU64,
     nanos: AtomicU64,
+    /// Of those, in the component itself.
+    call_nanos: AtomicU64,
     examples: Mutex<Vec<String>>,
 }
 
@@ -45,8 +47,10 @@ pub struct Counts {
     pub faults: u64,
     /// Events of which the guard stopped something.
     pub blocked: u64,
-    /// Of one call.
+    /// Of one event, the guard and a new instance included.
     pub mean: Duration,
+    /// Of one call of the component.
+    pub mean_call: Duration,
 }
 
 impl Live {
@@ -98,12 +102,14 @@ impl Tally {
     pub fn counts(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let events = read(&self.events);
+        let mean = |nanos| Duration::from_nanos(read(nanos) / events.max(1));
         Counts {
             events,
             rejected: read(&self.rejected),
             faults: read(&self.faults),
             blocked: read(&self.blocked),
-            mean: Duration::from_nanos(read(&self.nanos) / events.max(1)),
+            mean: mean(&self.nanos),
+            mean_call: mean(&self.call_nanos),
         }
     }
 
@@ -129,11 +135,6 @@ impl Counts {
             Ok(outcome) => self.blocked += u64::from(outcome.blocks().next().is_some()),
             Err(_) => self.faults += 1,
         }
-    }
-
-    /// Events that a client got nothing of because of the revision itself.
-    pub fn failures(&self) -> u64 {
-        self.faults + self.blocked
     }
 }
 
@@ -165,13 +166,15 @@ impl Seat {
     ) -> Result<Outcome, Fault> {
         let live = &*self.live;
         let started = Instant::now();
-        let answer = run(&mut self.instance, live, event, captures, metrics);
+        let (answer, call) = run(&mut self.instance, live, event, captures, metrics);
         let took = started.elapsed();
         self.took = took;
         let tally = &live.tally;
         tally.events.fetch_add(1, Ordering::Relaxed);
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        tally.nanos.fetch_add(nanos, Ordering::Relaxed);
+        for (sum, time) in [(&tally.nanos, took), (&tally.call_nanos, call)] {
+            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            sum.fetch_add(nanos, Ordering::Relaxed);
+        }
         live.metrics.events.inc();
         live.metrics.seconds.observe(took.as_secs_f64());
         match &answer {
@@ -203,25 +206,29 @@ impl Seat {
     }
 }
 
+/// What comes of an event, and how long the component's own part took.
 fn run(
     instance: &mut Option<Instance>,
     live: &Live,
     event: &Event,
     captures: &Captures<'_>,
     metrics: &TransformMetrics,
-) -> Result<Outcome, Fault> {
+) -> (Result<Outcome, Fault>, Duration) {
     let component = &live.component;
     let at_work = match &mut *instance {
         Some(ready) => ready,
-        none => none.insert(Instance::new(component, metrics)?),
+        none => match Instance::new(component, metrics) {
+            Ok(fresh) => none.insert(fresh),
+            Err(fault) => return (Err(fault), Duration::ZERO),
+        },
     };
     let outcome = at_work.transform(component, event, captures, metrics);
+    let call = at_work.last_call();
     if let Some(peaks) = at_work.risen() {
         live.high_water.raise(&peaks);
     }
-    let outcome = outcome?;
-    if at_work.is_worn(component) {
+    if outcome.is_ok() && at_work.is_worn(component) {
         *instance = None;
     }
-    Ok(outcome)
+    (outcome, call)
 }

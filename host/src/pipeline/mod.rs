@@ -6,6 +6,7 @@
 //! decided elsewhere and arrives as an order, between two events.
 
 mod batch;
+mod failure;
 mod lane;
 mod live;
 mod orders;
@@ -23,10 +24,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
+pub use self::failure::Failure;
 use self::lane::{Lane, Order};
 pub use self::live::{Counts, Live, Seat};
 pub use self::orders::{Following, Next};
-pub use self::probation::{Probation, ProbationMarks};
+pub use self::probation::{Failures, Probation, ProbationMarks};
 use self::queue::Queue;
 pub use self::reach::Denied;
 use self::reach::Reach;
@@ -172,6 +174,19 @@ impl Intake {
         });
         self.want(&[]);
         Ok(())
+    }
+
+    /// Ends the way of a transform's events: no more of them are queued, and its lanes end when
+    /// they have worked off what waits.
+    pub fn stop(&self, transform: &str) {
+        let mut routes = self.routes.write();
+        let (gone, stay) = std::mem::take(&mut *routes)
+            .into_iter()
+            .partition(|route| route.transform == transform);
+        *routes = stay;
+        drop(routes);
+        close(&gone);
+        self.want(&[]);
     }
 
     /// Queues an event for every transform that asked for its channel. One that is lost here
@@ -326,12 +341,14 @@ impl Intake {
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        self.routes
-            .get_mut()
-            .iter()
-            .flat_map(|route| &route.lanes)
-            .for_each(|queue| queue.close());
+        close(self.routes.get_mut());
     }
+}
+
+/// Ends the lanes of these.
+fn close(routes: &[Route]) {
+    let lanes = routes.iter().flat_map(|route| &route.lanes);
+    lanes.for_each(|queue| queue.close());
 }
 
 impl Route {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::failure::Failure;
 use super::live::Counts;
+use crate::count::count;
 use crate::hub::Origin;
 
 /// So few failures are no ground to return while more events may show otherwise.
@@ -39,16 +41,44 @@ pub struct Probation {
     slow_above: Option<Duration>,
     timed: AtomicU64,
     slow: AtomicU64,
+    /// Whether the revision before answers where this one fails. Without it, nobody knows
+    /// whether that would have done better.
+    behind: bool,
+    faults: AtomicU64,
+    blocked: AtomicU64,
+    /// Events on which both failed.
+    common: AtomicU64,
     failed: OnceLock<String>,
     /// Withdrawn with the verdict.
     origin: OnceLock<Arc<Origin>>,
     told: Notify,
 }
 
+/// Events that are held against a revision, and those that are not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures {
+    pub faults: u64,
+    pub blocked: u64,
+    /// On which the revision before failed as well.
+    pub common: u64,
+}
+
+impl Failures {
+    /// Those that are held against it.
+    pub fn own(&self) -> u64 {
+        self.faults + self.blocked
+    }
+}
+
 impl Probation {
-    /// `before` is the mean time of an event in the revision before.
-    pub fn new(marks: ProbationMarks, before: Option<Duration>) -> Self {
+    /// `before` is the mean time of an event in the revision before; `behind` whether that one
+    /// stands behind it.
+    pub fn new(marks: ProbationMarks, before: Option<Duration>, behind: bool) -> Self {
         Self {
+            behind,
+            faults: AtomicU64::new(0),
+            blocked: AtomicU64::new(0),
+            common: AtomicU64::new(0),
             marks,
             slow_above: before.map(|mean| (mean * marks.max_slowdown).max(FAST_ENOUGH)),
             timed: AtomicU64::new(0),
@@ -83,22 +113,67 @@ impl Probation {
         }
     }
 
-    /// Judges by what happened so far. With `last`, few failures among few events count too:
-    /// nothing more will be known.
+    /// Notes a failure, once it is known whether the revision before failed as well.
+    pub fn note_failure(&self, failure: Failure, common: bool) {
+        let counter = match failure {
+            _ if common => &self.common,
+            Failure::Fault => &self.faults,
+            Failure::Blocked => &self.blocked,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What failed so far, `counts` being the revision's own.
+    pub fn failures(&self, counts: &Counts) -> Failures {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        if self.behind {
+            Failures {
+                faults: read(&self.faults),
+                blocked: read(&self.blocked),
+                common: read(&self.common),
+            }
+        } else {
+            Failures {
+                faults: counts.faults,
+                blocked: counts.blocked,
+                common: 0,
+            }
+        }
+    }
+
+    /// Judges by what happened so far: of the events on which the revision before did better,
+    /// or would have, not too many may have failed. With `last`, few failures among few events
+    /// count too: nothing more will be known.
     pub fn judge(&self, counts: &Counts, last: bool) {
-        let failures = counts.failures();
+        let failures = self.failures(counts);
+        let (own, events) = (
+            failures.own(),
+            counts.events.saturating_sub(failures.common),
+        );
         let enough = if last || self.marks.max_failures == 0 {
             1
         } else {
             MIN_FAILURES
         };
-        let share = u128::from(failures) * 1000;
-        if failures >= enough
-            && share > u128::from(self.marks.max_failures) * u128::from(counts.events)
-        {
+        let share = u128::from(own) * 1000;
+        if own >= enough && share > u128::from(self.marks.max_failures) * u128::from(events) {
+            let Failures {
+                faults,
+                blocked,
+                common,
+            } = failures;
+            let uncounted = match common {
+                0 => String::new(),
+                common => {
+                    format!("; not counted are {common} that failed in the revision before as well")
+                }
+            };
             self.fail(format!(
-                "{failures} of {} events failed ({} faults, {} blocked by the guard); allowed are {} in a thousand",
-                counts.events, counts.faults, counts.blocked, self.marks.max_failures
+                "{own} of {} failed ({}, {blocked} blocked by the guard); allowed are {} in a \
+                 thousand{uncounted}",
+                count(events, "event"),
+                count(faults, "fault"),
+                self.marks.max_failures
             ));
         }
     }
@@ -111,10 +186,20 @@ impl Probation {
             self.timed.store(0, Ordering::Relaxed);
             self.slow.store(0, Ordering::Relaxed);
         }
-        if took <= mark {
-            return;
+        if took > mark {
+            let slow = self.slow.fetch_add(1, Ordering::Relaxed) + 1;
+            self.judge_time(slow, timed, mark);
         }
-        let slow = self.slow.fetch_add(1, Ordering::Relaxed) + 1;
+    }
+
+    /// Judges the times of all events at once, so that what is said is of all of them.
+    pub fn judge_times(&self, times: &[Duration]) {
+        let Some(mark) = self.slow_above else { return };
+        let slow = times.iter().filter(|took| **took > mark).count();
+        self.judge_time(slow as u64, times.len() as u64, mark);
+    }
+
+    fn judge_time(&self, slow: u64, timed: u64, mark: Duration) {
         if timed >= MIN_TIMED && slow * 2 > timed {
             self.fail(format!(
                 "{slow} of {timed} events took longer than {mark:?}, {} times what they took before",
@@ -143,7 +228,7 @@ mod tests {
     };
 
     fn judged(marks: ProbationMarks, counts: Counts, last: bool) -> Option<String> {
-        let probation = Probation::new(marks, Some(Duration::from_micros(20)));
+        let probation = Probation::new(marks, Some(Duration::from_micros(20)), false);
         probation.judge(&counts, last);
         probation.verdict().map(str::to_owned)
     }
@@ -181,9 +266,46 @@ mod tests {
     }
 
     #[test]
+    fn what_the_revision_before_fails_at_too_is_not_held_against_it() {
+        let judged = |own: u64, common: u64, events: u64| {
+            let probation = Probation::new(MARKS, None, true);
+            (0..own).for_each(|_| probation.note_failure(Failure::Fault, false));
+            (0..common).for_each(|_| probation.note_failure(Failure::Blocked, true));
+            probation.judge(&failing(own, common, events), true);
+            probation.verdict().map(str::to_owned)
+        };
+        assert_eq!(judged(0, 900, 1000), None);
+        assert_eq!(judged(10, 0, 1000), None);
+        // Of the hundred events that the other one can do, two are too many.
+        let reason = judged(2, 900, 1000).unwrap();
+        assert!(
+            reason.contains("2 of 100 events failed (2 faults, 0 blocked by the guard)")
+                && reason
+                    .ends_with("not counted are 900 that failed in the revision before as well"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn all_times_at_once_are_judged_as_one_after_the_other() {
+        let judged = |slow: usize, of: usize| {
+            let probation = Probation::new(MARKS, Some(Duration::from_micros(20)), true);
+            let time = |number| Duration::from_micros(if number < slow { 201 } else { 20 });
+            probation.judge_times(&(0..of).map(time).collect::<Vec<_>>());
+            probation.verdict().map(str::to_owned)
+        };
+        assert_eq!((judged(19, 19), judged(30, 60)), (None, None));
+        assert!(
+            judged(31, 60)
+                .unwrap()
+                .starts_with("31 of 60 events took longer")
+        );
+    }
+
+    #[test]
     fn time_counts_when_most_events_are_slow() {
         let timed = |before, events: &[(u64, usize)]| {
-            let probation = Probation::new(MARKS, Some(Duration::from_micros(before)));
+            let probation = Probation::new(MARKS, Some(Duration::from_micros(before)), true);
             for (micros, times) in events {
                 (0..*times).for_each(|_| probation.note_time(Duration::from_micros(*micros)));
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::consent;
 use super::report::Applied;
 use super::swap::{Kind, Turn};
 use super::{Consent, Record, Refused, Registry, shown};
@@ -28,7 +29,9 @@ impl Registry {
             }
             let _changing = self.changing.lock().await;
             self.still_holds(&made)?;
-            made.covered_by(&consent)?;
+            if let Some(missing) = consent::missing(&made.plan, &consent) {
+                return Err(missing);
+            }
             let same_component = self.with_slot(&made.plan.transform, |slot| {
                 slot.revision.component == made.revision.component
             });

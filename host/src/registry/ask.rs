@@ -46,6 +46,8 @@ pub struct RollbackAsk {
 pub struct Consent {
     pub allow_wider: bool,
     pub allow_breaking: bool,
+    /// The revision may fail on events, as it did on the last ones, or be returned from.
+    pub allow_failing: bool,
     pub probation: bool,
     /// In a fleet: the share of hosts, in percent, that goes first.
     #[schemars(range(min = 1, max = 100))]
@@ -57,6 +59,7 @@ impl Default for Consent {
         Self {
             allow_wider: false,
             allow_breaking: false,
+            allow_failing: false,
             probation: true,
             canary: None,
         }

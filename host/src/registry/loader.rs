@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::refusals::Refusals;
 use super::store::{Store, StoreError};
 use crate::metrics::Metrics;
 use crate::tasks::blocking;
 use crate::transform::limits::Limits;
 use crate::transform::{
-    Compiled, Compiler, Component, Engine, Fingerprint, Inspected, compile_here,
+    Compiled, Compiler, Component, Described, Engine, Fingerprint, Inspected, Uncompiled,
+    compile_here,
 };
 
 /// Whose bytes they are.
@@ -43,6 +45,7 @@ pub(super) struct Loaded {
 pub(super) struct Loader {
     pub(super) engine: Engine,
     pub(super) compiler: Compiler,
+    pub(super) refusals: Refusals,
     /// Keeps compiled code, where there is a state folder.
     pub(super) store: Option<Arc<Store>>,
     pub(super) metrics: Metrics,
@@ -61,7 +64,8 @@ impl Loader {
         limits: &Limits,
     ) -> Result<Loaded, Vec<String>> {
         let code = self.code(bytes, trust, vec![limits.clone()]).await?;
-        self.load_code(&code, settings, limits).await
+        let described = self.describe(&code, limits).await?;
+        self.configure(&code, described, settings).await
     }
 
     /// The machine code of a component that may come to run within any of these limits, made
@@ -91,39 +95,59 @@ impl Loader {
                 compiled,
             }));
         }
-        let compiled = self.compile(&inspected, trust).await;
-        count(if compiled.is_ok() {
-            "compiled"
-        } else {
-            "refused"
-        });
+        if let Some(fault) = self.refusals.of(&print.digest) {
+            count("refused_before");
+            return Err(vec![fault]);
+        }
+        let compiled = match self.compile(&inspected, trust).await {
+            Ok(compiled) => compiled,
+            Err(Uncompiled { fault, lasts }) => {
+                count("refused");
+                if lasts {
+                    self.refusals.keep(&print.digest, &fault);
+                }
+                return Err(vec![fault]);
+            }
+        };
+        count("compiled");
         let code = Arc::new(Code {
             inspected,
             print,
-            compiled: compiled?,
+            compiled,
         });
         self.keep_for_now(&code).await;
         Ok(code)
     }
 
-    /// Checks all that shows once it is compiled.
+    /// Asks a component what it is, within these limits.
     ///
     /// # Errors
-    /// All that is wrong with the component, for its developer.
-    pub(super) async fn load_code(
+    /// Why it cannot be asked, for its developer.
+    pub(super) async fn describe(
         &self,
         code: &Arc<Code>,
-        settings: &Value,
         limits: &Limits,
-    ) -> Result<Loaded, Vec<String>> {
+    ) -> Result<Described, Vec<String>> {
         let beyond = code.inspected.beyond(limits);
         if !beyond.is_empty() {
             return Err(beyond);
         }
-        let (engine, settings, limits) = (self.engine.clone(), settings.clone(), limits.clone());
-        let of = code.clone();
-        let load = move || Component::load(&engine, &of.compiled, &of.print, &settings, limits);
-        let component = blocking(load).await?;
+        let (engine, limits, code) = (self.engine.clone(), limits.clone(), code.clone());
+        blocking(move || Described::of(&engine, &code.compiled, &code.print, limits)).await
+    }
+
+    /// Checks the rest of what shows once it is compiled.
+    ///
+    /// # Errors
+    /// All that is wrong with the component, for its developer.
+    pub(super) async fn configure(
+        &self,
+        code: &Arc<Code>,
+        described: Described,
+        settings: &Value,
+    ) -> Result<Loaded, Vec<String>> {
+        let settings = settings.clone();
+        let component = blocking(move || described.configure(&settings)).await?;
         Ok(Loaded {
             component: Arc::new(component.with_instances(code.inspected.instances())),
             code: code.clone(),
@@ -172,12 +196,15 @@ impl Loader {
         code.map(Compiled::from_cache)
     }
 
-    async fn compile(&self, component: &Inspected, trust: Trust) -> Result<Compiled, Vec<String>> {
+    async fn compile(&self, component: &Inspected, trust: Trust) -> Result<Compiled, Uncompiled> {
         match trust {
             Trust::Ours => {
                 let (engine, bytes) = (self.engine.clone(), component.bytes().clone());
                 let compiled = blocking(move || compile_here(&engine, &bytes)).await;
-                compiled.map_err(|error| vec![error.to_string()])
+                compiled.map_err(|error| Uncompiled {
+                    fault: error.to_string(),
+                    lasts: false,
+                })
             }
             Trust::None => self.compiler.compile(component).await,
         }

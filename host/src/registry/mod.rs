@@ -12,7 +12,9 @@ mod ask;
 mod builtin;
 mod catalog;
 mod compare;
+pub mod consent;
 mod diff;
+mod examine;
 mod fleet;
 mod loader;
 mod open;
@@ -20,7 +22,9 @@ mod pause;
 mod plans;
 mod probation;
 mod push;
+mod refusals;
 mod refused;
+mod remove;
 pub mod report;
 mod revision;
 mod rollback;
@@ -31,6 +35,7 @@ mod state;
 pub mod store;
 mod swap;
 mod trial;
+mod trying;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -53,9 +58,10 @@ use self::report::{RevisionReport, Role, TransformReport};
 pub use self::revision::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
 use self::shadow::Shadows;
 use self::slot::Slot;
-pub use self::start::{Configured, StartError, configured, try_configured};
+pub use self::start::{Configured, StartError, configured, refuse_conflicts};
 use self::store::Store;
 use self::store::audit::Entry;
+pub use self::trying::{Taken, try_applied, try_configured};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::pipeline::{Intake, ProbationMarks};
@@ -242,7 +248,7 @@ impl Registry {
     async fn record<T>(&self, what: Record<'_>, outcome: Result<T, Refused>) -> Result<T, Refused> {
         let (result, detail) = match &outcome {
             Ok(_) => ("done", what.detail),
-            Err(refused @ Refused::Check { faults }) => {
+            Err(refused @ Refused::Check { faults, .. }) => {
                 (refused.code(), format!("{refused}: {}", faults.join("; ")))
             }
             Err(refused) => (refused.code(), refused.to_string()),

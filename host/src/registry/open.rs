@@ -73,6 +73,7 @@ impl Registry {
             component,
             previous,
             active,
+            configured,
         } = one;
         let live = |component: &Arc<crate::transform::Component>| {
             let descriptor = &component.descriptor;
@@ -91,13 +92,14 @@ impl Registry {
         for family in component.descriptor.family_names() {
             self.hub.set_paused(family, active.paused);
         }
-        self.metrics.running(running.name(), revision.label(), None);
+        let label = Some(revision.label());
+        self.metrics.running(running.name(), label, None);
         // A probation that a restart cut short begins again, with the revision before behind.
         let behind = previous.as_ref().filter(|_| active.probation);
         let first = behind.map_or_else(|| running.clone(), |before| live(&before.component));
         self.intake.start(&first, active.lanes, active.paused)?;
         let watched = active.probation.then(|| {
-            let probation = Arc::new(Probation::new(self.options.marks, None));
+            let probation = Arc::new(Probation::new(self.options.marks, None, behind.is_some()));
             if behind.is_some() {
                 // Nobody waits for the seats that this leaves: there are none.
                 let _following = self.intake.switch(Next {
@@ -119,6 +121,7 @@ impl Registry {
             active,
             watched,
             returned: None,
+            configured,
         })
     }
 }

@@ -13,9 +13,10 @@ use super::loader::Trust;
 use super::push::check_record;
 use super::report::{Comparison, Level, Plan};
 use super::trial::Trial;
-use super::{Consent, MAX_PLANS, Record, Refused, Registry, Revision, shown};
+use super::{MAX_PLANS, Record, Refused, Registry, Revision, shown};
+use crate::count::count_of;
 use crate::event::Event;
-use crate::pipeline::{Counts, Probation};
+use crate::pipeline::{Counts, Failure, Probation};
 use crate::tasks::blocking;
 use crate::transform::{Component, RevisionId};
 
@@ -61,22 +62,6 @@ impl Plans {
     }
 }
 
-impl Made {
-    /// # Errors
-    /// The consent that is missing.
-    pub(super) fn covered_by(&self, consent: &Consent) -> Result<(), Refused> {
-        let breaking = self.plan.of_level(Level::Breaking);
-        if !breaking.is_empty() && !consent.allow_breaking {
-            return Err(Refused::NeedsAllowBreaking(breaking));
-        }
-        let wider = self.plan.of_level(Level::Wider);
-        if !wider.is_empty() && !consent.allow_wider {
-            return Err(Refused::NeedsAllowWider(wider));
-        }
-        Ok(())
-    }
-}
-
 impl Registry {
     /// Works out what applying a revision would change.
     ///
@@ -96,12 +81,12 @@ impl Registry {
             revision: plan.map(|one| one.to.clone()),
             plan: plan.map(|one| one.id.clone()),
             detail: plan.map_or_else(String::new, |one| {
-                let count = |level| one.of_level(level).len();
+                let changes = |level| one.of_level(level).len();
                 format!(
-                    "{} breaking, {} wider, {} other changes",
-                    count(Level::Breaking),
-                    count(Level::Wider),
-                    count(Level::Note)
+                    "{} breaking, {} wider, {}",
+                    changes(Level::Breaking),
+                    changes(Level::Wider),
+                    count_of(changes(Level::Note), "other change")
                 )
             }),
         };
@@ -144,7 +129,7 @@ impl Registry {
             Some((record, running)) => {
                 let trial = Trial::new(running, &record.surface, &component, false);
                 let events = self.intake.recent(name);
-                let probation = self.probation_of_next(name);
+                let probation = self.probation_of_next(name, true);
                 blocking(move || try_both(trial, &events, probation)).await
             }
             None => (None, None),
@@ -178,10 +163,9 @@ impl Registry {
         let loaded = self
             .loader
             .load(&bytes, Trust::None, &revision.settings, &revision.limits);
-        let loaded = loaded.await.map_err(|faults| Refused::Check { faults })?;
-        check_record(revision, &loaded.component).map_err(|wrong| Refused::Check {
-            faults: vec![wrong],
-        })?;
+        let refuse = |faults| Refused::check(&revision.transform, faults);
+        let loaded = loaded.await.map_err(refuse)?;
+        check_record(revision, &loaded.component).map_err(|wrong| refuse(vec![wrong]))?;
         Ok(self.loader.keep(loaded).await)
     }
 
@@ -239,8 +223,9 @@ fn id_of(basis: &str, to: &RevisionId) -> String {
     id
 }
 
-/// The newest first, as far as the time goes; and what a probation says of the candidate, by
-/// the rules that it has for events as they come.
+/// The newest first, as far as the time goes; and what a probation says of the candidate by
+/// the same rules, were all events like these. It is asked once, at the end, so that its numbers
+/// are those of the comparison.
 fn try_both(
     mut trial: Trial,
     events: &[Arc<Event>],
@@ -248,17 +233,34 @@ fn try_both(
 ) -> (Option<Comparison>, Option<String>) {
     let started = Instant::now();
     let mut counts = Counts::default();
+    let mut times = Vec::new();
     for event in events.iter().rev() {
         if started.elapsed() > TRIAL_TIME {
             break;
         }
-        let candidate = trial.note(event);
-        if let (Some(probation), Some((result, time))) = (&probation, candidate) {
-            counts.note(&result);
-            probation.note_time(time);
-            probation.judge(&counts, false);
+        let Some(tried) = trial.note(event) else {
+            continue;
+        };
+        counts.note(&tried.answer);
+        times.push(tried.time);
+        if let (Some(probation), Some(failure)) = (&probation, Failure::of(&tried.answer)) {
+            probation.note_failure(failure, failure.is_common_with(&tried.active));
         }
     }
-    let verdict = probation.and_then(|probation| probation.verdict().map(str::to_owned));
-    ((!events.is_empty()).then(|| trial.report()), verdict)
+    let verdict = probation.and_then(|probation| {
+        probation.judge(&counts, true);
+        probation.judge_times(&times);
+        probation.verdict().map(str::to_owned)
+    });
+    let report = (!events.is_empty()).then(|| trial.report());
+    let elsewhere = report
+        .as_ref()
+        .map_or(0, |report| report.events - counts.events);
+    let verdict = verdict.map(|reason| match elsewhere {
+        0 => reason,
+        count => format!(
+            "{reason}; {count} more of the last events are on channels that it does not listen to"
+        ),
+    });
+    (report, verdict)
 }

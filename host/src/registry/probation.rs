@@ -11,6 +11,7 @@ use super::slot::{Left, Ready, figures};
 use super::store::Active;
 use super::swap::{Kind, Turn};
 use super::{Record, Refused, Registry};
+use crate::count::count;
 use crate::pipeline::{Live, Probation};
 use crate::tasks::{Ended, Name, Unasked, blocking};
 
@@ -95,7 +96,7 @@ impl Registry {
             return Ok(());
         };
         let Some(reason) = probation.verdict() else {
-            return self.settle(live, active).await;
+            return self.settle(live, active, probation).await;
         };
         self.take_back(live, active, reason).await?;
         drop(changing);
@@ -115,7 +116,12 @@ impl Registry {
     }
 
     /// The revision has stood its probation.
-    async fn settle(&self, live: &Arc<Live>, mut active: Active) -> Result<(), Refused> {
+    async fn settle(
+        &self,
+        live: &Arc<Live>,
+        mut active: Active,
+        probation: &Probation,
+    ) -> Result<(), Refused> {
         let name = live.name();
         active.probation = false;
         self.save(name, Some(active.clone())).await?;
@@ -127,6 +133,7 @@ impl Registry {
             slot.watched = None;
         }
         let counts = live.tally.counts();
+        let failures = probation.failures(&counts);
         let record = Record {
             by: ITSELF,
             action: "settle",
@@ -134,9 +141,11 @@ impl Registry {
             revision: Some(live.component.revision.clone()),
             plan: None,
             detail: format!(
-                "the probation is over: {} events, {} failed, {} rejected by the component",
-                counts.events,
-                counts.failures(),
+                "the probation is over: {}, {} failed, {} failed in the revision before as \
+                 well, {} rejected by the component",
+                count(counts.events, "event"),
+                failures.own(),
+                failures.common,
                 counts.rejected
             ),
         };

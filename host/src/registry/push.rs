@@ -3,32 +3,41 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
-use super::loader::{Code, Loaded, Trust};
 use super::report::{Checked, Import, Pushed};
 use super::{Ask, PublicFamily, PublicMessage, Record, Refused, Registry, Revision, Surface};
-use crate::settings::limits_from_json;
 use crate::tasks::blocking;
-use crate::transform::limits::Limits;
 use crate::transform::{self, Component, gets};
-
-/// Settings and limits.
-type Way = (Value, Limits);
 
 impl Registry {
     /// Says what is wrong with a component, or which revision it would be. Keeps nothing.
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub async fn check(&self, component: Vec<u8>, ask: Ask) -> Result<Checked, Refused> {
+    pub async fn check(&self, by: &str, component: Vec<u8>, ask: Ask) -> Result<Checked, Refused> {
         let bytes = blocking(move || component.into()).await;
-        let loaded = self.examine(&bytes, &ask).await?;
-        Ok(Checked {
-            revision: record_of(&loaded.component, "upload", "check").shown(),
+        let outcome = self.examine(&bytes, &ask).await;
+        let checked = outcome.map(|loaded| Checked {
+            revision: record_of(&loaded.component, "upload", by).shown(),
             imports: imports_of(&loaded.component),
             log: loaded.component.log.clone(),
-        })
+        });
+        let revision = checked.as_ref().ok().map(|checked| &checked.revision);
+        let record = Record {
+            by,
+            action: "check",
+            transform: transform_of(
+                &checked,
+                |checked| &checked.revision.transform,
+                ask.transform,
+            ),
+            revision: None,
+            plan: None,
+            detail: revision.map_or_else(String::new, |revision| {
+                format!("version {} is good, and was not kept", revision.version)
+            }),
+        };
+        self.record(record, checked).await
     }
 
     /// Checks a component and keeps it as a revision.
@@ -82,7 +91,7 @@ impl Registry {
         let record = Record {
             by,
             action,
-            transform: pushed.map(|one| one.revision.transform.clone()).or(asked),
+            transform: transform_of(&outcome, |pushed| &pushed.revision.transform, asked),
             revision: pushed.map(|one| one.revision.id.clone()),
             plan: None,
             detail: pushed.map_or_else(String::new, |one| {
@@ -145,127 +154,19 @@ impl Registry {
             new,
         })
     }
-
-    /// Loads a component with the settings and limits that it would run with, and holds it
-    /// against what runs.
-    async fn examine(&self, bytes: &Arc<[u8]>, ask: &Ask) -> Result<Loaded, Refused> {
-        if let Some(settings) = &ask.settings
-            && !settings.is_object()
-        {
-            return Err(Refused::Settings("they are an object, such as {}".into()));
-        }
-        let check = |faults| Refused::Check { faults };
-        let ways = self.ways(ask)?;
-        let limits = ways.iter().map(|(_, limits)| limits.clone()).collect();
-        let code = self.loader.code(bytes, Trust::None, limits).await;
-        let loaded = self.load_its_way(&code.map_err(check)?, ways, ask).await;
-        let loaded = loaded.map_err(check)?;
-        let name = &loaded.component.descriptor.name;
-        let mut faults = self.conflicts(&loaded.component);
-        if let Some(asked) = ask.transform.as_ref().filter(|asked| *asked != name) {
-            faults = vec![format!(
-                "its name is \"{name}\", and it was sent for \"{asked}\""
-            )];
-        }
-        if faults.is_empty() {
-            Ok(loaded)
-        } else {
-            Err(Refused::Check { faults })
-        }
-    }
-
-    /// Loads a component with what its name says that it runs with. It says its name only
-    /// where it takes the settings, so that of a transform's is found by trying.
-    async fn load_its_way(
-        &self,
-        code: &Arc<Code>,
-        ways: Vec<Way>,
-        ask: &Ask,
-    ) -> Result<Loaded, Vec<String>> {
-        let mut refused = None;
-        let load = async |way: &Way| self.loader.load_code(code, &way.0, &way.1).await;
-        for way in &ways {
-            match load(way).await {
-                Ok(loaded) if ask.transform.is_some() => return Ok(loaded),
-                Ok(loaded) => {
-                    let name = &loaded.component.descriptor.name;
-                    let its = self.inherited(name, ask).unwrap_or(ways[0].clone());
-                    return if its == *way {
-                        Ok(loaded)
-                    } else {
-                        load(&its).await
-                    };
-                }
-                Err(faults) => {
-                    refused.get_or_insert(faults);
-                }
-            }
-        }
-        Err(refused.unwrap_or_default())
-    }
-
-    /// What a component may come to run with: of the transform that it is for, or, where
-    /// that is not said, nothing special and then what each transform has.
-    fn ways(&self, ask: &Ask) -> Result<Vec<Way>, Refused> {
-        if let Some(name) = &ask.transform {
-            return Ok(vec![self.inherited(name, ask)?]);
-        }
-        let settings = ask.settings.clone().unwrap_or(json!({}));
-        let mut ways = vec![(settings, merged(&Limits::default(), ask)?)];
-        let names: Vec<String> = self.slots.read().keys().cloned().collect();
-        for name in names {
-            let way = self.inherited(&name, ask)?;
-            if !ways.contains(&way) {
-                ways.push(way);
-            }
-        }
-        Ok(ways)
-    }
-
-    /// What the active revision runs with, but for what is asked for.
-    fn inherited(&self, name: &str, ask: &Ask) -> Result<Way, Refused> {
-        let (settings, limits) = self.with_slot(name, |slot| {
-            (slot.revision.settings.clone(), slot.revision.limits.clone())
-        })?;
-        let settings = ask.settings.clone().unwrap_or(settings);
-        Ok((settings, merged(&limits, ask)?))
-    }
-
-    /// # Errors
-    /// The component claims what belongs to another transform.
-    pub(super) fn refuse_conflicts(&self, component: &Component) -> Result<(), Refused> {
-        let faults = self.conflicts(component);
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Refused::Check { faults })
-        }
-    }
-
-    /// What the component claims that belongs to another transform.
-    fn conflicts(&self, component: &Component) -> Vec<String> {
-        let own = &component.descriptor;
-        let slots = self.slots.read();
-        let others = slots.values().filter(|slot| slot.live.name() != own.name);
-        others
-            .filter_map(|slot| {
-                let other = &slot.component().descriptor;
-                own.conflict(other).map(|(what, name)| {
-                    format!(
-                        "the {what} \"{name}\" belongs to the transform {}",
-                        other.name
-                    )
-                })
-            })
-            .collect()
-    }
 }
 
-fn merged(base: &Limits, ask: &Ask) -> Result<Limits, Refused> {
-    let Some(given) = &ask.limits else {
-        return Ok(base.clone());
-    };
-    limits_from_json(base, given).map_err(|faults| Refused::Settings(faults.join("; ")))
+/// Whose a component is: of the one that was taken or refused, where it said so, or as `asked`.
+fn transform_of<T>(
+    outcome: &Result<T, Refused>,
+    name: impl FnOnce(&T) -> &String,
+    asked: Option<String>,
+) -> Option<String> {
+    match outcome {
+        Ok(taken) => Some(name(taken).clone()),
+        Err(Refused::Check { transform, .. }) => transform.clone().or(asked),
+        Err(_) => asked,
+    }
 }
 
 /// Whether a record says of a component what the component says of itself: plans judge by the

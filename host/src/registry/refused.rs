@@ -8,6 +8,18 @@ pub(super) fn shown(asked: &str) -> String {
     asked.chars().take(64).collect()
 }
 
+/// What to say of a revision that a probation would return from.
+fn way_to_stay(faults: &[String]) -> &'static str {
+    let undone = faults
+        .iter()
+        .any(|fault| fault.contains("probation would undo"));
+    if undone {
+        ", and --no-probation too if it shall stay whatever it does"
+    } else {
+        ""
+    }
+}
+
 /// A refusal. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
@@ -28,7 +40,11 @@ pub enum Refused {
     #[error("this host has no folder to keep revisions in; start it with --state-dir")]
     NoStateDir,
     #[error("the component was refused")]
-    Check { faults: Vec<String> },
+    Check {
+        /// Whose it is, where it said so before it was refused.
+        transform: Option<String>,
+        faults: Vec<String>,
+    },
     #[error("the settings are not usable: {0}")]
     Settings(String),
     #[error("{0} is what runs already")]
@@ -39,8 +55,19 @@ pub enum Refused {
     NeedsAllowWider(Vec<String>),
     #[error("clients would break: {}; say --allow-breaking if that is meant", .0.join("; "))]
     NeedsAllowBreaking(Vec<String>),
+    #[error(
+        "the revision may fail: {}; mend it, or say --allow-failing if it shall be tried all the same{}",
+        .0.join("; "), way_to_stay(.0)
+    )]
+    NeedsAllowFailing(Vec<String>),
     #[error("{0} has no previous revision; pause it, or apply another")]
     NoPrevious(String),
+    #[error(
+        "the settings name {0}, so it would be back at the next start: take its [[transform]] out \
+         of the settings (where they name none, the built-in ones run) and start this host anew, \
+         then remove it; `tidegate transform pause {0}` stops it now"
+    )]
+    NamedBySettings(String),
     #[error("{revision} never was active for {transform} here; plan and apply it")]
     NeverActive {
         transform: String,
@@ -63,6 +90,14 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// What is wrong with a component that is to be this transform's.
+    pub(super) fn check(transform: &str, faults: Vec<String>) -> Self {
+        Self::Check {
+            transform: Some(transform.to_owned()),
+            faults,
+        }
+    }
+
     /// `id` is what was asked for.
     pub fn no_such_session(id: &str) -> Self {
         Self::NoSuchSession(shown(id))
@@ -84,7 +119,9 @@ impl Refused {
             Self::StalePlan(_) => "stale-plan",
             Self::NeedsAllowWider(_) => "needs-allow-wider",
             Self::NeedsAllowBreaking(_) => "needs-allow-breaking",
+            Self::NeedsAllowFailing(_) => "needs-allow-failing",
             Self::NoPrevious(_) => "no-previous",
+            Self::NamedBySettings(_) => "named-by-settings",
             Self::NeverActive { .. } => "never-active",
             Self::Busy(_) => "busy",
             Self::Conflict(_) => "conflict",
@@ -111,9 +148,10 @@ impl Refused {
     /// All that is wrong, where it is more than one thing.
     pub fn faults(&self) -> &[String] {
         match self {
-            Self::Check { faults }
+            Self::Check { faults, .. }
             | Self::NeedsAllowWider(faults)
-            | Self::NeedsAllowBreaking(faults) => faults,
+            | Self::NeedsAllowBreaking(faults)
+            | Self::NeedsAllowFailing(faults) => faults,
             _ => &[],
         }
     }

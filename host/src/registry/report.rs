@@ -20,6 +20,8 @@ pub struct TransformReport {
     /// What ran before, ready to return.
     pub previous: Option<RevisionId>,
     pub lanes: usize,
+    /// Whether the settings of this host name it; otherwise it runs because it was applied.
+    pub configured: bool,
     /// When, and by whom, this revision was made active.
     pub since: Timestamp,
     pub by: String,
@@ -65,7 +67,7 @@ pub struct Figures {
     pub faults: u64,
     /// Events of which the guard stopped something.
     pub guard_blocks: u64,
-    /// Mean time of a call, in microseconds.
+    /// Mean time of a call of the component, in microseconds, without the guard.
     pub mean_micros: f64,
 }
 
@@ -95,8 +97,10 @@ pub struct Mark {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbationReport {
     pub ends_in_seconds: f64,
-    /// Events that failed so far; they went out through the previous revision.
+    /// Events that failed so far and went out through the previous revision.
     pub failures: u64,
+    /// Events on which the previous revision failed as well: they are not held against this one.
+    pub common_failures: u64,
 }
 
 /// The evidence of an automatic return.
@@ -255,9 +259,9 @@ pub struct Comparison {
     pub identical: u64,
     pub different: u64,
     /// Events on which the candidate faulted or was stopped by the guard, and the active
-    /// revision was not for that reason.
+    /// revision did better; and those of which it says something else if it saw others before.
     pub failed: u64,
-    /// Events on which both were, for the same reasons: nobody knows whether they are alike.
+    /// Events on which both failed, in the same way or not: nobody knows whether they are alike.
     pub both_failed: u64,
     /// Events that came too fast to be compared.
     pub missed: u64,

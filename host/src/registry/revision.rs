@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::transform::limits::Limits;
-use crate::transform::{ClosedSchema, RevisionId, WholeMatch, secrets_of, shown_settings};
+use crate::transform::{ClosedSchema, RevisionId, Secrets, WholeMatch, secrets_of, shown_settings};
 
 /// One exact component with its settings and limits, and how it came here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,12 +42,24 @@ impl Revision {
         [self.id.short(), &self.version]
     }
 
-    /// As it may be shown: without the values of secret settings.
+    /// As it may be shown: without the values of secret settings, also where the component has
+    /// made an upstream pattern of one.
     pub(super) fn shown(&self) -> Self {
+        const MAX_PATTERN: usize = 256;
+        let unsaid = self.unsaid();
+        let patterns = self.upstream_patterns.iter();
         Self {
             settings: shown_settings(&self.settings, &self.secrets()),
+            upstream_patterns: patterns
+                .map(|pattern| unsaid.shown(pattern, MAX_PATTERN))
+                .collect(),
             ..self.clone()
         }
+    }
+
+    /// The values of secret settings.
+    pub(super) fn unsaid(&self) -> Secrets {
+        Secrets::at(&self.settings, &self.secrets())
     }
 
     /// Where the settings are that nobody is shown, as JSON pointers.

@@ -39,6 +39,8 @@ pub(super) struct Slot {
     pub(super) active: Active,
     pub(super) watched: Option<Watched>,
     pub(super) returned: Option<Returned>,
+    /// Whether the settings name it; otherwise it runs because an operator applied it.
+    pub(super) configured: bool,
 }
 
 /// A probation that is not over.
@@ -138,9 +140,13 @@ impl Slot {
     }
 
     pub(super) fn report(&self, shadow: Option<String>) -> TransformReport {
-        let probation = self.watched.as_ref().map(|watched| ProbationReport {
-            ends_in_seconds: watched.left.get().as_secs_f64(),
-            failures: self.live.tally.counts().failures(),
+        let probation = self.watched.as_ref().map(|watched| {
+            let failures = watched.probation.failures(&self.live.tally.counts());
+            ProbationReport {
+                ends_in_seconds: watched.left.get().as_secs_f64(),
+                failures: failures.own(),
+                common_failures: failures.common,
+            }
         });
         TransformReport {
             name: self.live.name().to_owned(),
@@ -148,6 +154,7 @@ impl Slot {
             revision: self.revision.shown(),
             previous: self.previous.as_ref().map(|one| one.id().clone()),
             lanes: self.active.lanes,
+            configured: self.configured,
             since: self.active.since,
             by: self.active.by.clone(),
             figures: figures(&self.live.tally.counts()),
@@ -195,6 +202,6 @@ pub(super) fn figures(counts: &Counts) -> Figures {
         rejected: counts.rejected,
         faults: counts.faults,
         guard_blocks: counts.blocked,
-        mean_micros: counts.mean.as_secs_f64() * 1e6,
+        mean_micros: counts.mean_call.as_secs_f64() * 1e6,
     }
 }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::loader::{Loader, Trust, read_within};
 use super::push::{check_record, record_of};
+use super::refusals::Refusals;
 use super::slot::Ready;
 use super::store::{Active, ActiveSet, Store, StoreError};
 use super::{Revision, builtin};
@@ -26,7 +27,7 @@ const CONFIGURATION: &str = "configuration";
 
 /// How many transforms are loaded at a time. The compiler decides by itself how many it takes;
 /// this bounds the components that wait for it, in memory.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 /// A transform that the settings name, loaded.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(super) struct Starting {
     pub(super) component: Arc<Component>,
     pub(super) previous: Option<Ready>,
     pub(super) active: Active,
+    /// Whether the settings name it; otherwise it runs because an operator applied it.
+    pub(super) configured: bool,
 }
 
 /// Why the transforms cannot run.
@@ -97,19 +100,28 @@ pub async fn configured(
     Ok(all)
 }
 
-/// The same for a check, which wants to know all that is wrong: each transform by itself,
-/// and what they have against each other.
-pub async fn try_configured(
-    settings: &Settings,
-    engine: &Engine,
-) -> (Vec<Result<Configured, StartError>>, Result<(), StartError>) {
-    let loader = loader(settings, engine, None, &Metrics::new());
-    let named = named(&settings.transforms);
-    let tries = stream::iter(named.iter()).map(|transform| load_one(&loader, transform));
-    let tried: Vec<_> = tries.buffered(AT_ONCE).collect().await;
-    let good = tried.iter().flatten();
-    let together = refuse_conflicts(good.map(|one| (&*one.component, &*one.origin)));
-    (tried, together)
+/// # Errors
+/// Two of these want the same.
+pub fn refuse_conflicts<'a>(
+    all: impl Iterator<Item = (&'a Component, &'a str)>,
+) -> Result<(), StartError> {
+    let mut seen: Vec<(&Component, &str)> = Vec::new();
+    for (component, origin) in all {
+        for (earlier, first) in &seen {
+            let (one, other) = (&earlier.descriptor, &component.descriptor);
+            let same_name = || (one.name == other.name).then(|| ("name", one.name.clone()));
+            if let Some((what, value)) = one.conflict(other).or_else(same_name) {
+                return Err(StartError::Conflict {
+                    first: (*first).to_owned(),
+                    second: origin.to_owned(),
+                    what,
+                    value,
+                });
+            }
+        }
+        seen.push((component, origin));
+    }
+    Ok(())
 }
 
 pub(super) fn loader(
@@ -118,12 +130,13 @@ pub(super) fn loader(
     store: Option<Arc<Store>>,
     metrics: &Metrics,
 ) -> Loader {
-    for outcome in ["compiled", "cached", "refused"] {
+    for outcome in ["compiled", "cached", "refused", "refused_before"] {
         metrics.compilations.with_label_values(&[outcome]);
     }
     Loader {
         engine: engine.clone(),
         compiler: Compiler::new(engine, settings.compile_memory, settings.compile_time),
+        refusals: Refusals::default(),
         store,
         metrics: metrics.clone(),
     }
@@ -139,7 +152,7 @@ async fn load_configured(
 }
 
 /// What the settings name; all that is built in where they name nothing.
-fn named(settings: &[TransformSettings]) -> Cow<'_, [TransformSettings]> {
+pub(super) fn named(settings: &[TransformSettings]) -> Cow<'_, [TransformSettings]> {
     if settings.is_empty() {
         builtin::all_by_default().into()
     } else {
@@ -147,7 +160,10 @@ fn named(settings: &[TransformSettings]) -> Cow<'_, [TransformSettings]> {
     }
 }
 
-async fn load_one(loader: &Loader, settings: &TransformSettings) -> Result<Configured, StartError> {
+pub(super) async fn load_one(
+    loader: &Loader,
+    settings: &TransformSettings,
+) -> Result<Configured, StartError> {
     let (origin, bytes, trust) = read(settings)?;
     let loaded = loader.load(&bytes, trust, &settings.settings, &settings.limits);
     let loaded = loaded.await.map_err(|faults| StartError::Load {
@@ -218,6 +234,12 @@ pub(super) async fn resolve(
                 transform = name,
                 "none of its revisions can be used; push one again"
             );
+        } else {
+            tracing::info!(
+                transform = name,
+                "the settings do not name this transform; it runs because an operator applied it, \
+                 until `tidegate transform remove` ends that"
+            );
         }
         start
     });
@@ -263,6 +285,7 @@ async fn from_settings(loader: &Loader, named: Configured, kept: &ActiveSet) -> 
             );
         }
         applied.active.lanes = named.lanes;
+        applied.configured = true;
         return applied;
     }
     let mut active = kept.cloned().unwrap_or_else(|| fresh(&revision.id));
@@ -280,6 +303,7 @@ async fn from_settings(loader: &Loader, named: Configured, kept: &ActiveSet) -> 
         component: named.component,
         previous,
         active,
+        configured: true,
     }
 }
 
@@ -298,6 +322,7 @@ async fn from_state(loader: &Loader, name: &str, kept: &Active) -> Option<Starti
             component,
             previous,
             active,
+            configured: false,
         });
     }
     let Ready {
@@ -317,6 +342,7 @@ async fn from_state(loader: &Loader, name: &str, kept: &Active) -> Option<Starti
         component,
         previous: None,
         active,
+        configured: false,
     })
 }
 
@@ -363,26 +389,4 @@ async fn load(loader: &Loader, id: &RevisionId) -> Option<Ready> {
     };
     tracing::error!(revision = %id, faults, "this revision cannot be used");
     None
-}
-
-fn refuse_conflicts<'a>(
-    all: impl Iterator<Item = (&'a Component, &'a str)>,
-) -> Result<(), StartError> {
-    let mut seen: Vec<(&Component, &str)> = Vec::new();
-    for (component, origin) in all {
-        for (earlier, first) in &seen {
-            let (one, other) = (&earlier.descriptor, &component.descriptor);
-            let same_name = || (one.name == other.name).then(|| ("name", one.name.clone()));
-            if let Some((what, value)) = one.conflict(other).or_else(same_name) {
-                return Err(StartError::Conflict {
-                    first: (*first).to_owned(),
-                    second: origin.to_owned(),
-                    what,
-                    value,
-                });
-            }
-        }
-        seen.push((component, origin));
-    }
-    Ok(())
 }

@@ -79,15 +79,14 @@ impl Registry {
         let mut active = self.after(&turn, current.as_ref());
         let previous = self.stands_ready(&active).await;
         active.previous = previous.as_ref().map(|one| one.id().clone());
-        let probation = match active.probation {
-            true => self.probation_of_next(&name).map(Arc::new),
-            false => None,
-        };
         // Only what runs now can stand behind: it has an instance in each lane.
         let runs_now = current.as_ref().map(|active| &active.revision);
-        let behind = probation
-            .clone()
-            .filter(|_| active.previous.as_ref() == runs_now);
+        let stands = active.previous.is_some() && active.previous.as_ref() == runs_now;
+        let probation = match active.probation {
+            true => self.probation_of_next(&name, stands).map(Arc::new),
+            false => None,
+        };
+        let behind = probation.clone().filter(|_| stands);
 
         let instances = self.ready(&turn.component, active.lanes).await?;
         self.make_lasting(&turn, &active).await?;
@@ -134,12 +133,13 @@ impl Registry {
         })
     }
 
-    /// The probation of whatever takes over from what runs now; none where there are none.
-    pub(super) fn probation_of_next(&self, transform: &str) -> Option<Probation> {
+    /// The probation of whatever takes over from what runs now, and whether that `stands` behind
+    /// it; none where there are none.
+    pub(super) fn probation_of_next(&self, transform: &str, stands: bool) -> Option<Probation> {
         let mean = self.with_slot(transform, |slot| slot.live.tally.counts().mean);
         let before = mean.ok().filter(|mean| !mean.is_zero());
         let watched = !self.options.probation.is_zero();
-        watched.then(|| Probation::new(self.options.marks, before))
+        watched.then(|| Probation::new(self.options.marks, before, stands))
     }
 
     /// What is not on disk any more would be gone after a restart, and what has just failed
@@ -323,6 +323,7 @@ impl Registry {
             active,
             watched,
             returned,
+            configured: false,
         };
         let mut slots = self.slots.write();
         let mut before = slots.remove(&name);
@@ -341,6 +342,7 @@ impl Registry {
         let earlier = before.as_mut().and_then(|slot| slot.returned.take());
         let slot = Slot {
             returned: slot.returned.or(earlier),
+            configured: before.is_some_and(|slot| slot.configured),
             ..slot
         };
         slots.insert(name, slot);
@@ -352,7 +354,7 @@ impl Registry {
         let name = now.live.name();
         self.metrics.running(
             name,
-            now.revision.label(),
+            Some(now.revision.label()),
             before.map(|slot| slot.revision.label()),
         );
         let Some(before) = before else { return };

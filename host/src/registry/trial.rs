@@ -32,6 +32,16 @@ pub(super) struct Trial {
     metrics: TransformMetrics,
 }
 
+/// What came of an event.
+#[derive(Debug)]
+pub(super) struct Tried {
+    pub(super) active: Result<Outcome, Fault>,
+    /// The candidate's.
+    pub(super) answer: Result<Outcome, Fault>,
+    /// What that took.
+    pub(super) time: Duration,
+}
+
 impl Trial {
     /// `surface` is what the active revision makes public.
     pub(super) fn new(
@@ -40,6 +50,7 @@ impl Trial {
         candidate: &Arc<Component>,
         show_input: bool,
     ) -> Self {
+        let secrets = active.secrets().and(candidate.secrets());
         let side = |component: &Arc<Component>| Side {
             component: component.clone(),
             instance: None,
@@ -47,16 +58,15 @@ impl Trial {
         Self {
             active: side(active),
             candidate: side(candidate),
-            comparer: Comparer::new(surface, show_input),
+            comparer: Comparer::new(surface, show_input, secrets),
             events: 0,
             random: RandomState::new(),
             metrics: Metrics::new().transform("(trial)"),
         }
     }
 
-    /// Runs both on an event. Gives what came of it in the candidate, and how long that took,
-    /// where it asked for such events.
-    pub(super) fn note(&mut self, event: &Event) -> Option<(Result<Outcome, Fault>, Duration)> {
+    /// Runs both on an event. Gives what came of it where the candidate asked for such events.
+    pub(super) fn note(&mut self, event: &Event) -> Option<Tried> {
         let (active, active_time) = self.active.call(event, &self.metrics);
         let (candidate, candidate_time) = self.candidate.call(event, &self.metrics);
         let at_random = self.random.hash_one(self.events).is_multiple_of(ONE_IN);
@@ -74,7 +84,11 @@ impl Trial {
             remembers,
         );
         let asked = self.candidate.wants(event);
-        asked.then_some((candidate, candidate_time))
+        asked.then_some(Tried {
+            active,
+            answer: candidate,
+            time: candidate_time,
+        })
     }
 
     pub(super) fn report(&self) -> Comparison {

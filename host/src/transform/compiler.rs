@@ -81,6 +81,25 @@ enum Failure {
     Compiler(i32),
 }
 
+/// That there is no machine code of a component, and why.
+#[derive(Debug)]
+pub struct Uncompiled {
+    /// For the component's developer.
+    pub fault: String,
+    /// Whether the same bytes end so each time, whatever else the machine does.
+    pub lasts: bool,
+}
+
+impl Failure {
+    /// Time and memory are what the machine had of them: another try may go otherwise.
+    fn lasts(&self) -> bool {
+        matches!(
+            self,
+            Self::Component(_) | Self::TooDeep | Self::TooMuchCode(_)
+        )
+    }
+}
+
 impl Compiler {
     /// `memory_limit` in bytes, of address space, for all that compile at a time; `time_limit`
     /// of the processor, for each.
@@ -110,18 +129,21 @@ impl Compiler {
     ///
     /// # Errors
     /// What is wrong with the component, for its developer.
-    pub async fn compile(&self, component: &Inspected) -> Result<Compiled, Vec<String>> {
+    pub async fn compile(&self, component: &Inspected) -> Result<Compiled, Uncompiled> {
         self.compile_bytes(component.bytes()).await
     }
 
-    async fn compile_bytes(&self, component: &[u8]) -> Result<Compiled, Vec<String>> {
+    async fn compile_bytes(&self, component: &[u8]) -> Result<Compiled, Uncompiled> {
         let shared = &*self.0;
         let part = shared.room.part_of(component.len() as u64);
         let mut compiled = shared.within(part, component).await;
         if matches!(compiled, Err(Failure::Memory)) && part != shared.room.all() {
             compiled = shared.within(shared.room.all(), component).await;
         }
-        compiled.map_err(|failure| vec![shared.words(&failure)])
+        compiled.map_err(|failure| Uncompiled {
+            fault: shared.words(&failure),
+            lasts: failure.lasts(),
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! From machine code to a component that may run: linked, described and tried. Whatever is
 //! wrong is told at once, for the component's developer.
 //!
-//! Compiling is for `compiler`, what a descriptor may say for `descriptor`.
+//! Compiling is for `compiler`, what a descriptor may say for `descriptor`, a component that
+//! has no settings yet for `described`.
 
 use std::sync::Arc;
 
@@ -11,18 +12,19 @@ use super::clock::Clock;
 use super::compile::{Compiled, Fingerprint};
 use super::configuration;
 use super::contract::{self, TransformPre};
+use super::described::Described;
 use super::descriptor::Descriptor;
 use super::engine::Engine;
 use super::event_pattern::{Captures, EventPattern};
 use super::fault::{Fault, FaultKind};
-use super::guest_log::{Allowance, printable};
+use super::guest_log::Allowance;
 use super::instance::{HostState, Instance, Opened};
 use super::interface;
 use super::limits::Limits;
 use super::revision::RevisionId;
 use super::samples;
+use super::secrets::Secrets;
 use super::upstream_pattern::UpstreamPattern;
-use super::wasi;
 use crate::event::Event;
 use crate::metrics::{Metrics, TransformMetrics};
 
@@ -32,7 +34,7 @@ const MAX_CHARS: usize = 1_100;
 const MAX_TOLD: usize = 50;
 
 /// What a component is called before it has said its name.
-const NAMELESS: &str = "(loading)";
+pub(super) const NAMELESS: &str = "(loading)";
 
 /// What it takes to make an instance.
 pub(super) struct Prepared {
@@ -92,50 +94,7 @@ impl Component {
         settings: &Value,
         limits: Limits,
     ) -> Result<Self, Vec<String>> {
-        let log = Allowance::listening(limits.log_lines_per_second);
-        let tried = Self::tried(engine, compiled, fingerprint, settings, limits, &log);
-        let heard = log.heard();
-        match tried {
-            Ok(component) => Ok(Self {
-                log: heard,
-                ..component
-            }),
-            Err(faults) => Err(with_log(faults, &heard)),
-        }
-    }
-
-    fn tried(
-        engine: &Engine,
-        compiled: &Compiled,
-        fingerprint: &Fingerprint,
-        settings: &Value,
-        limits: Limits,
-        log: &Arc<Allowance>,
-    ) -> Result<Self, Vec<String>> {
-        let component = compiled.component(engine).map_err(|fault| vec![fault])?;
-        let imports = interface::imports(engine, &component);
-        let revision = RevisionId::of(&fingerprint.digest, settings, &limits);
-        let mut prepared = prepare(engine, &component, limits, log).map_err(told)?;
-        prepared.is_seeded = imports.iter().any(|import| wasi::is_random(import));
-        let described = describe(&prepared);
-        let settings_text = settings.to_string();
-        let descriptor = described.as_ref().ok();
-        let configured = configure(&prepared, descriptor, settings, &settings_text);
-        let ((patterns, stated), descriptor) = both(configured, described).map_err(told)?;
-        Ok(Self {
-            descriptor: Arc::new(descriptor),
-            revision,
-            digest: fingerprint.digest.clone(),
-            size: fingerprint.size,
-            imports,
-            instances: 0,
-            settings: settings.clone(),
-            patterns,
-            log: Vec::new(),
-            prepared,
-            settings_text,
-            stated,
-        })
+        Described::of(engine, compiled, fingerprint, limits)?.configure(settings)
     }
 
     /// The same, with what its bytes were found to need.
@@ -145,6 +104,11 @@ impl Component {
 
     pub fn limits(&self) -> &Limits {
         &self.prepared.limits
+    }
+
+    /// What is not to be seen in anything that it says.
+    pub fn secrets(&self) -> &Secrets {
+        self.prepared.log_allowance.secrets()
     }
 
     /// What its patterns capture of this upstream channel; none where they do not match.
@@ -183,7 +147,7 @@ impl std::fmt::Debug for Component {
 }
 
 /// The types of its imports and exports, and that it can be instantiated at all.
-fn prepare(
+pub(super) fn prepare(
     engine: &Engine,
     component: &wasmtime::component::Component,
     limits: Limits,
@@ -211,32 +175,53 @@ fn prepare(
     })
 }
 
-/// What it says of itself.
-fn describe(prepared: &Prepared) -> Result<Descriptor, Vec<String>> {
-    let uncounted = Metrics::new().transform(NAMELESS);
-    let described = prepared
-        .open(NAMELESS, &uncounted)
-        .and_then(|opened| opened.describe(&prepared.clock))
-        .map_err(|fault| vec![format!("while it described itself: {fault}")])?;
-    let of_descriptor = |faults: Vec<String>| {
+/// The component that has these settings, or all that is wrong.
+pub(super) fn finish(described: Described, settings: &Value) -> Result<Component, Vec<String>> {
+    let Described {
+        prepared,
+        reading,
+        fingerprint,
+        imports,
+    } = described;
+    let settings_text = settings.to_string();
+    let known = samples::Known {
+        descriptor: reading.descriptor.as_ref().ok(),
+        settings: reading.settings.as_deref(),
+    };
+    let configured = configure(&prepared, known, settings, &settings_text);
+    let of_descriptor = |faults: Vec<String>| -> Vec<String> {
         let faults = faults.into_iter();
         faults
             .map(|fault| format!("its descriptor: {fault}"))
             .collect()
     };
-    Descriptor::check(&described).map_err(of_descriptor)
+    let descriptor = reading.descriptor.map_err(of_descriptor);
+    let ((patterns, stated), descriptor) = both(configured, descriptor)?;
+    Ok(Component {
+        descriptor: Arc::new(descriptor),
+        revision: RevisionId::of(&fingerprint.digest, settings, &prepared.limits),
+        digest: fingerprint.digest,
+        size: fingerprint.size,
+        imports,
+        instances: 0,
+        settings: settings.clone(),
+        patterns,
+        log: Vec::new(),
+        prepared,
+        settings_text,
+        stated,
+    })
 }
 
 /// What it answers its settings with, and whether its samples show that it does what it says.
-///
-/// Without a descriptor, there is no schema to hold anything against.
+/// Settings that its schema refuses are not given to it, whatever else is wrong.
 fn configure(
     prepared: &Prepared,
-    descriptor: Option<&Descriptor>,
+    known: samples::Known<'_>,
     settings: &Value,
     settings_text: &str,
 ) -> Result<(Vec<EventPattern>, contract::Configuration), Vec<String>> {
-    let refused = descriptor.map(|descriptor| descriptor.settings.faults(settings));
+    let refused = known.settings.map(|schema| schema.faults(settings));
     if let Some(refused) = refused.filter(|refused| !refused.is_empty()) {
         return Err(refused);
     }
@@ -249,7 +234,7 @@ fn configure(
         patterns: patterns.clone(),
         instance: Some(instance),
     };
-    let wrong = samples::wrong(prepared, descriptor, own, &stated.samples);
+    let wrong = samples::wrong(prepared, known, own, &stated.samples);
     match wrong.is_empty() {
         true => Ok((patterns, stated)),
         false => Err(wrong),
@@ -279,7 +264,7 @@ pub(super) fn not_configured(fault: &Fault) -> String {
 }
 
 /// With what the component wrote while it was tried, as that may say why.
-fn with_log(mut faults: Vec<String>, heard: &[String]) -> Vec<String> {
+pub(super) fn with_log(mut faults: Vec<String>, heard: &[String]) -> Vec<String> {
     if !heard.is_empty() {
         faults.push(format!(
             "what it wrote to its log meanwhile: {}",
@@ -289,12 +274,13 @@ fn with_log(mut faults: Vec<String>, heard: &[String]) -> Vec<String> {
     faults
 }
 
-/// Printable, and not more than a person reads.
-fn told(mut faults: Vec<String>) -> Vec<String> {
+/// Printable, without what is secret, and not more than a person reads. Whatever is told of a
+/// component that was loaded leaves by here.
+pub(super) fn told(mut faults: Vec<String>, secrets: &Secrets) -> Vec<String> {
     let more = faults.len().saturating_sub(MAX_TOLD);
     faults.truncate(MAX_TOLD);
     for fault in &mut faults {
-        *fault = printable(fault, MAX_CHARS);
+        *fault = secrets.shown(fault, MAX_CHARS);
     }
     if more > 0 {
         faults.push(format!("and {more} more"));

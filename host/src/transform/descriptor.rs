@@ -2,6 +2,7 @@
 //! one family of channels is in `family`.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::contract;
@@ -23,15 +24,47 @@ pub struct Descriptor {
     pub name: String,
     pub version: semver::Version,
     pub summary: String,
-    pub settings: SettingsSchema,
+    pub settings: Arc<SettingsSchema>,
     /// One at least.
     pub families: Vec<Arc<Family>>,
+}
+
+/// What a component says of itself, and the parts of it that can be used whatever is wrong
+/// with the rest.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// Where it is a name.
+    pub(super) name: Option<String>,
+    /// What settings are held against, where that is a schema.
+    pub(super) settings: Option<Arc<SettingsSchema>>,
+    /// One sentence for each thing that is wrong, for the component's developer.
+    pub(super) descriptor: Result<Descriptor, Vec<String>>,
+}
+
+impl Reading {
+    pub(super) fn of(stated: &contract::Descriptor) -> Self {
+        let named = misnamed("name", &stated.name, '-').is_none();
+        let settings = if sizes_of_schemas().contains(&stated.settings_schema.len()) {
+            SettingsSchema::parse(&stated.settings_schema).map(Arc::new)
+        } else {
+            // That it is too much is told with the other sizes.
+            Err(Vec::new())
+        };
+        Self {
+            name: named.then(|| stated.name.clone()),
+            settings: settings.as_ref().ok().cloned(),
+            descriptor: Descriptor::check(stated, settings),
+        }
+    }
 }
 
 impl Descriptor {
     /// # Errors
     /// One sentence for each thing that is wrong, for the component's developer.
-    pub(super) fn check(stated: &contract::Descriptor) -> Result<Self, Vec<String>> {
+    fn check(
+        stated: &contract::Descriptor,
+        settings: Result<Arc<SettingsSchema>, Vec<String>>,
+    ) -> Result<Self, Vec<String>> {
         let mut faults = oversized(stated);
         if !faults.is_empty() {
             // What is too much is not looked at any closer: that would take time.
@@ -43,7 +76,7 @@ impl Descriptor {
         }
         let version = semver::Version::parse(&stated.version)
             .map_err(|error| faults.push(format!("version is not a semantic version: {error}")));
-        let settings = SettingsSchema::parse(&stated.settings_schema).map_err(|errors| {
+        let settings = settings.map_err(|errors| {
             let of_schema = errors
                 .iter()
                 .map(|error| format!("settings-schema: {error}"));
@@ -106,6 +139,11 @@ impl Descriptor {
     }
 }
 
+/// How many bytes a schema may have, of settings or of data.
+fn sizes_of_schemas() -> RangeInclusive<usize> {
+    2..=MAX_SCHEMA
+}
+
 /// What there is too much or too little of.
 fn oversized(stated: &contract::Descriptor) -> Vec<String> {
     let mut faults = Vec::new();
@@ -116,14 +154,16 @@ fn oversized(stated: &contract::Descriptor) -> Vec<String> {
     };
     between("families", stated.families.len(), 1, MAX_FAMILIES);
     between("bytes of version", stated.version.len(), 1, MAX_VERSION);
+    let schemas = sizes_of_schemas();
+    let (least, most) = (*schemas.start(), *schemas.end());
     let bytes = stated.settings_schema.len();
-    between("bytes of settings-schema", bytes, 2, MAX_SCHEMA);
+    between("bytes of settings-schema", bytes, least, most);
     for family in stated.families.iter().take(MAX_FAMILIES) {
         between("parameters", family.parameters.len(), 1, MAX_PARAMETERS);
         between("messages", family.messages.len(), 1, MAX_MESSAGES);
         for message in family.messages.iter().take(MAX_MESSAGES) {
             let bytes = message.data_schema.len();
-            between("bytes of data-schema", bytes, 2, MAX_SCHEMA);
+            between("bytes of data-schema", bytes, least, most);
         }
     }
     faults
@@ -214,13 +254,13 @@ pub(super) mod tests {
 
     /// Ticks by symbol and side.
     pub(crate) fn example() -> Descriptor {
-        Descriptor::check(&stated()).unwrap()
+        Reading::of(&stated()).descriptor.unwrap()
     }
 
     fn faults_after(change: impl FnOnce(&mut contract::Descriptor)) -> Vec<String> {
         let mut wrong = stated();
         change(&mut wrong);
-        Descriptor::check(&wrong).unwrap_err()
+        Reading::of(&wrong).descriptor.unwrap_err()
     }
 
     #[test]
@@ -280,6 +320,22 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_name_and_the_schema_of_settings_can_be_used_whatever_else_is_wrong() {
+        let mut wrong = stated();
+        wrong.families.clear();
+        wrong.version = "1".into();
+        let reading = Reading::of(&wrong);
+        assert!(reading.descriptor.is_err());
+        assert_eq!(reading.name.as_deref(), Some("test"));
+        let settings = reading.settings.unwrap();
+        assert_eq!(settings.faults(&serde_json::json!([])).len(), 1);
+        wrong.settings_schema = "{".into();
+        wrong.name = "Test".into();
+        let reading = Reading::of(&wrong);
+        assert!(reading.name.is_none() && reading.settings.is_none());
+    }
+
+    #[test]
     fn names_stand_once_and_values_have_no_colon() {
         let faults = faults_after(|wrong| wrong.families.push(stated().families.remove(0)));
         for says in [
@@ -307,7 +363,7 @@ pub(super) mod tests {
         assert_eq!(example().families[0].delivery, Delivery::default());
         stated.families[0].delivery = contract::Delivery::Latest;
         stated.families[0].snapshot_on_subscribe = true;
-        let delivery = Descriptor::check(&stated).unwrap().families[0].delivery;
+        let delivery = Reading::of(&stated).descriptor.unwrap().families[0].delivery;
         assert!(delivery.is_latest && delivery.has_snapshot);
     }
 
@@ -316,6 +372,6 @@ pub(super) mod tests {
         let mut wrong = stated();
         wrong.families[0].parameters[0].allowed =
             contract::AllowedValues::Pattern("(((a{100}){100}){100})".into());
-        assert!(Descriptor::check(&wrong).is_err());
+        assert!(Reading::of(&wrong).descriptor.is_err());
     }
 }

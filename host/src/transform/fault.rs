@@ -3,8 +3,8 @@
 use wasmtime::Trap;
 
 use super::budget::Refused;
-use super::guest_log::printable;
 use super::place;
+use super::secrets::Secrets;
 use super::wasi::{Denied, MAX_HANDLES};
 
 /// The longest explanation, in characters: parts of it may be the guest's own words.
@@ -19,7 +19,7 @@ const MAX_SAID: usize = 500;
 pub struct Fault {
     pub kind: FaultKind,
     /// For a person: what the guest said last that was wrong, as its log has it, and what the engine
-    /// or the host found. The host puts nothing of the event into it.
+    /// or the host found. The host puts nothing of the event into it, and no secret is left in it.
     pub detail: String,
 }
 
@@ -72,27 +72,29 @@ impl std::fmt::Display for FaultKind {
 }
 
 impl Fault {
-    pub(super) fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
+    /// `detail` may have words of a guest in it, which knows these `secrets`.
+    pub(super) fn new(kind: FaultKind, detail: &str, secrets: &Secrets) -> Self {
         Self {
             kind,
-            detail: printable(&detail.into(), MAX_DETAIL),
+            detail: secrets.shown(detail, MAX_DETAIL),
         }
     }
 
     /// Names what the engine reports, where in the guest that was, and before it the guest's own
-    /// last words of the call. `refused` is what the guest was denied before, if it was: most
-    /// guests answer that with a trap of their own.
+    /// last words of the call, as its log has them. `refused` is what the guest was denied before,
+    /// if it was: most guests answer that with a trap of their own.
     pub(super) fn of(
         error: &wasmtime::Error,
         refused: Option<Refused>,
         complaints: Option<String>,
+        secrets: &Secrets,
     ) -> Self {
         let (kind, detail) = found(error, refused);
         let place = place::of(error);
         let found = [Some(detail), place].into_iter().flatten();
-        let found = printable(&found.collect::<Vec<_>>().join(", "), MAX_DETAIL);
+        let found = secrets.shown(&found.collect::<Vec<_>>().join(", "), MAX_DETAIL);
         let detail = match complaints {
-            Some(said) => format!("{} ({found})", printable(&said, MAX_SAID)),
+            Some(said) => format!("{} ({found})", secrets.shown(&said, MAX_SAID)),
             None => found,
         };
         Self { kind, detail }

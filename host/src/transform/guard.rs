@@ -96,6 +96,7 @@ fn opening(message_type: &str, channel: &Channel, room: usize) -> (String, usize
 
 #[cfg(test)]
 mod tests {
+    use super::super::descriptor::Reading;
     use super::super::descriptor::tests::stated;
     use super::*;
 
@@ -104,7 +105,7 @@ mod tests {
     }
 
     fn admit_as(message_type: &str, channel: &str, data: &str) -> Result<String, Block> {
-        let descriptor = Descriptor::check(&stated()).unwrap();
+        let descriptor = Reading::of(&stated()).descriptor.unwrap();
         let publication = contract::Publication {
             channel: channel.into(),
             message_type: message_type.into(),

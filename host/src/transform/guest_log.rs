@@ -3,12 +3,13 @@
 //! that is tried are kept for whoever sent it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::contract::log::Level;
+use super::secrets::Secrets;
 use crate::metrics::TransformMetrics;
 
 /// The longest line, in characters; what a guest writes beyond is cut off.
@@ -34,10 +35,14 @@ pub(super) struct GuestLog {
 }
 
 /// What all instances of a transform may write together: a guest that faults after each line
-/// must not get a new allowance with each new instance.
+/// must not get a new allowance with each new instance. And what they may not say.
 #[derive(Debug)]
 pub(super) struct Allowance {
     per_second: u32,
+    /// What is not to be seen in anything that is written, from when that is known.
+    secrets: OnceLock<Secrets>,
+    /// Until then.
+    nothing: Secrets,
     used: Mutex<Used>,
 }
 
@@ -54,6 +59,8 @@ impl Allowance {
     pub(super) fn new(per_second: u32) -> Arc<Self> {
         Arc::new(Self {
             per_second,
+            secrets: OnceLock::new(),
+            nothing: Secrets::default(),
             used: Mutex::new(Used {
                 since: Instant::now(),
                 lines: 0,
@@ -74,6 +81,16 @@ impl Allowance {
         self.used.lock().heard.take().unwrap_or_default()
     }
 
+    /// From here on nothing of these is seen in anything that the instances say. It is said once.
+    pub(super) fn keep_secret(&self, secrets: Secrets) {
+        let _ = self.secrets.set(secrets);
+    }
+
+    /// What is not to be seen in anything that the instances say.
+    pub(super) fn secrets(&self) -> &Secrets {
+        self.secrets.get().unwrap_or(&self.nothing)
+    }
+
     fn take(&self, level: Level, message: &str) -> bool {
         let mut used = self.used.lock();
         if let Some(heard) = &mut used.heard
@@ -82,7 +99,7 @@ impl Allowance {
             heard.push(format!(
                 "{}: {}",
                 label(level),
-                printable(message, MAX_CHARS)
+                self.secrets().shown(message, MAX_CHARS)
             ));
         }
         if used.since.elapsed() >= Duration::from_secs(1) {
@@ -107,6 +124,11 @@ impl GuestLog {
         }
     }
 
+    /// What is not to be seen in anything that the instance says.
+    pub(super) fn secrets(&self) -> &Secrets {
+        self.allowance.secrets()
+    }
+
     /// A call begins: what was wrong in those before it has nothing to do with it.
     pub(super) fn begin(&mut self) {
         self.complaints.clear();
@@ -123,7 +145,8 @@ impl GuestLog {
         if self.complaints.len() == MAX_COMPLAINTS {
             self.complaints.pop_front();
         }
-        self.complaints.push_back(printable(message, MAX_CHARS));
+        let line = self.secrets().shown(message, MAX_CHARS);
+        self.complaints.push_back(line);
         self.write(level, message);
     }
 
@@ -133,7 +156,10 @@ impl GuestLog {
             return;
         }
         self.metrics.log_line("written").inc();
-        let (transform, line) = (self.transform.as_str(), printable(message, MAX_CHARS));
+        let (transform, line) = (
+            self.transform.as_str(),
+            self.secrets().shown(message, MAX_CHARS),
+        );
         match level {
             Level::Debug => tracing::debug!(target: "guest", transform, "{line}"),
             Level::Info => tracing::info!(target: "guest", transform, "{line}"),
@@ -152,7 +178,7 @@ fn label(level: Level) -> &'static str {
     }
 }
 
-/// Text of a guest or another stranger as one printable line of at most `max` characters: control characters, line
+/// Text of a stranger as one printable line of at most `max` characters: control characters, line
 /// breaks and terminal sequences come out as escapes.
 pub(crate) fn printable(message: &str, max: usize) -> String {
     let mut line = String::new();

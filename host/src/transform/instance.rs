@@ -20,10 +20,16 @@ use super::guest_log::{Allowance, GuestLog};
 use super::high_water::Peaks;
 use super::interface;
 use super::limits::Limits;
-use super::rejection::{Rejection, reason_label};
+use super::outcome::Outcome;
+use super::rejection::Rejection;
+use super::secrets::Secrets;
 use super::wasi::{self, Wasi};
+use crate::count::count_of;
 use crate::event::Event;
 use crate::metrics::TransformMetrics;
+
+/// The longest reason for a rejection that is kept, in characters.
+const MAX_DETAIL: usize = 500;
 
 /// What the store holds for the host.
 #[derive(Debug)]
@@ -43,28 +49,6 @@ impl contract::log::Host for HostState {
 }
 
 impl contract::Host for HostState {}
-
-/// What became of one event.
-#[derive(Debug)]
-pub enum Outcome {
-    /// What may leave, and what was stopped on the way out.
-    Published(Vec<Result<Admitted, Blocked>>),
-    /// The component refused the event.
-    Rejected(Rejection),
-}
-
-impl Outcome {
-    /// What the guard stopped.
-    pub fn blocks(&self) -> impl Iterator<Item = &Blocked> {
-        let publications = match self {
-            Self::Published(publications) => publications.as_slice(),
-            Self::Rejected(_) => &[],
-        };
-        publications
-            .iter()
-            .filter_map(|publication| publication.as_ref().err())
-    }
-}
 
 /// An instance that has run its start functions and nothing else. All limits hold from
 /// there on.
@@ -174,6 +158,7 @@ impl Instance {
             return Err(Fault::new(
                 FaultKind::Configure,
                 "the same settings gave another configuration before",
+                instance.secrets(),
             ));
         }
         instance.memory_at_start = instance.store.data().budget.memory();
@@ -216,7 +201,10 @@ impl Instance {
         end(&mut instance.store, running);
         match configured {
             Ok(Ok(stated)) => Ok((instance, stated)),
-            Ok(Err(refusal)) => Err(Fault::new(FaultKind::Configure, refusal)),
+            Ok(Err(refusal)) => {
+                let secrets = instance.secrets();
+                Err(Fault::new(FaultKind::Configure, &refusal, secrets))
+            }
             Err(error) => Err(fault(&instance.store, &error)),
         }
     }
@@ -227,7 +215,12 @@ impl Instance {
         self
     }
 
-    /// Why it refused the last event, in its own words.
+    /// What is not to be seen in anything that it says.
+    fn secrets(&self) -> &Secrets {
+        self.store.data().log.secrets()
+    }
+
+    /// Why it refused the last event, in its own words, as they may be shown.
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
     }
@@ -272,10 +265,7 @@ impl Instance {
                     .map(|publication| guarded(&component.descriptor, publication))
                     .collect(),
             ),
-            Err(rejection) => Outcome::Rejected(Rejection {
-                reason: reason_label(rejection.reason),
-                field: rejection.field,
-            }),
+            Err(rejection) => Outcome::Rejected(Rejection::of(&rejection, self.secrets())),
         })
     }
 
@@ -308,13 +298,16 @@ impl Instance {
         let (answer,) = answer.map_err(|error| fault(&self.store, &error))?;
         if count > limits.max_publications || bytes > limits.max_output {
             let detail = format!(
-                "{count} publications of {bytes} bytes; allowed are {} of {}",
-                limits.max_publications, limits.max_output
+                "{} of {bytes} bytes; allowed are {} of {}",
+                count_of(count, "publication"),
+                limits.max_publications,
+                limits.max_output
             );
-            return Err(Fault::new(FaultKind::Output, detail));
+            return Err(Fault::new(FaultKind::Output, &detail, self.secrets()));
         }
         if self.with_details {
-            self.detail = answer.as_ref().err().map(|refused| refused.detail.clone());
+            let refused = answer.as_ref().err();
+            self.detail = refused.map(|refused| self.secrets().shown(&refused.detail, MAX_DETAIL));
         }
         Ok(answer)
     }
@@ -392,5 +385,5 @@ fn end(store: &mut Store<HostState>, running: Running<'_>) {
 
 fn fault(store: &Store<HostState>, error: &wasmtime::Error) -> Fault {
     let HostState { budget, log, .. } = store.data();
-    Fault::of(error, budget.refused(), log.complaints())
+    Fault::of(error, budget.refused(), log.complaints(), log.secrets())
 }

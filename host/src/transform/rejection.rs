@@ -1,6 +1,7 @@
 //! Why a component refuses an event, and how that is counted.
 
-use super::contract::RejectionReason;
+use super::contract::{self, RejectionReason};
+use super::secrets::Secrets;
 use crate::metrics::OTHER_FIELD;
 
 /// Why a component refused an event.
@@ -13,6 +14,15 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    /// Without the words for people; a field that has a secret in it is no name any more.
+    pub(super) fn of(refused: &contract::Rejection, secrets: &Secrets) -> Self {
+        let field = refused.field.as_deref();
+        Self {
+            reason: reason_label(refused.reason),
+            field: field.map(|field| secrets.masked(field)),
+        }
+    }
+
     /// The field as a label of a metric; what has not the form of a name is not one.
     pub fn field_label(&self) -> Option<&str> {
         const MAX: usize = 64;

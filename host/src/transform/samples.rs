@@ -5,11 +5,14 @@ use serde_json::Value;
 use super::blocked::Blocked;
 use super::component::{Prepared, not_configured};
 use super::configuration;
-use super::contract::Sample;
+use super::contract::{Publication, Rejection, RejectionReason, Sample};
 use super::descriptor::Descriptor;
 use super::difference::{difference, outcome};
 use super::event_pattern::EventPattern;
 use super::instance::Instance;
+use super::secrets::Secrets;
+use super::settings_schema::SettingsSchema;
+use crate::count::count_of;
 use crate::event::Event;
 use crate::metrics::Metrics;
 
@@ -25,6 +28,15 @@ pub(super) fn event(sample: &Sample) -> Event {
     Event::at(channel, payload, sample.received_at)
 }
 
+/// What is known of the component that samples are held against; what is wrong with the rest
+/// of its descriptor is told elsewhere.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// The guard is asked where there is one.
+    pub(super) descriptor: Option<&'a Descriptor>,
+    pub(super) settings: Option<&'a SettingsSchema>,
+}
+
 /// What a sample is run with.
 pub(super) struct Setup {
     /// The settings, as JSON text.
@@ -38,12 +50,12 @@ impl Setup {
     /// One with settings that a sample brings.
     fn of(
         prepared: &Prepared,
-        descriptor: Option<&Descriptor>,
+        schema: Option<&SettingsSchema>,
         text: &str,
     ) -> Result<Self, String> {
         let settings: Value =
             serde_json::from_str(text).map_err(|error| format!("its settings: {error}"))?;
-        let faults = descriptor.map(|descriptor| descriptor.settings.faults(&settings));
+        let faults = schema.map(|schema| schema.faults(&settings));
         if let Some(faults) = faults.filter(|faults| !faults.is_empty()) {
             return Err(format!("its settings: {}", faults.join("; ")));
         }
@@ -63,10 +75,9 @@ impl Setup {
 /// Those that do not come out as they say: in their order on one instance, and the other way
 /// round on another, as events come in any order and an instance may have seen any of them.
 /// They are the component's developer's own, so what is said of them may show what came out.
-/// The guard is asked where there is a `descriptor`.
 pub(super) fn wrong(
     prepared: &Prepared,
-    descriptor: Option<&Descriptor>,
+    known: Known<'_>,
     own: Setup,
     samples: &[Sample],
 ) -> Vec<String> {
@@ -76,18 +87,18 @@ pub(super) fn wrong(
         instance: None,
     };
     let numbered: Vec<(usize, &Sample)> = (1..).zip(samples).collect();
-    let wrong = in_turn(prepared, descriptor, own, numbered.iter().copied());
+    let wrong = in_turn(prepared, known, own, numbered.iter().copied());
     if !wrong.is_empty() {
         return wrong;
     }
-    let wrong = in_turn(prepared, descriptor, again, numbered.into_iter().rev());
+    let wrong = in_turn(prepared, known, again, numbered.into_iter().rev());
     let remembers = |fault| format!("after the samples that follow it, so it remembers: {fault}");
     wrong.into_iter().map(remembers).collect()
 }
 
 fn in_turn<'a>(
     prepared: &Prepared,
-    descriptor: Option<&Descriptor>,
+    known: Known<'_>,
     mut own: Setup,
     samples: impl ExactSizeIterator<Item = (usize, &'a Sample)>,
 ) -> Vec<String> {
@@ -100,14 +111,14 @@ fn in_turn<'a>(
         let setup = match &sample.settings {
             None => Ok(&mut own),
             Some(text) => match &mut other {
-                Some((known, setup)) if known == text => Ok(setup),
-                other => Setup::of(prepared, descriptor, text)
+                Some((same, setup)) if same == text => Ok(setup),
+                other => Setup::of(prepared, known.settings, text)
                     .map(|setup| &mut other.insert((text.clone(), setup)).1),
             },
         };
         let ran = setup
             .map_err(Ran::Failed)
-            .and_then(|setup| run(prepared, descriptor, setup, sample));
+            .and_then(|setup| run(prepared, known.descriptor, setup, sample));
         let detail = match ran {
             Ok(()) => continue,
             Err(Ran::Otherwise(detail)) => detail,
@@ -120,11 +131,46 @@ fn in_turn<'a>(
             "sample {number} of its own does not come out as it says: {detail}"
         ));
         if faults == MAX_FAULTS && left > 0 {
-            wrong.push(format!("{left} more samples were not tried"));
+            let were = if left == 1 { "was" } else { "were" };
+            wrong.push(format!(
+                "{} {were} not tried",
+                count_of(left, "more sample")
+            ));
             break;
         }
     }
     wrong
+}
+
+/// An answer without what is secret.
+fn unsaid(
+    answer: &Result<Vec<Publication>, Rejection>,
+    secrets: &Secrets,
+) -> Result<Vec<Publication>, Rejection> {
+    let published = |all: &Vec<Publication>| unsaid_in(all, secrets);
+    answer.as_ref().map(published).map_err(|refused| Rejection {
+        reason: refused.reason,
+        field: refused.field.as_deref().map(|field| secrets.masked(field)),
+        detail: secrets.masked(&refused.detail),
+    })
+}
+
+/// The same of what was to come: a component may have made it of its settings.
+fn unsaid_of(
+    expected: &Result<Vec<Publication>, RejectionReason>,
+    secrets: &Secrets,
+) -> Result<Vec<Publication>, RejectionReason> {
+    let published = |all: &Vec<Publication>| unsaid_in(all, secrets);
+    expected.as_ref().map(published).map_err(|reason| *reason)
+}
+
+fn unsaid_in(publications: &[Publication], secrets: &Secrets) -> Vec<Publication> {
+    let unsaid = publications.iter().map(|publication| Publication {
+        channel: secrets.masked(&publication.channel),
+        message_type: secrets.masked(&publication.message_type),
+        data: secrets.masked(&publication.data),
+    });
+    unsaid.collect()
 }
 
 /// How a sample did not come out as it says.
@@ -158,8 +204,16 @@ fn run(
         .answer(&prepared.limits, &event, &captures)
         .map_err(|fault| Ran::Failed(fault.to_string()))?;
     setup.instance = Some(instance);
-    if let Some(difference) = difference(&answer, &sample.expected) {
-        return Err(Ran::Otherwise(difference));
+    let secrets = prepared.log_allowance.secrets();
+    if difference(&answer, &sample.expected).is_some() {
+        // What is told is cut, so secrets go before.
+        let (came, expected) = (
+            unsaid(&answer, secrets),
+            unsaid_of(&sample.expected, secrets),
+        );
+        let told = difference(&came, &expected);
+        let told = told.unwrap_or_else(|| "it differs in what is secret".into());
+        return Err(Ran::Otherwise(told));
     }
     let blocked = descriptor.and_then(|descriptor| {
         let mut publications = answer.iter().flatten();
@@ -171,7 +225,7 @@ fn run(
     match blocked {
         Some(blocked) => Err(Ran::Otherwise(format!(
             "{}, which the guard blocks ({})",
-            outcome(&answer),
+            outcome(&unsaid(&answer, secrets)),
             blocked
         ))),
         None => Ok(()),

@@ -47,16 +47,7 @@ impl SettingsSchema {
         if dialect.is_some_and(|dialect| dialect != DIALECT) {
             faults.push(format!("\"$schema\" is \"{DIALECT}\" or is left out"));
         }
-        let secrets = secrets_of(&document);
-        let mut stated = 0;
-        look_through(&document, true, &mut stated, &mut faults);
-        if stated != secrets.len() {
-            faults.push(
-                "\"secret\": true belongs to a property, in \"properties\" of an object that is \
-                 no item of a list and no alternative"
-                    .into(),
-            );
-        }
+        look_through("", &document, Place::Top, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -67,9 +58,9 @@ impl SettingsSchema {
             .build(&document)
             .map_err(|error| vec![format!("is not a JSON Schema: {error}")])?;
         Ok(Self {
+            secrets: secrets_of(&document),
             document,
             validator,
-            secrets,
         })
     }
 
@@ -139,7 +130,7 @@ pub(crate) fn secrets_of(document: &Value) -> Vec<String> {
 fn find_secrets(at: &str, schema: &Value, found: &mut Vec<String>) {
     let properties = schema.get("properties").and_then(Value::as_object);
     for (name, inner) in properties.into_iter().flatten() {
-        let place = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let place = below(at, name);
         if inner.get("secret") == Some(&Value::Bool(true)) {
             found.push(place.clone());
         }
@@ -147,33 +138,78 @@ fn find_secrets(at: &str, schema: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Counts what is stated to be secret, wherever it stands, and notes what leads elsewhere.
-fn look_through(value: &Value, top: bool, secrets: &mut usize, faults: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, inner) in fields {
-                if REFERENCES.contains(&name.as_str()) || (name == "$schema" && !top) {
-                    faults.push(format!("\"{name}\" is not supported; take it out"));
+/// Where a schema stands, for whether it may be called secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Top,
+    /// A property at the top or of a property: it has one place in the settings.
+    Property,
+    /// An item of a list, an alternative, a definition.
+    Elsewhere,
+}
+
+/// Words whose value has a schema for each name in it.
+const NAMED: [&str; 4] = [
+    "properties",
+    "patternProperties",
+    "dependentSchemas",
+    "$defs",
+];
+
+/// Words whose value is a value of the settings, and no schema.
+const VALUES: [&str; 4] = ["const", "enum", "default", "examples"];
+
+/// Notes what leads elsewhere, and what is called secret and has no place of its own in the
+/// settings, each with its place in the schema as a JSON pointer.
+fn look_through(at: &str, schema: &Value, place: Place, faults: &mut Vec<String>) {
+    match schema {
+        Value::Object(words) => {
+            for (word, inner) in words {
+                let here = below(at, word);
+                if REFERENCES.contains(&word.as_str()) || (word == "$schema" && place != Place::Top)
+                {
+                    faults.push(format!("{here}: \"{word}\" is not supported; take it out"));
                 }
                 match inner {
-                    Value::Bool(true) if name == "secret" => *secrets += 1,
-                    // A property may have that name.
-                    Value::Bool(_) | Value::Object(_) => {}
-                    _ if name == "secret" => {
-                        faults.push("\"secret\" is true or false".to_owned());
+                    Value::Bool(true) if word == "secret" && place != Place::Property => {
+                        faults.push(format!(
+                            "{here}: \"secret\": true belongs to a property, in \"properties\" of an \
+                             object that is no item of a list and no alternative; say it of the \
+                             whole property"
+                        ));
                     }
-                    _ => {}
+                    Value::Bool(_) => {}
+                    _ if word == "secret" => {
+                        faults.push(format!("{here}: \"secret\" is true or false"));
+                    }
+                    Value::Object(named) if NAMED.contains(&word.as_str()) => {
+                        let own = word == "properties" && place != Place::Elsewhere;
+                        let place = if own {
+                            Place::Property
+                        } else {
+                            Place::Elsewhere
+                        };
+                        for (name, inner) in named {
+                            look_through(&below(&here, name), inner, place, faults);
+                        }
+                    }
+                    _ if VALUES.contains(&word.as_str()) => {}
+                    _ => look_through(&here, inner, Place::Elsewhere, faults),
                 }
-                look_through(inner, false, secrets, faults);
             }
         }
         Value::Array(items) => {
-            for item in items {
-                look_through(item, false, secrets, faults);
+            for (number, item) in items.iter().enumerate() {
+                look_through(&format!("{at}/{number}"), item, Place::Elsewhere, faults);
             }
         }
         _ => {}
     }
+}
+
+/// A name below a place, as a JSON pointer.
+fn below(at: &str, name: &str) -> String {
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]
@@ -235,6 +271,16 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_may_have_the_name_of_a_word_and_a_value_may_say_anything() {
+        let schema = schema(&json!({"type": "object", "properties": {
+            "secret": {"type": "string", "secret": true},
+            "$ref": {"type": "object", "default": {"$ref": "x", "secret": 1}},
+            "properties": {"type": "boolean", "const": true},
+        }}));
+        assert_eq!(schema.secrets(), ["/secret"]);
+    }
+
+    #[test]
     fn a_schema_that_cannot_be_held_to_is_refused() {
         for (document, says) in [
             (json!({}), "\"type\""),
@@ -243,16 +289,20 @@ mod tests {
                 "\"$ref\"",
             ),
             (
-                json!({"type": "object", "properties": {"a": {"items": {"secret": true}}}}),
-                "secret",
+                json!({"type": "object", "properties": {"a/b": {"items": {"secret": true}}}}),
+                "/properties/a~1b/items/secret: \"secret\": true belongs to a property",
             ),
             (
                 json!({"type": "object", "anyOf": [{"properties": {"a": {"secret": true}}}]}),
-                "secret",
+                "/anyOf/0/properties/a/secret: \"secret\": true belongs",
+            ),
+            (
+                json!({"type": "object", "secret": true}),
+                "/secret: \"secret\": true belongs",
             ),
             (
                 json!({"type": "object", "properties": {"a": {"secret": "true"}}}),
-                "true or false",
+                "/properties/a/secret: \"secret\" is true or false",
             ),
             (
                 json!({"type": "object", "properties": {"a": {"pattern": "("}}}),

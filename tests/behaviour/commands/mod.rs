@@ -3,6 +3,7 @@
 
 mod asked;
 mod refused;
+mod shown;
 
 use std::path::PathBuf;
 use std::process::Output;

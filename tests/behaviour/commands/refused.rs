@@ -130,7 +130,7 @@ async fn a_plan_whose_candidate_failed_on_the_last_events_needs_a_flag() {
     let output = desk.types_while_ticks_come("XYZ", &way).await;
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
-    assert_eq!(problem["code"], "plan-failed", "{problem}");
+    assert_eq!(problem["code"], "needs-allow-failing", "{problem}");
     let detail = text(&problem["detail"]);
     for part in ["failed on", "(trap)", "--allow-failing"] {
         assert!(detail.contains(part), "{part}: {detail}");

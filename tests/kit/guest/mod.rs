@@ -1,10 +1,12 @@
 //! Components written as text, for tests of the host: well-behaved ones of a family that
 //! no host has heard of (`ticks:{symbol}`), and hostile ones made from them by replacing a
 //! piece. `descriptor` lays out what it says of itself, `text` is the component, `stamped`
-//! has the revisions that one can tell apart by what they publish.
+//! has the revisions that one can tell apart by what they publish, `telling` those that tell
+//! their settings.
 
 mod descriptor;
 mod stamped;
+mod telling;
 mod text;
 
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ const IMAGE: u32 = 4096;
 const BEFORE: u32 = 0x1e_0000;
 const MIDDLE: u32 = 0x1e_4000;
 const AFTER: u32 = 0x1e_8000;
-const SETTINGS: u32 = 0x1f_0000;
+pub(super) const SETTINGS: u32 = 0x1f_0000;
 const WRAPPED: u32 = 0x20_0000;
 
 /// What the data has besides the payload: `before`, the payload, `after`; or `before`, the
@@ -97,6 +97,7 @@ pub(super) fn component(guest: &Guest) -> String {
   {fields}
   {wrap}
   (global $settings (mut i32) (i32.const 0))
+  (global $at (mut i64) (i64.const 0))
   (func (export "configure") (param i32 i32) (result i32)
     (memory.copy (i32.const {SETTINGS}) (local.get 0) (local.get 1))
     (global.set $settings (local.get 1))
@@ -122,6 +123,7 @@ pub(super) fn component(guest: &Guest) -> String {
     ))
     (call $echo (local.get $ch) (local.get $chl) (local.get $pl) (local.get $pll)))
   (func (export "transform") (param i32 i32 i32 i32 i32 i32 i64) (result i32)
+    (global.set $at (local.get 6))
     (call $answer (local.get 0) (local.get 1) (local.get 4) (local.get 5))
     (global.set $bump (i32.const 0x20000)))
 )

@@ -31,6 +31,7 @@ use self::address::StreamAddress;
 use self::quiet::QUIET;
 use super::print::complain;
 use super::reach::{Connector, Stream, Trust, is_of_tls, why};
+use crate::count::count;
 use crate::settings::Secret;
 use crate::transform::printable;
 
@@ -224,13 +225,10 @@ fn state_or_gap(text: &str) -> Option<String> {
         "gap" => {
             let which = match (number("from"), number("to"), number("count")) {
                 (Some(from), Some(to), _) => format!("messages {from} to {to}"),
-                (_, _, Some(count)) => format!("{count} messages"),
+                (_, _, Some(missed)) => count(missed, "message"),
                 _ => "messages".to_owned(),
             };
-            Some(format!(
-                "{channel}: {which} are missing: {}",
-                field("reason")?
-            ))
+            Some(format!("{channel}: missing {which}: {}", field("reason")?))
         }
         _ => None,
     }

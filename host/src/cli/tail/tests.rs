@@ -260,15 +260,15 @@ fn a_stream_that_is_stopped_or_has_a_hole_is_said_to_be() {
         ),
         (
             r#"{"type":"gap","channel":"a:x","from":3,"to":5,"reason":"slow"}"#,
-            "a:x: messages 3 to 5 are missing: slow",
+            "a:x: missing messages 3 to 5: slow",
         ),
         (
             r#"{"type":"gap","channel":"a:*","from":null,"to":null,"count":9,"reason":"slow"}"#,
-            "a:*: 9 messages are missing: slow",
+            "a:*: missing 9 messages: slow",
         ),
         (
             r#"{"type":"gap","channel":"a:*","from":null,"to":null,"reason":"upstream"}"#,
-            "a:*: messages are missing: upstream",
+            "a:*: missing messages: upstream",
         ),
     ] {
         assert_eq!(state_or_gap(text).as_deref(), Some(said));

@@ -49,6 +49,13 @@ pub(super) struct WayArgs {
     consent: ConsentArgs,
 }
 
+impl WayArgs {
+    /// Whether it leads further than to a revision.
+    pub(super) fn applies(&self) -> bool {
+        self.apply
+    }
+}
+
 pub(super) async fn plan(desk: &Desk, args: &PlanArgs) -> Result<Value, Failure> {
     let (plan, answer) = planned(desk, &args.revision).await?;
     desk.tell(&plan::told(&plan, desk.paint))?;

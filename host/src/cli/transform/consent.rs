@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::words::{count, safe};
 use super::{Desk, plan};
 use crate::registry::report::{Area, Change, Level, Plan};
-use crate::registry::{Consent, Refused};
+use crate::registry::{self, Consent};
 use crate::tasks;
 
 #[derive(Debug, Default, Clone, clap::Args)]
@@ -44,28 +44,16 @@ impl ConsentArgs {
         Consent {
             allow_wider: self.allow_wider,
             allow_breaking: self.allow_breaking,
+            allow_failing: self.allow_failing,
             probation: !self.no_probation,
             canary: self.canary,
         }
     }
 
-    /// What is still to be agreed to, in the host's words and order.
+    /// What is still to be agreed to, as the host would say it.
     fn missing(&self, plan: &Plan) -> Option<Failure> {
-        let breaking = plan.of_level(Level::Breaking);
-        if !self.allow_breaking && !breaking.is_empty() {
-            return Some(Failure::from(&Refused::NeedsAllowBreaking(breaking)));
-        }
-        let wider = plan.of_level(Level::Wider);
-        if !self.allow_wider && !wider.is_empty() {
-            return Some(Failure::from(&Refused::NeedsAllowWider(wider)));
-        }
-        if self.allow_failing {
-            return None;
-        }
-        failing(plan).map(|what| {
-            let advice = "mend it, or say --allow-failing if that is meant";
-            Failure::new("plan-failed", what).advise(advice)
-        })
+        let missing = registry::consent::missing(plan, &self.consent());
+        missing.as_ref().map(Failure::from)
     }
 
     /// Whether this plan can be applied with the flags as they are, or with an answer.
@@ -97,6 +85,7 @@ impl ConsentArgs {
         }
         consent.allow_wider = true;
         consent.allow_breaking = true;
+        consent.allow_failing = true;
         Ok(consent)
     }
 }
@@ -105,6 +94,7 @@ pub(super) fn json_of(consent: &Consent) -> Value {
     json!({
         "allow_wider": consent.allow_wider,
         "allow_breaking": consent.allow_breaking,
+        "allow_failing": consent.allow_failing,
         "probation": consent.probation,
         "canary": consent.canary,
     })
@@ -112,22 +102,6 @@ pub(super) fn json_of(consent: &Consent) -> Value {
 
 pub(super) fn declined() -> Failure {
     Failure::new("declined", "you said no; nothing was applied")
-}
-
-/// On how many of the last events the candidate failed, in words; none where it did on none.
-fn failing(plan: &Plan) -> Option<String> {
-    let recent = plan.recent.as_ref().filter(|recent| recent.failed > 0)?;
-    let kinds: Vec<_> = recent.failures.keys().map(|kind| safe(kind)).collect();
-    let kinds = if kinds.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", kinds.join(", "))
-    };
-    Some(format!(
-        "the candidate failed on {} of the last {}{kinds}",
-        recent.failed,
-        count(recent.events, "event")
-    ))
 }
 
 /// What would happen that was not agreed to yet.
@@ -164,10 +138,10 @@ fn question(plan: &Plan, given: &ConsentArgs) -> String {
             ));
         }
     }
-    if !given.allow_failing
-        && let Some(what) = failing(plan)
-    {
-        text.push_str(&format!("This may fail: {what}.\n"));
+    if !given.allow_failing {
+        for what in registry::consent::failing(plan, !given.no_probation) {
+            text.push_str(&format!("This may fail: {}.\n", safe(&what)));
+        }
     }
     text + "Go on? [y/N] "
 }
@@ -215,8 +189,7 @@ mod tests {
         assert_eq!(question(&plan, &given), format!("{breaking}{end}"));
         plan.recent = Some(examples::comparison());
         given.allow_breaking = true;
-        let failing =
-            "This may fail: the candidate failed on 1 of the last 10 events (deadline).\n";
+        let failing = "This may fail: it failed on 1 of the last 10 events (deadline).\n";
         assert_eq!(question(&plan, &given), format!("{failing}{end}"));
     }
 
@@ -239,7 +212,7 @@ mod tests {
         flags.allow_breaking = true;
         assert_eq!(code(&flags), "needs-allow-wider");
         flags.allow_wider = true;
-        assert_eq!(code(&flags), "plan-failed");
+        assert_eq!(code(&flags), "needs-allow-failing");
         flags.allow_failing = true;
         assert_eq!(code(&flags), "");
     }

@@ -58,6 +58,7 @@ pub(super) fn transform() -> TransformReport {
         revision: revision("aa"),
         previous: Some(revision("bb").id),
         lanes: 1,
+        configured: true,
         since: at(),
         by: "ann".into(),
         figures: Figures {

@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use super::desk::{self, Desk, HostArgs};
 use super::failure::Failure;
+use super::print::print;
 use super::{address, client, failure, progress, words};
 
 /// Sees and changes the transforms of a running host.
@@ -44,7 +45,7 @@ enum TransformCommand {
     Check(push::FileArgs),
     /// Send a component; it is checked and kept as a revision
     Push(push::PushArgs),
-    /// Make a revision of the running component with other settings or limits
+    /// Show the settings of what runs; with new ones, or limits, make a revision of them
     Settings(push::SettingsArgs),
     /// Show what would change if a revision were applied
     Plan(apply::PlanArgs),
@@ -58,12 +59,22 @@ enum TransformCommand {
     Pause(switch::NameArg),
     /// Let a paused transform work again
     Resume(switch::NameArg),
+    /// End a transform that the settings do not name; what is kept of it can be applied again
+    Remove(switch::NameArg),
     /// Show who did what, and what came of it
     History(inspect::HistoryArgs),
+    /// Print the contract that components are built for, as WIT: asks no host
+    Wit,
 }
+
+/// The contract that this host serves.
+const WIT: &str = include_str!("../../../../wit/transform.wit");
 
 /// Does what was asked and tells it.
 pub(super) fn run(args: TransformArgs) -> ExitCode {
+    if matches!(args.command, TransformCommand::Wit) {
+        return super::ended(print(WIT).map_err(Into::into));
+    }
     desk::run(args.host, async |desk| command(desk, args.command).await)
 }
 
@@ -82,6 +93,9 @@ async fn command(desk: &Desk, command: TransformCommand) -> Result<Value, Failur
         TransformCommand::Rollback(args) => switch::rollback(desk, &args).await,
         TransformCommand::Pause(args) => switch::pause(desk, &args).await,
         TransformCommand::Resume(args) => switch::resume(desk, &args).await,
+        TransformCommand::Remove(args) => switch::remove(desk, &args).await,
+        // It was printed already, without a desk.
+        TransformCommand::Wit => Ok(Value::Null),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 
 use super::comparison;
 use super::words::{Paint, moment, safe};
+use crate::registry::consent;
 use crate::registry::report::{Area, Change, Level, Plan};
 
 /// The whole plan, without what to do with it.
@@ -70,6 +71,11 @@ fn write_plan(out: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {
     if let Some(reason) = &plan.probation_would_undo {
         let warning = format!("probation would undo this: {}", safe(reason));
         writeln!(out, "\n{}", paint.red(&warning))?;
+        writeln!(
+            out,
+            "mend it; --allow-failing tries it all the same, --no-probation has it stay whatever \
+             it does"
+        )?;
     }
     Ok(())
 }
@@ -122,16 +128,9 @@ fn level(change: &Change, pad: usize, paint: Paint) -> String {
 /// The command that would apply it, with the consent that it needs.
 pub(super) fn next_command(plan: &Plan, admin: &str) -> String {
     let mut command = format!("tidegate transform apply {}{admin}", safe(&plan.id));
-    for (wanted, flag) in [
-        (Level::Wider, " --allow-wider"),
-        (Level::Breaking, " --allow-breaking"),
-    ] {
-        if plan.changes.iter().any(|change| change.level == wanted) {
-            command.push_str(flag);
-        }
-    }
-    if plan.recent.as_ref().is_some_and(|recent| recent.failed > 0) {
-        command.push_str(" --allow-failing");
+    for flag in consent::flags(plan) {
+        command.push(' ');
+        command.push_str(flag);
     }
     command
 }
@@ -171,7 +170,9 @@ mod tests {
         plan.probation_would_undo = Some("51 of 100 events took longer\u{1b}".into());
         let told = told(&plan, Paint::NONE);
         assert!(
-            told.ends_with("\nprobation would undo this: 51 of 100 events took longer\\u{1b}\n"),
+            told.contains(
+                "\nprobation would undo this: 51 of 100 events took longer\\u{1b}\nmend it; "
+            ),
             "{told}"
         );
     }
@@ -187,7 +188,7 @@ mod tests {
         let mut plan = examples::plan();
         assert_eq!(
             next_command(&plan, ""),
-            "tidegate transform apply p_1 --allow-wider --allow-breaking"
+            "tidegate transform apply p_1 --allow-breaking --allow-wider"
         );
         plan.changes.retain(|change| change.level == Level::Note);
         assert_eq!(

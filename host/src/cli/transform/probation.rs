@@ -159,6 +159,7 @@ mod tests {
         now.probation = Some(ProbationReport {
             ends_in_seconds: 3.5,
             failures: 1,
+            common_failures: 0,
         });
         let watched = Stage::Watched {
             left: 3.5,

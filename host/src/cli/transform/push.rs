@@ -10,7 +10,7 @@ use super::client::{open, shaped};
 use super::failure::Failure;
 use super::words::safe;
 use super::{Desk, document, tables};
-use crate::registry::report::{Checked, Pushed};
+use crate::registry::report::{Checked, Pushed, TransformReport};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct FileArgs {
@@ -39,8 +39,8 @@ pub(super) struct PushArgs {
 pub(super) struct SettingsArgs {
     /// The transform's name
     name: String,
-    /// All settings of the component: JSON, or @FILE
-    #[arg(value_name = "JSON", value_parser = document::parse, required_unless_present = "limits")]
+    /// All settings of the component: JSON, or @FILE [default: show those of what runs]
+    #[arg(value_name = "JSON", value_parser = document::parse)]
     settings: Option<Value>,
     /// Limits that shall be others, such as '{"deadline": "20ms"}', or @FILE
     #[arg(long, value_name = "JSON", value_parser = document::parse)]
@@ -69,7 +69,11 @@ pub(super) async fn push(desk: &Desk, args: &PushArgs) -> Result<Value, Failure>
     go_on(desk, answer, &args.way).await
 }
 
+/// Without anything to change it shows what there is.
 pub(super) async fn settings(desk: &Desk, args: &SettingsArgs) -> Result<Value, Failure> {
+    if args.settings.is_none() && args.limits.is_none() {
+        return current(desk, args).await;
+    }
     let mut content = json!({});
     for (name, value) in [("settings", &args.settings), ("limits", &args.limits)] {
         if let Some(value) = value {
@@ -80,6 +84,34 @@ pub(super) async fn settings(desk: &Desk, args: &SettingsArgs) -> Result<Value, 
     let doing = "checking the component with these settings";
     let answer = desk.client.post(&path, &content, doing).await?;
     go_on(desk, answer, &args.way).await
+}
+
+async fn current(desk: &Desk, args: &SettingsArgs) -> Result<Value, Failure> {
+    if args.way.applies() {
+        let what = "there is nothing to apply: give the settings, --limits or both";
+        return Err(Failure::new("bad-settings", what));
+    }
+    let path = format!("/v1/transforms/{}", escaped(&args.name));
+    let mut answer = desk.client.get(&path).await?;
+    let report: TransformReport = shaped(&answer)?;
+    let (name, admin) = (safe(&report.name), desk.admin_flag());
+    let secret = report
+        .revision
+        .settings_schema
+        .to_string()
+        .contains("\"secret\":true");
+    let anew = if secret {
+        "; one that is secret is given anew each time"
+    } else {
+        ""
+    };
+    desk.tell(&format!(
+        "{name}: settings of revision {}\n{}\nchange them with all that shall hold{anew}:\n  \
+         tidegate transform settings {name} '{{…}}'{admin}",
+        report.revision.id,
+        tables::settings_of(&report.revision)
+    ))?;
+    Ok(answer["revision"].take())
 }
 
 async fn send(desk: &Desk, path: &str, args: &FileArgs) -> Result<Value, Failure> {

@@ -11,6 +11,7 @@ use super::client::shaped;
 use super::consent::{ConsentArgs, asked, declined};
 use super::failure::Failure;
 use super::progress::Progress;
+use super::words::count;
 use super::{Desk, comparison};
 use crate::registry::report::{ShadowReport, ShadowState};
 use crate::transform::RevisionId;
@@ -81,14 +82,15 @@ pub(super) async fn before_apply(
     }
     if !desk.may_ask {
         let why = format!(
-            "the candidate failed on {failed} of {} events in the shadow, so it was not applied; \
-             mend it, or say --allow-failing if that is meant",
-            report.comparison.events
+            "the candidate failed on {failed} of {} in the shadow, so it was not applied; mend it, \
+             or say --allow-failing if that is meant",
+            count(report.comparison.events, "event")
         );
         return Err(Failure::new("shadow-failed", why).with("shadow", answer));
     }
     if asked(&format!(
-        "The candidate failed on {failed} events. Go on? [y/N] "
+        "The candidate failed on {}. Go on? [y/N] ",
+        count(failed, "event")
     ))
     .await?
     {

@@ -1,4 +1,4 @@
-//! `transform rollback`, `pause` and `resume`: one order each.
+//! `transform rollback`, `pause`, `resume` and `remove`: one order each.
 
 use serde_json::{Value, json};
 
@@ -59,6 +59,19 @@ pub(super) async fn pause(desk: &Desk, args: &NameArg) -> Result<Value, Failure>
 pub(super) async fn resume(desk: &Desk, args: &NameArg) -> Result<Value, Failure> {
     let (answer, name) = order(desk, args, "resume").await?;
     desk.tell(&format!("{name} works again, and clients are told"))?;
+    Ok(answer)
+}
+
+pub(super) async fn remove(desk: &Desk, args: &NameArg) -> Result<Value, Failure> {
+    let path = format!("/v1/transforms/{}", escaped(&args.name));
+    let answer = desk.client.delete(&path).await?;
+    let report: TransformReport = shaped(&answer)?;
+    let (name, last) = (safe(&report.name), &report.revision.id);
+    desk.tell(&format!(
+        "{name} is gone: its events go nowhere and its channels are no more; its revisions stay as \
+         long as others, back with\n  tidegate transform plan {last}{}",
+        desk.admin_flag()
+    ))?;
     Ok(answer)
 }
 

@@ -37,7 +37,17 @@ pub(super) fn transforms(all: &[TransformReport]) -> String {
         "FAILED",
         "MEAN",
     ];
-    table(header, all.iter().map(row))
+    let unnamed = all.iter().filter(|one| !one.configured).map(unnamed);
+    table(header, all.iter().map(row)) + &unnamed.collect::<String>()
+}
+
+/// Why it runs, and how that ends.
+fn unnamed(one: &TransformReport) -> String {
+    let name = safe(&one.name);
+    format!(
+        "{name} runs because it was applied here; the settings do not name it; end it with\n  \
+         tidegate transform remove {name}\n"
+    )
 }
 
 /// What was done, newest last.
@@ -53,6 +63,7 @@ pub(super) fn history(all: &[Entry]) -> String {
                 .revision
                 .as_ref()
                 .map_or_else(none, ToString::to_string),
+            entry.plan.as_deref().map_or_else(none, safe),
             safe(&entry.result),
             safe(&entry.detail),
         ]
@@ -63,6 +74,7 @@ pub(super) fn history(all: &[Entry]) -> String {
         "ACTION",
         "TRANSFORM",
         "REVISION",
+        "PLAN",
         "RESULT",
         "DETAIL",
     ];
@@ -133,6 +145,9 @@ pub(super) fn transform(one: &TransformReport, kept: &[RevisionReport], paint: P
         let examples = evidence.examples.iter();
         lines.extend(examples.map(|example| format!("  - {}", safe(example))));
     }
+    if !one.configured {
+        lines.push(unnamed(one).trim_end().to_owned());
+    }
     lines.push(String::new());
     lines.join("\n") + &revisions(kept)
 }
@@ -174,8 +189,7 @@ pub(super) fn revision(of: &Revision) -> String {
         ),
         format!("  messages   {}", messages(&of.surface)),
         format!("  upstream   {}", patterns.join(", ")),
-        format!("  settings   {}", safe(&of.settings.to_string())),
-        format!("  may be set {}", settings(&of.settings_schema)),
+        settings_of(of),
         format!(
             "  component  {} of {}, by {} at {}",
             bytes(of.size),
@@ -204,6 +218,15 @@ pub(super) fn log(lines: &[String]) -> String {
         true => lines,
         false => format!("\n\nWhat it wrote to its log meanwhile:{lines}"),
     }
+}
+
+/// What is set, and what may be.
+pub(super) fn settings_of(revision: &Revision) -> String {
+    format!(
+        "  settings   {}\n  may be set {}",
+        safe(&revision.settings.to_string()),
+        settings(&revision.settings_schema)
+    )
 }
 
 /// An automatic return, without its examples.
@@ -292,6 +315,7 @@ mod tests {
         one.probation = Some(ProbationReport {
             ends_in_seconds: 41.2,
             failures: 0,
+            common_failures: 0,
         });
         let told = transforms(&[one]);
         let [header, line] = told.lines().collect::<Vec<_>>()[..] else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::count::count_of;
 use crate::registry::diff::schema::field;
 use crate::transform::{Admitted, Blocked, Fault, Outcome};
 
@@ -56,8 +57,8 @@ pub(super) fn between(
                     candidate: Seen::Words(new.words(&old)),
                 });
             }
-            for (channel, old) in &old.0 {
-                let new = new.0.get(channel).map_or(&[][..], Vec::as_slice);
+            for (channel, old) in &old.channels {
+                let new = new.channels.get(channel).map_or(&[][..], Vec::as_slice);
                 for (old, new) in old.iter().zip(new) {
                     messages(old, new, &mut found);
                 }
@@ -89,17 +90,17 @@ fn outcome(result: &Result<Outcome, Fault>) -> Seen {
             Some(field) => format!("refused as {} ({field})", rejection.reason),
             None => format!("refused as {}", rejection.reason),
         },
-        Ok(Outcome::Published(all)) => publications(all.iter().flatten().count()),
+        Ok(Outcome::Published(all)) => ByChannel::of(all).number(),
         Err(fault) => format!("failed: {}", fault.kind),
     })
 }
 
-fn publications(count: usize) -> String {
-    format!("{count} publication{}", if count == 1 { "" } else { "s" })
-}
-
 /// What may leave, in order on each channel.
-struct ByChannel<'a>(BTreeMap<&'a str, Vec<&'a str>>);
+struct ByChannel<'a> {
+    channels: BTreeMap<&'a str, Vec<&'a str>>,
+    /// How many publications the guard stopped.
+    stopped: usize,
+}
 
 impl<'a> ByChannel<'a> {
     fn of(all: &'a [Result<Admitted, Blocked>]) -> Self {
@@ -108,12 +109,25 @@ impl<'a> ByChannel<'a> {
             let texts = channels.entry(one.channel.as_str()).or_default();
             texts.push(one.text.as_str());
         }
-        Self(channels)
+        Self {
+            channels,
+            stopped: all.iter().filter(|one| one.is_err()).count(),
+        }
+    }
+
+    /// How many there are, and how many there would be without the guard.
+    fn number(&self) -> String {
+        let out = self.channels.values().map(Vec::len).sum();
+        let out = count_of(out, "publication");
+        match self.stopped {
+            0 => out,
+            stopped => format!("{out}, {stopped} stopped by the guard"),
+        }
     }
 
     fn counts(&self) -> Vec<(&str, usize)> {
         let counts = self
-            .0
+            .channels
             .iter()
             .map(|(channel, texts)| (*channel, texts.len()));
         counts.collect()
@@ -122,10 +136,10 @@ impl<'a> ByChannel<'a> {
     /// Their number and channels. A name that the active revision does not publish on is only
     /// counted: it can hold values that nobody has agreed to make public.
     fn words(&self, active: &Self) -> String {
-        let mut words = publications(self.0.values().map(Vec::len).sum());
+        let mut words = self.number();
         let mut others = 0;
-        for (channel, texts) in &self.0 {
-            if active.0.contains_key(channel) {
+        for (channel, texts) in &self.channels {
+            if active.channels.contains_key(channel) {
                 words = format!("{words}, {} on {channel}", texts.len());
             } else {
                 others += texts.len();

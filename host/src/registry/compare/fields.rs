@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::differences::{Difference, PUBLICATIONS, REJECTION, Seen, TYPE};
+use crate::count::count_of;
 use crate::event::Event;
 use crate::registry::diff::schema;
 use crate::registry::report::{Example, FieldDifference};
 use crate::registry::revision::{PublicMessage, Surface};
-use crate::transform::{ClosedSchema, printable};
+use crate::transform::{ClosedSchema, Secrets, printable};
 
 /// How many fields are told apart, the last being `(others)`.
 const MAX_FIELDS: usize = 64;
@@ -32,11 +33,13 @@ pub(super) struct Fields {
     /// What the active revision can publish at each place, by message type.
     public: BTreeMap<String, BTreeMap<String, Vec<ClosedSchema>>>,
     show_input: bool,
+    /// Of both revisions.
+    secrets: Secrets,
     found: BTreeMap<String, FieldDifference>,
 }
 
 impl Fields {
-    pub(super) fn new(active: &Surface, show_input: bool) -> Self {
+    pub(super) fn new(active: &Surface, show_input: bool, secrets: Secrets) -> Self {
         let of_message = |message: &PublicMessage| {
             let places = places(&message.data_schema);
             (message.message_type.clone(), places)
@@ -44,6 +47,7 @@ impl Fields {
         Self {
             public: active.messages().map(of_message).collect(),
             show_input,
+            secrets,
             found: BTreeMap::new(),
         }
     }
@@ -67,7 +71,7 @@ impl Fields {
             Some(message) if self.public.len() > 1 => format!("{message} {field}"),
             _ => field.clone(),
         };
-        let name = printable(&name, MAX_VALUE);
+        let name = self.secrets.shown(&name, MAX_VALUE);
         if self.found.contains_key(&name) || self.found.len() < MAX_FIELDS - 1 {
             name
         } else {
@@ -100,9 +104,9 @@ impl Fields {
     fn example(&self, event: &Event, difference: &Difference) -> Example {
         let show = |seen: &Seen| match seen {
             Seen::Nothing => None,
-            Seen::Words(words) => Some(printable(words, MAX_VALUE)),
+            Seen::Words(words) => Some(self.secrets.shown(words, MAX_VALUE)),
             Seen::Value(value) if self.show_input || self.is_public(difference, value) => {
-                Some(printable(&value.to_string(), MAX_VALUE))
+                Some(self.secrets.shown(&value.to_string(), MAX_VALUE))
             }
             Seen::Value(value) => Some(form(value)),
         };
@@ -145,9 +149,7 @@ fn places(closed: &ClosedSchema) -> BTreeMap<String, Vec<ClosedSchema>> {
 
 /// What kind of value it is and how much of it there is, and nothing of what it says.
 fn form(value: &Value) -> String {
-    let counted = |what: &str, count: usize, of: &str| {
-        format!("{what} {count} {of}{}", if count == 1 { "" } else { "s" })
-    };
+    let counted = |what: &str, number, of: &str| format!("{what} {}", count_of(number, of));
     match value {
         Value::Null => "null".into(),
         Value::Bool(_) => "boolean".into(),

@@ -18,7 +18,8 @@ use self::times::Recorder;
 use super::report::Comparison;
 use super::revision::Surface;
 use crate::event::Event;
-use crate::transform::{Fault, Outcome};
+use crate::pipeline::Failure;
+use crate::transform::{Fault, Outcome, Secrets};
 
 /// What a candidate does wrong whose answer depends on what it saw before.
 const REMEMBERS: &str = "remembers";
@@ -45,11 +46,11 @@ pub(super) struct Comparer {
 
 impl Comparer {
     /// `active` decides which values are public already; `show_input` shows all others too,
-    /// and the events' payloads.
-    pub(super) fn new(active: &Surface, show_input: bool) -> Self {
+    /// and the events' payloads. Nothing of `secrets` is shown in any.
+    pub(super) fn new(active: &Surface, show_input: bool, secrets: Secrets) -> Self {
         Self {
             counted: Comparison::default(),
-            fields: Fields::new(active, show_input),
+            fields: Fields::new(active, show_input, secrets),
             rejections: Rejections::default(),
             active: Recorder::new(),
             candidate: Recorder::new(),
@@ -69,24 +70,25 @@ impl Comparer {
         self.active.record(active.time);
         self.candidate.record(candidate.time);
         self.rejections.note(candidate);
-        let known = failures(active.result);
+        let failure = Failure::of(candidate.result);
+        let common = failure.is_some_and(|failure| failure.is_common_with(active.result));
         let failed = failures(candidate.result);
-        let new: Vec<_> = failed
-            .iter()
-            .copied()
-            .filter(|kind| !known.contains(kind))
-            .chain(remembers.then_some(REMEMBERS))
-            .collect();
         let counted = &mut self.counted;
-        if !new.is_empty() {
+        let mut note = |kind: &'static str| {
+            *counted.failures.entry(kind.to_owned()).or_default() += 1;
+        };
+        if failure.is_some() && !common {
+            failed.iter().copied().for_each(&mut note);
+        }
+        if remembers {
+            note(REMEMBERS);
+        }
+        if remembers || (failure.is_some() && !common) {
             counted.failed += 1;
-            for kind in new {
-                *counted.failures.entry(kind.to_owned()).or_default() += 1;
-            }
             return;
         }
         let differences = between(active.result, candidate.result);
-        if !failed.is_empty() {
+        if common {
             // What was stopped may have been two things, so they are not alike.
             counted.both_failed += 1;
             for kind in failed {

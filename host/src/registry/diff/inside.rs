@@ -5,19 +5,28 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Changes, Side, missing, schema, short};
+use super::{Changes, MAX_TEXT, Side, missing, schema, short};
 use crate::registry::report::Area;
 use crate::registry::revision::Revision;
 use crate::transform::limits::Limits;
-use crate::transform::shown_settings;
+use crate::transform::{Secrets, shown_settings};
 
 /// A new transform is held against one with the default limits and nothing else.
 pub(super) fn compare(from: Option<Side<'_>>, to: Side<'_>, found: &mut Changes) {
     let (old, new) = (from.map(|from| from.revision), to.revision);
+    let unsaid = old.map(Revision::unsaid).unwrap_or_default();
+    let unsaid = unsaid.and(&new.unsaid());
     let patterns = old.map_or(&[][..], |old| &old.upstream_patterns);
-    listed(Area::Upstream, patterns, &new.upstream_patterns, found);
+    // A component may have made its patterns of its settings.
+    listed(
+        Area::Upstream,
+        patterns,
+        &new.upstream_patterns,
+        &unsaid,
+        found,
+    );
     let imports = from.map_or(&[][..], |from| from.imports);
-    listed(Area::Import, imports, to.imports, found);
+    listed(Area::Import, imports, to.imports, &unsaid, found);
     let nothing = Value::Object(Map::new());
     // What is secret for one of the two is not shown of the other either.
     let mut secrets = old.map(Revision::secrets).unwrap_or_default();
@@ -47,12 +56,12 @@ pub(super) fn compare(from: Option<Side<'_>>, to: Side<'_>, found: &mut Changes)
     }
 }
 
-fn listed(area: Area, from: &[String], to: &[String], found: &mut Changes) {
+fn listed(area: Area, from: &[String], to: &[String], secrets: &Secrets, found: &mut Changes) {
     for new in missing(to, from) {
-        found.note(area, new, "added");
+        found.note(area, &secrets.shown(new, MAX_TEXT), "added");
     }
     for old in missing(from, to) {
-        found.note(area, old, "gone");
+        found.note(area, &secrets.shown(old, MAX_TEXT), "gone");
     }
 }
 
@@ -150,6 +159,14 @@ fn bytes(size: u64) -> String {
 }
 
 fn component(from: &Revision, to: &Revision, found: &mut Changes) {
+    if from.settings_schema != to.settings_schema {
+        let (new, old) = (named_settings(to), named_settings(from));
+        let what = match new == old {
+            true => format!("changed, with the same settings: {new}"),
+            false => format!("of {new}, was of {old}"),
+        };
+        found.note(Area::Component, "settings-schema", what);
+    }
     let mut note = |subject: &str, changed: bool, words: &dyn Fn(&Revision) -> String| {
         if changed {
             let what = format!("{}, was {}", words(to), words(from));
@@ -168,6 +185,21 @@ fn component(from: &Revision, to: &Revision, found: &mut Changes) {
     note("bytes", from.component != to.component, &|one| {
         one.component.chars().take(12).collect()
     });
+}
+
+/// The settings that a revision's schema names.
+fn named_settings(of: &Revision) -> String {
+    let properties = of.settings_schema.get("properties");
+    let properties = properties.and_then(Value::as_object);
+    let names: Vec<&str> = properties
+        .into_iter()
+        .flat_map(Map::keys)
+        .map(String::as_str)
+        .collect();
+    match names.is_empty() {
+        true => "none by name".to_owned(),
+        false => super::list(&names),
+    }
 }
 
 fn quoted(text: &str) -> String {

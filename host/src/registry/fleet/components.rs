@@ -79,9 +79,7 @@ impl Fleet {
                 "it has {} bytes, more than the {most} of max-component-size",
                 revision.size
             );
-            return Err(Refused::Check {
-                faults: vec![fault],
-            });
+            return Err(Refused::check(&revision.transform, vec![fault]));
         }
         let mut bytes = Vec::new();
         for number in 0..revision.size.div_ceil(CHUNK) {

@@ -53,6 +53,9 @@ impl Registry {
 
     async fn converge(self: &Arc<Self>, fleet: &Arc<Fleet>, name: &str, known: &Known) {
         let order = &known.order;
+        if order.removed {
+            return self.follow_removal(name, order).await;
+        }
         let Some(target) = order.target(fleet.host()) else {
             return;
         };
@@ -80,6 +83,20 @@ impl Registry {
             Ok(true) => self.note_order(order, target, Ok(())).await,
             Err(refused) => self.refuse_order(fleet, order, refused).await,
         }
+    }
+
+    /// Ends a transform that the fleet has ended, unless the settings of this host name it.
+    async fn follow_removal(&self, name: &str, order: &Order) {
+        let _changing = self.changing.lock().await;
+        if self.with_slot(name, |slot| slot.configured).unwrap_or(true) {
+            return;
+        }
+        let outcome = self.take_out(&order.by, name).await.map(drop);
+        if let Err(refused) = &outcome {
+            tracing::warn!(transform = name, %refused, "the fleet's order cannot be followed yet");
+            return;
+        }
+        self.note_order(order, &order.revision, outcome).await;
     }
 
     /// Turns to an order's target, and pauses or resumes as it says; true where something
@@ -175,13 +192,12 @@ impl Registry {
         let loaded = self
             .loader
             .load(&bytes, Trust::None, &target.settings, &target.limits);
-        let loaded = loaded.await.map_err(|faults| Refused::Check { faults })?;
+        let refuse = |faults| Refused::check(&target.transform, faults);
+        let loaded = loaded.await.map_err(refuse)?;
         if check_record(target, &loaded.component).is_err() {
             let fault = "another revision comes out of it here; give all hosts the same version \
                          of Tidegate";
-            return Err(Refused::Check {
-                faults: vec![fault.into()],
-            });
+            return Err(refuse(vec![fault.into()]));
         }
         let revision = Revision {
             origin: "fleet".into(),

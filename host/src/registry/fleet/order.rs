@@ -18,6 +18,9 @@ pub(super) struct Order {
     /// The hosts that go first.
     pub(super) canary: Vec<String>,
     pub(super) paused: bool,
+    /// The transform is to end on all hosts whose settings do not name it.
+    #[serde(default)]
+    pub(super) removed: bool,
     pub(super) probation: bool,
     pub(super) kind: OrderKind,
     pub(super) number: u64,
@@ -93,7 +96,9 @@ impl Order {
 
     /// What this host shall run; none where it shall keep what it has.
     pub(super) fn target(&self, host: &str) -> Option<&Revision> {
-        if self.goes_first(host) {
+        if self.removed {
+            None
+        } else if self.goes_first(host) {
             Some(&self.revision)
         } else {
             self.previous.as_ref()
@@ -108,6 +113,7 @@ impl Order {
     /// What a later order would call the revision before it.
     pub(super) fn settled(&self) -> Option<&Revision> {
         match self.stage {
+            _ if self.removed => None,
             Stage::All => Some(&self.revision),
             Stage::Canary => self.previous.as_ref(),
         }

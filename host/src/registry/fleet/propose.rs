@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::super::report::Applied;
 use super::super::slot::{Ready, Slot};
 use super::super::swap::Turn;
-use super::super::{Refused, Registry};
+use super::super::{Refused, Registry, Revision};
 use super::Fleet;
 use super::board::{Known, conflict};
 use super::order::{Mark, Order, OrderKind, Stage, canaries};
@@ -101,9 +101,10 @@ impl Registry {
                 canaries(names, percent, number)
             }
         };
-        let paused = current.map_or_else(
+        let known = current.map(|known| &known.order);
+        let paused = known.filter(|order| !order.removed).map_or_else(
             || here.as_ref().is_some_and(|(_, paused)| *paused),
-            |known| known.order.paused,
+            |order| order.paused,
         );
         Ok(Order {
             previous: before
@@ -117,6 +118,7 @@ impl Registry {
             },
             canary,
             paused,
+            removed: false,
             probation: turn.probation,
             kind: turn.kind.into(),
             number,
@@ -139,38 +141,39 @@ impl Registry {
     ) -> Result<(), Refused> {
         let here = self.with_slot(name, |slot| slot.revision.clone())?;
         let current = fleet.read(name).await?;
-        let order = match &current {
-            Some(known) => {
-                let mut order = known.order.clone();
-                order.number += 1;
-                order.paused = paused;
-                if !paused {
-                    // Also a host that gave the revision up takes this as a new order.
-                    order.at = Timestamp::now();
-                    by.clone_into(&mut order.by);
-                }
-                order
-            }
-            None => Order {
-                revision: (*here).clone(),
-                previous: None,
-                stage: Stage::All,
-                canary: Vec::new(),
-                paused,
-                probation: false,
-                kind: OrderKind::Apply,
-                number: 1,
-                by: by.to_owned(),
-                at: Timestamp::now(),
-                note: None,
-            },
-        };
+        let mut order = next(&here, current.as_deref(), by);
+        order.paused = paused;
+        if !paused {
+            // Also a host that gave the revision up takes this as a new order.
+            order.at = Timestamp::now();
+            by.clone_into(&mut order.by);
+        }
         let store = self.store()?;
         for revision in order.revisions() {
             fleet.offer(&store, revision).await?;
         }
         fleet.replace(current.as_deref(), order).await?;
         self.set_paused(name, paused).await
+    }
+
+    /// Ends a transform on all hosts whose settings do not name it, but for this one. To be called
+    /// with `changing` held.
+    ///
+    /// # Errors
+    /// Redis does not answer, or another was faster.
+    pub(in crate::registry) async fn remove_from_fleet(
+        &self,
+        fleet: &Arc<Fleet>,
+        by: &str,
+        name: &str,
+    ) -> Result<(), Refused> {
+        let here = self.with_slot(name, |slot| slot.revision.clone())?;
+        let current = fleet.read(name).await?;
+        let mut order = next(&here, current.as_deref(), by);
+        order.removed = true;
+        order.at = Timestamp::now();
+        by.clone_into(&mut order.by);
+        fleet.replace(current.as_deref(), order).await.map(drop)
     }
 
     /// What a rollback of the whole fleet returns to, where there is an order that says it.
@@ -193,5 +196,30 @@ impl Registry {
             return Ok(Some(running));
         }
         self.receive(fleet, previous).await.map(Some)
+    }
+}
+
+/// The next order of a transform, which asks for what the last one did; where there was none, for
+/// what runs here.
+fn next(here: &Revision, current: Option<&Known>, by: &str) -> Order {
+    match current {
+        Some(known) => Order {
+            number: known.order.number + 1,
+            ..known.order.clone()
+        },
+        None => Order {
+            revision: here.clone(),
+            previous: None,
+            stage: Stage::All,
+            canary: Vec::new(),
+            paused: false,
+            removed: false,
+            probation: false,
+            kind: OrderKind::Apply,
+            number: 1,
+            by: by.to_owned(),
+            at: Timestamp::now(),
+            note: None,
+        },
     }
 }

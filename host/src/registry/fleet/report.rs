@@ -87,9 +87,8 @@ impl Registry {
             alive: hosts.is_alive(one),
             transforms: one.transforms.clone(),
         };
-        let desired = orders
-            .iter()
-            .map(|(name, known)| (name.clone(), DesiredReport::from(&**known)));
+        let stand = orders.iter().filter(|(_, known)| !known.order.removed);
+        let desired = stand.map(|(name, known)| (name.clone(), DesiredReport::from(&**known)));
         Ok(FleetReport {
             fleet: fleet.name.clone(),
             host: fleet.host().to_owned(),

@@ -128,6 +128,16 @@ impl ActiveFile {
         Ok((ActiveSet::default(), said))
     }
 
+    /// The set, or the one before it where that is not whole; changes nothing.
+    pub(super) fn look(&self) -> Result<Option<ActiveSet>, StoreError> {
+        let now = read_whole(&self.path)?;
+        let whole = match now {
+            Some(whole) => Some(whole),
+            None => read_whole(&self.previous)?,
+        };
+        Ok(whole.map(|(set, _)| set))
+    }
+
     pub(super) fn save(&self, set: &ActiveSet) -> Result<(), StoreError> {
         let write = |path: &Path, bytes: &[u8]| {
             files::replace(path, bytes).map_err(StoreError::io("write", path))

@@ -9,6 +9,7 @@ pub mod audit;
 mod compiled;
 mod damaged;
 mod error;
+pub mod glimpse;
 mod records;
 mod sealed;
 

@@ -31,16 +31,41 @@ pub(super) struct Records {
 }
 
 impl Records {
+    /// The place of the records; nothing is read.
+    pub(super) fn at(folder: &Path) -> Self {
+        Self {
+            records: folder.join("revisions"),
+            components: folder.join("components"),
+            known: RwLock::default(),
+        }
+    }
+
+    /// One revision with its component, or what is wrong with them; changes nothing.
+    pub(super) fn look(
+        &self,
+        id: &RevisionId,
+    ) -> Result<Result<(Revision, Vec<u8>), String>, StoreError> {
+        let path = self.record_path(id);
+        if !path.exists() {
+            return Ok(Err("has no record".into()));
+        }
+        let revision = match self.read(&path)? {
+            Ok(revision) => revision,
+            Err(wrong) => return Ok(Err(wrong)),
+        };
+        let component = self.component(&revision.component)?;
+        Ok(component.map_or_else(
+            || Err("has a component that was damaged".into()),
+            |bytes| Ok((revision, bytes)),
+        ))
+    }
+
     /// Reads all records, and a sentence for each that was moved aside.
     pub(super) fn open(
         folder: &Path,
         damaged: &Damaged,
     ) -> Result<(Self, Vec<String>), StoreError> {
-        let records = Self {
-            records: folder.join("revisions"),
-            components: folder.join("components"),
-            known: RwLock::default(),
-        };
+        let records = Self::at(folder);
         for folder in [&records.records, &records.components] {
             files::make_folder(folder)
                 .and_then(|()| files::remove_unfinished(folder))

@@ -16,6 +16,7 @@ async fn compile(script: &str) -> Result<Compiled, Vec<String>> {
     compiler(script, 2, Duration::from_secs(30))
         .compile_bytes(b"abc")
         .await
+        .map_err(|uncompiled| vec![uncompiled.fault])
 }
 
 #[tokio::test]
@@ -59,8 +60,8 @@ async fn a_child_that_uses_its_time_is_ended_and_the_next_has_its_turn() {
         compiler.compile_bytes(b"c\n")
     );
     assert_eq!(
-        first.unwrap_err(),
-        ["compiling it took more processor time than the 300ms of compile-time"]
+        first.unwrap_err().fault,
+        "compiling it took more processor time than the 300ms of compile-time"
     );
     assert_eq!(second.unwrap().as_bytes(), b"c\n");
 }
@@ -78,7 +79,8 @@ async fn a_child_that_waits_for_the_machine_is_not_ended() {
 async fn a_child_that_hangs_is_ended_after_ten_times_its_time_by_the_clock() {
     let compiler = compiler("sleep 100", 1, Duration::from_millis(200));
     let started = Instant::now();
-    let faults = compiler.compile_bytes(b"abc").await.unwrap_err();
+    let refused = compiler.compile_bytes(b"abc").await.unwrap_err();
+    let faults = [refused.fault];
     assert!(started.elapsed() >= Duration::from_secs(2));
     assert!(
         faults[0].contains("no processor time for 2s, 10 times compile-time"),
@@ -106,4 +108,24 @@ async fn a_child_whose_part_is_too_small_is_started_again_with_all_there_is() {
     assert_eq!(compile(&script).await.unwrap().as_bytes(), b"abc");
     let script = format!("[ $2 = {} ] && exit 3; cat", 2 * GIB);
     assert_eq!(compile(&script).await.unwrap().as_bytes(), b"abc");
+}
+
+#[tokio::test]
+async fn what_is_of_the_component_itself_lasts_and_what_the_machine_had_does_not() {
+    for (script, lasts) in [
+        ("echo 'not a component' >&2; exit 1", true),
+        (
+            "echo 'thread has overflowed its stack' >&2; kill -ABRT $$",
+            true,
+        ),
+        ("head -c 20000000 /dev/zero", true),
+        ("exit 3", false),
+        ("kill -KILL $$", false),
+        ("kill -XCPU $$", false),
+        ("exit 101", false),
+    ] {
+        let compiler = compiler(script, 2, Duration::from_secs(30));
+        let uncompiled = compiler.compile_bytes(b"abc").await.unwrap_err();
+        assert_eq!(uncompiled.lasts, lasts, "{script}: {uncompiled:?}");
+    }
 }

@@ -9,6 +9,7 @@ use super::super::guest_log::Allowance;
 use super::super::instance::Opened;
 use super::super::interface;
 use super::super::limits::Limits;
+use super::super::secrets::Secrets;
 use super::*;
 use crate::metrics::Metrics;
 
@@ -46,7 +47,10 @@ fn run(text: &str, limits: &Limits) -> Result<(), Fault> {
     let running = engine.clock.run();
     let answer = run.call(&mut store, ());
     drop(running);
-    answer.map_err(|error| Fault::of(&error, store.data().budget.refused(), None))
+    answer.map_err(|error| {
+        let refused = store.data().budget.refused();
+        Fault::of(&error, refused, None, &Secrets::default())
+    })
 }
 
 fn limits(memory: usize) -> Limits {

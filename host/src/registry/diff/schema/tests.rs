@@ -94,7 +94,7 @@ fn the_first_items_of_an_array_are_told_like_the_rest() {
         said(&small, &large),
         [
             "wider a: added (array of up to 3: string up to 60000 characters, integer)",
-            "wider b: added (array of up to 3: string up to 60000 characters, integer, then × string up to 1 characters)",
+            "wider b: added (array of up to 3: string up to 60000 characters, integer, then × string up to 1 character)",
         ]
     );
 }
@@ -268,7 +268,7 @@ fn each_difference_of_a_field_has_its_level() {
         (
             json!({"type": "array", "items": false, "maxItems": 1}),
             list(&text(1), 1),
-            "wider x[]: added (string up to 1 characters)",
+            "wider x[]: added (string up to 1 character)",
         ),
         (
             json!({"type": "array", "items": text(1), "maxItems": 2, "minItems": 1}),
@@ -294,7 +294,7 @@ fn each_difference_of_a_field_has_its_level() {
         (
             json!({"anyOf": [text(1), {"type": "null"}]}),
             text(1),
-            "note x: fewer alternatives: string up to 1 characters, was (string up to 1 characters or null)",
+            "note x: fewer alternatives: string up to 1 character, was (string up to 1 character or null)",
         ),
         // Words about it.
         (
@@ -355,7 +355,7 @@ fn an_object_of_a_new_type_tells_its_fields() {
     assert_eq!(
         of_field(&text(1), &leg),
         [
-            "breaking x: object, was string up to 1 characters",
+            "breaking x: object, was string up to 1 character",
             "wider x.price: added (string up to 9 characters)",
         ]
     );

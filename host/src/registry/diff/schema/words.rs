@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::count::count;
+
 use super::fields::prefix;
 use super::form::Form;
 use super::json;
@@ -30,7 +32,13 @@ fn one_type(name: &str, schema: &Value) -> String {
             match (text("format"), text("pattern"), keyword("maxLength")) {
                 (Some(format), _, _) => format!("string, a {format}"),
                 (_, Some(pattern), _) => format!("string like {}", short(pattern)),
-                (_, _, Some(most)) => format!("string up to {most} characters"),
+                (_, _, Some(most)) => {
+                    let characters = match most.as_u64() {
+                        Some(most) => count(most, "character"),
+                        None => format!("{most} characters"),
+                    };
+                    format!("string up to {characters}")
+                }
                 (None, None, None) => "string".into(),
             }
         }

@@ -38,6 +38,7 @@ pub(in super::super) fn order(stage: Stage, canary: &[&str]) -> Order {
         stage,
         canary: canary.iter().map(|&name| name.to_owned()).collect(),
         paused: false,
+        removed: false,
         probation: true,
         kind: OrderKind::Apply,
         number: 7,

@@ -1,0 +1,186 @@
+//! Whether a component that was sent may run here, and as what.
+//!
+//! It says its name before it is given any settings, and gets those of the transform of that
+//! name, or of the one that it was sent for. It never sees another's.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::loader::{Code, Loaded, Trust};
+use super::{Ask, Refused, Registry};
+use crate::settings::limits_from_json;
+use crate::transform::limits::Limits;
+use crate::transform::{Component, Described};
+
+/// How a component is to run.
+struct Way {
+    settings: Value,
+    limits: Limits,
+    /// The settings that were taken over and that nobody is shown of what runs, as JSON
+    /// pointers.
+    secret: Vec<String>,
+}
+
+impl Registry {
+    /// Loads a component with the settings and limits that it would run with, and holds it
+    /// against what runs.
+    ///
+    /// # Errors
+    /// All that is wrong with it, and whose it is where it said so.
+    pub(super) async fn examine(&self, bytes: &Arc<[u8]>, ask: &Ask) -> Result<Loaded, Refused> {
+        if let Some(settings) = &ask.settings
+            && !settings.is_object()
+        {
+            return Err(Refused::Settings("they are an object, such as {}".into()));
+        }
+        let (code, described) = self.describe(bytes, ask).await?;
+        let name = described.name().map(str::to_owned);
+        let refuse = |faults| {
+            let transform = name.clone().or_else(|| ask.transform.clone());
+            Refused::Check { transform, faults }
+        };
+        if let Some((own, asked)) = name.as_ref().zip(ask.transform.as_ref())
+            && own != asked
+        {
+            let other = format!("its name is \"{own}\", and it was sent for \"{asked}\"");
+            return Err(refuse([vec![other], described.faults()].concat()));
+        }
+        let way = self.way(name.as_deref().or(ask.transform.as_deref()), ask)?;
+        let described = if *described.limits() == way.limits {
+            described
+        } else {
+            // It was asked within more than it will have.
+            let described = self.loader.describe(&code, &way.limits).await;
+            described.map_err(&refuse)?
+        };
+        let shown = way.would_show(&described);
+        if !shown.is_empty() {
+            return Err(refuse([described.faults(), shown].concat()));
+        }
+        let loaded = self.loader.configure(&code, described, &way.settings).await;
+        let loaded = loaded.map_err(&refuse)?;
+        self.refuse_conflicts(&loaded.component)?;
+        Ok(loaded)
+    }
+
+    /// Asks a component what it is, within the limits that it may come to run with: those of
+    /// the transform that it is for, or, where that is not said, the widest of any.
+    async fn describe(
+        &self,
+        bytes: &Arc<[u8]>,
+        ask: &Ask,
+    ) -> Result<(Arc<Code>, Described), Refused> {
+        let refuse = |faults| Refused::Check {
+            transform: ask.transform.clone(),
+            faults,
+        };
+        let possible = match &ask.transform {
+            Some(name) => {
+                self.with_slot(name, |_| ())?;
+                vec![self.way(Some(name), ask)?.limits]
+            }
+            None => self.possible_limits(ask)?,
+        };
+        let widest = widest(&possible);
+        let code = self.loader.code(bytes, Trust::None, possible).await;
+        let code = code.map_err(refuse)?;
+        let described = self.loader.describe(&code, &widest).await;
+        Ok((code, described.map_err(refuse)?))
+    }
+
+    /// The limits of a new transform first.
+    fn possible_limits(&self, ask: &Ask) -> Result<Vec<Limits>, Refused> {
+        let mut possible = vec![merged(&Limits::default(), ask)?];
+        for slot in self.slots.read().values() {
+            let limits = merged(&slot.revision.limits, ask)?;
+            if !possible.contains(&limits) {
+                possible.push(limits);
+            }
+        }
+        Ok(possible)
+    }
+
+    /// What the active revision of this name runs with, but for what is asked for; where there
+    /// is none, nothing special.
+    fn way(&self, name: Option<&str>, ask: &Ask) -> Result<Way, Refused> {
+        let inherited = name.and_then(|name| {
+            let of = self.with_slot(name, |slot| slot.revision.clone());
+            of.ok()
+        });
+        let base = inherited.as_ref().map(|active| active.limits.clone());
+        let limits = merged(&base.unwrap_or_default(), ask)?;
+        let (settings, secret) = match (&ask.settings, inherited) {
+            (Some(given), _) => (given.clone(), Vec::new()),
+            (None, Some(active)) => (active.settings.clone(), active.secrets()),
+            (None, None) => (json!({}), Vec::new()),
+        };
+        Ok(Way {
+            settings,
+            limits,
+            secret,
+        })
+    }
+
+    /// # Errors
+    /// The component claims what belongs to another transform.
+    pub(super) fn refuse_conflicts(&self, component: &Component) -> Result<(), Refused> {
+        let own = &component.descriptor;
+        let slots = self.slots.read();
+        let others = slots.values().filter(|slot| slot.live.name() != own.name);
+        let conflicts = others.filter_map(|slot| {
+            let other = &slot.component().descriptor;
+            let (what, name) = own.conflict(other)?;
+            Some(format!(
+                "the {what} \"{name}\" belongs to the transform {}",
+                other.name
+            ))
+        });
+        let faults: Vec<String> = conflicts.collect();
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(Refused::check(&own.name, faults)),
+        }
+    }
+}
+
+impl Way {
+    /// What is secret in the revision that the settings are taken over from, and would not be in
+    /// this one: a sentence each.
+    fn would_show(&self, described: &Described) -> Vec<String> {
+        let shown = self
+            .secret
+            .iter()
+            .filter(|place| self.settings.pointer(place).is_some() && !described.hides(place));
+        let sentence = |place: &String| {
+            let name = place.trim_start_matches('/').replace('/', ".");
+            format!(
+                "the setting {name} is secret in the revision that runs, and its settings-schema \
+                 does not call it so: add \"secret\": true there, or give the settings anew with \
+                 --settings"
+            )
+        };
+        shown.map(sentence).collect()
+    }
+}
+
+fn merged(base: &Limits, ask: &Ask) -> Result<Limits, Refused> {
+    let Some(given) = &ask.limits else {
+        return Ok(base.clone());
+    };
+    limits_from_json(base, given).map_err(|faults| Refused::Settings(faults.join("; ")))
+}
+
+/// The first of these, with the most that any of them gives a component to describe itself.
+fn widest(possible: &[Limits]) -> Limits {
+    let mut widest = possible.first().cloned().unwrap_or_default();
+    for limits in possible {
+        widest.deadline = widest.deadline.max(limits.deadline);
+        widest.memory = widest.memory.max(limits.memory);
+        widest.table_elements = widest.table_elements.max(limits.table_elements);
+        widest.max_instances = widest.max_instances.max(limits.max_instances);
+        widest.boundary = widest.boundary.max(limits.boundary);
+        widest.max_component_size = widest.max_component_size.max(limits.max_component_size);
+    }
+    widest
+}
