@@ -42,8 +42,9 @@ pub fn renamed(component: &[u8], name: &str) -> Vec<u8> {
         .windows(OLD.len())
         .position(|part| part == OLD)
     {
-        at += found;
-        renamed[at..at + OLD.len()].copy_from_slice(name.as_bytes());
+        let end = at + found + OLD.len();
+        renamed[at + found..end].copy_from_slice(name.as_bytes());
+        at = end;
     }
     renamed
 }
