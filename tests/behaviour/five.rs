@@ -24,6 +24,13 @@ async fn compilations(tidegate: &Tidegate, outcome: &str) -> f64 {
         .await
 }
 
+/// Functions compiled, and functions whose code was there.
+async fn functions(tidegate: &Tidegate) -> [f64; 2] {
+    let metrics = tidegate.metrics().await;
+    ["compiled", "reused"]
+        .map(|outcome| metrics.sum("tidegate_compiled_functions_total", &[("outcome", outcome)]))
+}
+
 /// Shows that each of the five answers.
 async fn all_answer(redis: &Redis, client: &mut Client) {
     for (name, language) in FIVE {
@@ -48,7 +55,17 @@ async fn a_host_with_five_components_of_three_languages_starts_from_what_it_has_
     for (name, language) in &FIVE[1..] {
         let admin = tidegate.admin_api();
         let component = renamed(&examples::ticker(language), name);
+        let before = functions(&tidegate).await;
         let pushed = admin.post_bytes("/v1/revisions", &component).await.done();
+        let after = functions(&tidegate).await;
+        let [compiled, reused] = [0, 1].map(|place| after[place] - before[place]);
+        println!("{name}, {language}: {compiled} functions compiled, {reused} reused");
+        if *name == "ticker" {
+            assert!(
+                compiled * 10.0 < reused,
+                "JavaScript was there: {compiled}, {reused}"
+            );
+        }
         admin
             .apply_revision(&revision_of(&pushed), everything())
             .await;

@@ -79,6 +79,7 @@ mod refusals;
 mod refused;
 mod reload;
 mod removal;
+mod reuse;
 mod schemas;
 mod secure_commands;
 mod sessions;

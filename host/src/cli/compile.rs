@@ -1,6 +1,7 @@
-//! `tidegate compile`: a component on standard input, machine code on standard output. The
-//! host starts it for every component that nobody vouches for, so it limits itself first, and
-//! gives up all rights before it looks at what it has read.
+//! `tidegate compile`: a component on standard input, machine code on standard output; with
+//! `--reuse`, what earlier compilations have made behind the one, what is good for later ones
+//! behind the other. The host starts it for every component that nobody vouches for, so it
+//! limits itself first, and gives up all rights before it looks at what it has read.
 //!
 //! It is no command for people, and its form may change with any version.
 
@@ -12,7 +13,10 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
-use crate::transform::{CompileError, Engine, OUT_OF_MEMORY, compile_here, printable};
+use crate::transform::{
+    CompileError, Engine, OUT_OF_MEMORY, compile_here, compile_here_reusing, hand_back, printable,
+    take_over,
+};
 
 /// The host and what it delivers go first.
 const NICE: i32 = 10;
@@ -31,6 +35,9 @@ pub(super) struct CompileArgs {
     /// Bytes of stack that a call may use
     #[arg(long)]
     stack: usize,
+    /// Whether code of functions is taken from earlier compilations, and given to later ones
+    #[arg(long)]
+    reuse: bool,
 }
 
 /// Ends with 1 and a line on standard error for a component that is none, and with a code of
@@ -51,6 +58,9 @@ pub(super) fn run(args: &CompileArgs) -> ExitCode {
 
 fn compile(args: &CompileArgs) -> anyhow::Result<()> {
     limit(args).context("cannot limit itself")?;
+    if args.reuse {
+        return compile_reusing(args.stack);
+    }
     let mut component = Vec::new();
     std::io::stdin()
         .read_to_end(&mut component)
@@ -61,6 +71,14 @@ fn compile(args: &CompileArgs) -> anyhow::Result<()> {
     out.write_all(compiled.as_bytes())
         .and_then(|()| out.flush())
         .context("cannot write the code")
+}
+
+fn compile_reusing(stack: usize) -> anyhow::Result<()> {
+    let (component, pieces) =
+        take_over(&mut std::io::stdin().lock()).context("cannot read the component")?;
+    confine::confine()?;
+    let (code, reuse) = compile_here_reusing(stack, &component, pieces)?;
+    hand_back(&mut std::io::stdout().lock(), &code, &reuse).context("cannot write the code")
 }
 
 /// A compiler that panics is no matter of the component's, and still says what it met.

@@ -4,6 +4,7 @@
 //! event chose. Gauges that can be worked out when asked (`outbox_bytes`) are set by the admin
 //! side.
 
+mod compiling;
 mod document;
 mod family;
 mod make;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use prometheus::core::Collector;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
+pub use self::compiling::CompilingMetrics;
 pub use self::document::document;
 pub use self::family::FamilyMetrics;
 use self::family::PerFamily;
@@ -61,9 +63,7 @@ pub struct Metrics {
     pub tap_queue_bytes: IntGauge,
     /// Revisions on disk.
     pub revisions: IntGauge,
-    pub compilations: IntCounterVec,
-    /// Bytes of compiled code that no revision names.
-    pub refused_code_bytes: IntGauge,
+    pub compiling: CompilingMetrics,
     /// Live hosts of the fleet, this one included.
     pub fleet_hosts: IntGauge,
     pub fleet_connected: IntGauge,
@@ -223,17 +223,7 @@ impl Metrics {
                 "Bytes of events waiting for shadows.",
             ),
             revisions: gauge(&transforms, "revisions", "Revisions on disk."),
-            compilations: counters(
-                &transforms,
-                "compilations_total",
-                "Components compiled, taken from the cache, refused, or refused as they were before.",
-                &["outcome"],
-            ),
-            refused_code_bytes: gauge(
-                &transforms,
-                "refused_code_bytes",
-                "Bytes of compiled code of components that were refused or only checked.",
-            ),
+            compiling: CompilingMetrics::new(&transforms),
             fleet_hosts: gauge(
                 &fleet,
                 "fleet_hosts",

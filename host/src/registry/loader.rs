@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 use crate::tasks::blocking;
 use crate::transform::limits::Limits;
 use crate::transform::{
-    Compiled, Compiler, Component, Described, Engine, Fingerprint, Inspected, Uncompiled,
+    Compiled, Compiler, Component, Described, Engine, Fingerprint, Inspected, Piece, Uncompiled,
     compile_here,
 };
 
@@ -84,7 +84,11 @@ impl Loader {
         let whole = bytes.clone();
         let print = blocking(move || Fingerprint::of(&whole)).await;
         let count = |outcome| {
-            let counted = self.metrics.compilations.with_label_values(&[outcome]);
+            let counted = self
+                .metrics
+                .compiling
+                .compilations
+                .with_label_values(&[outcome]);
             counted.inc();
         };
         if let Some(compiled) = self.cached(&print).await {
@@ -99,7 +103,7 @@ impl Loader {
             count("refused_before");
             return Err(vec![fault]);
         }
-        let compiled = match self.compile(&inspected, trust).await {
+        let compiled = match self.compile(&inspected, &print, trust).await {
             Ok(compiled) => compiled,
             Err(Uncompiled { fault, lasts }) => {
                 count("refused");
@@ -178,10 +182,18 @@ impl Loader {
         let Some(store) = self.store.clone() else {
             return;
         };
-        let bytes = self.metrics.refused_code_bytes.clone();
+        let metrics = self.metrics.clone();
         let kept = blocking(move || {
             let kept = keep(&store);
-            bytes.set(i64::try_from(store.refused_bytes()).unwrap_or(i64::MAX));
+            let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+            metrics
+                .compiling
+                .refused_code_bytes
+                .set(bytes(store.refused_bytes()));
+            metrics
+                .compiling
+                .reusable_code_bytes
+                .set(bytes(store.reusable_bytes()));
             kept
         });
         // Without it the next start takes longer, and that is all.
@@ -196,17 +208,53 @@ impl Loader {
         code.map(Compiled::from_cache)
     }
 
-    async fn compile(&self, component: &Inspected, trust: Trust) -> Result<Compiled, Uncompiled> {
-        match trust {
-            Trust::Ours => {
-                let (engine, bytes) = (self.engine.clone(), component.bytes().clone());
-                let compiled = blocking(move || compile_here(&engine, &bytes)).await;
-                compiled.map_err(|error| Uncompiled {
-                    fault: error.to_string(),
-                    lasts: false,
-                })
+    async fn compile(
+        &self,
+        component: &Inspected,
+        print: &Fingerprint,
+        trust: Trust,
+    ) -> Result<Compiled, Uncompiled> {
+        if trust == Trust::Ours {
+            let (engine, bytes) = (self.engine.clone(), component.bytes().clone());
+            let compiled = blocking(move || compile_here(&engine, &bytes)).await;
+            return compiled.map_err(|error| Uncompiled {
+                fault: error.to_string(),
+                lasts: false,
+            });
+        }
+        let Some((made_for, pieces)) = self.pieces(component).await else {
+            return self.compiler.compile(component).await;
+        };
+        let (compiled, reuse) = self.compiler.compile_reusing(component, &pieces).await?;
+        for (outcome, count) in [("compiled", reuse.compiled), ("reused", reuse.reused)] {
+            let counted = self
+                .metrics
+                .compiling
+                .functions
+                .with_label_values(&[outcome]);
+            counted.inc_by(count);
+        }
+        let used = reuse
+            .used
+            .iter()
+            .filter_map(|place| made_for.get(*place).cloned());
+        let (component, used) = (print.digest.clone(), used.collect::<Vec<_>>());
+        self.keeping(move |store| store.keep_piece(&component, &reuse.made, &used))
+            .await;
+        Ok(compiled)
+    }
+
+    /// What earlier compilations have made that can be of use to this one, and for which
+    /// components; none where none is kept.
+    async fn pieces(&self, component: &Inspected) -> Option<(Vec<String>, Vec<Piece>)> {
+        let (store, size) = (self.store.clone()?, component.bytes().len() as u64);
+        match blocking(move || store.pieces(size)).await? {
+            Ok(pieces) => Some(pieces.into_iter().unzip()),
+            // Without it this compilation takes longer, and that is all.
+            Err(error) => {
+                tracing::warn!(%error, "compiled functions cannot be read");
+                None
             }
-            Trust::None => self.compiler.compile(component).await,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::loader::{Loader, Trust, read_within};
 use super::push::{check_record, record_of};
 use super::refusals::Refusals;
 use super::slot::Ready;
-use super::store::{Active, ActiveSet, Store, StoreError};
+use super::store::{Active, ActiveSet, Room, Store, StoreError};
 use super::{Revision, builtin};
 use crate::files;
 use crate::metrics::Metrics;
@@ -130,9 +130,6 @@ pub(super) fn loader(
     store: Option<Arc<Store>>,
     metrics: &Metrics,
 ) -> Loader {
-    for outcome in ["compiled", "cached", "refused", "refused_before"] {
-        metrics.compilations.with_label_values(&[outcome]);
-    }
     Loader {
         engine: engine.clone(),
         compiler: Compiler::new(engine, settings.compile_memory, settings.compile_time),
@@ -203,6 +200,13 @@ fn read(settings: &TransformSettings) -> Result<(String, Arc<[u8]>, Trust), Star
     }
 }
 
+fn room_of(settings: &Settings) -> Room {
+    Room {
+        refused: settings.refused_code_size,
+        reusable: settings.reusable_code_size,
+    }
+}
+
 /// Opens the state folder, and works out what is to run.
 pub(super) async fn resolve(
     settings: &Settings,
@@ -211,8 +215,8 @@ pub(super) async fn resolve(
 ) -> Result<(Loader, Vec<Starting>), StartError> {
     let (store, kept) = match settings.state_dir.clone() {
         Some(folder) => {
-            let (key, max_refused) = (engine.key(), settings.refused_code_size);
-            let opened = blocking(move || Store::open(&folder, &key, max_refused)).await?;
+            let (key, room) = (engine.key(), room_of(settings));
+            let opened = blocking(move || Store::open(&folder, &key, room)).await?;
             for damage in opened.damage {
                 tracing::error!(damage, "the state folder is not as it was left");
             }

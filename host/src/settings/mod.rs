@@ -185,6 +185,8 @@ settings! {
         "Processor time that compiling a component may take, however long that is by the clock; a compiler that uses none for ten times as long is ended too"
     refused_code_size: u64, "refused-code-size", Size<u64>, "256MiB", "0B" to "64GiB";
         "Bytes of compiled code in the state folder of components that were refused or only checked, so that the next try compiles nothing; over it the oldest goes"
+    reusable_code_size: u64, "reusable-code-size", Size<u64>, "128MiB", "0B" to "64GiB";
+        "Bytes of compiled code in the state folder of single functions, so that a component that has them in common with one before compiles only the others; over it what was not used for longest goes. The host holds it in memory while it compiles"
     recent_events: usize, "recent-events", Count<usize>, "1000", "0" to "100000";
         "Last events of each transform that are kept, in memory only, to try a candidate on"
     recent_size: usize, "recent-size", Size<usize>, "4MiB", "0B" to "1GiB";

@@ -33,6 +33,8 @@ pub enum CompileError {
     NotAComponent(String),
     #[error("compiling it took more memory than there is")]
     OutOfMemory,
+    #[error("there is no engine on this machine: {0}")]
+    NoEngine(String),
 }
 
 impl Compiled {

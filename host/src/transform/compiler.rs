@@ -26,6 +26,7 @@ use super::compile::Compiled;
 use super::engine::Engine;
 use super::guest_log::printable;
 use super::inspect::Inspected;
+use super::reuse::{Piece, Reuse, code_length, handed_over, taken_back};
 
 /// What the child ends with when it was refused memory and could still say so.
 pub const OUT_OF_MEMORY: u8 = 3;
@@ -133,32 +134,102 @@ impl Compiler {
         self.compile_bytes(component.bytes()).await
     }
 
+    /// The same with what earlier compilations have made, and with what is good for later ones.
+    ///
+    /// # Errors
+    /// What is wrong with the component, for its developer.
+    pub async fn compile_reusing(
+        &self,
+        component: &Inspected,
+        pieces: &[Piece],
+    ) -> Result<(Compiled, Reuse), Uncompiled> {
+        let shared = &*self.0;
+        let handed = handed_over(component.bytes(), pieces);
+        let task = Task {
+            size: component.bytes().len() as u64,
+            handed: &handed,
+            reuse: true,
+        };
+        // What they take beside the component's own needs is held twice, as read and as made.
+        let part = shared
+            .room
+            .part_of(task.size, 2 * (handed.len() as u64 - task.size));
+        let read = shared.within(part, &task).await;
+        let taken = read.and_then(|read| {
+            let cut_off = || Failure::NotHeard(std::io::ErrorKind::UnexpectedEof.into());
+            taken_back(read).ok_or_else(cut_off)
+        });
+        match taken {
+            Ok((code, reuse)) => Ok((Compiled::from_child(code), reuse)),
+            // They are a help, and never what a component fails by.
+            Err(Failure::Memory) => {
+                let compiled = self.compile(component).await;
+                compiled.map(|code| (code, Reuse::default()))
+            }
+            Err(failure) => Err(shared.uncompiled(&failure)),
+        }
+    }
+
     async fn compile_bytes(&self, component: &[u8]) -> Result<Compiled, Uncompiled> {
         let shared = &*self.0;
-        let part = shared.room.part_of(component.len() as u64);
-        let mut compiled = shared.within(part, component).await;
-        if matches!(compiled, Err(Failure::Memory)) && part != shared.room.all() {
-            compiled = shared.within(shared.room.all(), component).await;
+        let task = Task {
+            size: component.len() as u64,
+            handed: component,
+            reuse: false,
+        };
+        let part = shared.room.part_of(task.size, 0);
+        let mut code = shared.within(part, &task).await;
+        if matches!(code, Err(Failure::Memory)) && part != shared.room.all() {
+            code = shared.within(shared.room.all(), &task).await;
         }
-        compiled.map_err(|failure| Uncompiled {
-            fault: shared.words(&failure),
-            lasts: failure.lasts(),
-        })
+        let compiled = code.map(Compiled::from_child);
+        compiled.map_err(|failure| shared.uncompiled(&failure))
+    }
+}
+
+/// What a child is to do.
+struct Task<'a> {
+    /// Bytes of the component.
+    size: u64,
+    /// What is written to it: the component, and what is reused where that is asked for.
+    handed: &'a [u8],
+    reuse: bool,
+}
+
+impl Task<'_> {
+    /// Bytes of code that may come of it.
+    fn most_code(&self) -> u64 {
+        self.size
+            .saturating_mul(CODE_FOR_EACH_BYTE)
+            .saturating_add(CODE_IN_ANY_CASE)
+    }
+
+    /// Whether what was read has more code than may be.
+    fn is_too_much(&self, read: &[u8]) -> bool {
+        let code = match self.reuse {
+            true => code_length(read).unwrap_or_default(),
+            false => read.len() as u64,
+        };
+        code > self.most_code()
+    }
+
+    /// Bytes that are read: what is good for later is about as much as the code.
+    fn most_read(&self) -> u64 {
+        let times = if self.reuse { 2 } else { 1 };
+        self.most_code().saturating_mul(times).saturating_add(1)
     }
 }
 
 impl Shared {
     /// Compiles once there is so much memory left, which is held for as long.
-    async fn within(&self, part: room::Part, component: &[u8]) -> Result<Compiled, Failure> {
+    async fn within(&self, part: room::Part, task: &Task<'_>) -> Result<Vec<u8>, Failure> {
         let held = self.room.hold(part).await;
-        let most = (component.len() as u64)
-            .saturating_mul(CODE_FOR_EACH_BYTE)
-            .saturating_add(CODE_IN_ANY_CASE);
-        let mut child = self.spawn(held.bytes()).map_err(Failure::NotStarted)?;
+        let child = self.spawn(held.bytes(), task.reuse);
+        let mut child = child.map_err(Failure::NotStarted)?;
         let id = child.id();
         let ended = tokio::select! {
             biased;
-            ended = talk(&mut child, component, most) => Ok(ended),
+            ended = talk(&mut child, task) => Ok(ended),
             overdue = overdue(id, self.time_limit) => Err(overdue),
         };
         let ended = match ended {
@@ -169,14 +240,14 @@ impl Shared {
                 return Err(Failure::Overdue(overdue));
             }
         };
-        if ended.code.len() as u64 > most {
-            return Err(Failure::TooMuchCode(most));
+        if task.is_too_much(&ended.code) {
+            return Err(Failure::TooMuchCode(task.most_code()));
         }
         verdict(ended)
     }
 
     /// `memory` in bytes.
-    fn spawn(&self, memory: u64) -> std::io::Result<Child> {
+    fn spawn(&self, memory: u64, reuse: bool) -> std::io::Result<Child> {
         let (program, arguments) = self.program.split_first().expect("made with one at least");
         // Past its time the parent ends it; this is for a child that outlives its parent.
         let seconds = self.time_limit.as_secs() + 1;
@@ -186,6 +257,7 @@ impl Shared {
             .args(["--memory", &memory.to_string()])
             .args(["--seconds", &seconds.to_string()])
             .args(["--stack", &self.stack.to_string()])
+            .args(reuse.then_some("--reuse"))
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -193,6 +265,13 @@ impl Shared {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
+    }
+
+    fn uncompiled(&self, failure: &Failure) -> Uncompiled {
+        Uncompiled {
+            fault: self.words(failure),
+            lasts: failure.lasts(),
+        }
     }
 
     fn words(&self, failure: &Failure) -> String {
@@ -227,10 +306,10 @@ impl Shared {
 }
 
 /// What the end of a child says.
-fn verdict(ended: Ended) -> Result<Compiled, Failure> {
+fn verdict(ended: Ended) -> Result<Vec<u8>, Failure> {
     let said = String::from_utf8_lossy(&ended.said);
     if ended.status.success() {
-        return Ok(Compiled::from_child(ended.code));
+        return Ok(ended.code);
     }
     if let Some(code) = ended.status.code() {
         return Err(match code {
@@ -258,22 +337,19 @@ fn own_program() -> Vec<OsString> {
     vec![program]
 }
 
-/// Hands the component over and takes what comes back, `most` bytes of code and one more.
-async fn talk(child: &mut Child, component: &[u8], most: u64) -> std::io::Result<Ended> {
+/// Hands over what the task says and takes what comes back.
+async fn talk(child: &mut Child, task: &Task<'_>) -> std::io::Result<Ended> {
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     let give = async {
         // A child that ended early is known by how it ended.
         if let Some(mut stdin) = stdin {
-            let _ = stdin.write_all(component).await;
+            let _ = stdin.write_all(task.handed).await;
         }
     };
-    let (code, said, ()) = tokio::join!(
-        read(stdout, most.saturating_add(1)),
-        read(stderr, MAX_SAID),
-        give
-    );
+    let (code, said, ()) =
+        tokio::join!(read(stdout, task.most_read()), read(stderr, MAX_SAID), give);
     Ok(Ended {
         code: code?,
         said: said?,

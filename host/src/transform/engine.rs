@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use wasmtime::{Config, OptLevel};
+use wasmtime::{CacheStore, Config, OptLevel};
 
 use super::clock::Clock;
 use super::place;
@@ -39,6 +39,16 @@ impl Engine {
     /// When this machine cannot run WebAssembly.
     pub fn without_clock(stack: usize) -> anyhow::Result<Self> {
         Self::of(&config(stack), stack)
+    }
+
+    /// The same with code of functions that was made before. What it compiles is to the byte
+    /// what an engine without them compiles.
+    pub(super) fn reusing(stack: usize, functions: Arc<dyn CacheStore>) -> anyhow::Result<Self> {
+        let mut config = config(stack);
+        config
+            .enable_incremental_compilation(functions)
+            .map_err(anyhow::Error::msg)?;
+        Self::of(&config, stack)
     }
 
     pub(super) fn of(config: &Config, stack: usize) -> anyhow::Result<Self> {

@@ -1,5 +1,6 @@
 //! The cache of compiled code: native code that this host made from components it keeps, and
-//! within a bound from those that it refused, so that the next try compiles nothing.
+//! within bounds from those that it refused, so that the next try compiles nothing, and of
+//! single functions, for components that are alike.
 //!
 //! What is loaded runs with the host's rights, so nothing is handed out that anyone else
 //! could have written, that is not whole, or that another engine made. Whether the engine
@@ -11,29 +12,43 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
 use crate::files;
-use crate::transform::is_digest;
+use crate::transform::{MAX_PIECES, Piece, is_digest};
+
+/// A piece that is far larger than a component is of another engine: a small component is
+/// compiled in less time than such a piece is read in. The engines have up to 4 bytes of code
+/// for each of their own.
+const PIECE_FOR_EACH_BYTE: u64 = 8;
+const PIECE_IN_ANY_CASE: u64 = 1 << 20;
 
 /// Bytes of the digest at a file's head.
 const HEAD: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Compiled {
-    /// The state folder, the cache, the engine's folder in it, and the folder in that for what
-    /// no revision names.
-    folders: [PathBuf; 4],
+    /// The state folder, the cache, the engine's folder in it, and the folders in that for what
+    /// no revision names and for functions.
+    folders: [PathBuf; 5],
     engine: String,
-    /// Bytes of files that no revision names.
-    max_refused: u64,
+    room: Room,
+}
+
+/// How much is kept of what no revision names, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Code of components that were refused or only checked.
+    pub refused: u64,
+    /// Code of functions that later components may have too.
+    pub reusable: u64,
 }
 
 impl Compiled {
-    /// Throws away what other engines made, and what is more than `max_refused` bytes of
-    /// components that no revision names.
-    pub(super) fn open(state: &Path, engine: &str, max_refused: u64) -> io::Result<Self> {
+    /// Throws away what other engines made, and what there is no room for.
+    pub(super) fn open(state: &Path, engine: &str, room: Room) -> io::Result<Self> {
         let cache = state.join("compiled");
         let own = cache.join(engine);
         files::make_folder(&cache)?;
@@ -43,17 +58,18 @@ impl Compiled {
                 fs::remove_dir_all(path)?;
             }
         }
-        let refused = own.join("refused");
-        for folder in [&own, &refused] {
+        let (refused, functions) = (own.join("refused"), own.join("functions"));
+        for folder in [&own, &refused, &functions] {
             files::make_folder(folder)?;
             files::remove_unfinished(folder)?;
         }
         let opened = Self {
-            folders: [state.to_owned(), cache, own, refused],
+            folders: [state.to_owned(), cache, own, refused, functions],
             engine: engine.to_owned(),
-            max_refused,
+            room,
         };
-        opened.trim()?;
+        trim(opened.refused(), room.refused, usize::MAX)?;
+        trim(opened.functions(), room.reusable, MAX_PIECES)?;
         Ok(opened)
     }
 
@@ -118,12 +134,67 @@ impl Compiled {
         let Some(path) = path_in(self.refused(), component) else {
             return Ok(());
         };
-        let fits = (HEAD + code.len()) as u64 <= self.max_refused;
+        let fits = (HEAD + code.len()) as u64 <= self.room.refused;
         if !fits || self.distrust().is_some() {
             return Ok(());
         }
         self.write(&path, component, code)?;
-        self.trim()
+        trim(self.refused(), self.room.refused, usize::MAX)
+    }
+
+    /// Functions that earlier compilations made, each piece with the component that it was made
+    /// for, as far as one of `size` bytes may have use for it; none where none are kept.
+    pub(super) fn pieces(&self, size: u64) -> Option<io::Result<Vec<(String, Piece)>>> {
+        let most = size
+            .saturating_mul(PIECE_FOR_EACH_BYTE)
+            .saturating_add(PIECE_IN_ANY_CASE);
+        let kept = self.room.reusable > 0 && self.distrust().is_none();
+        kept.then(|| {
+            let mut pieces = Vec::new();
+            let files = files_of(self.functions())?.into_iter();
+            for (path, _) in files.filter(|(_, metadata)| metadata.len() <= most) {
+                let component = path.file_name().and_then(|name| name.to_str());
+                let component = component.unwrap_or_default().to_owned();
+                match self.read(&path, &component)? {
+                    Some(piece) => pieces.push((component, piece)),
+                    None => files::remove_if_there(&path)?,
+                }
+            }
+            Ok(pieces)
+        })
+    }
+
+    /// Keeps the functions that the compilation of a component has made, and notes the use of
+    /// pieces. Those that nobody has used for longest go where there is no room.
+    pub(super) fn keep_piece<'a>(
+        &self,
+        component: &str,
+        made: &[u8],
+        used: impl IntoIterator<Item = &'a str>,
+    ) -> io::Result<()> {
+        let now = SystemTime::now();
+        for path in used
+            .into_iter()
+            .filter_map(|name| path_in(self.functions(), name))
+        {
+            if let Ok(file) = File::options().append(true).open(path) {
+                file.set_modified(now)?;
+            }
+        }
+        let fits = (HEAD + made.len()) as u64 <= self.room.reusable;
+        if made.is_empty() || !fits || self.distrust().is_some() {
+            return Ok(());
+        }
+        // What was made before for the same component was not whole, or it would not be made now.
+        if let Some(path) = path_in(self.functions(), component) {
+            self.write(&path, component, made)?;
+        }
+        trim(self.functions(), self.room.reusable, MAX_PIECES)
+    }
+
+    /// Bytes of functions that are kept.
+    pub(super) fn reusable_bytes(&self) -> u64 {
+        bytes_of(self.functions())
     }
 
     fn write(&self, path: &Path, component: &str, code: &[u8]) -> io::Result<()> {
@@ -133,22 +204,7 @@ impl Compiled {
 
     /// Bytes of what no revision names.
     pub(super) fn refused_bytes(&self) -> u64 {
-        let files = files_of(self.refused()).unwrap_or_default();
-        files.iter().map(|(_, metadata)| metadata.len()).sum()
-    }
-
-    /// The oldest of what no revision names go, until the rest is within its bound.
-    fn trim(&self) -> io::Result<()> {
-        let mut files = files_of(self.refused())?;
-        files.sort_by_key(|(_, metadata)| Reverse(metadata.modified().ok()));
-        let mut bytes = 0_u64;
-        for (path, metadata) in files {
-            bytes = bytes.saturating_add(metadata.len());
-            if bytes > self.max_refused {
-                files::remove_if_there(&path)?;
-            }
-        }
-        Ok(())
+        bytes_of(self.refused())
     }
 
     /// Removes what was made of components that no revision names any more.
@@ -180,6 +236,29 @@ impl Compiled {
     fn refused(&self) -> &Path {
         &self.folders[3]
     }
+
+    fn functions(&self) -> &Path {
+        &self.folders[4]
+    }
+}
+
+/// The oldest files of a folder go, until the others are within these bounds.
+fn trim(folder: &Path, max_bytes: u64, max_files: usize) -> io::Result<()> {
+    let mut files = files_of(folder)?;
+    files.sort_by_key(|(_, metadata)| Reverse(metadata.modified().ok()));
+    let mut bytes = 0_u64;
+    for (number, (path, metadata)) in files.iter().enumerate() {
+        bytes = bytes.saturating_add(metadata.len());
+        if bytes > max_bytes || number >= max_files {
+            files::remove_if_there(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn bytes_of(folder: &Path) -> u64 {
+    let files = files_of(folder).unwrap_or_default();
+    files.iter().map(|(_, metadata)| metadata.len()).sum()
 }
 
 fn path_in(folder: &Path, component: &str) -> Option<PathBuf> {

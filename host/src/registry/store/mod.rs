@@ -25,12 +25,13 @@ use self::active::ActiveFile;
 pub use self::active::{Active, ActiveSet};
 use self::audit::Audit;
 use self::compiled::Compiled;
+pub use self::compiled::Room;
 use self::damaged::Damaged;
 pub use self::error::StoreError;
 use self::records::Records;
 use super::Revision;
 use crate::files;
-use crate::transform::RevisionId;
+use crate::transform::{Piece, RevisionId};
 
 /// An open state folder. No other process can open it as long as this lives.
 ///
@@ -39,7 +40,8 @@ use crate::transform::RevisionId;
 ///  active.json                 the active set; active.previous.json is the one before
 ///  revisions/<id>.json         a record each; its component is always there
 ///  components/<sha256>.wasm    as they were sent
-///  compiled/<engine>/<sha256>  native code, only a cache; refused/ in it is of components that
+///  compiled/<engine>/<sha256>  native code, only a cache; functions/ in it is what components
+///                              have in common, refused/ is of components that
 ///                              no revision names
 ///  audit.jsonl                 who did what
 ///  damaged/                    the last 20 files that were not whole
@@ -70,19 +72,18 @@ pub struct Opened {
 impl Store {
     /// Opens the folder, or makes it, and clears up what a crash left. `engine` names the
     /// engine whose compiled code can be used, in letters and digits; that of others is
-    /// thrown away. `max_refused` is how many bytes of it are kept of components that no
-    /// revision names.
+    /// thrown away. `room` is how much of it is kept that no revision names.
     ///
     /// # Errors
     /// Another process has it open, another version wrote it, or the disk refuses.
-    pub fn open(folder: &Path, engine: &str, max_refused: u64) -> Result<Opened, StoreError> {
+    pub fn open(folder: &Path, engine: &str, room: Room) -> Result<Opened, StoreError> {
         let failed = || StoreError::io("use the state folder", folder);
         files::make_folder(folder).map_err(failed())?;
         // Before anything is touched that another host may be writing.
         let lock = lock(folder)?;
         files::remove_unfinished(folder).map_err(failed())?;
         let damaged = Damaged::open(folder.join("damaged")).map_err(failed())?;
-        let compiled = Compiled::open(folder, engine, max_refused).map_err(failed())?;
+        let compiled = Compiled::open(folder, engine, room).map_err(failed())?;
         let (records, mut damage) = Records::open(folder, &damaged)?;
         let active = ActiveFile::new(folder);
         let (set, wrong) = active.load(&damaged)?;
@@ -198,6 +199,32 @@ impl Store {
         let _changing = self.in_use.lock();
         let kept = self.compiled.keep_refused(component, code);
         kept.map_err(StoreError::io("write to", &self.folder.join("compiled")))
+    }
+
+    /// Code of functions that earlier compilations made, each piece with the component that it
+    /// was made for, as far as one of `size` bytes may have use for it. None where none is kept.
+    pub fn pieces(&self, size: u64) -> Option<Result<Vec<(String, Piece)>, StoreError>> {
+        let pieces = self.compiled.pieces(size)?;
+        Some(pieces.map_err(StoreError::io("read", &self.folder.join("compiled"))))
+    }
+
+    /// Keeps what a compilation has made for later ones, and notes which pieces it used. Those
+    /// that were not used for longest go where there is no room.
+    pub fn keep_piece(
+        &self,
+        component: &str,
+        made: &[u8],
+        used: &[String],
+    ) -> Result<(), StoreError> {
+        let _changing = self.in_use.lock();
+        let used = used.iter().map(String::as_str);
+        let kept = self.compiled.keep_piece(component, made, used);
+        kept.map_err(StoreError::io("write to", &self.folder.join("compiled")))
+    }
+
+    /// Bytes of the functions that `keep_piece` has kept and that are still there.
+    pub fn reusable_bytes(&self) -> u64 {
+        self.compiled.reusable_bytes()
     }
 
     /// Bytes of the code that `keep_refused` has kept and that is still there.

@@ -54,11 +54,12 @@ impl Room {
         Part(self.total)
     }
 
-    /// What a component of so many bytes gets at first.
-    pub(super) fn part_of(&self, size: u64) -> Part {
+    /// What a component of so many bytes gets at first, with `more` bytes beside it.
+    pub(super) fn part_of(&self, size: u64, more: u64) -> Part {
         let needed = mib(size
             .saturating_mul(FOR_EACH_BYTE)
-            .saturating_add(IN_ANY_CASE));
+            .saturating_add(IN_ANY_CASE)
+            .saturating_add(more));
         Part(needed.max(self.total / self.cores).min(self.total))
     }
 
@@ -106,16 +107,16 @@ mod tests {
             (2 * GIB, 1, 100_000, 2048),
         ] {
             let room = Room::new(bytes, cores);
-            assert_eq!(room.part_of(size), Part(part), "{bytes} {cores} {size}");
-            assert!(room.part_of(size).0 <= room.total);
-            assert!(room.total / room.part_of(size).0 <= room.cores);
+            assert_eq!(room.part_of(size, 0), Part(part), "{bytes} {cores} {size}");
+            assert!(room.part_of(size, 0).0 <= room.total);
+            assert!(room.total / room.part_of(size, 0).0 <= room.cores);
         }
     }
 
     #[tokio::test]
     async fn who_wants_all_waits_for_the_others_and_has_its_turn_before_who_came_later() {
         let room = Room::new(2 * GIB, 2);
-        let part = room.part_of(1);
+        let part = room.part_of(1, 0);
         let first = room.hold(part).await;
         let second = room.hold(part).await;
         assert_eq!(first.bytes() + second.bytes(), room.bytes());

@@ -29,14 +29,14 @@ fn code_of_another_engine_is_thrown_away() {
     let folder = folder();
     let (store, path) = keep(folder.path());
     drop(store);
-    let opened = Store::open(folder.path(), "e2", MAX_REFUSED).unwrap();
+    let opened = Store::open(folder.path(), "e2", ROOM).unwrap();
     assert_eq!(opened.store.compiled(&component()), None);
     assert_eq!(names(folder.path(), "compiled"), ["e2"]);
     // Nor is it taken when somebody carries it over.
     drop(opened);
     drop(keep(folder.path()));
     let bytes = fs::read(&path).unwrap();
-    let store = Store::open(folder.path(), "e2", MAX_REFUSED).unwrap().store;
+    let store = Store::open(folder.path(), "e2", ROOM).unwrap().store;
     let carried = folder.path().join("compiled/e2").join(component());
     fs::write(&carried, bytes).unwrap();
     fs::set_permissions(&carried, fs::Permissions::from_mode(0o600)).unwrap();
@@ -101,6 +101,13 @@ fn a_file_that_others_can_write_is_not_loaded() {
     assert_eq!(store.compiled(&component()), None);
 }
 
+fn refused(bytes: u64) -> Room {
+    Room {
+        refused: bytes,
+        ..ROOM
+    }
+}
+
 /// A digest that no revision has.
 fn digest_of(number: u8) -> String {
     format!("{number:064x}")
@@ -113,7 +120,7 @@ fn code_of_what_was_refused_is_there_until_others_need_its_room() {
     let code = [7; 60];
     for number in 1..=3 {
         store.keep_refused(&digest_of(number), &code).unwrap();
-        assert!(store.refused_bytes() <= MAX_REFUSED);
+        assert!(store.refused_bytes() <= ROOM.refused);
         // Their order is by the clock of the file system.
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
@@ -125,11 +132,15 @@ fn code_of_what_was_refused_is_there_until_others_need_its_room() {
     assert_eq!(store.compiled(&digest_of(4)), None, "more than there is");
     assert!(store.compiled(&digest_of(3)).is_some());
     drop(store);
-    let lower = Store::open(folder.path(), ENGINE, 100).unwrap().store;
+    let lower = Store::open(folder.path(), ENGINE, refused(100))
+        .unwrap()
+        .store;
     assert!(lower.compiled(&digest_of(3)).is_some());
     assert_eq!(lower.compiled(&digest_of(2)), None);
     drop(lower);
-    let none = Store::open(folder.path(), ENGINE, 0).unwrap().store;
+    let none = Store::open(folder.path(), ENGINE, refused(0))
+        .unwrap()
+        .store;
     assert_eq!(
         (none.compiled(&digest_of(3)), none.refused_bytes()),
         (None, 0)
@@ -167,4 +178,112 @@ fn code_of_what_was_refused_is_checked_like_any() {
     );
     store.keep_refused(&digest_of(3), b"native code").unwrap();
     assert!(!refused.join(digest_of(3)).exists());
+}
+
+/// The pieces that are there, by the numbers of their components.
+fn pieces(store: &Store) -> Vec<(u8, Vec<u8>)> {
+    let pieces = store.pieces(1).unwrap().unwrap();
+    let numbered = pieces.into_iter().map(|(component, piece)| {
+        let number = u8::from_str_radix(&component[62..], 16).unwrap();
+        assert_eq!(component, digest_of(number));
+        (number, piece)
+    });
+    let mut numbered: Vec<_> = numbered.collect();
+    numbered.sort();
+    numbered
+}
+
+#[test]
+fn functions_are_there_until_those_that_are_used_need_their_room() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    let none: [String; 0] = [];
+    // Their order is by the clock of the file system.
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(20));
+    for number in 1..=2 {
+        store
+            .keep_piece(&digest_of(number), &[number; 100], &none)
+            .unwrap();
+        pause();
+    }
+    assert_eq!(pieces(&store), [(1, vec![1; 100]), (2, vec![2; 100])]);
+    store
+        .keep_piece(&digest_of(3), b"", &[digest_of(1)])
+        .unwrap();
+    pause();
+    store.keep_piece(&digest_of(4), &[4; 100], &none).unwrap();
+    assert_eq!(
+        pieces(&store),
+        [(1, vec![1; 100]), (4, vec![4; 100])],
+        "2 was not used"
+    );
+    assert_eq!(store.reusable_bytes(), 264);
+    store.keep_piece(&digest_of(5), &[5; 300], &none).unwrap();
+    assert_eq!(store.reusable_bytes(), 264, "more than there is");
+    store
+        .keep_piece("../../lock", b"x", &["../../lock".to_owned()])
+        .unwrap();
+    assert_eq!(pieces(&store).len(), 2);
+    drop(store);
+    let lower = Room {
+        reusable: 150,
+        ..ROOM
+    };
+    let lower = Store::open(folder.path(), ENGINE, lower).unwrap().store;
+    assert_eq!(pieces(&lower), [(4, vec![4; 100])]);
+    drop(lower);
+    let nothing = Room {
+        reusable: 0,
+        ..ROOM
+    };
+    let nothing = Store::open(folder.path(), ENGINE, nothing).unwrap().store;
+    assert!(nothing.pieces(1).is_none() && nothing.reusable_bytes() == 0);
+}
+
+#[test]
+fn functions_of_a_large_engine_are_not_read_for_a_small_component() {
+    let folder = folder();
+    let room = Room {
+        reusable: 8 << 20,
+        ..ROOM
+    };
+    let store = Store::open(folder.path(), ENGINE, room).unwrap().store;
+    store.keep_piece(&digest_of(1), &[1; 2 << 20], &[]).unwrap();
+    let of_use = |size| store.pieces(size).unwrap().unwrap().len();
+    // A file of 2 MiB and a digest, of which 1 MiB is free.
+    assert_eq!([1, 128 << 10, 129 << 10].map(of_use), [0, 0, 1]);
+}
+
+#[test]
+fn functions_that_are_not_as_they_were_kept_are_refused_and_deleted() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    let kept = folder
+        .path()
+        .join("compiled")
+        .join(ENGINE)
+        .join("functions");
+    let whole = |store: &Store| {
+        store.keep_piece(&digest_of(1), b"functions", &[]).unwrap();
+        fs::read(kept.join(digest_of(1))).unwrap()
+    };
+    let bytes = whole(&store);
+    let mut changed = bytes.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    for (number, bytes) in [(1, &changed[..]), (1, &bytes[..20]), (2, &bytes[..])] {
+        let path = kept.join(digest_of(number));
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(
+            pieces(&store).iter().all(|(kept, _)| *kept != number),
+            "{number}"
+        );
+        assert!(!path.exists());
+        whole(&store);
+    }
+    let mode = |mode| fs::set_permissions(&kept, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o770);
+    assert!(store.pieces(1).is_none());
+    mode(0o700);
+    assert_eq!(pieces(&store).len(), 1);
 }

@@ -120,5 +120,8 @@ fn a_removal_that_was_cut_off_after_the_record_is_finished_by_the_next() {
     store.prune(1, &BTreeSet::new()).unwrap();
     assert_eq!(store.revisions()[0].id, two);
     assert_eq!(names(folder.path(), "components").len(), 1);
-    assert_eq!(names(folder.path(), "compiled/e1"), ["refused"]);
+    assert_eq!(
+        names(folder.path(), "compiled/e1"),
+        ["functions", "refused"]
+    );
 }

@@ -86,7 +86,7 @@ fn what_a_newer_version_wrote_is_refused_and_left_as_it_is() {
         let path = folder.path().join(name);
         let newer = "{\"version\":2,\"content\":{}}";
         fs::write(&path, newer).unwrap();
-        let error = Store::open(folder.path(), ENGINE, MAX_REFUSED).unwrap_err();
+        let error = Store::open(folder.path(), ENGINE, ROOM).unwrap_err();
         assert!(matches!(error, StoreError::OtherVersion { .. }), "{error}");
         assert!(error.to_string().contains("start that version"), "{error}");
         assert_eq!(fs::read_to_string(path).unwrap(), newer);

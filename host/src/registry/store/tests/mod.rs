@@ -20,7 +20,10 @@ use crate::transform::ClosedSchema;
 use crate::transform::limits::Limits;
 
 /// Bytes of compiled code that no revision names.
-const MAX_REFUSED: u64 = 200;
+const ROOM: Room = Room {
+    refused: 200,
+    reusable: 300,
+};
 const ENGINE: &str = "e1";
 
 fn folder() -> TempDir {
@@ -28,7 +31,7 @@ fn folder() -> TempDir {
 }
 
 fn open(folder: &Path) -> Opened {
-    Store::open(folder, ENGINE, MAX_REFUSED).unwrap()
+    Store::open(folder, ENGINE, ROOM).unwrap()
 }
 
 /// A folder in which nothing is wrong.
@@ -166,7 +169,7 @@ fn everything_in_the_folder_is_for_its_owner_only() {
 fn one_folder_has_one_host() {
     let folder = folder();
     let opened = open(folder.path());
-    let error = Store::open(folder.path(), ENGINE, MAX_REFUSED).unwrap_err();
+    let error = Store::open(folder.path(), ENGINE, ROOM).unwrap_err();
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
     assert!(error.to_string().contains("stop that one"), "{error}");
     drop(opened);
@@ -179,14 +182,14 @@ fn a_second_host_does_not_clear_up_what_the_first_is_writing() {
     let _opened = open(folder.path());
     let writing = folder.path().join(".tmp-abc");
     fs::write(&writing, "half").unwrap();
-    assert!(Store::open(folder.path(), ENGINE, MAX_REFUSED).is_err());
+    assert!(Store::open(folder.path(), ENGINE, ROOM).is_err());
     assert!(writing.exists());
 }
 
 #[test]
 fn a_folder_without_a_parent_is_refused_by_its_path() {
     let folder = folder();
-    let error = Store::open(&folder.path().join("no/state"), ENGINE, MAX_REFUSED).unwrap_err();
+    let error = Store::open(&folder.path().join("no/state"), ENGINE, ROOM).unwrap_err();
     assert!(error.to_string().contains("no/state"), "{error}");
 }
 
