@@ -207,3 +207,34 @@ async fn in_a_fleet_it_ends_on_all_hosts() {
         assert_eq!(admin.active("tocks").await, again);
     }
 }
+
+#[tokio::test]
+async fn a_pause_after_a_removal_reaches_all_whose_settings_name_the_transform() {
+    let redis = Redis::start().await;
+    let [ticks, tocks] = [Guest::stamped("a"), Guest::stamped("t").named("tocks")];
+    let named = |setup: Setup| {
+        let file = tocks.write(&setup.path(""));
+        setup.transform(Transform::file(&file))
+    };
+    let port = redis.port();
+    let (one, two, three) = tokio::join!(
+        Fleet::host("one", port, &ticks, |setup| setup),
+        Fleet::host("two", port, &ticks, named),
+        Fleet::host("three", port, &ticks, named)
+    );
+    let fleet = Fleet {
+        redis,
+        hosts: vec![one, two, three],
+    };
+    fleet.sees(3).await;
+    fleet.admin(0).push_and_apply(&tocks).await;
+    fleet.admin(0).delete("/v1/transforms/tocks").await.done();
+    fleet.admin(1).pause("tocks").await;
+    let paused = |report: &Value| report["state"] == "paused";
+    let third = fleet.admin(2);
+    third
+        .becomes("tocks", "paused on the third", secs(20), paused)
+        .await;
+    let report = third.get("/v1/fleet").await.done();
+    assert_eq!(report["desired"]["tocks"]["paused"], true, "{report:#}");
+}

@@ -211,6 +211,23 @@ async fn a_pause_ends_all_snapshots_and_a_resume_brings_none_back() {
 }
 
 #[tokio::test]
+async fn what_a_transform_made_that_was_removed_is_no_snapshot_of_the_next() {
+    let stage = stage().await;
+    let tocks = |mark: &str| with_snapshot(mark).named("tocks");
+    stage.admin.push_and_apply(&tocks("t")).await;
+    let mut witness = stage.tidegate.subscriber(["tocks:AB"]).await;
+    stage.tick("AB", 1).await;
+    assert_eq!(next(&mut witness).await, of(1, "t", 1));
+    let removed = stage.tidegate.transform(&["remove", "tocks"]).await;
+    assert!(removed.status.success(), "{removed:?}");
+    stage.admin.push_and_apply(&tocks("u")).await;
+    let mut late = stage.tidegate.subscriber(["tocks:*"]).await;
+    late.expect_nothing_before_pong().await;
+    stage.tick("AB", 2).await;
+    assert_eq!(next(&mut late).await, of(2, "u", 2));
+}
+
+#[tokio::test]
 async fn other_settings_end_all_snapshots() {
     let stage =
         Stage::with(&Guest::showing_settings("a").descriptor(|of| of.snapshot = true)).await;

@@ -7,15 +7,15 @@
 
 mod confine;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
 use crate::transform::{
-    CompileError, Engine, OUT_OF_MEMORY, compile_here, compile_here_reusing, hand_back, printable,
-    take_over,
+    COULD_NOT_WORK, CompileError, Engine, OUT_OF_MEMORY, compile_here, compile_here_reusing,
+    hand_back, printable, take_over,
 };
 
 /// The host and what it delivers go first.
@@ -40,19 +40,27 @@ pub(super) struct CompileArgs {
     reuse: bool,
 }
 
-/// Ends with 1 and a line on standard error for a component that is none, and with a code of
-/// its own for too little memory.
+/// Ends with 1 and a line on standard error for a component that is none, and with codes of
+/// their own for too little memory and for what is no fault of the component.
 pub(super) fn run(args: &CompileArgs) -> ExitCode {
     std::panic::set_hook(Box::new(end_with_a_sentence));
     match compile(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             super::print::complain(&crate::causes::whole(&error));
-            match error.downcast_ref() {
-                Some(CompileError::OutOfMemory) => ExitCode::from(OUT_OF_MEMORY),
-                _ => ExitCode::FAILURE,
-            }
+            ExitCode::from(code_of(&error))
         }
+    }
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    let short_of_memory = |error: &std::io::Error| error.kind() == ErrorKind::OutOfMemory;
+    match error.downcast_ref() {
+        Some(CompileError::OutOfMemory) => OUT_OF_MEMORY,
+        Some(CompileError::NoEngine(_)) => COULD_NOT_WORK,
+        Some(_) => 1,
+        None if error.downcast_ref().is_some_and(short_of_memory) => OUT_OF_MEMORY,
+        None => COULD_NOT_WORK,
     }
 }
 

@@ -139,7 +139,14 @@ impl Intake {
     pub fn start(&self, live: &Arc<Live>, lanes: usize, paused: bool) -> std::io::Result<()> {
         let metrics = self.metrics.transform(live.name());
         transform::declare(&metrics);
-        for reason in ["queue_full", "too_large", "put_out", "paused", "panic"] {
+        for reason in [
+            "queue_full",
+            "too_large",
+            "put_out",
+            "paused",
+            "removed",
+            "panic",
+        ] {
             metrics.dropped(reason);
         }
         let mut queues = Vec::new();
@@ -176,8 +183,8 @@ impl Intake {
         Ok(())
     }
 
-    /// Ends the way of a transform's events: no more of them are queued, and its lanes end when
-    /// they have worked off what waits.
+    /// Ends the way of a transform's events: those that wait go nowhere, and what was made of
+    /// earlier ones is given to nobody again.
     pub fn stop(&self, transform: &str) {
         let mut routes = self.routes.write();
         let (gone, stay) = std::mem::take(&mut *routes)
@@ -185,7 +192,8 @@ impl Intake {
             .partition(|route| route.transform == transform);
         *routes = stay;
         drop(routes);
-        close(&gone);
+        gone.iter().for_each(Route::end);
+        self.hub.sweep();
         self.want(&[]);
     }
 
@@ -341,17 +349,20 @@ impl Intake {
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        close(self.routes.get_mut());
+        let lanes = self.routes.get_mut().iter().flat_map(|route| &route.lanes);
+        lanes.for_each(|queue| queue.close());
     }
 }
 
-/// Ends the lanes of these.
-fn close(routes: &[Route]) {
-    let lanes = routes.iter().flat_map(|route| &route.lanes);
-    lanes.for_each(|queue| queue.close());
-}
-
 impl Route {
+    /// What is in a lane's hands may still go out; nothing keeps it.
+    fn end(&self) {
+        self.origin.withdraw();
+        for queue in &self.lanes {
+            self.metrics.dropped("removed").inc_by(queue.end());
+        }
+    }
+
     /// A message that no pattern matches: told once, as it comes again.
     fn note_unmatched(&self, channel: &str) {
         if !self.listens.is_brought(channel) {

@@ -127,6 +127,19 @@ impl<O> Queue<O> {
         self.filled.notify_all();
     }
 
+    /// Closes it without the events that wait, and gives how many those are.
+    pub(super) fn end(&self) -> u64 {
+        let mut dropped = 0;
+        let mut state = self.state.lock();
+        while let Some(event) = state.take_oldest_event() {
+            self.forget(&mut state, &event);
+            dropped += 1;
+        }
+        drop(state);
+        self.close();
+        dropped
+    }
+
     fn take_first(&self, state: &mut State<O>) -> Option<Work<O>> {
         let work = state.work.pop_front()?;
         if let Work::Event(event) = &work {

@@ -31,6 +31,9 @@ use super::reuse::{Piece, Reuse, code_length, handed_over, taken_back};
 /// What the child ends with when it was refused memory and could still say so.
 pub const OUT_OF_MEMORY: u8 = 3;
 
+/// What it ends with when it could not begin, or not hand over what it made.
+pub const COULD_NOT_WORK: u8 = 4;
+
 /// How much code may come of a component: so many bytes in any case, and so many for each of
 /// its own. The built-in ones have less than 3 for each; a bomb that stays within the limits
 /// of the compiler has a hundred thousand, and would go on to weigh on the host.
@@ -78,6 +81,8 @@ enum Failure {
     TooDeep,
     /// What the compiler says of the component.
     Component(String),
+    /// Why the child could not work, whatever the component is.
+    Machine(String),
     /// An exit code that it should not have.
     Compiler(i32),
 }
@@ -162,7 +167,7 @@ impl Compiler {
         match taken {
             Ok((code, reuse)) => Ok((Compiled::from_child(code), reuse)),
             // They are a help, and never what a component fails by.
-            Err(Failure::Memory) => {
+            Err(Failure::Memory | Failure::Machine(_)) => {
                 let compiled = self.compile(component).await;
                 compiled.map(|code| (code, Reuse::default()))
             }
@@ -298,11 +303,19 @@ impl Shared {
             ),
             Failure::TooDeep => "it is nested deeper than the compiler can follow".into(),
             Failure::Component(said) => said.clone(),
+            Failure::Machine(said) => format!(
+                "the compiler could not work: {said}; nothing is wrong with the component as far as \
+                 is known, so send it again"
+            ),
             Failure::Compiler(code) => format!(
                 "the compiler failed on it (exit code {code}); that is a fault of the compiler, worth a report"
             ),
         }
     }
+}
+
+fn first_line(said: &str) -> String {
+    printable(said.lines().next().unwrap_or_default(), MAX_TOLD)
 }
 
 /// What the end of a child says.
@@ -313,8 +326,9 @@ fn verdict(ended: Ended) -> Result<Vec<u8>, Failure> {
     }
     if let Some(code) = ended.status.code() {
         return Err(match code {
-            1 => Failure::Component(printable(said.lines().next().unwrap_or_default(), MAX_TOLD)),
+            1 => Failure::Component(first_line(&said)),
             code if code == i32::from(OUT_OF_MEMORY) => Failure::Memory,
+            code if code == i32::from(COULD_NOT_WORK) => Failure::Machine(first_line(&said)),
             code => Failure::Compiler(code),
         });
     }

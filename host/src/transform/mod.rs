@@ -47,7 +47,7 @@ use crate::metrics::{OTHER_FIELD, TransformMetrics};
 
 pub use self::blocked::Blocked;
 pub use self::compile::{CompileError, Compiled, Fingerprint, compile_here};
-pub use self::compiler::{Compiler, OUT_OF_MEMORY, Uncompiled};
+pub use self::compiler::{COULD_NOT_WORK, Compiler, OUT_OF_MEMORY, Uncompiled};
 pub use self::component::Component;
 pub use self::described::Described;
 pub use self::descriptor::Descriptor;

@@ -8,13 +8,17 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, Scope};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
 
 /// The newest set of rights that is given up; an older kernel knows fewer.
 const RIGHTS: ABI = ABI::V6;
 
 /// What a compiler asks of the kernel: memory, threads, time, randomness for its tables, its
-/// pipes, and to end. Whatever else it asks for is answered with EPERM.
+/// pipes, and to end. Whatever else it asks for is answered with EPERM; what `of_itself` has, it
+/// may ask in one way only.
 const ALLOWED: &[libc::c_long] = &[
     libc::SYS_read,
     libc::SYS_readv,
@@ -30,8 +34,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_madvise,
     libc::SYS_brk,
     libc::SYS_membarrier,
-    libc::SYS_clone,
-    libc::SYS_clone3,
     libc::SYS_set_robust_list,
     libc::SYS_rseq,
     libc::SYS_futex,
@@ -40,13 +42,11 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_gettid,
     libc::SYS_getpid,
     libc::SYS_prctl,
-    libc::SYS_prlimit64,
     libc::SYS_getrusage,
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack,
-    libc::SYS_tgkill,
     libc::SYS_restart_syscall,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
@@ -69,26 +69,61 @@ pub(super) fn confine() -> anyhow::Result<()> {
         .and_then(|rules| rules.create())
         .and_then(|rules| rules.restrict_self())
         .context("cannot give up files and networks")?;
-    if let Some(filter) = filter()? {
+    let Ok(machine) = TargetArch::try_from(std::env::consts::ARCH) else {
+        // No filter can be made for this kind of machine.
+        return Ok(());
+    };
+    for filter in [without_clone3(machine)?, allowed(machine)?] {
         seccompiler::apply_filter(&filter).context("cannot give up system calls")?;
     }
     Ok(())
 }
 
-/// None on a kind of machine for which no filter can be made.
-fn filter() -> anyhow::Result<Option<BpfProgram>> {
-    let Ok(machine) = TargetArch::try_from(std::env::consts::ARCH) else {
-        return Ok(None);
-    };
-    let allowed: BTreeMap<i64, _> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
-    let eperm = u32::try_from(libc::EPERM).expect("a small number");
-    let filter = SeccompFilter::new(
-        allowed,
-        SeccompAction::Errno(eperm),
-        SeccompAction::Allow,
-        machine,
-    );
-    Ok(Some(filter?.try_into()?))
+/// What `clone3` is asked for stands in memory, where no filter looks: without it, threads are
+/// asked for by `clone`.
+fn without_clone3(machine: TargetArch) -> anyhow::Result<BpfProgram> {
+    let calls = [(libc::SYS_clone3, Vec::new())].into();
+    let denied = SeccompAction::Errno(number(libc::ENOSYS)?);
+    let filter = SeccompFilter::new(calls, SeccompAction::Allow, denied, machine);
+    Ok(filter?.try_into()?)
+}
+
+fn allowed(machine: TargetArch) -> anyhow::Result<BpfProgram> {
+    let mut calls: BTreeMap<i64, Vec<SeccompRule>> =
+        ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
+    calls.insert(libc::SYS_clone3, Vec::new());
+    for (call, condition) in of_itself()? {
+        calls.insert(call, vec![SeccompRule::new(vec![condition])?]);
+    }
+    let denied = SeccompAction::Errno(number(libc::EPERM)?);
+    let filter = SeccompFilter::new(calls, denied, SeccompAction::Allow, machine);
+    Ok(filter?.try_into()?)
+}
+
+/// Threads and no processes, signals to itself, and its limits to be read.
+fn of_itself() -> anyhow::Result<[(i64, SeccompCondition); 3]> {
+    let thread = u64::from(number(libc::CLONE_THREAD)?);
+    let own = u64::from(std::process::id());
+    let (is, is_among) = (SeccompCmpOp::Eq, SeccompCmpOp::MaskedEq(thread));
+    Ok([
+        (
+            libc::SYS_clone,
+            SeccompCondition::new(0, SeccompCmpArgLen::Qword, is_among, thread)?,
+        ),
+        (
+            libc::SYS_tgkill,
+            SeccompCondition::new(0, SeccompCmpArgLen::Dword, is.clone(), own)?,
+        ),
+        // The third argument is what would be set.
+        (
+            libc::SYS_prlimit64,
+            SeccompCondition::new(2, SeccompCmpArgLen::Qword, is, 0)?,
+        ),
+    ])
+}
+
+fn number(of: libc::c_int) -> anyhow::Result<u32> {
+    Ok(u32::try_from(of)?)
 }
 
 #[cfg(test)]
@@ -97,6 +132,8 @@ mod tests {
     use std::net::{TcpStream, UdpSocket};
     use std::os::unix::net::UnixStream;
     use std::process::Command;
+
+    use rustix::process::{Resource, setrlimit};
 
     use super::*;
 
@@ -141,6 +178,8 @@ mod tests {
         denied(UdpSocket::bind("127.0.0.1:0").map(drop));
         denied(UnixStream::connect("/run/socket").map(drop));
         denied(Command::new("/bin/true").spawn().map(drop));
+        let limit = rustix::process::getrlimit(Resource::Cpu);
+        denied(setrlimit(Resource::Cpu, limit).map_err(Into::into));
         let sum = std::thread::spawn(|| {
             vec![1_u8; 50 << 20]
                 .iter()

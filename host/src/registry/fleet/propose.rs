@@ -199,12 +199,13 @@ impl Registry {
     }
 }
 
-/// The next order of a transform, which asks for what the last one did; where there was none, for
-/// what runs here.
+/// The next order of a transform, which asks for what the last one did; where there was none, or
+/// that ended the transform, for what runs here.
 fn next(here: &Revision, current: Option<&Known>, by: &str) -> Order {
-    match current {
+    let number = current.map_or(0, |known| known.order.number) + 1;
+    match current.filter(|known| !known.order.removed) {
         Some(known) => Order {
-            number: known.order.number + 1,
+            number,
             ..known.order.clone()
         },
         None => Order {
@@ -216,7 +217,7 @@ fn next(here: &Revision, current: Option<&Known>, by: &str) -> Order {
             removed: false,
             probation: false,
             kind: OrderKind::Apply,
-            number: 1,
+            number,
             by: by.to_owned(),
             at: Timestamp::now(),
             note: None,

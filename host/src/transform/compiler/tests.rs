@@ -40,6 +40,10 @@ async fn how_it_ended_is_told_in_words_for_a_developer() {
         ),
         ("exit 101", "exit code 101"),
         (
+            "echo 'no engine' >&2; exit 4",
+            "could not work: no engine; nothing is wrong with the component",
+        ),
+        (
             "echo 'thread has overflowed its stack' >&2; kill -ABRT $$",
             "nested deeper",
         ),
@@ -48,6 +52,15 @@ async fn how_it_ended_is_told_in_words_for_a_developer() {
         let faults = compile(script).await.unwrap_err();
         assert_eq!(faults.len(), 1, "{script}");
         assert!(faults[0].contains(says), "{script}: {faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_the_component_is_refused_for_is_remembered() {
+    for (script, lasts) in [("exit 1", true), ("exit 3", false), ("exit 4", false)] {
+        let compiler = compiler(script, 2, Duration::from_secs(30));
+        let refused = compiler.compile_bytes(b"abc").await.unwrap_err();
+        assert_eq!(refused.lasts, lasts, "{script}");
     }
 }
 
