@@ -181,10 +181,8 @@ mod tests {
         let limit = rustix::process::getrlimit(Resource::Cpu);
         denied(setrlimit(Resource::Cpu, limit).map_err(Into::into));
         let sum = std::thread::spawn(|| {
-            vec![1_u8; 50 << 20]
-                .iter()
-                .map(|one| u64::from(*one))
-                .sum::<u64>()
+            let bytes = vec![1_u8; 50 << 20];
+            bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>()
         });
         assert_eq!(sum.join().unwrap(), 50 << 20);
         std::process::exit(ALL_GONE);

@@ -112,6 +112,20 @@ proptest! {
     }
 }
 
+/// Publishes a frame of one byte to the channel at this place.
+fn publish_x(log: &mut Log, at: usize, seq: u64, last: Option<&Last>) {
+    let (name, id) = reference::channel(at);
+    let entry = Entry {
+        name: &name,
+        id,
+        seq,
+        family: FamilyId(0),
+        received: Instant::now(),
+        last,
+    };
+    log.publish(entry, b"x");
+}
+
 #[test]
 fn after_all_was_forgotten_a_newer_message_replaces_no_other_frame() {
     let origin = Arc::new(Origin::default());
@@ -121,21 +135,12 @@ fn after_all_was_forgotten_a_newer_message_replaces_no_other_frame() {
     };
     let mut log = Log::new(usize::MAX);
     let publish = |log: &mut Log, at: usize, seq: u64| {
-        let (name, id) = reference::channel(at);
         let held = Held::new(b"x", seq, Metrics::new().family("l"), origin.mark());
         let last = Last {
             delivery,
             held: Some(Arc::new(held)),
         };
-        let entry = Entry {
-            name: &name,
-            id,
-            seq,
-            family: FamilyId(0),
-            received: Instant::now(),
-            last: Some(&last),
-        };
-        log.publish(entry, b"x");
+        publish_x(log, at, seq, Some(&last));
     };
     let enter = |log: &mut Log| {
         let key = log.enter();
@@ -159,18 +164,9 @@ fn whoever_was_asked_and_had_no_turn_is_the_next() {
     for key in &keys {
         changes::subscribe(&mut log, *key, &[pattern(5)]);
     }
-    let (name, id) = reference::channel(3);
     let mut served = vec![0; keys.len()];
     for seq in 1..=64 {
-        let entry = Entry {
-            name: &name,
-            id,
-            seq,
-            family: FamilyId(0),
-            received: Instant::now(),
-            last: None,
-        };
-        log.publish(entry, b"x");
+        publish_x(&mut log, 3, seq, None);
         let view = log.next_view().unwrap();
         log.ask(view, 4, &mut keys);
         // Only the first of those who are asked has its turn.
