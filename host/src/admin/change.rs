@@ -2,7 +2,7 @@
 //! of what was sent.
 
 use super::problem::Problem;
-use super::tokens::{Caller, Role};
+use super::tokens::{Holder, Role};
 
 /// Characters of a name or an id that are logged: any path can be asked for.
 const MAX_OF: usize = 80;
@@ -19,10 +19,10 @@ struct Change {
 }
 
 impl Asked {
-    pub(super) fn new(operation: &'static str, needed: Role, caller: &Caller, of: &str) -> Self {
+    pub(super) fn new(operation: &'static str, needed: Role, holder: &Holder, of: &str) -> Self {
         let change = (needed == Role::Operate).then(|| Change {
             operation,
-            by: caller.name.clone(),
+            by: holder.name.clone(),
             of: of.chars().take(MAX_OF).collect(),
         });
         Self(change)

@@ -4,6 +4,7 @@
 //! what the code reads and writes. Who may call is checked here, before a body is read, and
 //! a change runs to its end here even where its caller hangs up.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -22,7 +23,7 @@ use super::Admin;
 use super::body::{self, Form, Given, NoBody};
 use super::change::Asked;
 use super::problem::Problem;
-use super::tokens::{Caller, Role};
+use super::tokens::{Holder, Role};
 use crate::listener::{Arrival, Remote};
 
 /// A method of a path.
@@ -60,7 +61,9 @@ pub(super) struct Outline {
 #[derive(Debug)]
 pub(super) struct Call<Q = NoQuery, B = NoBody> {
     pub(super) admin: Arc<Admin>,
-    pub(super) caller: Caller,
+    pub(super) holder: Holder,
+    /// Where it came from.
+    pub(super) address: Option<IpAddr>,
     /// The name or the id in the path; empty where the path has none.
     pub(super) of: String,
     pub(super) query: Q,
@@ -205,8 +208,8 @@ async fn read<Q: DeserializeOwned, B: Given>(
 ) -> Result<(Call<Q, B>, Asked), Problem> {
     let (parts, body) = request.into_parts();
     let mut body = body::stream(body);
-    let caller = match known(&admin, &parts.headers) {
-        Ok(caller) => caller,
+    let holder = match known(&admin, &parts.headers) {
+        Ok(holder) => holder,
         Err(problem) => {
             body::linger(&admin.context.tasks, &parts.headers, body);
             let strangers = &admin.context.strangers;
@@ -214,12 +217,12 @@ async fn read<Q: DeserializeOwned, B: Given>(
             return Err(problem);
         }
     };
-    let asked = Asked::new(id, needed, &caller, &of);
+    let asked = Asked::new(id, needed, &holder, &of);
     let reading = async {
-        if !caller.role.allows(needed) {
+        if !holder.role.allows(needed) {
             let strangers = &admin.context.strangers;
-            strangers.request_refused(403, id, Some(&caller.name), remote(&parts));
-            return Err(Problem::forbidden(&caller.name, needed));
+            strangers.request_refused(403, id, Some(&holder.name), remote(&parts));
+            return Err(Problem::forbidden(&holder.name, needed));
         }
         let query = query(&parts.uri)?;
         let body = B::read(&admin, &parts.headers, &mut body).await?;
@@ -231,7 +234,8 @@ async fn read<Q: DeserializeOwned, B: Given>(
         Ok((query, body)) => {
             let call = Call {
                 admin,
-                caller,
+                holder,
+                address: remote(&parts).map(|remote| remote.ip),
                 of,
                 query,
                 body,
@@ -250,7 +254,7 @@ fn remote(parts: &Parts) -> Option<Remote> {
     arrival.map(|arrival| arrival.remote)
 }
 
-fn known(admin: &Admin, headers: &HeaderMap) -> Result<Caller, Problem> {
+fn known(admin: &Admin, headers: &HeaderMap) -> Result<Holder, Problem> {
     headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

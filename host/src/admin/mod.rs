@@ -33,7 +33,7 @@ use axum::middleware;
 use tokio::sync::Semaphore;
 
 use self::problem::Problem;
-pub use self::tokens::{Caller, Role, Tokens};
+pub use self::tokens::{Holder, Role, Tokens};
 use crate::listener::BEFORE_HTTP;
 use crate::metrics::Metrics;
 use crate::registry::Registry;

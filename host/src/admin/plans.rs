@@ -12,7 +12,9 @@ use crate::registry::report::{Applied, Plan};
 
 pub(super) async fn make(call: Call) -> Result<Answer<Plan>, Problem> {
     let registry = &call.admin.registry;
-    let plan = registry.plan(&call.caller.name, &call.of).await?;
+    let plan = registry
+        .plan(call.holder.at(call.address), &call.of)
+        .await?;
     let location = format!("/v1/plans/{}", plan.id);
     Answer::of(StatusCode::CREATED, Some(location), Plan::clone(&plan))
 }
@@ -20,7 +22,7 @@ pub(super) async fn make(call: Call) -> Result<Answer<Plan>, Problem> {
 pub(super) async fn show(call: Call) -> Result<Answer<Plan>, Problem> {
     let mut plan = Plan::clone(&*call.admin.registry.find_plan(&call.of)?);
     if let Some(recent) = &mut plan.recent
-        && call.caller.role != Role::Operate
+        && call.holder.role != Role::Operate
     {
         without_inputs(recent);
     }
@@ -38,6 +40,8 @@ pub(super) async fn apply(
         return Err(Problem::bad_request(detail));
     }
     let registry = &call.admin.registry;
-    let applied = registry.apply(&call.caller.name, &call.of, consent).await?;
+    let applied = registry
+        .apply(call.holder.at(call.address), &call.of, consent)
+        .await?;
     Answer::ok(applied)
 }

@@ -75,7 +75,11 @@ pub(super) async fn check(call: Call<HowToRun, Upload>) -> Result<Answer<Checked
     } = call.body;
     let ask = call.query.ask()?;
     let registry = &call.admin.registry;
-    Answer::ok(registry.check(&call.caller.name, bytes, ask).await?)
+    Answer::ok(
+        registry
+            .check(call.holder.at(call.address), bytes, ask)
+            .await?,
+    )
 }
 
 pub(super) async fn push(call: Call<HowToRun, Upload>) -> Result<Answer<Pushed>, Problem> {
@@ -85,7 +89,11 @@ pub(super) async fn push(call: Call<HowToRun, Upload>) -> Result<Answer<Pushed>,
     } = call.body;
     let ask = call.query.ask()?;
     let registry = &call.admin.registry;
-    pushed(registry.push(&call.caller.name, ORIGIN, bytes, ask).await?)
+    pushed(
+        registry
+            .push(call.holder.at(call.address), ORIGIN, bytes, ask)
+            .await?,
+    )
 }
 
 /// 201 for a revision that is new, 200 for one that was here.

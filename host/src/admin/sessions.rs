@@ -33,7 +33,7 @@ pub(super) async fn close(call: Call) -> Result<Answer<Listed>, Problem> {
         )
     });
     let outcome = closed.ok_or_else(|| Refused::no_such_session(&call.of));
-    let by = &call.caller.name;
+    let by = call.holder.at(call.address);
     let noted = admin.registry.note(by, "close-session", detail, outcome);
     Answer::ok(noted.await?)
 }

@@ -19,14 +19,16 @@ pub(super) async fn start(
         return Err(Problem::bad_request(detail));
     }
     let registry = &call.admin.registry;
-    let shadow = registry.shadow(&call.caller.name, &call.of, ask).await?;
+    let shadow = registry
+        .shadow(call.holder.at(call.address), &call.of, ask)
+        .await?;
     let location = format!("/v1/shadows/{}", shadow.id);
     Answer::of(StatusCode::ACCEPTED, Some(location), shadow)
 }
 
 pub(super) async fn show(call: Call) -> Result<Answer<ShadowReport>, Problem> {
     let mut shadow = call.admin.registry.find_shadow(&call.of)?;
-    if call.caller.role != Role::Operate {
+    if call.holder.role != Role::Operate {
         without_inputs(&mut shadow.comparison);
     }
     Answer::ok(shadow)
@@ -34,7 +36,11 @@ pub(super) async fn show(call: Call) -> Result<Answer<ShadowReport>, Problem> {
 
 pub(super) async fn stop(call: Call) -> Result<Answer<ShadowReport>, Problem> {
     let registry = &call.admin.registry;
-    Answer::ok(registry.stop_shadow(&call.caller.name, &call.of).await?)
+    Answer::ok(
+        registry
+            .stop_shadow(call.holder.at(call.address), &call.of)
+            .await?,
+    )
 }
 
 /// Takes out the examples that show the event: their values are in full too, also those that

@@ -2,6 +2,7 @@
 //! one of `credentials`; whether a request needs a role is the routes'.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use crate::credentials::{self, Credential, FileError, VERSION, Watch, field};
+use crate::registry::Caller;
 use crate::settings::Secret;
 use crate::tasks::Tasks;
 
@@ -152,11 +154,21 @@ fn role<'de, D: Deserializer<'de>>(input: D) -> Result<Role, D::Error> {
     })
 }
 
-/// Who asks.
+/// Whose token a request has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
+pub struct Holder {
     pub name: String,
     pub role: Role,
+}
+
+impl Holder {
+    /// Who asks, where the request came from `address`.
+    pub(super) fn at(&self, address: Option<IpAddr>) -> Caller<'_> {
+        Caller {
+            name: &self.name,
+            address,
+        }
+    }
 }
 
 /// All tokens that open the admin API now. Clones share one list, which follows the file
@@ -208,23 +220,23 @@ impl Tokens {
 
     /// Whose token that is. Digests are compared, each with all of them, so that the time it
     /// takes tells nothing about any token.
-    pub fn find(&self, given: &str) -> Option<Caller> {
+    pub fn find(&self, given: &str) -> Option<Holder> {
         let digest = credentials::digest(given);
         let same = |known: &[u8; 32]| bool::from(known.ct_eq(&digest));
         let single = self.single.as_ref().is_some_and(same);
-        let mut caller = single.then(|| Caller {
+        let mut holder = single.then(|| Holder {
             name: SINGLE.to_owned(),
             role: Role::Operate,
         });
         for token in self.listed.read().iter() {
             if same(&token.sha256) {
-                caller.get_or_insert_with(|| Caller {
+                holder.get_or_insert_with(|| Holder {
                     name: token.name.clone(),
                     role: token.role,
                 });
             }
         }
-        caller
+        holder
     }
 }
 

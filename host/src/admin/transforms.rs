@@ -51,7 +51,7 @@ pub(super) async fn settings(
     };
     let registry = &call.admin.registry;
     let pushed = registry
-        .reconfigure(&call.caller.name, &call.of, ask)
+        .reconfigure(call.holder.at(call.address), &call.of, ask)
         .await?;
     revisions::pushed(pushed)
 }
@@ -61,13 +61,19 @@ pub(super) async fn rollback(
 ) -> Result<Answer<Applied>, Problem> {
     let Object(ask) = call.body;
     let registry = &call.admin.registry;
-    let applied = registry.rollback(&call.caller.name, &call.of, ask).await?;
+    let applied = registry
+        .rollback(call.holder.at(call.address), &call.of, ask)
+        .await?;
     Answer::ok(applied)
 }
 
 pub(super) async fn remove(call: Call) -> Result<Answer<TransformReport>, Problem> {
     let registry = &call.admin.registry;
-    Answer::ok(registry.remove(&call.caller.name, &call.of).await?)
+    Answer::ok(
+        registry
+            .remove(call.holder.at(call.address), &call.of)
+            .await?,
+    )
 }
 
 pub(super) async fn pause(call: Call) -> Result<Answer<TransformReport>, Problem> {
@@ -83,5 +89,9 @@ async fn switch(
     paused: bool,
 ) -> Result<Answer<TransformReport>, Problem> {
     let registry = &call.admin.registry;
-    Answer::ok(registry.pause(&call.caller.name, &call.of, paused).await?)
+    Answer::ok(
+        registry
+            .pause(call.holder.at(call.address), &call.of, paused)
+            .await?,
+    )
 }

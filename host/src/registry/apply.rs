@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::consent;
 use super::report::Applied;
 use super::swap::{Kind, Turn};
-use super::{Consent, Record, Refused, Registry, shown};
+use super::{Caller, Consent, Record, Refused, Registry, shown};
 
 impl Registry {
     /// Carries out a plan.
@@ -15,7 +15,7 @@ impl Registry {
     /// made ready. What ran before runs on.
     pub async fn apply(
         self: &Arc<Self>,
-        by: &str,
+        by: Caller<'_>,
         plan: &str,
         consent: Consent,
     ) -> Result<Applied, Refused> {
@@ -36,7 +36,7 @@ impl Registry {
                 slot.revision.component == made.revision.component
             });
             let turn = Turn {
-                by,
+                by: by.name,
                 kind: match same_component {
                     Ok(true) => Kind::Settings,
                     _ => Kind::Apply,

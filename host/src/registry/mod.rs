@@ -10,6 +10,7 @@
 mod apply;
 mod ask;
 mod builtin;
+mod caller;
 mod catalog;
 mod compare;
 pub mod consent;
@@ -46,6 +47,7 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 
 pub use self::ask::{Ask, Consent, RollbackAsk, ShadowAsk};
+pub use self::caller::Caller;
 pub use self::catalog::Catalog;
 use self::fleet::Fleet;
 pub use self::fleet::{FleetReport, acl_rules as fleet_acl_rules};
@@ -202,7 +204,7 @@ impl Registry {
     /// Those of `outcome`.
     pub async fn note<T>(
         &self,
-        by: &str,
+        by: Caller<'_>,
         action: &'static str,
         detail: String,
         outcome: Result<T, Refused>,
@@ -255,7 +257,8 @@ impl Registry {
         };
         let entry = Entry {
             at: Timestamp::now(),
-            by: what.by.to_owned(),
+            by: what.by.name.to_owned(),
+            address: what.by.address,
             action: what.action.to_owned(),
             transform: what.transform,
             revision: what.revision,
@@ -276,7 +279,7 @@ impl Registry {
 /// What the audit log is told besides the outcome.
 #[derive(Debug)]
 struct Record<'a> {
-    by: &'a str,
+    by: Caller<'a>,
     action: &'static str,
     transform: Option<String>,
     revision: Option<RevisionId>,

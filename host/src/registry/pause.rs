@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::report::TransformReport;
-use super::{Record, Refused, Registry, shown};
+use super::{Caller, Record, Refused, Registry, shown};
 
 impl Registry {
     /// Stops a transform's events, or lets them through again. What waits is stopped too;
@@ -13,7 +13,7 @@ impl Registry {
     /// There is no such transform, or it cannot be written down here or for the fleet.
     pub async fn pause(
         self: &Arc<Self>,
-        by: &str,
+        by: Caller<'_>,
         name: &str,
         paused: bool,
     ) -> Result<TransformReport, Refused> {
@@ -21,7 +21,7 @@ impl Registry {
             self.store()?;
             let _changing = self.changing.lock().await;
             match &self.fleet {
-                Some(fleet) => self.pause_fleet(fleet, by, name, paused).await?,
+                Some(fleet) => self.pause_fleet(fleet, by.name, name, paused).await?,
                 None => self.set_paused(name, paused).await?,
             }
             self.show(name)

@@ -13,7 +13,7 @@ use super::loader::Trust;
 use super::push::check_record;
 use super::report::{Comparison, Level, Plan};
 use super::trial::Trial;
-use super::{MAX_PLANS, Record, Refused, Registry, Revision, shown};
+use super::{Caller, MAX_PLANS, Record, Refused, Registry, Revision, shown};
 use crate::count::count_of;
 use crate::event::Event;
 use crate::pipeline::{Counts, Failure, Probation};
@@ -67,7 +67,7 @@ impl Registry {
     ///
     /// # Errors
     /// It runs already, is not known, or would take what is another's.
-    pub async fn plan(&self, by: &str, revision: &str) -> Result<Arc<Plan>, Refused> {
+    pub async fn plan(&self, by: Caller<'_>, revision: &str) -> Result<Arc<Plan>, Refused> {
         let outcome = async {
             let _planning = self.planning.lock().await;
             self.make_plan(by, revision).await
@@ -99,7 +99,7 @@ impl Registry {
         self.plans.lock().find(id).map(|made| made.plan)
     }
 
-    async fn make_plan(&self, by: &str, revision: &str) -> Result<Arc<Plan>, Refused> {
+    async fn make_plan(&self, by: Caller<'_>, revision: &str) -> Result<Arc<Plan>, Refused> {
         self.store()?;
         let revision = Arc::new(self.known_revision(revision)?.revision);
         let name = &revision.transform;
@@ -143,7 +143,7 @@ impl Registry {
             recent,
             probation_would_undo,
             at: Timestamp::now(),
-            by: by.to_owned(),
+            by: by.name.to_owned(),
         });
         self.plans.lock().keep(Made {
             plan: plan.clone(),

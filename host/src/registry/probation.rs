@@ -10,7 +10,7 @@ use super::report::Returned;
 use super::slot::{Left, Ready, figures};
 use super::store::Active;
 use super::swap::{Kind, Turn};
-use super::{Record, Refused, Registry};
+use super::{Caller, Record, Refused, Registry};
 use crate::count::count;
 use crate::pipeline::{Live, Probation};
 use crate::tasks::{Ended, Name, Unasked, blocking};
@@ -135,7 +135,7 @@ impl Registry {
         let counts = live.tally.counts();
         let failures = probation.failures(&counts);
         let record = Record {
-            by: ITSELF,
+            by: Caller::named(ITSELF),
             action: "settle",
             transform: Some(name.to_owned()),
             revision: Some(live.component.revision.clone()),
@@ -202,7 +202,7 @@ impl Registry {
         }
         self.metrics.transform(name).probation.set(0);
         let record = Record {
-            by: ITSELF,
+            by: Caller::named(ITSELF),
             action: "return",
             transform: Some(name.to_owned()),
             revision: Some(from),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::report::{Checked, Import, Pushed};
-use super::{Ask, PublicFamily, PublicMessage, Record, Refused, Registry, Revision, Surface};
+use super::{
+    Ask, Caller, PublicFamily, PublicMessage, Record, Refused, Registry, Revision, Surface,
+};
 use crate::tasks::blocking;
 use crate::transform::{self, Component, gets};
 
@@ -14,11 +16,16 @@ impl Registry {
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub async fn check(&self, by: &str, component: Vec<u8>, ask: Ask) -> Result<Checked, Refused> {
+    pub async fn check(
+        &self,
+        by: Caller<'_>,
+        component: Vec<u8>,
+        ask: Ask,
+    ) -> Result<Checked, Refused> {
         let bytes = blocking(move || component.into()).await;
         let outcome = self.examine(&bytes, &ask).await;
         let checked = outcome.map(|loaded| Checked {
-            revision: record_of(&loaded.component, "upload", by).shown(),
+            revision: record_of(&loaded.component, "upload", by.name).shown(),
             imports: imports_of(&loaded.component),
             log: loaded.component.log.clone(),
         });
@@ -46,7 +53,7 @@ impl Registry {
     /// All that is wrong with it; then nothing is kept.
     pub async fn push(
         &self,
-        by: &str,
+        by: Caller<'_>,
         origin: &str,
         component: Vec<u8>,
         ask: Ask,
@@ -61,7 +68,12 @@ impl Registry {
     ///
     /// # Errors
     /// All that is wrong with them.
-    pub async fn reconfigure(&self, by: &str, name: &str, ask: Ask) -> Result<Pushed, Refused> {
+    pub async fn reconfigure(
+        &self,
+        by: Caller<'_>,
+        name: &str,
+        ask: Ask,
+    ) -> Result<Pushed, Refused> {
         let outcome = async {
             let (store, digest) = (
                 self.store()?,
@@ -82,7 +94,7 @@ impl Registry {
 
     async fn record_push(
         &self,
-        by: &str,
+        by: Caller<'_>,
         action: &'static str,
         asked: Option<String>,
         outcome: Result<Pushed, Refused>,
@@ -104,14 +116,14 @@ impl Registry {
 
     async fn push_unrecorded(
         &self,
-        by: &str,
+        by: Caller<'_>,
         origin: &str,
         bytes: Arc<[u8]>,
         ask: &Ask,
     ) -> Result<Pushed, Refused> {
         self.store()?;
         let loaded = self.examine(&bytes, ask).await?;
-        let revision = record_of(&loaded.component, origin, by);
+        let revision = record_of(&loaded.component, origin, by.name);
         // Nobody prunes between here and the end.
         let _changing = self.changing.lock().await;
         let pushed = self.keep_revision(revision, bytes).await?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::report::TransformReport;
-use super::{Record, Refused, Registry, shown};
+use super::{Caller, Record, Refused, Registry, shown};
 
 impl Registry {
     /// Ends a transform: its events go nowhere, its channels are gone, and clients are told.
@@ -14,7 +14,7 @@ impl Registry {
     /// for the fleet.
     pub async fn remove(
         self: &Arc<Self>,
-        by: &str,
+        by: Caller<'_>,
         name: &str,
     ) -> Result<TransformReport, Refused> {
         let outcome = async {
@@ -24,9 +24,9 @@ impl Registry {
                 return Err(Refused::NamedBySettings(name.to_owned()));
             }
             if let Some(fleet) = &self.fleet {
-                self.remove_from_fleet(fleet, by, name).await?;
+                self.remove_from_fleet(fleet, by.name, name).await?;
             }
-            self.take_out(by, name).await
+            self.take_out(by.name, name).await
         };
         let outcome = outcome.await;
         let removed = outcome.as_ref().ok();

@@ -6,7 +6,7 @@ use super::apply::told;
 use super::report::Applied;
 use super::slot::Ready;
 use super::swap::{Kind, Turn};
-use super::{MIN_PREFIX, Record, Refused, Registry, RollbackAsk, shown};
+use super::{Caller, MIN_PREFIX, Record, Refused, Registry, RollbackAsk, shown};
 
 impl Registry {
     /// Returns to the previous revision, or to another one that was active before, now: also
@@ -17,7 +17,7 @@ impl Registry {
     /// of two who return at once, the second would bring back what the first has left.
     pub async fn rollback(
         self: &Arc<Self>,
-        by: &str,
+        by: Caller<'_>,
         name: &str,
         ask: RollbackAsk,
     ) -> Result<Applied, Refused> {
@@ -46,7 +46,7 @@ impl Registry {
             };
             self.refuse_conflicts(&component)?;
             let turn = Turn {
-                by,
+                by: by.name,
                 kind: Kind::Rollback,
                 revision,
                 component,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::report::{Comparison, ShadowReport, ShadowState};
 use super::trial::Trial;
-use super::{Record, Refused, Registry, ShadowAsk, shown};
+use super::{Caller, Record, Refused, Registry, ShadowAsk, shown};
 use crate::pipeline::Tap;
 use crate::transform::RevisionId;
 
@@ -72,7 +72,7 @@ impl Registry {
     /// Another one runs, the revision runs already, or there is nothing to run it beside.
     pub async fn shadow(
         &self,
-        by: &str,
+        by: Caller<'_>,
         revision: &str,
         ask: ShadowAsk,
     ) -> Result<ShadowReport, Refused> {
@@ -104,11 +104,15 @@ impl Registry {
     ///
     /// # Errors
     /// There is no such shadow any more.
-    pub async fn stop_shadow(&self, by: &str, id: &str) -> Result<ShadowReport, Refused> {
+    pub async fn stop_shadow(&self, by: Caller<'_>, id: &str) -> Result<ShadowReport, Refused> {
         let shadow = self.shadows.lock().find(id)?;
         shadow.stop.store(true, Ordering::Relaxed);
         shadow.ended.cancelled().await;
-        tracing::info!(by, transform = shadow.transform, "shadow is stopped");
+        tracing::info!(
+            by = by.name,
+            transform = shadow.transform,
+            "shadow is stopped"
+        );
         Ok(shadow.report())
     }
 

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::loader::read_within;
-use super::{Ask, Consent, Refused, Registry};
+use super::{Ask, Caller, Consent, Refused, Registry};
 use crate::settings::WatchAllow;
 use crate::tasks::blocking;
 
 /// Who acts.
-const BY: &str = "watch";
+const BY: Caller<'_> = Caller::named("watch");
 
 const EVERY: Duration = Duration::from_millis(500);
 

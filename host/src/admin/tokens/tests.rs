@@ -18,9 +18,9 @@ fn file_of(tokens: &[Value]) -> String {
     json!({"version": 1, "tokens": tokens}).to_string()
 }
 
-fn caller(name: &str, role: Role) -> Option<Caller> {
+fn holder(name: &str, role: Role) -> Option<Holder> {
     let name = name.to_owned();
-    Some(Caller { name, role })
+    Some(Holder { name, role })
 }
 
 fn start(single: Option<&Secret>, file: Option<PathBuf>) -> Result<Option<Tokens>, FileError> {
@@ -58,7 +58,7 @@ fn without_tokens_nobody_comes_in() {
 fn the_single_token_operates_by_the_name_of_admin() {
     let secret = Secret::from("one-for-all".to_owned());
     let tokens = start(Some(&secret), None).unwrap().unwrap();
-    assert_eq!(tokens.find("one-for-all"), caller("admin", Role::Operate));
+    assert_eq!(tokens.find("one-for-all"), holder("admin", Role::Operate));
     for given in ["", "one-for-al", "one-for-all ", "ONE-FOR-ALL"] {
         assert_eq!(tokens.find(given), None, "{given:?}");
     }
@@ -73,22 +73,22 @@ fn a_file_is_followed_while_the_host_runs() {
     let single = Secret::from("s".to_owned());
     let tokens = start(Some(&single), Some(path.clone())).unwrap().unwrap();
     let elsewhere = tokens.clone();
-    assert_eq!(tokens.find("tda_a"), caller("ann", Role::View));
+    assert_eq!(tokens.find("tda_a"), holder("ann", Role::View));
     assert_eq!(tokens.find("tda_b"), None);
 
     let mut gone = record("ann", "view", "tda_a");
     gone["revoked"] = json!("2026-02-02T00:00:00Z");
     let ben = record("ben", "operate", "tda_b");
     fs::write(&path, file_of(&[gone, ben])).unwrap();
-    eventually(|| elsewhere.find("tda_b") == caller("ben", Role::Operate));
+    eventually(|| elsewhere.find("tda_b") == holder("ben", Role::Operate));
     assert_eq!(elsewhere.find("tda_a"), None);
-    assert_eq!(elsewhere.find("s"), caller("admin", Role::Operate));
+    assert_eq!(elsewhere.find("s"), holder("admin", Role::Operate));
 
     fs::write(&path, "broken").unwrap();
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(
         tokens.find("tda_b"),
-        caller("ben", Role::Operate),
+        holder("ben", Role::Operate),
         "they stay"
     );
 }

@@ -371,6 +371,7 @@ mod tests {
         let told = history(&[Entry {
             at: examples::at(),
             by: "ann".into(),
+            address: Some([192, 0, 2, 7].into()),
             action: "apply".into(),
             transform: Some("ticks".into()),
             revision: None,

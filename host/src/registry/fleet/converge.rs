@@ -9,7 +9,7 @@ use super::super::loader::Trust;
 use super::super::push::check_record;
 use super::super::slot::Ready;
 use super::super::swap::{Kind, Turn};
-use super::super::{Record, Refused, Registry, Revision};
+use super::super::{Caller, Record, Refused, Registry, Revision};
 use super::Fleet;
 use super::board::Known;
 use super::hosts::Outcome;
@@ -234,7 +234,7 @@ impl Registry {
 
     async fn note_order(&self, order: &Order, target: &Revision, outcome: Result<(), Refused>) {
         let record = Record {
-            by: &order.by,
+            by: Caller::named(&order.by),
             action: "fleet",
             transform: Some(target.transform.clone()),
             revision: Some(target.id.clone()),

@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,9 @@ pub struct Entry {
     pub at: Timestamp,
     /// The name of a token, or `tidegate` for what the host did by itself.
     pub by: String,
+    /// Where the request came from; none for what the host did by itself.
+    #[serde(default)]
+    pub address: Option<IpAddr>,
     /// `push`, `plan`, `shadow`, `apply`, `rollback`, `return`, `pause`, `resume`, …
     pub action: String,
     pub transform: Option<String>,

@@ -9,6 +9,7 @@ pub(super) fn entry(transform: &str, second: i64) -> Entry {
     Entry {
         at: Timestamp::from_second(second).unwrap(),
         by: "desk".into(),
+        address: None,
         action: "apply".into(),
         transform: Some(transform.into()),
         revision: Some(revision(second).0.id),
