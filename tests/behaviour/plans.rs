@@ -353,13 +353,11 @@ async fn another_upstream_pattern_is_listened_to_from_the_switch_on() {
         .push(&Guest::stamped("b").listening_to("feed:tocks:"))
         .await;
     let plan = stage.admin.plan(&next).await;
-    let notes = changes(&plan, "note");
-    assert!(
-        notes.iter().any(|note| note.starts_with("upstream")),
-        "{plan:#}"
-    );
+    let wider = changes(&plan, "wider");
+    assert_eq!(wider, ["upstream feed:tocks:{symbol}"], "{plan:#}");
     assert_eq!(stage.redis.publish("feed:tocks:AB", r#"{"n":1}"#).await, 0);
-    stage.admin.apply(text(&plan["id"]), json!({})).await.done();
+    let consent = json!({"allow_wider": true});
+    stage.admin.apply(text(&plan["id"]), consent).await.done();
     // The apply is done when Redis has confirmed the subscription.
     assert_eq!(stage.redis.publish("feed:tocks:AB", r#"{"n":2}"#).await, 1);
     let message = client.next_json().await;

@@ -60,6 +60,19 @@ impl EventPattern {
         patterns.any(|pattern| pattern.walk(channel, |_, _| {}))
     }
 
+    /// Whether every channel that this matches is matched by one of the others. It is so where
+    /// they match what it is with a sign for each capture that no pattern has: where one takes
+    /// that sign, it takes whatever else stands there.
+    pub fn is_covered_by(&self, others: &[Self]) -> bool {
+        const NOWHERE_ELSE: &str = "\0";
+        let captures = self.captures.iter();
+        let filled = captures.fold(self.begins.clone(), |text, capture| {
+            let parts = capture.parts.as_deref().unwrap_or_default();
+            text + NOWHERE_ELSE + &capture.follows + parts
+        });
+        Self::any(others, &filled)
+    }
+
     /// From left to right, each capture as short as can be. Only the last of a part reaches its
     /// end, so where any way matches, this one does.
     fn walk<'a>(&'a self, channel: &'a str, mut note: impl FnMut(&'a str, &'a str)) -> bool {
@@ -209,118 +222,4 @@ impl fmt::Display for EventPattern {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn pattern(text: &str) -> EventPattern {
-        text.parse().unwrap()
-    }
-
-    fn captured<'a>(pattern: &'a EventPattern, channel: &'a str) -> Option<Captures<'a>> {
-        EventPattern::first(std::slice::from_ref(pattern), channel)
-    }
-
-    #[test]
-    fn a_capture_is_one_part_of_a_channel_or_some_of_it() {
-        let candles = pattern("exchange:{exchange}:candle:{symbol}:{timeframe}");
-        assert_eq!(candles.glob().as_str(), "exchange:*:candle:*:*");
-        assert_eq!(
-            captured(&candles, "exchange:1:candle:BTC-USD:1h"),
-            Some(vec![
-                ("exchange", "1"),
-                ("symbol", "BTC-USD"),
-                ("timeframe", "1h")
-            ])
-        );
-        let sides = pattern("x.{base}-{quote}.y");
-        assert_eq!(
-            captured(&sides, "x.A-B-C.y"),
-            Some(vec![("base", "A"), ("quote", "B-C")])
-        );
-        assert_eq!(
-            captured(&sides, "x.-.y"),
-            Some(vec![("base", ""), ("quote", "")])
-        );
-        assert_eq!(captured(&sides, "x.AB.y"), None);
-        assert_eq!(captured(&pattern("a:b"), "a:b"), Some(vec![]));
-    }
-
-    #[test]
-    fn a_capture_never_swallows_a_colon() {
-        let ticks = pattern("ticks:{symbol}");
-        for channel in ["ticks:A:B", "ticks", "ticks::", "xticks:A", ""] {
-            assert_eq!(captured(&ticks, channel), None, "{channel}");
-        }
-        assert!(ticks.glob().matches("ticks:A:B"));
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_pattern_is_told() {
-        for (text, says) in [
-            ("", "1 to 256"),
-            ("a:*", "such as {symbol}"),
-            ("a:{b", "without its '}'"),
-            ("a:b}", "without its '{'"),
-            ("a:{B}", "a name is"),
-            ("a:{}", "a name is"),
-            ("a:{b}{c}", "nothing between"),
-            ("a:{b}:{b}", "twice"),
-            ("a:?", "'?'"),
-            ("a b", "white space"),
-            (&format!("a:{}", "x".repeat(256)), "256"),
-        ] {
-            let error = text.parse::<EventPattern>().unwrap_err();
-            assert!(error.contains(says), "{says}: {error}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_filled_in_is_captured(values in prop::collection::vec("[a-zA-Z0-9é.-]{0,6}", 1..5)) {
-            let names = ["a", "b", "c", "d"].into_iter().zip(&values);
-            let (mut text, mut channel, mut expected) = (String::from("x"), String::from("x"), Vec::new());
-            for (name, value) in names {
-                text.push_str(&format!(":{{{name}}}"));
-                channel.push_str(&format!(":{value}"));
-                expected.push((name, value.as_str()));
-            }
-            let pattern = pattern(&text);
-            prop_assert!(pattern.glob().matches(&channel));
-            prop_assert_eq!(captured(&pattern, &channel), Some(expected));
-        }
-
-        /// One part of a channel against one part of the pattern, by a regular expression.
-        #[test]
-        fn what_is_captured_is_what_a_regular_expression_captures(channel in "[ab:-]{0,10}") {
-            for text in ["{x}-{y}", "a:{x}-b", "{x}:{y}", "{x}-{y}-{z}:b", "a{x}", "{x}a:{y}", "a:b:{x}:b:{y}-"] {
-                let mut expression = regex::escape(text).replace("\\{", "(?<").replace("\\}", ">[^:]*?)");
-                expression.insert(0, '^');
-                expression.push('$');
-                let expression = regex::Regex::new(&expression).unwrap();
-                let expected = expression.captures(&channel).map(|found| {
-                    let names = expression.capture_names().flatten();
-                    let each = names.map(|name| (name.to_owned(), found[name].to_owned()));
-                    each.collect::<Vec<_>>()
-                });
-                let pattern = pattern(text);
-                let captured = captured(&pattern, &channel).map(|found| {
-                    let each = found.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-                    each.collect::<Vec<_>>()
-                });
-                prop_assert_eq!(captured, expected, "{} {}", text, channel);
-            }
-        }
-
-        #[test]
-        fn what_matches_matches_the_glob(channel in "[ab:-]{0,8}") {
-            for text in ["{x}-{y}", "a:{x}-b", "{x}:{y}", "{x}-{y}-{z}:b"] {
-                let pattern = pattern(text);
-                if captured(&pattern, &channel).is_some() {
-                    prop_assert!(pattern.glob().matches(&channel), "{} {}", text, channel);
-                }
-            }
-        }
-    }
-}
+mod tests;

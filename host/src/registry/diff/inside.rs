@@ -1,5 +1,5 @@
-//! Differences that no client sees: what a revision reads, imports, is configured with, may
-//! use and weighs. Notes, all of them.
+//! Differences that no client sees at once: what a revision reads, imports, is configured with,
+//! may use and weighs. What it reads more than before, or may let out, is wider; the rest are notes.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Changes, MAX_TEXT, Side, missing, schema, short};
 use crate::registry::report::Area;
 use crate::registry::revision::Revision;
 use crate::transform::limits::Limits;
-use crate::transform::{Secrets, shown_settings};
+use crate::transform::{EventPattern, Secrets, shown_settings};
 
 /// A new transform is held against one with the default limits and nothing else.
 pub(super) fn compare(from: Option<Side<'_>>, to: Side<'_>, found: &mut Changes) {
@@ -18,13 +18,7 @@ pub(super) fn compare(from: Option<Side<'_>>, to: Side<'_>, found: &mut Changes)
     let unsaid = unsaid.and(&new.unsaid());
     let patterns = old.map_or(&[][..], |old| &old.upstream_patterns);
     // A component may have made its patterns of its settings.
-    listed(
-        Area::Upstream,
-        patterns,
-        &new.upstream_patterns,
-        &unsaid,
-        found,
-    );
+    upstream(patterns, &new.upstream_patterns, &unsaid, found);
     let imports = from.map_or(&[][..], |from| from.imports);
     listed(Area::Import, imports, to.imports, &unsaid, found);
     let nothing = Value::Object(Map::new());
@@ -53,6 +47,23 @@ pub(super) fn compare(from: Option<Side<'_>>, to: Side<'_>, found: &mut Changes)
             found.note(Area::Component, "version", version);
             found.note(Area::Component, "size", kibibytes(new.size));
         }
+    }
+}
+
+/// What the patterns before do not cover can become public now, and nobody has agreed to that.
+fn upstream(from: &[String], to: &[String], secrets: &Secrets, found: &mut Changes) {
+    let parsed: Vec<EventPattern> = from.iter().filter_map(|old| old.parse().ok()).collect();
+    for new in missing(to, from) {
+        let subject = secrets.shown(new, MAX_TEXT);
+        match new.parse::<EventPattern>() {
+            Ok(pattern) if pattern.is_covered_by(&parsed) => {
+                found.note(Area::Upstream, &subject, "added, within those before");
+            }
+            _ => found.wider(Area::Upstream, &subject, "added"),
+        }
+    }
+    for old in missing(from, to) {
+        found.note(Area::Upstream, &secrets.shown(old, MAX_TEXT), "gone");
     }
 }
 
@@ -101,15 +112,27 @@ fn settings(at: &str, from: Option<&Value>, to: Option<&Value>, found: &mut Chan
 }
 
 fn limits(from: &Limits, to: &Limits, found: &mut Changes) {
-    for ((name, old), (_, new)) in in_words(from).into_iter().zip(in_words(to)) {
-        if old != new {
-            found.note(Area::Limit, name, format!("{new}, was {old}"));
+    for (old, new) in in_words(from).into_iter().zip(in_words(to)) {
+        if old.words == new.words {
+            continue;
+        }
+        let what = format!("{}, was {}", new.words, old.words);
+        match new.lets_out > old.lets_out {
+            true => found.wider(Area::Limit, new.name, what),
+            false => found.note(Area::Limit, new.name, what),
         }
     }
 }
 
-/// Each limit by its name in the settings' file, and as it is written there.
-fn in_words(limits: &Limits) -> [(&'static str, String); 14] {
+/// A limit by its name in the settings' file, and as it is written there.
+struct InWords {
+    name: &'static str,
+    words: String,
+    /// How much of it can get out, where that is what the limit bounds.
+    lets_out: usize,
+}
+
+fn in_words(limits: &Limits) -> [InWords; 14] {
     // Taken apart, so that a limit that is added cannot be left out here.
     let Limits {
         deadline,
@@ -128,21 +151,35 @@ fn in_words(limits: &Limits) -> [(&'static str, String); 14] {
         max_backoff,
     } = limits;
     let time = |time: &Duration| humantime::format_duration(*time).to_string();
+    let plain = |name, words| InWords {
+        name,
+        words,
+        lets_out: 0,
+    };
+    let output = |name, words, lets_out: &usize| InWords {
+        name,
+        words,
+        lets_out: *lets_out,
+    };
     [
-        ("deadline", time(deadline)),
-        ("memory", bytes(*memory as u64)),
-        ("table-elements", table_elements.to_string()),
-        ("max-instances", max_instances.to_string()),
-        ("boundary", bytes(*boundary as u64)),
-        ("max-publications", max_publications.to_string()),
-        ("max-output", bytes(*max_output as u64)),
-        ("log-lines-per-second", log_lines_per_second.to_string()),
-        ("max-component-size", bytes(*max_component_size)),
-        ("real-random", real_random.to_string()),
-        ("max-calls", max_calls.to_string()),
-        ("put-out-after", put_out_after.to_string()),
-        ("backoff", time(backoff)),
-        ("max-backoff", time(max_backoff)),
+        plain("deadline", time(deadline)),
+        plain("memory", bytes(*memory as u64)),
+        plain("table-elements", table_elements.to_string()),
+        plain("max-instances", max_instances.to_string()),
+        output("boundary", bytes(*boundary as u64), boundary),
+        output(
+            "max-publications",
+            max_publications.to_string(),
+            max_publications,
+        ),
+        output("max-output", bytes(*max_output as u64), max_output),
+        plain("log-lines-per-second", log_lines_per_second.to_string()),
+        plain("max-component-size", bytes(*max_component_size)),
+        plain("real-random", real_random.to_string()),
+        plain("max-calls", max_calls.to_string()),
+        plain("put-out-after", put_out_after.to_string()),
+        plain("backoff", time(backoff)),
+        plain("max-backoff", time(max_backoff)),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Whole revisions held against each other.
 
 mod delivery;
+mod reach;
 
 use serde_json::{Value, json};
 
@@ -53,7 +54,7 @@ fn revision() -> Revision {
                 snapshot_on_subscribe: false,
             }],
         },
-        upstream_patterns: vec!["in:*".into()],
+        upstream_patterns: vec!["in:{symbol}".into()],
         origin: "upload".into(),
         by: "anna".into(),
         at: jiff::Timestamp::UNIX_EPOCH,
@@ -96,7 +97,7 @@ fn a_new_transform_is_one_wider_change_and_what_is_inside() {
         said(None, &revision()),
         [
             "wider channel family ticks: new: ticks:{symbol}:{side}, messages of type tick with fields open",
-            "note upstream in:*: added",
+            "wider upstream in:{symbol}: added",
             "note settings exchange: added: 1",
             "note settings names: added: {\"1\":\"one\"}",
             "note component version: 1.0.0",
@@ -231,7 +232,7 @@ fn what_no_client_sees_is_a_note() {
         to.component = "b".repeat(64);
         to.size = 2_048;
         to.surface.summary = "More\u{1b}ticks.".into();
-        to.upstream_patterns = vec!["out:*".into()];
+        to.upstream_patterns = vec!["in:{s}".into()];
         to.settings = json!({"exchange": 2, "names": {"2": "x".repeat(500)}});
         to.limits.memory = 32 << 20;
         to.limits.boundary = 1_000;
@@ -241,8 +242,8 @@ fn what_no_client_sees_is_a_note() {
     assert_eq!(
         changed,
         [
-            "note upstream out:*: added",
-            "note upstream in:*: gone",
+            "note upstream in:{s}: added, within those before",
+            "note upstream in:{symbol}: gone",
             "note settings exchange: 2, was 1",
             "note settings names.1: gone, was \"one\"",
             &long,
