@@ -117,6 +117,10 @@ impl Host {
             marks: ProbationMarks {
                 max_failures: settings.probation_max_failures,
                 max_slowdown: settings.probation_max_slowdown,
+                max_slow: settings.probation_max_slow,
+                max_loss: settings.probation_max_loss,
+                min_events: settings.probation_min_events,
+                max_time: settings.probation_max_time,
             },
         };
         let opening = Registry::open(

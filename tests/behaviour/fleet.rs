@@ -87,6 +87,7 @@ async fn a_bad_candidate_is_stopped_at_the_first_host_and_no_client_misses_anyth
 async fn a_good_candidate_goes_to_the_rest_after_the_probation_of_the_first() {
     let fleet = Fleet::of_three(|setup| setup.setting("probation-time", "2s")).await;
     let admin = fleet.admin(0);
+    let feed = Feed::start(&fleet.redis, &["AB"], 100).await;
     let b = admin.push(&Guest::stamped("b")).await;
     let consent = json!({"canary": 33});
     admin.apply_revision(&b, consent).await;
@@ -96,6 +97,7 @@ async fn a_good_candidate_goes_to_the_rest_after_the_probation_of_the_first() {
     .await;
     assert_eq!(fleet.swaps("apply").await.iter().sum::<f64>(), 1.0);
     fleet.run([0, 1, 2], &b, secs(20)).await;
+    feed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

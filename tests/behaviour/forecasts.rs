@@ -78,7 +78,13 @@ async fn a_candidate_that_fails_more_often_than_a_probation_allows_is_said_too()
 #[tokio::test]
 async fn what_the_revision_before_fails_at_as_well_is_not_held_against_a_candidate() {
     let failing = |mark| Guest::stamped(mark).failing(Failing::Trap);
-    let stage = Stage::set(&failing("a"), |setup| setup.setting("probation-time", "2s")).await;
+    let stage = Stage::set(&failing("a"), |setup| {
+        // Of those that neither can handle, nothing is learnt.
+        setup
+            .setting("probation-time", "2s")
+            .setting("probation-min-events", "10")
+    })
+    .await;
     let mut client = stage.tidegate.subscriber(["ticks:*"]).await;
     // Each good one between them, so that nothing is put out.
     for number in 0..20 {

@@ -104,6 +104,8 @@ fn every_revision_of_the_kit_is_what_it_says() {
         Failing::Memory,
         Failing::Output,
         Failing::Slow,
+        Failing::Mute,
+        Failing::Rejecting,
     ];
     let breaking = [
         Breaking::FieldGone,

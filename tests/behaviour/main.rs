@@ -69,6 +69,7 @@ mod permits;
 mod pipes;
 mod plans;
 mod promises;
+mod probations;
 mod protocol;
 mod prune;
 mod rate;

@@ -168,6 +168,9 @@ async fn probation_ends_by_itself_and_can_be_left_out() {
     .await;
     let next = stage.admin.push(&Guest::stamped("b")).await;
     stage.admin.apply_revision(&next, json!({})).await;
+    for number in 0..20 {
+        stage.tick("AB", number).await;
+    }
     stage
         .admin
         .becomes("ticks", "the end of the probation", secs(10), |report| {

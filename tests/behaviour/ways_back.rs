@@ -81,7 +81,9 @@ async fn a_first_revision_that_fails_is_paused_and_nothing_falls_back_on_it() {
 #[tokio::test]
 async fn while_a_transform_is_paused_the_clock_of_its_probation_stands() {
     let stage = Stage::set(&Guest::stamped("a"), |setup| {
-        setup.setting("probation-time", "1500ms")
+        setup
+            .setting("probation-time", "1500ms")
+            .setting("probation-min-events", "0")
     })
     .await;
     let next = stage.admin.push(&Guest::stamped("b")).await;

@@ -285,6 +285,7 @@ impl Metrics {
             out: all.out.with_label_values(&[name]),
             paused: all.paused.with_label_values(&[name]),
             probation: all.probation.with_label_values(&[name]),
+            probation_missing: all.probation_missing.with_label_values(&[name]),
             name: name.into(),
             all,
         }

@@ -43,6 +43,7 @@ pub(super) struct PerTransform {
     pub(super) out: IntGaugeVec,
     pub(super) paused: IntGaugeVec,
     pub(super) probation: IntGaugeVec,
+    pub(super) probation_missing: IntGaugeVec,
     pub(super) swaps: IntCounterVec,
 }
 
@@ -94,6 +95,8 @@ pub struct TransformMetrics {
     pub paused: IntGauge,
     /// 1 while a revision is on probation.
     pub probation: IntGauge,
+    /// Events that it still needs to be judged by.
+    pub probation_missing: IntGauge,
 }
 
 impl PerTransform {
@@ -189,6 +192,13 @@ impl PerTransform {
                 r,
                 "transform_probation",
                 "1 while a transform's revision is on probation.",
+                &["transform"],
+            ),
+            probation_missing: gauges(
+                r,
+                "transform_probation_missing_events",
+                "Events that a revision on probation still needs to be judged by; the probation \
+                 goes on until they came, or probation-max-time is over.",
                 &["transform"],
             ),
             swaps: counters(

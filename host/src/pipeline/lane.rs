@@ -10,7 +10,7 @@ use prometheus::Histogram;
 use tokio::sync::oneshot;
 
 use super::batch::Batch;
-use super::failure::Failure;
+use super::behind::{Answer, Behind, Tried, through, try_on_probation};
 use super::live::{Live, Seat};
 use super::probation::Probation;
 use super::queue::{Queue, Work};
@@ -55,27 +55,6 @@ pub(super) struct Lane {
     batch: Batch,
     /// An event, or a batch, is in the lane's hands.
     at_work: bool,
-}
-
-/// The revision before, for as long as the one in front is on probation.
-#[derive(Debug)]
-struct Behind {
-    seat: Seat,
-    probation: Arc<Probation>,
-}
-
-impl Behind {
-    /// Judges the revision in front by its failure on an event that this one gave an answer to.
-    fn judge(&self, failure: Failure, answer: &Answer, front: &Live) {
-        let common = match answer {
-            Answer::Given(answer) => failure.is_common_with(answer),
-            // It has failed at so much that it was not asked.
-            Answer::PutOut => true,
-            Answer::Unwanted => false,
-        };
-        self.probation.note_failure(failure, common);
-        self.probation.judge(&front.tally.counts(), false);
-    }
 }
 
 impl Lane {
@@ -152,10 +131,12 @@ impl Lane {
         let mut left: Vec<Seat> = Vec::new();
         match what {
             What::Switch(seat, probation) => {
+                let mut short = false;
                 let before = std::mem::replace(&mut self.front, seat);
                 let (good, rest) = match self.behind.take() {
                     // What stood in front has failed: the one behind it was at work already.
                     Some(behind) if behind.probation.verdict().is_some() => {
+                        short = behind.probation.made_less();
                         (behind.seat, Some(before))
                     }
                     behind => (before, behind.map(|behind| behind.seat)),
@@ -169,6 +150,10 @@ impl Lane {
                         });
                     }
                     None => left.push(good),
+                }
+                if short {
+                    // Clients had less than they would have had, and nobody knows of what.
+                    self.note_loss(Loss::Transform);
                 }
                 self.metrics.out.set(0);
                 self.hub.sweep();
@@ -190,7 +175,12 @@ impl Lane {
         let front = &mut self.front;
         let (answer, seat) = match &mut self.behind {
             Some(behind) => match try_on_probation(front, behind, event, &self.metrics) {
-                Tried::Passed(outcome) => (Answer::Given(Ok(outcome)), front),
+                Tried::Passed(outcome) => {
+                    if behind.probation.asks_both() {
+                        behind.compare(event, &outcome, &front.live, &self.metrics);
+                    }
+                    (Answer::Given(Ok(outcome)), front)
+                }
                 Tried::Unwanted => (Answer::Unwanted, front),
                 Tried::Failed(failure) => {
                     let answer = through(&mut behind.seat, event, &self.metrics);
@@ -285,87 +275,4 @@ impl Lane {
             );
         }
     }
-}
-
-/// What the revision on probation made of an event.
-enum Tried {
-    Passed(Outcome),
-    /// The revision did not ask for the event's channel.
-    Unwanted,
-    /// Nothing that could go out whole: the event is the other's. None where it was not even
-    /// asked, as it has failed its probation.
-    Failed(Option<Failure>),
-}
-
-fn try_on_probation(
-    front: &mut Seat,
-    behind: &Behind,
-    event: &Event,
-    metrics: &TransformMetrics,
-) -> Tried {
-    if behind.probation.verdict().is_some() {
-        return Tried::Failed(None);
-    }
-    let live = front.live.clone();
-    let Some(captures) = live.component.captures(&event.channel) else {
-        return Tried::Unwanted;
-    };
-    let answer = front.call(event, &captures, metrics);
-    behind.probation.note_time(front.took);
-    match (Failure::of(&answer), answer) {
-        (None, Ok(outcome)) => {
-            metrics.events.inc();
-            // The one behind gets the others only, so that a row of failures says nothing of it
-            // unless nothing passes.
-            if behind.seat.live.health.succeeded() {
-                metrics.out.set(0);
-            }
-            Tried::Passed(outcome)
-        }
-        (failure, _) => Tried::Failed(failure),
-    }
-}
-
-/// What a revision that answers for itself made of an event.
-enum Answer {
-    Given(Result<Outcome, Fault>),
-    /// What was queued for a revision that is gone may be of no interest to the present one.
-    Unwanted,
-    /// The revision gets no events for a while, as it kept failing.
-    PutOut,
-}
-
-/// Passes an event through a revision that answers for itself: one that keeps failing is put
-/// out for a while.
-fn through(seat: &mut Seat, event: &Event, metrics: &TransformMetrics) -> Answer {
-    let live = seat.live.clone();
-    let Some(captures) = live.component.captures(&event.channel) else {
-        return Answer::Unwanted;
-    };
-    if live.health.out_for(Instant::now()).is_some() {
-        metrics.dropped("put_out").inc();
-        return Answer::PutOut;
-    }
-    metrics.events.inc();
-    let answer = seat.call(event, &captures, metrics);
-    match &answer {
-        Ok(_) => {
-            if live.health.succeeded() {
-                metrics.out.set(0);
-                tracing::info!(transform = live.name(), "transform is back");
-            }
-        }
-        Err(fault) => {
-            if let Some(pause) = live.health.failed(Instant::now()) {
-                metrics.out.set(1);
-                tracing::error!(
-                    transform = live.name(),
-                    ?pause,
-                    kind = fault.kind.label(),
-                    "transform is put out"
-                );
-            }
-        }
-    }
-    Answer::Given(answer)
 }

@@ -156,6 +156,23 @@ impl Seat {
         }
     }
 
+    /// Passes one event through and counts nothing of it, as nothing comes of it. After a fault,
+    /// the next event gets a fresh instance.
+    pub(super) fn try_out(
+        &mut self,
+        event: &Event,
+        captures: &Captures<'_>,
+        metrics: &TransformMetrics,
+    ) -> Result<Outcome, Fault> {
+        let started = Instant::now();
+        let (answer, _) = run(&mut self.instance, &self.live, event, captures, metrics);
+        self.took = started.elapsed();
+        if answer.is_err() {
+            self.instance = None;
+        }
+        answer
+    }
+
     /// Passes one event through, and counts what comes of it. After a fault, the next event
     /// gets a fresh instance.
     pub(super) fn call(

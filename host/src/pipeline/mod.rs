@@ -6,10 +6,13 @@
 //! decided elsewhere and arrives as an order, between two events.
 
 mod batch;
+mod behind;
 mod failure;
 mod lane;
 mod live;
+mod marks;
 mod orders;
+mod paired;
 mod probation;
 mod queue;
 mod reach;
@@ -27,8 +30,10 @@ use tokio::sync::watch;
 pub use self::failure::Failure;
 use self::lane::{Lane, Order};
 pub use self::live::{Counts, Live, Seat};
+pub use self::marks::{Failures, ProbationMarks};
 pub use self::orders::{Following, Next};
-pub use self::probation::{Failures, Probation, ProbationMarks};
+pub use self::paired::{Paired, Published};
+pub use self::probation::{Probation, Verdict};
 use self::queue::Queue;
 pub use self::reach::Denied;
 use self::reach::Reach;

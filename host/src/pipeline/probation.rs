@@ -1,46 +1,60 @@
 //! The watch over a revision that was just applied, while the one before stands behind it.
 //!
 //! Lanes ask after each failure, and from the moment that a mark is passed they go through
-//! the revision behind again; making that lasting is the registry's work.
+//! the revision behind again; making that lasting is the registry's work. What passes, they ask
+//! the revision behind too, now and then: so the two are compared on the same events and the
+//! same busy machine, whatever the one before did earlier, and also after a restart.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::failure::Failure;
 use super::live::Counts;
+use super::marks::{Failures, MIN_TIMED, Pace, ProbationMarks, WINDOW, nanos};
+use super::paired::Paired;
 use crate::count::count;
 use crate::hub::Origin;
+use crate::transform::{Descriptor, Outcome};
 
-/// So few failures are no ground to return while more events may show otherwise.
-const MIN_FAILURES: u64 = 3;
+/// The first events are asked of both revisions, and one in so many of the rest.
+const FIRST: u64 = 100;
+const ONE_IN: u64 = 32;
 
-/// Time is judged by so many events at once, so that one that becomes slow late is found too.
-const WINDOW: u64 = 1_000;
+/// A revision that fails so often on what the other one can do is not asked any more: each of
+/// these may cost a deadline.
+const MAX_CONTROL_FAILURES: u64 = 5;
 
-/// So few events say nothing about time, and a time of this much is never held against anyone.
-const MIN_TIMED: u64 = 20;
-const FAST_ENOUGH: Duration = Duration::from_micros(100);
+/// So many events of the revision before say how it does at present.
+const CONTROL_WINDOW: u64 = 128;
 
-/// Past which a revision does not stay.
-#[derive(Debug, Clone, Copy)]
-pub struct ProbationMarks {
-    /// Faults and guard blocks in a thousand events.
-    pub max_failures: u32,
-    /// How many times the time of the revision before most events may take.
-    pub max_slowdown: u32,
+/// How a probation ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Passed,
+    /// It did worse than it may, and why.
+    Failed(String),
+    /// Too few events came to tell, for as long as they were waited for.
+    Silent(String),
+}
+
+impl Verdict {
+    /// Why the revision does not stay.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Passed => None,
+            Self::Failed(reason) | Self::Silent(reason) => Some(reason),
+        }
+    }
 }
 
 /// Shared by the lanes of one transform and the registry.
 #[derive(Debug)]
 pub struct Probation {
     marks: ProbationMarks,
-    /// What an event may take; none where the revision before was never measured.
-    slow_above: Option<Duration>,
-    timed: AtomicU64,
-    slow: AtomicU64,
     /// Whether the revision before answers where this one fails. Without it, nobody knows
     /// whether that would have done better.
     behind: bool,
@@ -48,42 +62,53 @@ pub struct Probation {
     blocked: AtomicU64,
     /// Events on which both failed.
     common: AtomicU64,
-    failed: OnceLock<String>,
+    /// What an event takes in the revision before, and what it may take; unset until that is
+    /// known.
+    usual: OnceLock<(Duration, Duration)>,
+    timed: AtomicU64,
+    slow: AtomicU64,
+    nanos: AtomicU64,
+    /// Events that it did not fail on.
+    stood: AtomicU64,
+    /// Of those that both were asked. It is locked for these only, and for slow ones.
+    beside: Mutex<Beside>,
+    verdict: OnceLock<Verdict>,
+    made_less: AtomicBool,
     /// Withdrawn with the verdict.
     origin: OnceLock<Arc<Origin>>,
     told: Notify,
 }
 
-/// Events that are held against a revision, and those that are not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Failures {
-    pub faults: u64,
-    pub blocked: u64,
-    /// On which the revision before failed as well.
-    pub common: u64,
-}
-
-impl Failures {
-    /// Those that are held against it.
-    pub fn own(&self) -> u64 {
-        self.faults + self.blocked
-    }
+/// What the revision before did with the same events.
+#[derive(Debug, Default)]
+struct Beside {
+    paired: Option<Paired>,
+    pace: Pace,
+    failures: u64,
 }
 
 impl Probation {
     /// `before` is the mean time of an event in the revision before; `behind` whether that one
     /// stands behind it.
     pub fn new(marks: ProbationMarks, before: Option<Duration>, behind: bool) -> Self {
+        let usual = OnceLock::new();
+        if let Some(mean) = before {
+            let _ = usual.set((mean, marks.slow_above(mean)));
+        }
         Self {
+            marks,
             behind,
             faults: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
             common: AtomicU64::new(0),
-            marks,
-            slow_above: before.map(|mean| (mean * marks.max_slowdown).max(FAST_ENOUGH)),
+            usual,
             timed: AtomicU64::new(0),
             slow: AtomicU64::new(0),
-            failed: OnceLock::new(),
+            nanos: AtomicU64::new(0),
+            stood: AtomicU64::new(0),
+            beside: Mutex::default(),
+            verdict: OnceLock::new(),
+            made_less: AtomicBool::new(false),
             origin: OnceLock::new(),
             told: Notify::new(),
         }
@@ -91,7 +116,7 @@ impl Probation {
 
     /// Why the revision does not stay, once that is known.
     pub fn verdict(&self) -> Option<&str> {
-        self.failed.get().map(String::as_str)
+        self.verdict.get().and_then(Verdict::reason)
     }
 
     /// What the revision has made is withdrawn as soon as it fails.
@@ -103,11 +128,11 @@ impl Probation {
     }
 
     /// Waits for a verdict.
-    pub async fn failed(&self) -> &str {
+    pub async fn decided(&self) -> &Verdict {
         loop {
             let told = self.told.notified();
-            if let Some(reason) = self.verdict() {
-                return reason;
+            if let Some(verdict) = self.verdict.get() {
+                return verdict;
             }
             told.await;
         }
@@ -141,76 +166,179 @@ impl Probation {
         }
     }
 
-    /// Judges by what happened so far: of the events on which the revision before did better,
-    /// or would have, not too many may have failed. With `last`, few failures among few events
-    /// count too: nothing more will be known.
+    /// Events that say something of the revision: not those that neither can handle.
+    fn telling(&self, counts: &Counts) -> u64 {
+        counts.events.saturating_sub(self.failures(counts).common)
+    }
+
+    /// How many events are still missing until something is shown.
+    pub fn missing(&self, counts: &Counts) -> u64 {
+        self.marks.min_events.saturating_sub(self.telling(counts))
+    }
+
+    /// Judges by what failed so far.
     pub fn judge(&self, counts: &Counts, last: bool) {
-        let failures = self.failures(counts);
-        let (own, events) = (
-            failures.own(),
-            counts.events.saturating_sub(failures.common),
-        );
-        let enough = if last || self.marks.max_failures == 0 {
-            1
-        } else {
-            MIN_FAILURES
+        let (failures, events) = (self.failures(counts), self.telling(counts));
+        if let Some(reason) = self.marks.failing(failures, events, last) {
+            self.fail(reason);
+        }
+    }
+
+    /// Ends it if it can end: with `over`, its own time is, and so long was `waited` in all.
+    /// Where nothing stands behind the revision, events are waited for as long as it takes: it
+    /// would make room for nothing.
+    pub fn end(&self, counts: &Counts, over: bool, waited: Duration) {
+        let missing = self.missing(counts);
+        let last = over && missing == 0;
+        self.judge(counts, last);
+        if last {
+            self.judge_at_last();
+            self.decide(Verdict::Passed);
+        } else if over && self.behind && waited >= self.marks.max_time {
+            self.decide(Verdict::Silent(format!(
+                "{} came in {waited:.0?}, and {} are needed to tell how it does",
+                count(self.telling(counts), "event"),
+                self.marks.min_events
+            )));
+        }
+    }
+
+    /// What it would say at its end of these events, whose times are in pairs: of the revision
+    /// before, and of this one.
+    pub fn would_undo(
+        &self,
+        counts: &Counts,
+        paired: &Paired,
+        times: &[(Duration, Duration)],
+    ) -> Option<String> {
+        let (failures, events) = (self.failures(counts), self.telling(counts));
+        let failing = self.marks.failing(failures, events, true);
+        let slow = || {
+            let usual = *self.usual.get()?;
+            let [control, now] = [
+                Pace::of(times.iter().map(|(before, _)| *before), usual.1),
+                Pace::of(times.iter().map(|(_, now)| *now), usual.1),
+            ];
+            self.marks.slow(usual, now, control, true)
         };
-        let share = u128::from(own) * 1000;
-        if own >= enough && share > u128::from(self.marks.max_failures) * u128::from(events) {
-            let Failures {
-                faults,
-                blocked,
-                common,
-            } = failures;
-            let uncounted = match common {
-                0 => String::new(),
-                common => {
-                    format!("; not counted are {common} that failed in the revision before as well")
-                }
-            };
-            self.fail(format!(
-                "{own} of {} failed ({}, {blocked} blocked by the guard); allowed are {} in a \
-                 thousand{uncounted}",
-                count(events, "event"),
-                count(faults, "fault"),
-                self.marks.max_failures
-            ));
+        failing
+            .or_else(|| self.marks.less(paired, true))
+            .or_else(slow)
+    }
+
+    fn judge_at_last(&self) {
+        let beside = self.beside.lock();
+        let paired = beside.paired.as_ref();
+        let less = paired.and_then(|paired| self.marks.less(paired, true));
+        let control = beside.pace;
+        drop(beside);
+        if let Some(reason) = less {
+            return self.fail_for_less(reason);
+        }
+        let usual = self.usual.get();
+        let slow = usual.and_then(|usual| self.marks.slow(*usual, self.pace(), control, true));
+        if let Some(reason) = slow {
+            self.fail(reason);
         }
     }
 
-    /// Judges the time of one event. Most of them must be slow: a busy machine makes some so.
+    fn pace(&self) -> Pace {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Pace {
+            timed: read(&self.timed),
+            slow: read(&self.slow),
+            nanos: read(&self.nanos),
+        }
+    }
+
+    /// Judges the time of one event.
     pub fn note_time(&self, took: Duration) {
-        let Some(mark) = self.slow_above else { return };
+        let Some(&(before, mark)) = self.usual.get() else {
+            return;
+        };
+        self.nanos.fetch_add(nanos(took), Ordering::Relaxed);
+        let slow = took > mark;
+        if slow {
+            self.slow.fetch_add(1, Ordering::Relaxed);
+        }
         let timed = self.timed.fetch_add(1, Ordering::Relaxed) + 1;
+        if slow {
+            let control = self.beside.lock().pace;
+            let reason = self.marks.slow((before, mark), self.pace(), control, false);
+            if let Some(reason) = reason {
+                self.fail(reason);
+            }
+        }
         if timed >= WINDOW {
-            self.timed.store(0, Ordering::Relaxed);
-            self.slow.store(0, Ordering::Relaxed);
-        }
-        if took > mark {
-            let slow = self.slow.fetch_add(1, Ordering::Relaxed) + 1;
-            self.judge_time(slow, timed, mark);
+            for count in [&self.timed, &self.slow, &self.nanos] {
+                count.store(0, Ordering::Relaxed);
+            }
         }
     }
 
-    /// Judges the times of all events at once, so that what is said is of all of them.
-    pub fn judge_times(&self, times: &[Duration]) {
-        let Some(mark) = self.slow_above else { return };
-        let slow = times.iter().filter(|took| **took > mark).count();
-        self.judge_time(slow as u64, times.len() as u64, mark);
+    /// Whether the revision behind is to be asked as well about an event that this one did not
+    /// fail on: about the first ones, and then at intervals that keep no step with anything.
+    pub fn asks_both(&self) -> bool {
+        /// 2⁶⁴ by the golden ratio: its multiples are spread evenly, and repeat nothing.
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let number = self.stood.fetch_add(1, Ordering::Relaxed);
+        let chosen = number < FIRST || number.wrapping_mul(GOLDEN) < u64::MAX / ONE_IN;
+        chosen && self.beside.lock().failures < MAX_CONTROL_FAILURES
     }
 
-    fn judge_time(&self, slow: u64, timed: u64, mark: Duration) {
-        if timed >= MIN_TIMED && slow * 2 > timed {
-            self.fail(format!(
-                "{slow} of {timed} events took longer than {mark:?}, {} times what they took before",
-                self.marks.max_slowdown
-            ));
+    /// Adds what both revisions made of one event, and how long it took the one before, which
+    /// made nothing of it where it failed.
+    pub fn note_both(
+        &self,
+        before: (&Descriptor, Option<&Outcome>),
+        now: (&Descriptor, &Outcome),
+        took: Duration,
+    ) {
+        let mut beside = self.beside.lock();
+        let Some(outcome) = before.1 else {
+            beside.failures += 1;
+            return;
+        };
+        let usual = self.usual.get();
+        let mark = usual.map_or(Duration::MAX, |(_, mark)| *mark);
+        beside.pace.add(took, mark);
+        if usual.is_none() && beside.pace.timed >= MIN_TIMED {
+            let mean = beside.pace.mean();
+            let _ = self.usual.set((mean, self.marks.slow_above(mean)));
         }
+        if beside.pace.timed >= CONTROL_WINDOW {
+            beside.pace.halve();
+        }
+        let paired = beside
+            .paired
+            .get_or_insert_with(|| Paired::of(before.0, now.0));
+        paired.note(outcome, now.1);
+        let less = self.marks.less(paired, false);
+        drop(beside);
+        if let Some(reason) = less {
+            self.fail_for_less(reason);
+        }
+    }
+
+    /// Whether it does not stay because clients had less of it than of the revision before.
+    pub fn made_less(&self) -> bool {
+        self.made_less.load(Ordering::Acquire)
+    }
+
+    fn fail_for_less(&self, reason: String) {
+        self.made_less.store(true, Ordering::Release);
+        self.fail(reason);
     }
 
     fn fail(&self, reason: String) {
-        if self.failed.set(reason).is_ok() {
-            if let Some(origin) = self.origin.get() {
+        self.decide(Verdict::Failed(reason));
+    }
+
+    /// The first verdict stands.
+    fn decide(&self, verdict: Verdict) {
+        let stays = verdict == Verdict::Passed;
+        if self.verdict.set(verdict).is_ok() {
+            if let Some(origin) = self.origin.get().filter(|_| !stays) {
                 origin.withdraw();
             }
             self.told.notify_waiters();
@@ -219,104 +347,4 @@ impl Probation {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MARKS: ProbationMarks = ProbationMarks {
-        max_failures: 10,
-        max_slowdown: 10,
-    };
-
-    fn judged(marks: ProbationMarks, counts: Counts, last: bool) -> Option<String> {
-        let probation = Probation::new(marks, Some(Duration::from_micros(20)), false);
-        probation.judge(&counts, last);
-        probation.verdict().map(str::to_owned)
-    }
-
-    fn failing(faults: u64, blocked: u64, events: u64) -> Counts {
-        Counts {
-            events,
-            faults,
-            blocked,
-            ..Counts::default()
-        }
-    }
-
-    #[test]
-    fn at_the_mark_a_revision_stays_and_past_it_does_not() {
-        assert_eq!(judged(MARKS, failing(6, 4, 1000), false), None);
-        let reason = judged(MARKS, failing(6, 5, 1000), false).unwrap();
-        assert!(reason.contains("11 of 1000"), "{reason}");
-    }
-
-    #[test]
-    fn two_failures_decide_only_at_the_end_or_where_none_is_allowed() {
-        assert_eq!(judged(MARKS, failing(2, 0, 2), false), None);
-        assert!(judged(MARKS, failing(2, 0, 2), true).is_some());
-        let none = ProbationMarks {
-            max_failures: 0,
-            ..MARKS
-        };
-        assert!(judged(none, failing(1, 0, 100_000), false).is_some());
-        let all = ProbationMarks {
-            max_failures: 1000,
-            ..MARKS
-        };
-        assert_eq!(judged(all, failing(99, 0, 99), true), None);
-    }
-
-    #[test]
-    fn what_the_revision_before_fails_at_too_is_not_held_against_it() {
-        let judged = |own: u64, common: u64, events: u64| {
-            let probation = Probation::new(MARKS, None, true);
-            (0..own).for_each(|_| probation.note_failure(Failure::Fault, false));
-            (0..common).for_each(|_| probation.note_failure(Failure::Blocked, true));
-            probation.judge(&failing(own, common, events), true);
-            probation.verdict().map(str::to_owned)
-        };
-        assert_eq!(judged(0, 900, 1000), None);
-        assert_eq!(judged(10, 0, 1000), None);
-        // Of the hundred events that the other one can do, two are too many.
-        let reason = judged(2, 900, 1000).unwrap();
-        assert!(
-            reason.contains("2 of 100 events failed (2 faults, 0 blocked by the guard)")
-                && reason
-                    .ends_with("not counted are 900 that failed in the revision before as well"),
-            "{reason}"
-        );
-    }
-
-    #[test]
-    fn all_times_at_once_are_judged_as_one_after_the_other() {
-        let judged = |slow: usize, of: usize| {
-            let probation = Probation::new(MARKS, Some(Duration::from_micros(20)), true);
-            let time = |number| Duration::from_micros(if number < slow { 201 } else { 20 });
-            probation.judge_times(&(0..of).map(time).collect::<Vec<_>>());
-            probation.verdict().map(str::to_owned)
-        };
-        assert_eq!((judged(19, 19), judged(30, 60)), (None, None));
-        assert!(
-            judged(31, 60)
-                .unwrap()
-                .starts_with("31 of 60 events took longer")
-        );
-    }
-
-    #[test]
-    fn time_counts_when_most_events_are_slow() {
-        let timed = |before, events: &[(u64, usize)]| {
-            let probation = Probation::new(MARKS, Some(Duration::from_micros(before)), true);
-            for (micros, times) in events {
-                (0..*times).for_each(|_| probation.note_time(Duration::from_micros(*micros)));
-            }
-            probation.verdict().map(str::to_owned)
-        };
-        assert_eq!(timed(20, &[(200, 100)]), None, "at the mark");
-        assert!(timed(20, &[(201, 20)]).is_some());
-        assert_eq!(timed(20, &[(201, 19)]), None, "too few events");
-        assert_eq!(timed(20, &[(20, 50), (90_000, 50)]), None, "half of them");
-        assert!(timed(20, &[(20, 50), (201, 51)]).is_some());
-        assert!(timed(20, &[(20, 100_000), (201, 51)]).is_some(), "late");
-        assert_eq!(timed(1, &[(100, 100)]), None, "fast enough");
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ use super::trial::Trial;
 use super::{Caller, MAX_PLANS, Record, Refused, Registry, Revision, shown};
 use crate::count::count_of;
 use crate::event::Event;
-use crate::pipeline::{Counts, Failure, Probation};
+use crate::pipeline::{Counts, Failure, Paired, Probation};
 use crate::tasks::blocking;
 use crate::transform::{Component, RevisionId};
 
@@ -130,7 +130,8 @@ impl Registry {
                 let trial = Trial::new(running, &record.surface, &component, false);
                 let events = self.intake.recent(name);
                 let probation = self.probation_of_next(name, true);
-                blocking(move || try_both(trial, &events, probation)).await
+                let paired = Paired::of(&running.descriptor, &component.descriptor);
+                blocking(move || try_both(trial, &events, probation, paired)).await
             }
             None => (None, None),
         };
@@ -234,6 +235,7 @@ fn try_both(
     let started = Instant::now();
     let mut counts = Counts::default();
     let mut times = Vec::new();
+    mut paired: Paired,
     for event in events.iter().rev() {
         if started.elapsed() > TRIAL_TIME {
             break;
@@ -242,16 +244,15 @@ fn try_both(
             continue;
         };
         counts.note(&tried.answer);
-        times.push(tried.time);
+        times.push(tried.times);
+        if tried.both {
+            paired.note_answers(&tried.active, &tried.answer);
+        }
         if let (Some(probation), Some(failure)) = (&probation, Failure::of(&tried.answer)) {
             probation.note_failure(failure, failure.is_common_with(&tried.active));
         }
     }
-    let verdict = probation.and_then(|probation| {
-        probation.judge(&counts, true);
-        probation.judge_times(&times);
-        probation.verdict().map(str::to_owned)
-    });
+    let verdict = probation.and_then(|probation| probation.would_undo(&counts, &paired, &times));
     let report = (!events.is_empty()).then(|| trial.report());
     let elsewhere = report
         .as_ref()

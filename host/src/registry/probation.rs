@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use prometheus::IntGauge;
 use tokio_util::sync::CancellationToken;
 
 use super::report::Returned;
@@ -12,7 +13,7 @@ use super::store::Active;
 use super::swap::{Kind, Turn};
 use super::{Caller, Record, Refused, Registry};
 use crate::count::count;
-use crate::pipeline::{Live, Probation};
+use crate::pipeline::{Live, Probation, Verdict};
 use crate::tasks::{Ended, Name, Unasked, blocking};
 
 /// How often the clock of a probation is looked at; failures are judged as they happen.
@@ -23,6 +24,21 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// Who acts where no operator does.
 const ITSELF: &str = "tidegate";
+
+/// The gauge of the events that are missing, at zero again however the wait for them ends.
+struct Missing(IntGauge);
+
+impl Missing {
+    fn show(&self, events: u64) {
+        self.0.set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+}
+
+impl Drop for Missing {
+    fn drop(&mut self) {
+        self.0.set(0);
+    }
+}
 
 impl Registry {
     /// Watches a revision until its probation is over, one way or the other, or until
@@ -64,24 +80,28 @@ impl Registry {
         }
     }
 
-    /// Waits for a verdict, or until there will be none. While the transform is paused, the
-    /// clock stands: nothing is shown by no events.
-    async fn judged(&self, live: &Live, probation: &Probation, left: &Left) {
+    /// Waits for a verdict. While the transform is paused, the clock stands; and it goes on
+    /// past its time while too few events came: nothing is shown by no events.
+    async fn judged(&self, live: &Live, probation: &Probation, left: &Left) -> Verdict {
         let mut tick = tokio::time::interval(EVERY);
         let mut last = Instant::now();
+        let mut waited = self.options.probation;
+        let missing = Missing(self.metrics.transform(live.name()).probation_missing);
         loop {
             tokio::select! {
-                _ = probation.failed() => return,
+                verdict = probation.decided() => return verdict.clone(),
                 _ = tick.tick() => {}
             }
             let passed = last.elapsed();
             last = Instant::now();
             let paused = self.with_slot(live.name(), |slot| slot.active.paused);
             let over = !paused.unwrap_or(false) && left.pass(passed);
-            probation.judge(&live.tally.counts(), over);
             if over {
-                return;
+                waited += passed;
             }
+            let counts = live.tally.counts();
+            missing.show(probation.missing(&counts));
+            probation.end(&counts, over, waited);
         }
     }
 

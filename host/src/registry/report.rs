@@ -96,7 +96,10 @@ pub struct Mark {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbationReport {
+    /// Of its time. Past that it goes on while events are missing.
     pub ends_in_seconds: f64,
+    /// How many more events have to come until something is shown by them.
+    pub missing_events: u64,
     /// Events that failed so far and went out through the previous revision.
     pub failures: u64,
     /// Events on which the previous revision failed as well: they are not held against this one.

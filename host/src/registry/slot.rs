@@ -141,9 +141,11 @@ impl Slot {
 
     pub(super) fn report(&self, shadow: Option<String>) -> TransformReport {
         let probation = self.watched.as_ref().map(|watched| {
-            let failures = watched.probation.failures(&self.live.tally.counts());
+            let counts = self.live.tally.counts();
+            let failures = watched.probation.failures(&counts);
             ProbationReport {
                 ends_in_seconds: watched.left.get().as_secs_f64(),
+                missing_events: watched.probation.missing(&counts),
                 failures: failures.own(),
                 common_failures: failures.common,
             }

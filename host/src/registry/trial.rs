@@ -9,6 +9,7 @@ use super::compare::{Comparer, Said, alike};
 use super::report::Comparison;
 use crate::event::Event;
 use crate::metrics::{Metrics, TransformMetrics};
+use crate::pipeline::Paired;
 use crate::transform::{Component, Fault, Instance, Outcome};
 
 /// At random moments, once in so many events, the candidate answers again on a fresh instance.
@@ -38,8 +39,10 @@ pub(super) struct Tried {
     pub(super) active: Result<Outcome, Fault>,
     /// The candidate's.
     pub(super) answer: Result<Outcome, Fault>,
-    /// What that took.
-    pub(super) time: Duration,
+    /// Whether the active one asked for such events too.
+    pub(super) both: bool,
+    /// What it took the active one, and the candidate.
+    pub(super) times: (Duration, Duration),
 }
 
 impl Trial {
@@ -51,6 +54,7 @@ impl Trial {
         show_input: bool,
     ) -> Self {
         let secrets = active.secrets().and(candidate.secrets());
+        let paired = Paired::of(&active.descriptor, &candidate.descriptor);
         let side = |component: &Arc<Component>| Side {
             component: component.clone(),
             instance: None,
@@ -58,7 +62,7 @@ impl Trial {
         Self {
             active: side(active),
             candidate: side(candidate),
-            comparer: Comparer::new(surface, show_input, secrets),
+            comparer: Comparer::new(surface, paired, show_input, secrets),
             events: 0,
             random: RandomState::new(),
             metrics: Metrics::new().transform("(trial)"),
@@ -87,7 +91,8 @@ impl Trial {
         asked.then_some(Tried {
             active,
             answer: candidate,
-            time: candidate_time,
+            both: self.active.wants(event),
+            times: (active_time, candidate_time),
         })
     }
 

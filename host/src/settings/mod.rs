@@ -195,8 +195,16 @@ settings! {
         "How long an applied revision is watched; 0s turns that off"
     probation_max_failures: u32, "probation-max-failures", Count<u32>, "10", "0" to "1000";
         "Faults and guard blocks in a thousand events above which Tidegate returns to the revision before"
+    probation_min_events: u64, "probation-min-events", Count<u64>, "20", "0" to "1000000";
+        "With fewer events a probation goes on when its time is over; the default is the fewest that say something of time. 0 lets silence pass"
+    probation_max_time: Duration, "probation-max-time", Time, "1h", "0s" to "720h";
+        "How long it may wait for them, its own time included, before Tidegate returns to the revision before"
     probation_max_slowdown: u32, "probation-max-slowdown", Count<u32>, "10", "1" to "1000";
-        "How many times the mean time of the revision before most events may take, or Tidegate returns to it"
+        "How many times the mean time of the revision before makes an event slow; all of them together may not take longer either, or Tidegate returns to it"
+    probation_max_slow: u32, "probation-max-slow", Count<u32>, "100", "0" to "1000";
+        "How many events in a thousand may be slow, beyond those that are in the revision before, or Tidegate returns to it"
+    probation_max_loss: u32, "probation-max-loss", Count<u32>, "500", "0" to "1000";
+        "How many in a thousand of each family's publications by the revision before may be missing, and how many of the events that it takes rejected, or Tidegate returns to it"
     watch: Option<PathBuf>, "watch", Folder, "";
         "Folder whose .wasm files are pushed and applied as they come; it needs state-dir"
     watch_allow: WatchAllow, "watch-allow", WatchAllows, "none";

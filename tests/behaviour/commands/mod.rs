@@ -202,7 +202,12 @@ async fn for_programs_standard_output_is_json_and_nothing_else() {
 
 #[tokio::test]
 async fn push_with_apply_is_the_whole_way_and_may_be_run_twice() {
-    let desk = Desk::with(|setup| setup.setting("probation-time", "1s")).await;
+    let desk = Desk::with(|setup| {
+        setup
+            .setting("probation-time", "1s")
+            .setting("probation-min-events", "0")
+    })
+    .await;
     let file = desk.file("wider.wasm", &wider());
     let way = ["push", &file, "--apply", "--allow-wider", "--wait"];
     let told = desk.done(&way);

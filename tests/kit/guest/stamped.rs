@@ -18,6 +18,10 @@ pub enum Failing {
     Output,
     /// Does not fail: it takes some milliseconds of processor time.
     Slow,
+    /// Does not fail: it makes nothing of them.
+    Mute,
+    /// Does not fail: it rejects them.
+    Rejecting,
 }
 
 impl Failing {
@@ -30,6 +34,8 @@ impl Failing {
             Self::Memory => "memory",
             Self::Output => "output",
             Self::Slow => "slow",
+            Self::Mute => "mute",
+            Self::Rejecting => "rejecting",
         }
     }
 
@@ -48,6 +54,20 @@ impl Failing {
             Self::Output => {
                 "(return (call $publish (i32.const 1400) (i32.const 9) (i32.const 0x80000) \
                  (i32.const 0x14000)))"
+            }
+            Self::Mute => {
+                "(i32.store (i32.const 512) (i32.const 0)) \
+                 (i32.store (i32.const 516) (i32.const 512)) \
+                 (i32.store (i32.const 520) (i32.const 0)) \
+                 (return (i32.const 512))"
+            }
+            Self::Rejecting => {
+                "(i32.store (i32.const 512) (i32.const 1)) \
+                 (i32.store (i32.const 516) (i32.const 2)) \
+                 (i32.store (i32.const 520) (i32.const 0)) \
+                 (i32.store (i32.const 532) (i32.const 0)) \
+                 (i32.store (i32.const 536) (i32.const 0)) \
+                 (return (i32.const 512))"
             }
             Self::Slow => {
                 "(global.set $turns (i32.const 1000000)) (loop $l \

@@ -140,7 +140,7 @@ fn a_whole_report_is_as_its_schema_says() {
         "name": "ticks", "state": "live", "revision": revision, "previous": id, "lanes": 1,
         "configured": true, "since": "2026-01-02T03:04:05Z", "by": "ann", "figures": figures,
         "high_water": high_water,
-        "probation": { "ends_in_seconds": 1.5, "failures": 0, "common_failures": 0 }, "returned": returned, "shadow": "s1",
+        "probation": { "ends_in_seconds": 1.5, "missing_events": 7, "failures": 0, "common_failures": 0 }, "returned": returned, "shadow": "s1",
     });
     let document = value(&table::endpoints());
     for _ in 0..2 {

@@ -83,13 +83,23 @@ async fn watch(
                 }
                 progress.tell("waiting for the fleet to come to this host", None);
             }
-            Stage::Watched { left, failures } => {
-                let (left, failures) = (seconds(left), count(failures, "failure"));
-                progress.tell(&format!("on probation for {left}, {failures} so far"), None);
-            }
+            Stage::Watched {
+                left,
+                missing,
+                failures,
+            } => progress.tell(&watched(left, missing, failures), None),
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+fn watched(left: f64, missing: u64, failures: u64) -> String {
+    let failures = count(failures, "failure");
+    if left > 0.0 || missing == 0 {
+        return format!("on probation for {}, {failures} so far", seconds(left));
+    }
+    let missing = count(missing, "event");
+    format!("on probation until {missing} more came, {failures} so far")
 }
 
 fn path(name: &str) -> String {
@@ -103,6 +113,7 @@ enum Stage<'a> {
     Ahead,
     Watched {
         left: f64,
+        missing: u64,
         failures: u64,
     },
     Over,
@@ -128,6 +139,7 @@ fn stage<'a>(
             .as_ref()
             .map_or(Stage::Over, |probation| Stage::Watched {
                 left: probation.ends_in_seconds,
+                missing: probation.missing_events,
                 failures: probation.failures,
             });
     }
@@ -158,11 +170,13 @@ mod tests {
         let mut now = examples::transform();
         now.probation = Some(ProbationReport {
             ends_in_seconds: 3.5,
+            missing_events: 2,
             failures: 1,
             common_failures: 0,
         });
         let watched = Stage::Watched {
             left: 3.5,
+            missing: 2,
             failures: 1,
         };
         assert_eq!(stage(&applied(), None, &now), watched);

@@ -253,6 +253,10 @@ fn state(one: &TransformReport) -> String {
         TransformState::Out => "out",
     };
     match &one.probation {
+        Some(probation) if probation.ends_in_seconds == 0.0 && probation.missing_events > 0 => {
+            let missing = count(probation.missing_events, "event");
+            format!("{word}, probation for {missing} more")
+        }
         Some(probation) => format!("{word}, probation {}", seconds(probation.ends_in_seconds)),
         None => word.to_owned(),
     }
@@ -314,6 +318,7 @@ mod tests {
         let mut one = examples::transform();
         one.probation = Some(ProbationReport {
             ends_in_seconds: 41.2,
+            missing_events: 3,
             failures: 0,
             common_failures: 0,
         });

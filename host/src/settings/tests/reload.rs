@@ -16,11 +16,15 @@ fn without_anything_nothing_is_kept_watched_or_shared() {
     let recent = (settings.recent_events, settings.recent_size);
     assert_eq!(recent, (1000, 4 << 20));
     assert_eq!(settings.probation_time, Duration::from_secs(60));
-    let marks = (
+    let marks = [
         settings.probation_max_failures,
         settings.probation_max_slowdown,
-    );
-    assert_eq!(marks, (10, 10));
+        settings.probation_max_slow,
+        settings.probation_max_loss,
+    ];
+    assert_eq!(marks, [10, 10, 100, 500]);
+    let waits = (settings.probation_min_events, settings.probation_max_time);
+    assert_eq!(waits, (20, Duration::from_secs(3600)));
 }
 
 #[test]
@@ -36,6 +40,10 @@ fn each_is_read_in_the_form_that_people_write() {
         probation-time = \"0s\"
         probation-max-failures = 1000
         probation-max-slowdown = 1
+        probation-max-slow = 1000
+        probation-max-loss = 0
+        probation-min-events = 0
+        probation-max-time = \"720h\"
         watch = \"incoming\"
         watch-allow = \"breaking\"
         fleet = \"redis\"
@@ -71,6 +79,10 @@ fn values_beyond_their_bounds_are_refused() {
         "probation-time = \"25h\"",
         "probation-max-failures = 1001",
         "probation-max-slowdown = 0",
+        "probation-max-slow = 1001",
+        "probation-max-loss = 1001",
+        "probation-min-events = 1000001",
+        "probation-max-time = \"721h\"",
         "watch-allow = \"all\"",
         "fleet = true",
         "fleet-name = \"\"",

@@ -1,0 +1,139 @@
+//! What becomes of an event while a revision is on probation in front of the one before, and
+//! without one: who answers, and what that says of the two.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::failure::Failure;
+use super::live::{Live, Seat};
+use super::probation::Probation;
+use crate::event::Event;
+use crate::metrics::TransformMetrics;
+use crate::transform::{Fault, Outcome};
+
+/// The revision before, for as long as the one in front is on probation.
+#[derive(Debug)]
+pub(super) struct Behind {
+    pub(super) seat: Seat,
+    pub(super) probation: Arc<Probation>,
+}
+
+impl Behind {
+    /// Judges the revision in front by its failure on an event that this one gave an answer to.
+    pub(super) fn judge(&self, failure: Failure, answer: &Answer, front: &Live) {
+        let common = match answer {
+            Answer::Given(answer) => failure.is_common_with(answer),
+            // It has failed at so much that it was not asked.
+            Answer::PutOut => true,
+            Answer::Unwanted => false,
+        };
+        self.probation.note_failure(failure, common);
+        self.probation.judge(&front.tally.counts(), false);
+    }
+
+    /// Asks this one as well about an event that the revision in front has answered, and
+    /// publishes nothing of it.
+    pub(super) fn compare(
+        &mut self,
+        event: &Event,
+        outcome: &Outcome,
+        front: &Live,
+        metrics: &TransformMetrics,
+    ) {
+        let live = self.seat.live.clone();
+        let Some(captures) = live.component.captures(&event.channel) else {
+            return;
+        };
+        let answer = self.seat.try_out(event, &captures, metrics);
+        let before = answer.as_ref().ok();
+        let before = before.filter(|_| Failure::of(&answer).is_none());
+        self.probation.note_both(
+            (&live.component.descriptor, before),
+            (&front.component.descriptor, outcome),
+            self.seat.took,
+        );
+    }
+}
+
+/// What the revision on probation made of an event.
+pub(super) enum Tried {
+    Passed(Outcome),
+    /// The revision did not ask for the event's channel.
+    Unwanted,
+    /// Nothing that could go out whole: the event is the other's. None where it was not even
+    /// asked, as it has failed its probation.
+    Failed(Option<Failure>),
+}
+
+pub(super) fn try_on_probation(
+    front: &mut Seat,
+    behind: &Behind,
+    event: &Event,
+    metrics: &TransformMetrics,
+) -> Tried {
+    if behind.probation.verdict().is_some() {
+        return Tried::Failed(None);
+    }
+    let live = front.live.clone();
+    let Some(captures) = live.component.captures(&event.channel) else {
+        return Tried::Unwanted;
+    };
+    let answer = front.call(event, &captures, metrics);
+    behind.probation.note_time(front.took);
+    match (Failure::of(&answer), answer) {
+        (None, Ok(outcome)) => {
+            metrics.events.inc();
+            // The one behind gets the others only, so that a row of failures says nothing of it
+            // unless nothing passes.
+            if behind.seat.live.health.succeeded() {
+                metrics.out.set(0);
+            }
+            Tried::Passed(outcome)
+        }
+        (failure, _) => Tried::Failed(failure),
+    }
+}
+
+/// What a revision that answers for itself made of an event.
+pub(super) enum Answer {
+    Given(Result<Outcome, Fault>),
+    /// What was queued for a revision that is gone may be of no interest to the present one.
+    Unwanted,
+    /// The revision gets no events for a while, as it kept failing.
+    PutOut,
+}
+
+/// Passes an event through a revision that answers for itself: one that keeps failing is put
+/// out for a while.
+pub(super) fn through(seat: &mut Seat, event: &Event, metrics: &TransformMetrics) -> Answer {
+    let live = seat.live.clone();
+    let Some(captures) = live.component.captures(&event.channel) else {
+        return Answer::Unwanted;
+    };
+    if live.health.out_for(Instant::now()).is_some() {
+        metrics.dropped("put_out").inc();
+        return Answer::PutOut;
+    }
+    metrics.events.inc();
+    let answer = seat.call(event, &captures, metrics);
+    match &answer {
+        Ok(_) => {
+            if live.health.succeeded() {
+                metrics.out.set(0);
+                tracing::info!(transform = live.name(), "transform is back");
+            }
+        }
+        Err(fault) => {
+            if let Some(pause) = live.health.failed(Instant::now()) {
+                metrics.out.set(1);
+                tracing::error!(
+                    transform = live.name(),
+                    ?pause,
+                    kind = fault.kind.label(),
+                    "transform is put out"
+                );
+            }
+        }
+    }
+    Answer::Given(answer)
+}
