@@ -255,6 +255,7 @@ fn switching() -> Vec<Endpoint> {
             "already-active",
             "needs-allow-wider",
             "needs-allow-breaking",
+            "needs-allow-silent",
             "needs-allow-failing",
             "check-failed",
         ])

@@ -29,7 +29,7 @@ impl Registry {
             }
             let _changing = self.changing.lock().await;
             self.still_holds(&made)?;
-            if let Some(missing) = consent::missing(&made.plan, &consent) {
+            if let Some(missing) = consent::missing(&made.plan.needs, &consent) {
                 return Err(missing);
             }
             let same_component = self.with_slot(&made.plan.transform, |slot| {

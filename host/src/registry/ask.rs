@@ -46,6 +46,8 @@ pub struct RollbackAsk {
 pub struct Consent {
     pub allow_wider: bool,
     pub allow_breaking: bool,
+    /// Nothing may come any more of what came of the last events.
+    pub allow_silent: bool,
     /// The revision may fail on events, as it did on the last ones, or be returned from.
     pub allow_failing: bool,
     pub probation: bool,
@@ -59,6 +61,7 @@ impl Default for Consent {
         Self {
             allow_wider: false,
             allow_breaking: false,
+            allow_silent: false,
             allow_failing: false,
             probation: true,
             canary: None,

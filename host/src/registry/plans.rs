@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use super::consent;
 use super::diff::{self, Side};
 use super::fleet::Mark;
 use super::loader::Trust;
@@ -81,12 +82,13 @@ impl Registry {
             revision: plan.map(|one| one.to.clone()),
             plan: plan.map(|one| one.id.clone()),
             detail: plan.map_or_else(String::new, |one| {
-                let changes = |level| one.of_level(level).len();
+                let notes = one.changes.iter();
+                let notes = notes.filter(|change| change.level == Level::Note).count();
                 format!(
                     "{} breaking, {} wider, {}",
-                    changes(Level::Breaking),
-                    changes(Level::Wider),
-                    count_of(changes(Level::Note), "other change")
+                    one.needs.breaking.len(),
+                    one.needs.wider.len(),
+                    count_of(notes, "other change")
                 )
             }),
         };
@@ -135,12 +137,14 @@ impl Registry {
             }
             None => (None, None),
         };
+        let needs = consent::needs(&changes, recent.as_ref(), probation_would_undo.as_deref());
         let plan = Arc::new(Plan {
             id: id_of(&basis, &revision.id),
             transform: name.clone(),
             from: active.map(|(running, _)| running.id.clone()),
             to: revision.id.clone(),
             changes,
+            needs,
             recent,
             probation_would_undo,
             at: Timestamp::now(),
@@ -231,11 +235,11 @@ fn try_both(
     mut trial: Trial,
     events: &[Arc<Event>],
     probation: Option<Probation>,
+    mut paired: Paired,
 ) -> (Option<Comparison>, Option<String>) {
     let started = Instant::now();
     let mut counts = Counts::default();
     let mut times = Vec::new();
-    mut paired: Paired,
     for event in events.iter().rev() {
         if started.elapsed() > TRIAL_TIME {
             break;

@@ -51,10 +51,12 @@ pub enum Refused {
     AlreadyActive(RevisionId),
     #[error("the plan was made for another state: {0}; plan again and look at what changes now")]
     StalePlan(String),
-    #[error("clients would see more than now: {}; say --allow-wider if that is meant", .0.join("; "))]
+    #[error("clients would see more than now, or it reads or lets out more: {}; say --allow-wider if that is meant", .0.join("; "))]
     NeedsAllowWider(Vec<String>),
     #[error("clients would break: {}; say --allow-breaking if that is meant", .0.join("; "))]
     NeedsAllowBreaking(Vec<String>),
+    #[error("clients would get nothing where they get something now: {}; mend it, or say --allow-silent if that is meant", .0.join("; "))]
+    NeedsAllowSilent(Vec<String>),
     #[error(
         "the revision may fail: {}; mend it, or say --allow-failing if it shall be tried all the same{}",
         .0.join("; "), way_to_stay(.0)
@@ -119,6 +121,7 @@ impl Refused {
             Self::StalePlan(_) => "stale-plan",
             Self::NeedsAllowWider(_) => "needs-allow-wider",
             Self::NeedsAllowBreaking(_) => "needs-allow-breaking",
+            Self::NeedsAllowSilent(_) => "needs-allow-silent",
             Self::NeedsAllowFailing(_) => "needs-allow-failing",
             Self::NoPrevious(_) => "no-previous",
             Self::NamedBySettings(_) => "named-by-settings",
@@ -151,6 +154,7 @@ impl Refused {
             Self::Check { faults, .. }
             | Self::NeedsAllowWider(faults)
             | Self::NeedsAllowBreaking(faults)
+            | Self::NeedsAllowSilent(faults)
             | Self::NeedsAllowFailing(faults) => faults,
             _ => &[],
         }

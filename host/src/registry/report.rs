@@ -174,6 +174,8 @@ pub struct Plan {
     pub from: Option<RevisionId>,
     pub to: RevisionId,
     pub changes: Vec<Change>,
+    /// What applying it needs somebody to agree to.
+    pub needs: Reasons,
     /// Both on the last events, where there were any.
     pub recent: Option<Comparison>,
     /// Why a probation would return from the revision, were all events like the last ones; none
@@ -183,12 +185,19 @@ pub struct Plan {
     pub by: String,
 }
 
-impl Plan {
-    /// The changes of one level, in words.
-    pub fn of_level(&self, level: Level) -> Vec<String> {
-        let of_level = self.changes.iter().filter(|change| change.level == level);
-        of_level.map(ToString::to_string).collect()
-    }
+/// Why somebody has to agree, in sentences by the consent that they need; none where they need
+/// none. `registry::consent` works them out and holds consents against them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reasons {
+    /// What clients could see that they could not before, and what is read or let out that was
+    /// not before: `allow_wider`.
+    pub wider: Vec<String>,
+    /// What clients rely on and is gone or has another form: `allow_breaking`.
+    pub breaking: Vec<String>,
+    /// The families of which nothing comes any more on the last events: `allow_silent`.
+    pub silent: Vec<String>,
+    /// Why it may fail, or be taken back in its probation: `allow_failing`.
+    pub failing: Vec<String>,
 }
 
 /// One difference between two revisions.
@@ -248,7 +257,7 @@ impl Area {
 pub enum Level {
     /// Nothing: clients see no more than before, and nothing that they rely on is gone.
     Note,
-    /// Clients could see something that they could not see before.
+    /// Clients could see something that they could not see before, or it reads or lets out more.
     Wider,
     /// Something that clients rely on is gone or has another form.
     Breaking,
@@ -268,6 +277,8 @@ pub struct Comparison {
     pub both_failed: u64,
     /// Events that came too fast to be compared.
     pub missed: u64,
+    /// What came of the events that neither failed on, by families that both have.
+    pub published: Vec<Published>,
     pub fields: Vec<FieldDifference>,
     /// What the candidate refused, most often first: at most 32 reasons, and the others together.
     pub rejections: Vec<Rejected>,
@@ -277,6 +288,14 @@ pub struct Comparison {
     pub both_failures: BTreeMap<String, u64>,
     pub active: Times,
     pub candidate: Times,
+}
+
+/// Publications of a family on the same events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Published {
+    pub family: String,
+    pub active: u64,
+    pub candidate: u64,
 }
 
 /// Events that a component refused for one reason.

@@ -57,7 +57,7 @@ async fn a_terminal_is_asked_before_a_wider_change_and_no_is_no() {
     let version = || desk.json(&["show", "ticks"])["revision"]["version"].clone();
     let (code, shown) = desk.on_a_terminal(&["apply", text(&plan)], "n");
     assert!(
-        shown.contains("makes 1 field public or looser: venue"),
+        shown.contains("it reads or lets out more: field venue: added"),
         "{shown}"
     );
     assert_eq!((code, version()), (Some(1), "1.0.0".into()), "{shown}");

@@ -78,6 +78,10 @@ fn write_comparison(out: &mut String, of: &Comparison, paint: Paint) -> fmt::Res
         let (reason, events) = (safe(reason), count(*events, "time"));
         writeln!(out, "  rejected as {reason} {events}: {}", safe(detail))?;
     }
+    for family in of.published.iter().filter(|of| of.active != of.candidate) {
+        let (name, active) = (safe(&family.family), count(family.active, "publication"));
+        writeln!(out, "  {name}: {active} → {}", family.candidate)?;
+    }
     for field in &of.fields {
         write_field(out, field)?;
     }
@@ -130,6 +134,7 @@ mod tests {
             [
                 "  10 events: 7 identical, 2 different, 1 failed",
                 "  failed by deadline: 1 time",
+                "  ticks: 9 publications → 6",
                 "  open differs in 2 events",
                 "      \"1\" → (absent)",
                 "  a call           mean        p50        p99",

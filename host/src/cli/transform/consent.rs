@@ -6,23 +6,26 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::words::{count, safe};
+use super::words::safe;
 use super::{Desk, plan};
-use crate::registry::report::{Area, Change, Level, Plan};
+use crate::registry::report::{Plan, Reasons};
 use crate::registry::{self, Consent};
 use crate::tasks;
 
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(super) struct ConsentArgs {
-    /// Clients may see more than before
+    /// Clients may see more than before, or the new revision may read or let out more
     #[arg(long)]
     allow_wider: bool,
     /// What clients rely on may go
     #[arg(long)]
     allow_breaking: bool,
+    /// Nothing may come any more of what came of the last events
+    #[arg(long)]
+    allow_silent: bool,
     /// The new revision may fail on events, as it did on the last ones or in the shadow
     #[arg(long)]
-    pub(super) allow_failing: bool,
+    allow_failing: bool,
     /// Do not watch the new revision, and do not return from it by itself
     #[arg(long)]
     no_probation: bool,
@@ -44,6 +47,7 @@ impl ConsentArgs {
         Consent {
             allow_wider: self.allow_wider,
             allow_breaking: self.allow_breaking,
+            allow_silent: self.allow_silent,
             allow_failing: self.allow_failing,
             probation: !self.no_probation,
             canary: self.canary,
@@ -51,8 +55,8 @@ impl ConsentArgs {
     }
 
     /// What is still to be agreed to, as the host would say it.
-    fn missing(&self, plan: &Plan) -> Option<Failure> {
-        let missing = registry::consent::missing(plan, &self.consent());
+    pub(super) fn missing(&self, needs: &Reasons) -> Option<Failure> {
+        let missing = registry::consent::missing(needs, &self.consent());
         missing.as_ref().map(Failure::from)
     }
 
@@ -61,7 +65,7 @@ impl ConsentArgs {
     /// # Errors
     /// What is missing, where nobody can be asked.
     pub(super) fn may_suffice(&self, desk: &Desk, plan: &Plan) -> Result<(), Failure> {
-        match self.missing(plan) {
+        match self.missing(&plan.needs) {
             Some(missing) if !desk.may_ask => {
                 let next = plan::next_command(plan, &desk.admin_flag());
                 Err(missing.advise(&format!("the plan is kept: {next}")))
@@ -75,18 +79,41 @@ impl ConsentArgs {
     /// # Errors
     /// What is missing where nobody can be asked, or the answer was no.
     pub(super) async fn for_plan(&self, desk: &Desk, plan: &Plan) -> Result<Consent, Failure> {
-        let mut consent = self.consent();
+        let consent = self.consent();
         self.may_suffice(desk, plan)?;
-        if self.missing(plan).is_none() {
+        if self.missing(&plan.needs).is_none() {
             return Ok(consent);
         }
-        if !asked(&question(plan, self)).await? {
+        if !asked(&self.question(&plan.needs)).await? {
             return Err(declined());
         }
-        consent.allow_wider = true;
-        consent.allow_breaking = true;
-        consent.allow_failing = true;
-        Ok(consent)
+        Ok(Consent {
+            allow_wider: true,
+            allow_breaking: true,
+            allow_silent: true,
+            allow_failing: true,
+            ..consent
+        })
+    }
+
+    /// What would happen that was not agreed to yet.
+    pub(super) fn question(&self, needs: &Reasons) -> String {
+        let mut text = String::new();
+        for (reasons, given, begins) in [
+            (&needs.breaking, self.allow_breaking, "Clients may break"),
+            (
+                &needs.wider,
+                self.allow_wider,
+                "Clients will see more, or it reads or lets out more",
+            ),
+            (&needs.silent, self.allow_silent, "Clients would get"),
+            (&needs.failing, self.allow_failing, "This may fail"),
+        ] {
+            for reason in reasons.iter().filter(|_| !given) {
+                text.push_str(&format!("{begins}: {}.\n", safe(reason)));
+            }
+        }
+        text + "Go on? [y/N] "
     }
 }
 
@@ -94,6 +121,7 @@ pub(super) fn json_of(consent: &Consent) -> Value {
     json!({
         "allow_wider": consent.allow_wider,
         "allow_breaking": consent.allow_breaking,
+        "allow_silent": consent.allow_silent,
         "allow_failing": consent.allow_failing,
         "probation": consent.probation,
         "canary": consent.canary,
@@ -102,48 +130,6 @@ pub(super) fn json_of(consent: &Consent) -> Value {
 
 pub(super) fn declined() -> Failure {
     Failure::new("declined", "you said no; nothing was applied")
-}
-
-/// What would happen that was not agreed to yet.
-fn question(plan: &Plan, given: &ConsentArgs) -> String {
-    let mut text = String::new();
-    let of = |level| {
-        plan.changes
-            .iter()
-            .filter(move |change: &&Change| change.level == level)
-    };
-    if !given.allow_wider {
-        let (fields, others): (Vec<_>, Vec<_>) =
-            of(Level::Wider).partition(|change| change.area == Area::Field);
-        if !fields.is_empty() {
-            let names: Vec<_> = fields.iter().map(|change| safe(&change.subject)).collect();
-            let number = count(names.len() as u64, "field");
-            text.push_str(&format!(
-                "This makes {number} public or looser: {}.\n",
-                names.join(", ")
-            ));
-        }
-        for change in others {
-            text.push_str(&format!(
-                "Clients will see more: {}.\n",
-                safe(&change.to_string())
-            ));
-        }
-    }
-    if !given.allow_breaking {
-        for change in of(Level::Breaking) {
-            text.push_str(&format!(
-                "Clients may break: {}.\n",
-                safe(&change.to_string())
-            ));
-        }
-    }
-    if !given.allow_failing {
-        for what in registry::consent::failing(plan, !given.no_probation) {
-            text.push_str(&format!("This may fail: {}.\n", safe(&what)));
-        }
-    }
-    text + "Go on? [y/N] "
 }
 
 /// Asks on standard error. Anything but yes is no.
@@ -171,26 +157,34 @@ fn is_yes(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::examples;
     use super::*;
 
     #[test]
     fn the_question_tells_only_what_was_not_agreed_to() {
-        let mut plan = examples::plan();
-        let wider = "This makes 1 field public or looser: vwap.\n";
+        let needs = needs();
+        let wider = "Clients will see more, or it reads or lets out more: field vwap: added.\n";
         let breaking = "Clients may break: field volume: removed.\n";
-        let given = ConsentArgs::default();
+        let silent = "Clients would get: nothing of family ticks.\n";
+        let failing = "This may fail: it failed\\u{1b} on 1.\n";
         let end = "Go on? [y/N] ";
-        assert_eq!(question(&plan, &given), format!("{wider}{breaking}{end}"));
-        let mut given = ConsentArgs {
-            allow_wider: true,
-            ..given
-        };
-        assert_eq!(question(&plan, &given), format!("{breaking}{end}"));
-        plan.recent = Some(examples::comparison());
+        let mut given = ConsentArgs::default();
+        let all = format!("{breaking}{wider}{silent}{failing}{end}");
+        assert_eq!(given.question(&needs), all);
+        given.allow_wider = true;
+        let rest = format!("{breaking}{silent}{failing}{end}");
+        assert_eq!(given.question(&needs), rest);
+        given.allow_silent = true;
         given.allow_breaking = true;
-        let failing = "This may fail: it failed on 1 of the last 10 events (deadline).\n";
-        assert_eq!(question(&plan, &given), format!("{failing}{end}"));
+        assert_eq!(given.question(&needs), format!("{failing}{end}"));
+    }
+
+    fn needs() -> Reasons {
+        Reasons {
+            wider: vec!["field vwap: added".into()],
+            breaking: vec!["field volume: removed".into()],
+            silent: vec!["nothing of family ticks".into()],
+            failing: vec!["it failed\u{1b} on 1".into()],
+        }
     }
 
     #[test]
@@ -201,17 +195,17 @@ mod tests {
 
     #[test]
     fn flags_that_are_missing_are_named_one_after_the_other() {
-        let mut plan = examples::plan();
-        plan.recent = Some(examples::comparison());
         let mut flags = ConsentArgs::default();
         let code = |flags: &ConsentArgs| {
-            let missing = flags.missing(&plan);
+            let missing = flags.missing(&needs());
             missing.map_or_else(String::new, |missing| missing.code().to_owned())
         };
         assert_eq!(code(&flags), "needs-allow-breaking");
         flags.allow_breaking = true;
         assert_eq!(code(&flags), "needs-allow-wider");
         flags.allow_wider = true;
+        assert_eq!(code(&flags), "needs-allow-silent");
+        flags.allow_silent = true;
         assert_eq!(code(&flags), "needs-allow-failing");
         flags.allow_failing = true;
         assert_eq!(code(&flags), "");

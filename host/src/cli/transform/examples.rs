@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::registry::report::{
     Area, Change, Comparison, Example, FieldDifference, Figures, HighWater, Level, Mark, Plan,
-    Times, TransformReport, TransformState,
+    Published, Reasons, Times, TransformReport, TransformState,
 };
 use crate::registry::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
 use crate::transform::limits::Limits;
@@ -105,6 +105,11 @@ pub(super) fn plan() -> Plan {
             change(Area::Field, "volume", "removed", Level::Breaking),
             change(Area::Limit, "memory", "16 MiB → 32 MiB", Level::Note),
         ],
+        needs: Reasons {
+            wider: vec!["field vwap: added (string)".into()],
+            breaking: vec!["field volume: removed".into()],
+            ..Reasons::default()
+        },
         recent: None,
         probation_would_undo: None,
         at: at(),
@@ -120,6 +125,11 @@ pub(super) fn comparison() -> Comparison {
         failed: 1,
         both_failed: 0,
         missed: 0,
+        published: vec![Published {
+            family: "ticks".into(),
+            active: 9,
+            candidate: 6,
+        }],
         fields: vec![FieldDifference {
             field: "open".into(),
             events: 2,

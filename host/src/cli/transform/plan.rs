@@ -68,6 +68,10 @@ fn write_plan(out: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {
     } else {
         writeln!(out, "\nno event came lately: the two were not compared")?;
     }
+    for silent in &plan.needs.silent {
+        let warning = format!("clients would get {}", safe(silent));
+        writeln!(out, "\n{}", paint.red(&warning))?;
+    }
     if let Some(reason) = &plan.probation_would_undo {
         let warning = format!("probation would undo this: {}", safe(reason));
         writeln!(out, "\n{}", paint.red(&warning))?;
@@ -128,7 +132,7 @@ fn level(change: &Change, pad: usize, paint: Paint) -> String {
 /// The command that would apply it, with the consent that it needs.
 pub(super) fn next_command(plan: &Plan, admin: &str) -> String {
     let mut command = format!("tidegate transform apply {}{admin}", safe(&plan.id));
-    for flag in consent::flags(plan) {
+    for flag in consent::flags(&plan.needs) {
         command.push(' ');
         command.push_str(flag);
     }
@@ -139,6 +143,7 @@ pub(super) fn next_command(plan: &Plan, admin: &str) -> String {
 mod tests {
     use super::super::examples;
     use super::*;
+    use crate::registry::report::Reasons;
 
     #[test]
     fn a_plan_reads_like_a_diff() {
@@ -190,15 +195,15 @@ mod tests {
             next_command(&plan, ""),
             "tidegate transform apply p_1 --allow-breaking --allow-wider"
         );
-        plan.changes.retain(|change| change.level == Level::Note);
+        plan.needs = Reasons::default();
         assert_eq!(
             next_command(&plan, " --admin http://h:1"),
             "tidegate transform apply p_1 --admin http://h:1"
         );
-        plan.recent = Some(examples::comparison());
+        plan.needs.silent.push("nothing of family ticks".into());
         assert_eq!(
             next_command(&plan, ""),
-            "tidegate transform apply p_1 --allow-failing"
+            "tidegate transform apply p_1 --allow-silent"
         );
     }
 

@@ -11,8 +11,8 @@ use super::client::shaped;
 use super::consent::{ConsentArgs, asked, declined};
 use super::failure::Failure;
 use super::progress::Progress;
-use super::words::count;
 use super::{Desk, comparison};
+use crate::registry;
 use crate::registry::report::{ShadowReport, ShadowState};
 use crate::transform::RevisionId;
 
@@ -76,24 +76,15 @@ pub(super) async fn before_apply(
         let why = "the shadow was stopped before its time, so nothing was applied";
         return Err(Failure::new("shadow-stopped", why).with("shadow", answer));
     }
-    let failed = report.comparison.failed;
-    if failed == 0 || consent.allow_failing {
+    let needs = registry::consent::of_events(&report.comparison);
+    let Some(missing) = consent.missing(&needs) else {
         return Ok(answer);
-    }
+    };
     if !desk.may_ask {
-        let why = format!(
-            "the candidate failed on {failed} of {} in the shadow, so it was not applied; mend it, \
-             or say --allow-failing if that is meant",
-            count(report.comparison.events, "event")
-        );
+        let why = format!("by the shadow, so it was not applied: {missing}");
         return Err(Failure::new("shadow-failed", why).with("shadow", answer));
     }
-    if asked(&format!(
-        "The candidate failed on {}. Go on? [y/N] ",
-        count(failed, "event")
-    ))
-    .await?
-    {
+    if asked(&consent.question(&needs)).await? {
         Ok(answer)
     } else {
         Err(declined())

@@ -15,10 +15,10 @@ use self::differences::between;
 use self::fields::Fields;
 use self::rejections::Rejections;
 use self::times::Recorder;
-use super::report::Comparison;
+use super::report::{Comparison, Published};
 use super::revision::Surface;
 use crate::event::Event;
-use crate::pipeline::Failure;
+use crate::pipeline::{Failure, Paired};
 use crate::transform::{Fault, Outcome, Secrets};
 
 /// What a candidate does wrong whose answer depends on what it saw before.
@@ -38,6 +38,7 @@ pub(super) struct Said<'a> {
 #[derive(Debug)]
 pub(super) struct Comparer {
     counted: Comparison,
+    paired: Paired,
     fields: Fields,
     rejections: Rejections,
     active: Recorder,
@@ -46,10 +47,17 @@ pub(super) struct Comparer {
 
 impl Comparer {
     /// `active` decides which values are public already; `show_input` shows all others too,
-    /// and the events' payloads. Nothing of `secrets` is shown in any.
-    pub(super) fn new(active: &Surface, show_input: bool, secrets: Secrets) -> Self {
+    /// and the events' payloads. Nothing of `secrets` is shown in any. `paired` counts what they
+    /// publish.
+    pub(super) fn new(
+        active: &Surface,
+        paired: Paired,
+        show_input: bool,
+        secrets: Secrets,
+    ) -> Self {
         Self {
             counted: Comparison::default(),
+            paired,
             fields: Fields::new(active, show_input, secrets),
             rejections: Rejections::default(),
             active: Recorder::new(),
@@ -87,6 +95,7 @@ impl Comparer {
             counted.failed += 1;
             return;
         }
+        self.paired.note_answers(active.result, candidate.result);
         let differences = between(active.result, candidate.result);
         if common {
             // What was stopped may have been two things, so they are not alike.
@@ -103,7 +112,13 @@ impl Comparer {
     }
 
     pub(super) fn report(&self) -> Comparison {
+        let published = self.paired.families.iter().map(|family| Published {
+            family: family.name.clone(),
+            active: family.before,
+            candidate: family.now,
+        });
         Comparison {
+            published: published.collect(),
             fields: self.fields.report(),
             rejections: self.rejections.report(),
             active: self.active.report(),

@@ -47,7 +47,7 @@ fn fields_examples_and_values_are_bounded() {
 
 #[test]
 fn long_inputs_are_cut_between_characters() {
-    let mut comparer = Comparer::new(&surface(), true, Secrets::default());
+    let mut comparer = Comparer::new(&surface(), ticks(), true, Secrets::default());
     let event = Event::new("in:a".into(), "😀".repeat(5_000).into());
     let (active, candidate) = (data(&json!({})), data(&json!({"open": "1"})));
     let said = |result| Said {
@@ -63,7 +63,7 @@ fn long_inputs_are_cut_between_characters() {
 
 #[test]
 fn times_are_told_for_both() {
-    let mut comparer = Comparer::new(&surface(), false, Secrets::default());
+    let mut comparer = Comparer::new(&surface(), Paired::default(), false, Secrets::default());
     assert_eq!(comparer.report(), Comparison::default());
     let event = Event::new("in:a".into(), Vec::new());
     let same = data(&json!({}));

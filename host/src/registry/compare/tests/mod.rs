@@ -39,6 +39,18 @@ fn surface() -> Surface {
     }
 }
 
+/// Both have the one family.
+fn ticks() -> Paired {
+    Paired {
+        families: vec![crate::pipeline::Published {
+            name: "ticks".into(),
+            before: 0,
+            now: 0,
+        }],
+        ..Paired::default()
+    }
+}
+
 fn rejected(reason: &'static str) -> Result {
     Ok(Outcome::Rejected(Rejection {
         reason,
@@ -73,7 +85,7 @@ fn fault(kind: FaultKind) -> Result {
 }
 
 fn compare_all(show_input: bool, pairs: &[(Result, Result)]) -> Comparison {
-    let mut comparer = Comparer::new(&surface(), show_input, Secrets::default());
+    let mut comparer = Comparer::new(&surface(), ticks(), show_input, Secrets::default());
     let event = Event::new("in:a".into(), b"se\x1b\xffcret".to_vec());
     for (active, candidate) in pairs {
         let said = |result, micros| Said {

@@ -12,7 +12,7 @@ fn what_is_public_in_one_type_of_message_is_not_in_another() {
     }))
     .unwrap();
     active.families[0].messages.push(other);
-    let mut comparer = Comparer::new(&active, false, Secrets::default());
+    let mut comparer = Comparer::new(&active, ticks(), false, Secrets::default());
     let event = Event::new("in:a".into(), Vec::new());
     let of = |kind: &str, data: Value| {
         Ok(Outcome::Published(vec![Ok(message(
