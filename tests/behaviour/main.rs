@@ -90,6 +90,7 @@ mod shadow;
 mod shutdown;
 mod signals;
 mod snapshots;
+mod source_lines;
 mod stale;
 mod stalls;
 mod subscriptions;

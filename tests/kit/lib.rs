@@ -13,6 +13,7 @@ pub mod client;
 pub mod compilers;
 pub mod demo;
 pub mod dice;
+pub mod dwarf;
 pub mod examples;
 pub mod feed;
 pub mod fleet;

@@ -1,6 +1,6 @@
 //! `tidegate compile`: a component on standard input, machine code on standard output; with
 //! `--reuse`, what earlier compilations have made behind the one, what is good for later ones
-//! behind the other. The host starts it for every component that nobody vouches for, so it
+//! behind the other; with `--lines`, its lines of source instead of code. The host starts it for every component that nobody vouches for, so it
 //! limits itself first, and gives up all rights before it looks at what it has read.
 //!
 //! It is no command for people, and its form may change with any version.
@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
 use crate::transform::{
     COULD_NOT_WORK, CompileError, Engine, OUT_OF_MEMORY, compile_here, compile_here_reusing,
-    hand_back, printable, take_over,
+    hand_back, line_table_here, printable, take_over,
 };
 
 /// The host and what it delivers go first.
@@ -38,6 +38,9 @@ pub(super) struct CompileArgs {
     /// Whether code of functions is taken from earlier compilations, and given to later ones
     #[arg(long)]
     reuse: bool,
+    /// Reads which lines the component was made from, instead of compiling it
+    #[arg(long, conflicts_with = "reuse")]
+    lines: bool,
 }
 
 /// Ends with 1 and a line on standard error for a component that is none, and with codes of
@@ -74,11 +77,17 @@ fn compile(args: &CompileArgs) -> anyhow::Result<()> {
         .read_to_end(&mut component)
         .context("cannot read the component")?;
     confine::confine()?;
-    let compiled = compile_here(&Engine::without_clock(args.stack)?, &component)?;
+    if args.lines {
+        return write(&line_table_here(&component)?);
+    }
+    write(compile_here(&Engine::without_clock(args.stack)?, &component)?.code())
+}
+
+fn write(made: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(compiled.as_bytes())
+    out.write_all(made)
         .and_then(|()| out.flush())
-        .context("cannot write the code")
+        .context("cannot write what was made")
 }
 
 fn compile_reusing(stack: usize) -> anyhow::Result<()> {

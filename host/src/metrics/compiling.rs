@@ -14,6 +14,8 @@ pub struct CompilingMetrics {
     pub refused_code_bytes: IntGauge,
     /// Bytes of code of single functions.
     pub reusable_code_bytes: IntGauge,
+    /// Bytes of lines that traps are told by.
+    pub line_table_bytes: IntGauge,
 }
 
 impl CompilingMetrics {
@@ -40,6 +42,11 @@ impl CompilingMetrics {
                 book,
                 "reusable_code_bytes",
                 "Bytes of compiled code of single functions, for components that are alike.",
+            ),
+            line_table_bytes: gauge(
+                book,
+                "line_table_bytes",
+                "Bytes held in memory of which lines components were made from, so that a trap names them.",
             ),
         };
         for outcome in ["compiled", "cached", "refused", "refused_before"] {

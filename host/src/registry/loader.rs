@@ -12,8 +12,8 @@ use crate::metrics::Metrics;
 use crate::tasks::blocking;
 use crate::transform::limits::Limits;
 use crate::transform::{
-    Compiled, Compiler, Component, Described, Engine, Fingerprint, Inspected, Piece, Uncompiled,
-    compile_here,
+    Compiled, Compiler, Component, Described, Engine, Fingerprint, Inspected, LineTable, Piece,
+    Uncompiled, compile_here,
 };
 
 /// Whose bytes they are.
@@ -31,6 +31,7 @@ pub(super) struct Code {
     inspected: Inspected,
     print: Fingerprint,
     compiled: Compiled,
+    lines: LineTable,
 }
 
 /// A component that may run.
@@ -93,11 +94,7 @@ impl Loader {
         };
         if let Some(compiled) = self.cached(&print).await {
             count("cached");
-            return Ok(Arc::new(Code {
-                inspected,
-                print,
-                compiled,
-            }));
+            return Ok(self.code_of(inspected, print, compiled));
         }
         if let Some(fault) = self.refusals.of(&print.digest) {
             count("refused_before");
@@ -114,13 +111,42 @@ impl Loader {
             }
         };
         count("compiled");
-        let code = Arc::new(Code {
+        let compiled = self.with_lines(compiled, &inspected, &print, trust).await;
+        let code = self.code_of(inspected, print, compiled);
+        self.keep_for_now(&code).await;
+        Ok(code)
+    }
+
+    fn code_of(&self, inspected: Inspected, print: Fingerprint, compiled: Compiled) -> Arc<Code> {
+        let gauge = &self.metrics.compiling.line_table_bytes;
+        Arc::new(Code {
+            lines: LineTable::new(compiled.lines(), gauge),
             inspected,
             print,
             compiled,
-        });
-        self.keep_for_now(&code).await;
-        Ok(code)
+        })
+    }
+
+    /// The same code with the lines of its sources, where it tells of them. A component that
+    /// does so in a way that cannot be followed is as good as one that does not.
+    async fn with_lines(
+        &self,
+        compiled: Compiled,
+        component: &Inspected,
+        print: &Fingerprint,
+        trust: Trust,
+    ) -> Compiled {
+        if trust == Trust::Ours || !component.has_lines() {
+            return compiled;
+        }
+        match self.compiler.line_table(component).await {
+            Ok(lines) => compiled.with_lines(&lines),
+            Err(why) => {
+                let component = &print.digest;
+                tracing::info!(%component, %why, "debug information is not used");
+                compiled
+            }
+        }
     }
 
     /// Asks a component what it is, within these limits.
@@ -137,7 +163,9 @@ impl Loader {
             return Err(beyond);
         }
         let (engine, limits, code) = (self.engine.clone(), limits.clone(), code.clone());
-        blocking(move || Described::of(&engine, &code.compiled, &code.print, limits)).await
+        let lines = code.lines.clone();
+        let describe = move || Described::of(&engine, &code.compiled, &code.print, lines, limits);
+        blocking(describe).await
     }
 
     /// Checks the rest of what shows once it is compiled.
@@ -163,7 +191,7 @@ impl Loader {
     pub(super) async fn keep(&self, loaded: Loaded) -> Arc<Component> {
         let code = loaded.code;
         self.keeping(move |store| {
-            let kept = store.keep_compiled(&code.print.digest, code.compiled.as_bytes());
+            let kept = store.keep_compiled(&code.print.digest, code.compiled.to_keep());
             kept.map(drop)
         })
         .await;
@@ -174,7 +202,7 @@ impl Loader {
     /// mends its settings or limits sends the same bytes again.
     async fn keep_for_now(&self, code: &Arc<Code>) {
         let code = code.clone();
-        self.keeping(move |store| store.keep_refused(&code.print.digest, code.compiled.as_bytes()))
+        self.keeping(move |store| store.keep_refused(&code.print.digest, code.compiled.to_keep()))
             .await;
     }
 

@@ -13,7 +13,14 @@ use super::guest_log::printable;
 /// How much of the engine's words an error repeats, in characters: some are the component's.
 const MAX_CHARS: usize = 500;
 
-/// Machine code that this program made of a component.
+/// How `Compiled` is kept; another form has another name.
+pub(super) const FORM: &str = "code, lines, their length";
+
+/// The length of the lines, in bytes.
+const FOOT: usize = size_of::<u64>();
+
+/// Machine code that this program made of a component, and behind it the lines of its sources,
+/// as `LineTable` takes them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Compiled(Vec<u8>);
 
@@ -40,17 +47,50 @@ pub enum CompileError {
 impl Compiled {
     /// Takes code out of a cache that only this program writes to, found under this engine's
     /// key and whole, as its digest shows: code is as powerful as the program itself.
-    pub fn from_cache(code: Vec<u8>) -> Self {
-        Self(code)
+    pub fn from_cache(kept: Vec<u8>) -> Self {
+        Self(kept)
     }
 
     /// Takes what a child of this program wrote to its standard output.
     pub(super) fn from_child(code: Vec<u8>) -> Self {
+        Self::without_lines(code)
+    }
+
+    fn without_lines(mut code: Vec<u8>) -> Self {
+        code.extend([0; FOOT]);
         Self(code)
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
+    /// The same with these lines of its sources.
+    pub fn with_lines(mut self, lines: &[u8]) -> Self {
+        let code = self.code().len();
+        self.0.truncate(code);
+        self.0.extend(lines);
+        self.0.extend((lines.len() as u64).to_be_bytes());
+        self
+    }
+
+    /// What `from_cache` takes.
+    pub fn to_keep(&self) -> &[u8] {
         &self.0
+    }
+
+    pub fn code(&self) -> &[u8] {
+        self.parts().0
+    }
+
+    /// Empty where nothing tells of a line.
+    pub fn lines(&self) -> &[u8] {
+        self.parts().1
+    }
+
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let Some((before, length)) = self.0.split_last_chunk::<FOOT>() else {
+            return (&self.0, &[]);
+        };
+        let lines = usize::try_from(u64::from_be_bytes(*length)).ok();
+        let code = lines.and_then(|lines| before.len().checked_sub(lines));
+        before.split_at(code.unwrap_or(before.len()))
     }
 
     /// The error is a sentence for operators: the code is of another Wasmtime or machine.
@@ -64,7 +104,7 @@ impl Compiled {
         // this very binary, which ended well; and `from_cache`, what one of these gave before,
         // kept where only this program writes, with a digest that the store has checked. Wasmtime looks itself at
         // versions, processor and settings, so that a cache which strayed here is an error.
-        let loaded = unsafe { Component::deserialize(&engine.inner, &self.0) };
+        let loaded = unsafe { Component::deserialize(&engine.inner, self.code()) };
         loaded.map_err(|error| format!("its compiled code is not for this host: {error:#}"))
     }
 }
@@ -94,7 +134,7 @@ impl Fingerprint {
 /// What is wrong with the component.
 pub fn compile_here(engine: &Engine, component: &[u8]) -> Result<Compiled, CompileError> {
     let code = engine.inner.precompile_component(component);
-    code.map(Compiled).map_err(|error| {
+    code.map(Compiled::without_lines).map_err(|error| {
         if error.is::<OutOfMemory>() {
             CompileError::OutOfMemory
         } else {
@@ -121,8 +161,20 @@ mod tests {
     fn what_was_compiled_can_be_kept_and_taken_back() {
         let engine = engine();
         let compiled = compile_here(&engine, EMPTY).unwrap();
-        let kept = compiled.as_bytes().to_vec();
-        assert!(Compiled::from_cache(kept).component(&engine).is_ok());
+        let compiled = compiled.with_lines(b"some").with_lines(b"lines");
+        let kept = Compiled::from_cache(compiled.to_keep().to_vec());
+        assert!(kept.component(&engine).is_ok());
+        assert_eq!(kept.lines(), b"lines");
+        assert_eq!(kept, compiled);
+    }
+
+    #[test]
+    fn what_is_not_as_it_was_kept_has_no_lines() {
+        for kept in [b"short".to_vec(), [b"code".as_slice(), &[0xff; 8]].concat()] {
+            let strange = Compiled::from_cache(kept);
+            assert_eq!(strange.lines(), b"");
+            assert!(strange.component(&engine()).is_err());
+        }
     }
 
     #[test]

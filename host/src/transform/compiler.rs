@@ -7,6 +7,7 @@
 
 mod patience;
 mod room;
+mod task;
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -22,23 +23,18 @@ use tokio::process::{Child, Command};
 
 use self::patience::{Overdue, overdue};
 use self::room::Room;
+use self::task::{Task, Work};
 use super::compile::Compiled;
 use super::engine::Engine;
 use super::guest_log::printable;
 use super::inspect::Inspected;
-use super::reuse::{Piece, Reuse, code_length, handed_over, taken_back};
+use super::reuse::{Piece, Reuse, handed_over, taken_back};
 
 /// What the child ends with when it was refused memory and could still say so.
 pub const OUT_OF_MEMORY: u8 = 3;
 
 /// What it ends with when it could not begin, or not hand over what it made.
 pub const COULD_NOT_WORK: u8 = 4;
-
-/// How much code may come of a component: so many bytes in any case, and so many for each of
-/// its own. The built-in ones have less than 3 for each; a bomb that stays within the limits
-/// of the compiler has a hundred thousand, and would go on to weigh on the host.
-const CODE_IN_ANY_CASE: u64 = 4 << 20;
-const CODE_FOR_EACH_BYTE: u64 = 8;
 
 /// How long a child that was killed is waited for.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -153,7 +149,7 @@ impl Compiler {
         let task = Task {
             size: component.bytes().len() as u64,
             handed: &handed,
-            reuse: true,
+            work: Work::CodeReusing,
         };
         // What they take beside the component's own needs is held twice, as read and as made.
         let part = shared
@@ -175,12 +171,38 @@ impl Compiler {
         }
     }
 
+    /// The lines of its sources, as `LineTable` takes them: read in a child too, under a limit of
+    /// its own on time.
+    ///
+    /// # Errors
+    /// Why it has none, for the host's log. Nothing depends on them.
+    pub async fn line_table(&self, component: &Inspected) -> Result<Vec<u8>, String> {
+        let shared = &*self.0;
+        let task = Task {
+            size: component.bytes().len() as u64,
+            handed: component.bytes(),
+            work: Work::Lines,
+        };
+        let part = shared.room.part_of(task.size, 0);
+        let table = shared.within(part, &task).await;
+        table.map_err(|failure| match failure {
+            Failure::Memory => "it takes more memory than there is for it".into(),
+            Failure::Overdue(_) => "it takes more time than there is for it".into(),
+            Failure::TooMuchCode(most) => {
+                format!("its lines take more than {}", ByteSize(most))
+            }
+            Failure::TooDeep => "it is nested deeper than can be followed".into(),
+            Failure::Component(said) | Failure::Machine(said) => said,
+            failure => shared.words(&failure),
+        })
+    }
+
     async fn compile_bytes(&self, component: &[u8]) -> Result<Compiled, Uncompiled> {
         let shared = &*self.0;
         let task = Task {
             size: component.len() as u64,
             handed: component,
-            reuse: false,
+            work: Work::Code,
         };
         let part = shared.room.part_of(task.size, 0);
         let mut code = shared.within(part, &task).await;
@@ -192,50 +214,18 @@ impl Compiler {
     }
 }
 
-/// What a child is to do.
-struct Task<'a> {
-    /// Bytes of the component.
-    size: u64,
-    /// What is written to it: the component, and what is reused where that is asked for.
-    handed: &'a [u8],
-    reuse: bool,
-}
-
-impl Task<'_> {
-    /// Bytes of code that may come of it.
-    fn most_code(&self) -> u64 {
-        self.size
-            .saturating_mul(CODE_FOR_EACH_BYTE)
-            .saturating_add(CODE_IN_ANY_CASE)
-    }
-
-    /// Whether what was read has more code than may be.
-    fn is_too_much(&self, read: &[u8]) -> bool {
-        let code = match self.reuse {
-            true => code_length(read).unwrap_or_default(),
-            false => read.len() as u64,
-        };
-        code > self.most_code()
-    }
-
-    /// Bytes that are read: what is good for later is about as much as the code.
-    fn most_read(&self) -> u64 {
-        let times = if self.reuse { 2 } else { 1 };
-        self.most_code().saturating_mul(times).saturating_add(1)
-    }
-}
-
 impl Shared {
     /// Compiles once there is so much memory left, which is held for as long.
     async fn within(&self, part: room::Part, task: &Task<'_>) -> Result<Vec<u8>, Failure> {
         let held = self.room.hold(part).await;
-        let child = self.spawn(held.bytes(), task.reuse);
+        let time_limit = task.work.time_limit(self.time_limit);
+        let child = self.spawn(held.bytes(), time_limit, task.work);
         let mut child = child.map_err(Failure::NotStarted)?;
         let id = child.id();
         let ended = tokio::select! {
             biased;
             ended = talk(&mut child, task) => Ok(ended),
-            overdue = overdue(id, self.time_limit) => Err(overdue),
+            overdue = overdue(id, time_limit) => Err(overdue),
         };
         let ended = match ended {
             Ok(ended) => ended.map_err(Failure::NotHeard)?,
@@ -252,17 +242,17 @@ impl Shared {
     }
 
     /// `memory` in bytes.
-    fn spawn(&self, memory: u64, reuse: bool) -> std::io::Result<Child> {
+    fn spawn(&self, memory: u64, time_limit: Duration, work: Work) -> std::io::Result<Child> {
         let (program, arguments) = self.program.split_first().expect("made with one at least");
         // Past its time the parent ends it; this is for a child that outlives its parent.
-        let seconds = self.time_limit.as_secs() + 1;
+        let seconds = time_limit.as_secs() + 1;
         Command::new(program)
             .args(arguments)
             .arg("compile")
             .args(["--memory", &memory.to_string()])
             .args(["--seconds", &seconds.to_string()])
             .args(["--stack", &self.stack.to_string()])
-            .args(reuse.then_some("--reuse"))
+            .args(work.argument())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())

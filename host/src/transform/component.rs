@@ -21,6 +21,7 @@ use super::guest_log::Allowance;
 use super::instance::{HostState, Instance, Opened};
 use super::interface;
 use super::limits::Limits;
+use super::line_table::LineTable;
 use super::revision::RevisionId;
 use super::samples;
 use super::secrets::Secrets;
@@ -41,6 +42,7 @@ pub(super) struct Prepared {
     pub(super) pre: TransformPre<HostState>,
     pub(super) limits: Limits,
     pub(super) log_allowance: Arc<Allowance>,
+    pub(super) lines: LineTable,
     pub(super) clock: Arc<Clock>,
     /// Whether it imports random numbers.
     pub(super) is_seeded: bool,
@@ -76,7 +78,7 @@ impl Prepared {
     pub(super) fn open(&self, name: &str, metrics: &TransformMetrics) -> Result<Opened, Fault> {
         let pre = self.pre.instance_pre();
         let (clock, limits, log) = (&self.clock, &self.limits, &self.log_allowance);
-        Opened::new(pre, clock, limits, log, name, metrics)
+        Opened::new(pre, clock, limits, log, &self.lines, name, metrics)
     }
 }
 
@@ -94,7 +96,8 @@ impl Component {
         settings: &Value,
         limits: Limits,
     ) -> Result<Self, Vec<String>> {
-        Described::of(engine, compiled, fingerprint, limits)?.configure(settings)
+        Described::of(engine, compiled, fingerprint, LineTable::default(), limits)?
+            .configure(settings)
     }
 
     /// The same, with what its bytes were found to need.
@@ -152,13 +155,14 @@ pub(super) fn prepare(
     component: &wasmtime::component::Component,
     limits: Limits,
     log: &Arc<Allowance>,
+    lines: LineTable,
 ) -> Result<Prepared, Vec<String>> {
     let pre = interface::link(engine, component).map_err(|fault| vec![fault])?;
     let mut faults = Vec::new();
     // What is counted before a component has a name is not worth keeping.
     let uncounted = Metrics::new().transform(NAMELESS);
     let clock = engine.clock.clone();
-    match Opened::new(&pre, &clock, &limits, log, NAMELESS, &uncounted) {
+    match Opened::new(&pre, &clock, &limits, log, &lines, NAMELESS, &uncounted) {
         Ok(mut opened) => faults.extend(interface::ill_typed_exports(&mut opened)),
         Err(fault) => faults.push(format!("while an instance was made: {fault}")),
     }
@@ -170,6 +174,7 @@ pub(super) fn prepare(
             .map_err(|error| vec![interface::not_built(&format!("{error:#}"))])?,
         limits,
         log_allowance: log.clone(),
+        lines,
         clock,
         is_seeded: false,
     })

@@ -12,6 +12,7 @@ use super::engine::Engine;
 use super::guest_log::Allowance;
 use super::interface;
 use super::limits::Limits;
+use super::line_table::LineTable;
 use super::secrets::Secrets;
 use super::wasi;
 use crate::metrics::Metrics;
@@ -35,10 +36,11 @@ impl Described {
         engine: &Engine,
         compiled: &Compiled,
         fingerprint: &Fingerprint,
+        lines: LineTable,
         limits: Limits,
     ) -> Result<Self, Vec<String>> {
         let log = Allowance::listening(limits.log_lines_per_second);
-        let described = Self::ask(engine, compiled, fingerprint, limits, &log);
+        let described = Self::ask(engine, compiled, fingerprint, lines, limits, &log);
         described.map_err(|faults| with_log(told(faults, log.secrets()), &log.heard()))
     }
 
@@ -46,12 +48,13 @@ impl Described {
         engine: &Engine,
         compiled: &Compiled,
         fingerprint: &Fingerprint,
+        lines: LineTable,
         limits: Limits,
         log: &Arc<Allowance>,
     ) -> Result<Self, Vec<String>> {
         let component = compiled.component(engine).map_err(|fault| vec![fault])?;
         let imports = interface::imports(engine, &component);
-        let mut prepared = prepare(engine, &component, limits, log)?;
+        let mut prepared = prepare(engine, &component, limits, log, lines)?;
         prepared.is_seeded = imports.iter().any(|import| wasi::is_random(import));
         let uncounted = Metrics::new().transform(NAMELESS);
         let stated = prepared

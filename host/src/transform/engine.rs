@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::{CacheStore, Config, OptLevel};
 
 use super::clock::Clock;
+use super::compile::FORM;
 use super::place;
 use crate::tasks::Tasks;
 
@@ -67,6 +68,7 @@ impl Engine {
         self.inner.precompile_compatibility_hash().hash(&mut key);
         for part in [
             env!("CARGO_PKG_VERSION"),
+            FORM,
             std::env::consts::OS,
             std::env::consts::ARCH,
         ] {

@@ -3,6 +3,7 @@
 use wasmtime::Trap;
 
 use super::budget::Refused;
+use super::line_table::LineTable;
 use super::place;
 use super::secrets::Secrets;
 use super::wasi::{Denied, MAX_HANDLES};
@@ -87,10 +88,11 @@ impl Fault {
         error: &wasmtime::Error,
         refused: Option<Refused>,
         complaints: Option<String>,
+        lines: &LineTable,
         secrets: &Secrets,
     ) -> Self {
         let (kind, detail) = found(error, refused);
-        let place = place::of(error);
+        let place = place::of(error, lines);
         let found = [Some(detail), place].into_iter().flatten();
         let found = secrets.shown(&found.collect::<Vec<_>>().join(", "), MAX_DETAIL);
         let detail = match complaints {

@@ -20,6 +20,7 @@ use super::guest_log::{Allowance, GuestLog};
 use super::high_water::Peaks;
 use super::interface;
 use super::limits::Limits;
+use super::line_table::LineTable;
 use super::outcome::Outcome;
 use super::rejection::Rejection;
 use super::secrets::Secrets;
@@ -37,6 +38,8 @@ pub(super) struct HostState {
     pub(super) budget: Budget,
     pub(super) log: GuestLog,
     pub(super) wasi: Wasi,
+    /// What a fault is told by.
+    lines: LineTable,
 }
 
 impl contract::log::Host for HostState {
@@ -63,6 +66,7 @@ impl Opened {
         clock: &Clock,
         limits: &Limits,
         log_allowance: &Arc<Allowance>,
+        lines: &LineTable,
         name: &str,
         metrics: &TransformMetrics,
     ) -> Result<Self, Fault> {
@@ -70,6 +74,7 @@ impl Opened {
             budget: Budget::new(limits),
             log: GuestLog::new(metrics.clone(), name, log_allowance.clone()),
             wasi: Wasi::new(limits),
+            lines: lines.clone(),
         };
         let mut store = Store::new(pre.engine(), state);
         store.limiter(|state| &mut state.budget);
@@ -298,8 +303,9 @@ impl Instance {
         let (answer,) = answer.map_err(|error| fault(&self.store, &error))?;
         if count > limits.max_publications || bytes > limits.max_output {
             let detail = format!(
-                "{} of {bytes} bytes; allowed are {} of {}",
+                "{} of {}; allowed are {} of {}",
                 count_of(count, "publication"),
+                count_of(bytes, "byte"),
                 limits.max_publications,
                 limits.max_output
             );
@@ -384,6 +390,9 @@ fn end(store: &mut Store<HostState>, running: Running<'_>) {
 }
 
 fn fault(store: &Store<HostState>, error: &wasmtime::Error) -> Fault {
-    let HostState { budget, log, .. } = store.data();
-    Fault::of(error, budget.refused(), log.complaints(), log.secrets())
+    let HostState {
+        budget, log, lines, ..
+    } = store.data();
+    let complaints = log.complaints();
+    Fault::of(error, budget.refused(), complaints, lines, log.secrets())
 }

@@ -1,15 +1,13 @@
 //! Where in a guest a call ended: the functions that were running, by the names that the
-//! component brings. They are foreign text: cut, printable, few.
-//!
-//! Lines of source come with what the guest says itself (a panic, a stack of JavaScript or Python).
-//! They could be read from DWARF too, but that is read anew at each trap, without a bound on time
-//! or memory: a guest that traps at each event could have the host work for it.
+//! component brings, and their lines where it brings those. They are foreign text: cut,
+//! printable, few.
 
 use std::fmt::{self, Write};
 
-use wasmtime::WasmBacktrace;
+use wasmtime::{FrameInfo, WasmBacktrace};
 
 use super::guest_log::printable;
+use super::line_table::LineTable;
 
 /// How many of the engine's frames are looked at: a panic has some ten of its own.
 pub(super) const MAX_FRAMES: usize = 20;
@@ -27,36 +25,47 @@ const MACHINERY: [&str; 9] = [
 ];
 
 /// One function that was running.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Frame<'a> {
     name: Option<&'a str>,
     /// Its number in its module.
     index: u32,
-    /// Where it was, in bytes from the beginning of its module.
+    /// Where it was, in bytes from the beginning of its component.
     at: Option<usize>,
+    /// The file and line that this was made from.
+    line: Option<String>,
 }
 
 /// The functions that were running when a call ended, innermost first.
-pub(super) fn of(error: &wasmtime::Error) -> Option<String> {
+pub(super) fn of(error: &wasmtime::Error, lines: &LineTable) -> Option<String> {
     let trace = error.downcast_ref::<WasmBacktrace>()?;
-    let frames: Vec<Frame<'_>> = trace
-        .frames()
-        .iter()
-        .map(|frame| Frame {
+    let frames = trace.frames().iter();
+    told(
+        &frames
+            .map(|frame| Frame::of(frame, lines))
+            .collect::<Vec<_>>(),
+    )
+}
+
+impl<'a> Frame<'a> {
+    fn of(frame: &'a FrameInfo, lines: &LineTable) -> Self {
+        let at = frame.module_offset();
+        let function = at.zip(frame.func_offset());
+        let function = function.and_then(|(at, within)| at.checked_sub(within));
+        let line = function.zip(at);
+        Self {
             name: frame.func_name(),
             index: frame.func_index(),
-            at: frame.module_offset(),
-        })
-        .collect();
-    told(&frames)
+            at,
+            line: line.and_then(|(function, at)| lines.find(function, at)),
+        }
+    }
 }
 
 fn told(frames: &[Frame<'_>]) -> Option<String> {
-    let named: Vec<(String, Option<usize>)> = frames
-        .iter()
-        .map(|frame| (name(*frame), frame.at))
-        .collect();
-    let is_own = |(name, _): &&(String, Option<usize>)| {
+    let named: Vec<(String, &Frame<'_>)> =
+        frames.iter().map(|frame| (name(frame), frame)).collect();
+    let is_own = |(name, _): &&(String, &Frame<'_>)| {
         !MACHINERY
             .iter()
             .any(|machinery| name.starts_with(machinery))
@@ -65,19 +74,29 @@ fn told(frames: &[Frame<'_>]) -> Option<String> {
     if own.is_empty() {
         own = named.iter().collect();
     }
-    let (innermost, at) = own.first()?;
+    let (innermost, frame) = own.first()?;
     let mut text = format!("in {innermost}");
-    if let Some(at) = at {
-        let _infallible = write!(text, " (byte {at:#x} of its module)");
+    match (&frame.line, frame.at) {
+        (None, Some(at)) => {
+            let _infallible = write!(text, " (byte {at:#x} of the component)");
+        }
+        _ => tell_line(&mut text, frame),
     }
-    for (caller, _) in own.iter().skip(1).take(MAX_TOLD - 1) {
+    for (caller, frame) in own.iter().skip(1).take(MAX_TOLD - 1) {
         let _infallible = write!(text, ", called by {caller}");
+        tell_line(&mut text, frame);
     }
     Some(text)
 }
 
+fn tell_line(text: &mut String, frame: &Frame<'_>) {
+    if let Some(line) = &frame.line {
+        let _infallible = write!(text, " ({line})");
+    }
+}
+
 /// As people write it, in the language's own form where that is Rust's.
-fn name(frame: Frame<'_>) -> String {
+fn name(frame: &Frame<'_>) -> String {
     let Some(mangled) = frame.name else {
         return format!("function {}", frame.index);
     };
@@ -113,6 +132,7 @@ mod tests {
             name: Some(name),
             index: 7,
             at: Some(31),
+            line: None,
         }
     }
 
@@ -122,16 +142,34 @@ mod tests {
         let frames = [frame(mangled), frame("transform"), frame("a"), frame("b")];
         assert_eq!(
             told(&frames).unwrap(),
-            "in ticker::price (byte 0x1f of its module), called by transform, called by a"
+            "in ticker::price (byte 0x1f of the component), called by transform, called by a"
         );
         assert_eq!(told(&[]), None);
+    }
+
+    #[test]
+    fn a_line_that_is_known_stands_in_place_of_the_byte() {
+        let with = |name, line: &str| Frame {
+            line: Some(line.into()),
+            ..frame(name)
+        };
+        let frames = [
+            with("price", "ticker/src/lib.rs:7"),
+            frame("quote"),
+            with("transform", "ticker/src/lib.rs:90"),
+        ];
+        assert_eq!(
+            told(&frames).unwrap(),
+            "in price (ticker/src/lib.rs:7), called by quote, called by transform \
+             (ticker/src/lib.rs:90)"
+        );
     }
 
     #[test]
     fn what_a_language_has_for_panics_is_passed_over_unless_there_is_nothing_else() {
         let panic = frame("_ZN4core9panicking9panic_fmt17h0123456789abcdefE");
         let own = frame("own");
-        assert!(told(&[panic, own]).unwrap().starts_with("in own ("));
+        assert!(told(&[panic.clone(), own]).unwrap().starts_with("in own ("));
         let alone = told(&[panic]).unwrap();
         assert!(
             alone.starts_with("in core::panicking::panic_fmt ("),
@@ -145,6 +183,7 @@ mod tests {
             name: None,
             index: 7,
             at: None,
+            line: None,
         };
         assert_eq!(told(&[nameless]).unwrap(), "in function 7");
     }

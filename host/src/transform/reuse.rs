@@ -103,11 +103,11 @@ pub fn hand_back(to: &mut impl Write, code: &Compiled, reuse: &Reuse) -> io::Res
         .used
         .iter()
         .fold(0, |bits, place| bits | 1_u64 << place);
-    let length = code.as_bytes().len() as u64;
+    let length = code.code().len() as u64;
     for number in [length, reuse.reused, reuse.compiled, used] {
         to.write_all(&number.to_be_bytes())?;
     }
-    to.write_all(code.as_bytes())?;
+    to.write_all(code.code())?;
     let _ = to.write_all(&reuse.made);
     to.flush()
 }

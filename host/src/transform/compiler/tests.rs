@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::super::limits::Limits;
 use super::*;
 
 const GIB: u64 = 1 << 30;
@@ -21,9 +22,9 @@ async fn compile(script: &str) -> Result<Compiled, Vec<String>> {
 
 #[tokio::test]
 async fn the_child_gets_the_component_and_what_it_writes_is_the_code() {
-    assert_eq!(compile("cat").await.unwrap().as_bytes(), b"abc");
+    assert_eq!(compile("cat").await.unwrap().code(), b"abc");
     let environment = compile("cat > /dev/null; env").await.unwrap();
-    let environment = String::from_utf8_lossy(environment.as_bytes());
+    let environment = String::from_utf8_lossy(environment.code());
     assert!(!environment.contains("CARGO"), "{environment}");
 }
 
@@ -76,16 +77,13 @@ async fn a_child_that_uses_its_time_is_ended_and_the_next_has_its_turn() {
         first.unwrap_err().fault,
         "compiling it took more processor time than the 300ms of compile-time"
     );
-    assert_eq!(second.unwrap().as_bytes(), b"c\n");
+    assert_eq!(second.unwrap().code(), b"c\n");
 }
 
 #[tokio::test]
 async fn a_child_that_waits_for_the_machine_is_not_ended() {
     let compiler = compiler("sleep 1; cat", 1, Duration::from_millis(300));
-    assert_eq!(
-        compiler.compile_bytes(b"abc").await.unwrap().as_bytes(),
-        b"abc"
-    );
+    assert_eq!(compiler.compile_bytes(b"abc").await.unwrap().code(), b"abc");
 }
 
 #[tokio::test]
@@ -111,16 +109,16 @@ async fn children_run_beside_each_other_where_there_is_room() {
     );
     let compiler = compiler(&script, 2, Duration::from_secs(30));
     let (first, second) = tokio::join!(compiler.compile_bytes(b"a"), compiler.compile_bytes(b"b"));
-    assert_eq!(first.unwrap().as_bytes(), b"ok\n");
-    assert_eq!(second.unwrap().as_bytes(), b"ok\n");
+    assert_eq!(first.unwrap().code(), b"ok\n");
+    assert_eq!(second.unwrap().code(), b"ok\n");
 }
 
 #[tokio::test]
 async fn a_child_whose_part_is_too_small_is_started_again_with_all_there_is() {
     let script = format!("[ $2 = {} ] || exit 3; cat", 2 * GIB);
-    assert_eq!(compile(&script).await.unwrap().as_bytes(), b"abc");
+    assert_eq!(compile(&script).await.unwrap().code(), b"abc");
     let script = format!("[ $2 = {} ] && exit 3; cat", 2 * GIB);
-    assert_eq!(compile(&script).await.unwrap().as_bytes(), b"abc");
+    assert_eq!(compile(&script).await.unwrap().code(), b"abc");
 }
 
 #[tokio::test]
@@ -141,4 +139,31 @@ async fn what_is_of_the_component_itself_lasts_and_what_the_machine_had_does_not
         let uncompiled = compiler.compile_bytes(b"abc").await.unwrap_err();
         assert_eq!(uncompiled.lasts, lasts, "{script}: {uncompiled:?}");
     }
+}
+
+#[tokio::test]
+async fn lines_are_read_within_bounds_of_their_own_and_why_there_are_none_is_told() {
+    let component = include_bytes!("../../../../tests/contract/traps.wasm");
+    let component = Inspected::of(component.as_slice().into(), &[Limits::default()]).unwrap();
+    let lines = async |script: &str, time_limit| {
+        let compiler = compiler(script, 2, time_limit);
+        compiler.line_table(&component).await
+    };
+    let long = Duration::from_secs(30);
+    let asked = lines("cat > /dev/null; echo $7", long).await.unwrap();
+    assert_eq!(asked, b"--lines\n");
+    for (script, says) in [
+        ("exit 3", "more memory"),
+        ("kill -ABRT $$", "more memory"),
+        ("kill -XCPU $$", "more time"),
+        ("head -c 5000000 /dev/zero", "more than 4.0 MiB"),
+        ("echo 'its table is long' >&2; exit 1", "its table is long"),
+        ("exit 101", "exit code 101"),
+    ] {
+        let why = lines(script, long).await.unwrap_err();
+        assert!(why.contains(says), "{script}: {why}");
+    }
+    let busy = "cat > /dev/null; while :; do :; done";
+    let why = lines(busy, Duration::from_millis(300)).await.unwrap_err();
+    assert!(why.contains("more time"), "{why}");
 }

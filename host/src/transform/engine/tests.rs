@@ -9,6 +9,7 @@ use super::super::guest_log::Allowance;
 use super::super::instance::Opened;
 use super::super::interface;
 use super::super::limits::Limits;
+use super::super::line_table::LineTable;
 use super::super::secrets::Secrets;
 use super::*;
 use crate::metrics::Metrics;
@@ -38,7 +39,15 @@ fn run(text: &str, limits: &Limits) -> Result<(), Fault> {
     let Opened {
         mut store,
         instance,
-    } = Opened::new(&pre, &engine.clock, limits, &allowance, "t", &metrics)?;
+    } = Opened::new(
+        &pre,
+        &engine.clock,
+        limits,
+        &allowance,
+        &LineTable::default(),
+        "t",
+        &metrics,
+    )?;
     let run = instance
         .get_typed_func::<(), ()>(&mut store, "run")
         .unwrap();
@@ -49,7 +58,13 @@ fn run(text: &str, limits: &Limits) -> Result<(), Fault> {
     drop(running);
     answer.map_err(|error| {
         let refused = store.data().budget.refused();
-        Fault::of(&error, refused, None, &Secrets::default())
+        Fault::of(
+            &error,
+            refused,
+            None,
+            &LineTable::default(),
+            &Secrets::default(),
+        )
     })
 }
 

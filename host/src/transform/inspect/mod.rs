@@ -22,6 +22,7 @@ use super::limits::Limits;
 pub struct Inspected {
     bytes: Arc<[u8]>,
     needs: Needs,
+    has_lines: bool,
 }
 
 impl Inspected {
@@ -32,13 +33,22 @@ impl Inspected {
     /// first ones do not allow, where none of them would do.
     pub fn of(bytes: Arc<[u8]>, limits: &[Limits]) -> Result<Self, Vec<String>> {
         match faults(&bytes, limits) {
-            Ok(needs) => Ok(Self { bytes, needs }),
+            Ok((needs, has_lines)) => Ok(Self {
+                bytes,
+                needs,
+                has_lines,
+            }),
             Err(faults) => Err(faults),
         }
     }
 
     pub fn bytes(&self) -> &Arc<[u8]> {
         &self.bytes
+    }
+
+    /// Whether its debug information tells of the lines of its sources.
+    pub fn has_lines(&self) -> bool {
+        self.has_lines
     }
 
     /// Core instances that each of its instances has.
@@ -55,8 +65,8 @@ impl Inspected {
     }
 }
 
-/// What a component needs, or all that is wrong with it.
-fn faults(bytes: &[u8], limits: &[Limits]) -> Result<Needs, Vec<String>> {
+/// What a component needs and whether it tells of lines, or all that is wrong with it.
+fn faults(bytes: &[u8], limits: &[Limits]) -> Result<(Needs, bool), Vec<String>> {
     let largest = limits.iter().map(|limits| limits.max_component_size).max();
     if let Some(fault) = beyond_size(bytes.len(), largest.unwrap_or_default()) {
         return Err(vec![fault]);
@@ -66,7 +76,7 @@ fn faults(bytes: &[u8], limits: &[Limits]) -> Result<Needs, Vec<String>> {
     let mut faults = world::faults(&outline);
     faults.extend(beyond_all(&outline.needs, limits));
     if faults.is_empty() {
-        Ok(outline.needs)
+        Ok((outline.needs, outline.has_lines))
     } else {
         Err(faults)
     }

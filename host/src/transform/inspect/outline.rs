@@ -32,6 +32,8 @@ pub(super) struct Outline<'a> {
     pub(super) asynchronous: bool,
     /// A core module has the bindings of a component.
     pub(super) has_bindings: bool,
+    /// A core module has debug information that tells of lines.
+    pub(super) has_lines: bool,
 }
 
 /// A module or component whose end has not come yet.
@@ -139,6 +141,7 @@ impl<'a> Outline<'a> {
         if let Payload::CustomSection(section) = &payload {
             self.maker = self.maker.max(Maker::of_section(section));
             self.has_bindings |= section.name().starts_with("component-type");
+            self.has_lines |= section.name() == ".debug_line";
             return Ok(());
         }
         let outermost = open.len() == 1;

@@ -10,6 +10,7 @@ use super::super::super::engine::Engine;
 use super::super::super::guest_log::Allowance;
 use super::super::super::instance::Opened;
 use super::super::super::interface;
+use super::super::super::line_table::LineTable;
 use super::*;
 use crate::metrics::Metrics;
 
@@ -20,7 +21,15 @@ fn instantiated(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<(), St
     let pre = interface::link(engine, &component)?;
     let metrics = Metrics::new().transform("t");
     let allowance: Arc<Allowance> = Allowance::new(1);
-    let opened = Opened::new(&pre, &engine.clock, limits, &allowance, "t", &metrics);
+    let opened = Opened::new(
+        &pre,
+        &engine.clock,
+        limits,
+        &allowance,
+        &LineTable::default(),
+        "t",
+        &metrics,
+    );
     opened.map(|_| ()).map_err(|fault| fault.to_string())
 }
 
