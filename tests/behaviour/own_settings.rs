@@ -76,6 +76,29 @@ async fn a_component_that_was_sent_for_another_transform_is_given_no_settings() 
 }
 
 #[tokio::test]
+async fn a_component_that_has_another_name_where_its_limits_are_narrower_is_given_no_settings() {
+    let stage = on_ticks_and_bars().await;
+    // Not knowing whose it is, the host asks within what bars has; ticks has less.
+    let renamed = "(if (i32.eq (memory.grow (i32.const 288)) (i32.const -1)) (then
+        (i32.store8 offset=1 (i32.load (local.get $said)) (i32.const 97))))";
+    let guest = Guest::stamped("b").refusing_its_settings();
+    for command in ["check", "push"] {
+        let text = told(&stage, &guest.clone().describe(renamed), &[command]).await;
+        for word in ["its name was \"ticks\"", "within the limits", "\"tacks\""] {
+            assert!(text.contains(word), "{word} in {text}");
+        }
+        assert!(!text.contains("\"of\""), "{text}");
+    }
+    // Who needs so much and has one name is refused for what it was given.
+    let grows = "(drop (memory.grow (i32.const 288)))";
+    let text = told(&stage, &guest.describe(grows), &["check"]).await;
+    assert!(
+        text.contains("refuses the settings: {\"of\":\"ticks\"}"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn limits_of_its_own_name_hold_and_those_of_another_do_not_help() {
     let stage = on_ticks_and_bars().await;
     // It begins with 2.5 MiB; 18 MiB more are beyond the default and within what bars has.

@@ -51,8 +51,12 @@ impl Registry {
             described
         } else {
             // It was asked within more than it will have.
-            let described = self.loader.describe(&code, &way.limits).await;
-            described.map_err(&refuse)?
+            let again = self.loader.describe(&code, &way.limits).await;
+            let again = again.map_err(&refuse)?;
+            if again.name() != described.name() {
+                return Err(refuse(vec![renamed(&described, &again)]));
+            }
+            again
         };
         let shown = way.would_show(&described);
         if !shown.is_empty() {
@@ -162,6 +166,20 @@ impl Way {
         };
         shown.map(sentence).collect()
     }
+}
+
+/// A component with two names could have itself given the settings of either's transform.
+fn renamed(first: &Described, second: &Described) -> String {
+    let name = |described: &Described| match described.name() {
+        Some(name) => format!("\"{name}\""),
+        None => "none that can be one".into(),
+    };
+    format!(
+        "its name was {} and then, asked again within the limits that it would run with, {}: let \
+         describe give the same answer each time, whatever the limits are",
+        name(first),
+        name(second)
+    )
 }
 
 fn merged(base: &Limits, ask: &Ask) -> Result<Limits, Refused> {

@@ -31,6 +31,7 @@ struct HostFunction {
 #[derive(Debug, Clone)]
 pub struct Guest {
     pub descriptor: Descriptor,
+    describe: String,
     configure: String,
     when_bad: String,
     fields: String,
@@ -43,6 +44,7 @@ impl Guest {
     pub fn ticks() -> Self {
         Self {
             descriptor: Descriptor::ticks(),
+            describe: String::new(),
             configure: String::new(),
             when_bad: String::new(),
             fields: String::new(),
@@ -50,6 +52,13 @@ impl Guest {
             host: Vec::new(),
             wrapping: None,
         }
+    }
+
+    /// Instructions that run before `describe` answers with what begins at `$said`: the pointer
+    /// to its name, and its length.
+    pub fn describe(mut self, wat: &str) -> Self {
+        wat.clone_into(&mut self.describe);
+        self
     }
 
     /// Instructions that run before `configure` answers.

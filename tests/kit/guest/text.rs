@@ -104,7 +104,10 @@ pub(super) fn component(guest: &Guest) -> String {
     {configure}
     (global.set $bump (i32.const 0x20000))
     (i32.const {configuration}))
-  (func (export "describe") (result i32) (i32.const {descriptor}))
+  (func (export "describe") (result i32) (local $said i32)
+    (local.set $said (i32.const {descriptor}))
+    {describe}
+    (local.get $said))
   (func $publish (param i32 i32 i32 i32) (result i32)
     (call $many (local.get 0) (local.get 1) (local.get 2) (local.get 3) (i32.const 1)))
   (func $many (param $c i32) (param $cl i32) (param $d i32) (param $dl i32) (param $count i32)
@@ -135,6 +138,7 @@ pub(super) fn component(guest: &Guest) -> String {
         own = guest.descriptor.family.len() + 1,
         feed = FEED.len(),
         fields = guest.fields,
+        describe = guest.describe,
         configure = guest.configure,
         when_bad = guest.when_bad,
     )
