@@ -79,7 +79,7 @@ pub(super) fn try_on_probation(
         return Tried::Unwanted;
     };
     let answer = front.call(event, &captures, metrics);
-    behind.probation.note_time(front.took);
+    behind.probation.note_time(front.took, answer.as_ref().ok());
     match (Failure::of(&answer), answer) {
         (None, Ok(outcome)) => {
             metrics.events.inc();

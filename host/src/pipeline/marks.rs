@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
+use super::pace::{Pace, Usual};
 use super::paired::Paired;
 use crate::count::count;
 
 /// So few failures are no ground to return while more events may show otherwise.
 const MIN_FAILURES: u64 = 3;
-
-/// Time is judged by so many events at once, so that one that becomes slow late is found too.
-pub(super) const WINDOW: u64 = 1_000;
 
 /// So few events say nothing about time, and a time of this much is never held against anyone.
 pub(super) const MIN_TIMED: u64 = 20;
@@ -60,49 +58,13 @@ impl Failures {
     }
 }
 
-/// How long events took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Pace {
-    pub(super) timed: u64,
-    /// Those that took longer than the mark.
-    pub(super) slow: u64,
-    pub(super) nanos: u64,
-}
-
-impl Pace {
-    pub(super) fn of(times: impl Iterator<Item = Duration>, mark: Duration) -> Self {
-        times.fold(Self::default(), |mut pace, took| {
-            pace.add(took, mark);
-            pace
-        })
-    }
-
-    pub(super) fn add(&mut self, took: Duration, mark: Duration) {
-        self.timed += 1;
-        self.slow += u64::from(took > mark);
-        self.nanos = self.nanos.saturating_add(nanos(took));
-    }
-
-    pub(super) fn mean(&self) -> Duration {
-        Duration::from_nanos(self.nanos / self.timed.max(1))
-    }
-
-    /// So that what comes weighs more than what was.
-    pub(super) fn halve(&mut self) {
-        self.timed /= 2;
-        self.slow /= 2;
-        self.nanos /= 2;
-    }
-}
-
-pub(super) fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 impl ProbationMarks {
     /// What an event may take where it takes so long in the revision before, on average.
-    pub(super) fn slow_above(&self, before: Duration) -> Duration {
-        before.saturating_mul(self.max_slowdown).max(FAST_ENOUGH)
+    pub(super) fn usual(&self, mean: Duration) -> Usual {
+        Usual {
+            mean,
+            slow_above: mean.saturating_mul(self.max_slowdown).max(FAST_ENOUGH),
+        }
     }
 
     /// Of `events`, on which the revision before did better or would have, not too many may have
@@ -132,12 +94,11 @@ impl ProbationMarks {
         ))
     }
 
-    /// Not too many events may take longer than `mark`, beyond those that do in the revision
-    /// before by the `control`, which the same busy machine has run; nor may all of them
-    /// together. `before` is its mean time.
+    /// Not too many events may take longer than is `usual`, beyond those that do in the revision
+    /// before by the `control`, which the same busy machine has run; nor may all of them together.
     pub(super) fn slow(
         &self,
-        (before, mark): (Duration, Duration),
+        usual: Usual,
         now: Pace,
         control: Pace,
         last: bool,
@@ -149,26 +110,27 @@ impl ProbationMarks {
         if now.timed < timed || now.slow < slow {
             return None;
         }
-        let usual = u128::from(control.slow) * 1000 / u128::from(control.timed.max(1));
-        let allowed = u128::from(self.max_slow) + usual;
+        let slow_before = u128::from(control.slow) * 1000 / u128::from(control.timed.max(1));
+        let allowed = u128::from(self.max_slow) + slow_before;
         if u128::from(now.slow) * 1000 > allowed * u128::from(now.timed) {
             return Some(format!(
-                "{} of {} took longer than {mark:?}, {} times what they took before; allowed are \
+                "{} of {} took longer than {:?}, {} times what they took before; allowed are \
                  {allowed} in a thousand",
                 now.slow,
                 count(now.timed, "event"),
+                usual.slow_above,
                 self.max_slowdown,
             ));
         }
-        let usual = match control.timed < MIN_TIMED {
-            true => before,
-            false => before.max(control.mean()),
+        let mean = match control.timed < MIN_TIMED {
+            true => usual.mean,
+            false => usual.mean.max(control.mean()),
         };
-        let dear = now.slow >= MIN_SLOW && now.mean() > self.slow_above(usual);
+        let dear = now.slow >= MIN_SLOW && now.mean() > self.usual(mean).slow_above;
         dear.then(|| {
             format!(
                 "{} took {:?} on average, more than {} times what they take in the revision \
-                 before ({usual:?})",
+                 before ({mean:?})",
                 count(now.timed, "event"),
                 now.mean(),
                 self.max_slowdown,

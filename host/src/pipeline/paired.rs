@@ -63,6 +63,15 @@ impl Paired {
     }
 }
 
+/// The family that an event has become first.
+pub(super) fn family_of(outcome: &Outcome) -> Option<&str> {
+    let Outcome::Published(publications) = outcome else {
+        return None;
+    };
+    let first = publications.iter().flatten().next()?;
+    Some(first.channel.as_pattern().family())
+}
+
 fn is_rejected(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Rejected(_))
 }

@@ -14,11 +14,12 @@ use tokio::sync::Notify;
 
 use super::failure::Failure;
 use super::live::Counts;
-use super::marks::{Failures, MIN_TIMED, Pace, ProbationMarks, WINDOW, nanos};
-use super::paired::Paired;
+use super::marks::{Failures, MIN_TIMED, ProbationMarks};
+use super::pace::{Pace, Timing, Usual};
+use super::paired::{Paired, family_of};
 use crate::count::count;
 use crate::hub::Origin;
-use crate::transform::{Descriptor, Outcome};
+use crate::transform::{Descriptor, Fault, Outcome};
 
 /// The first events are asked of both revisions, and one in so many of the rest.
 const FIRST: u64 = 100;
@@ -27,9 +28,6 @@ const ONE_IN: u64 = 32;
 /// A revision that fails so often on what the other one can do is not asked any more: each of
 /// these may cost a deadline.
 const MAX_CONTROL_FAILURES: u64 = 5;
-
-/// So many events of the revision before say how it does at present.
-const CONTROL_WINDOW: u64 = 128;
 
 /// How a probation ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +60,10 @@ pub struct Probation {
     blocked: AtomicU64,
     /// Events on which both failed.
     common: AtomicU64,
-    /// What an event takes in the revision before, and what it may take; unset until that is
-    /// known.
-    usual: OnceLock<(Duration, Duration)>,
-    timed: AtomicU64,
-    slow: AtomicU64,
-    nanos: AtomicU64,
+    time: Timing,
+    /// The same of the events of each family that both revisions have, where there are several:
+    /// among many others, those of one would not show.
+    families: OnceLock<Vec<(String, Timing)>>,
     /// Events that it did not fail on.
     stood: AtomicU64,
     /// Of those that both were asked. It is locked for these only, and for slow ones.
@@ -84,27 +80,57 @@ pub struct Probation {
 struct Beside {
     paired: Option<Paired>,
     pace: Pace,
+    /// In the order of those that are timed.
+    families: Vec<Pace>,
     failures: u64,
+}
+
+impl Beside {
+    /// For the families of `paired`, which are timed by themselves where there are several.
+    fn prepare(&mut self, paired: Paired, timed: &OnceLock<Vec<(String, Timing)>>) {
+        let several = paired.families.len() > 1;
+        let families = paired.families.iter().filter(|_| several);
+        let families: Vec<_> = families
+            .map(|family| (family.name.clone(), Timing::default()))
+            .collect();
+        self.families = vec![Pace::default(); families.len()];
+        let _ = timed.set(families);
+        self.paired = Some(paired);
+    }
+}
+
+/// How long both revisions took for one event.
+#[derive(Debug, Clone)]
+pub struct Took {
+    before: Duration,
+    now: Duration,
+    family: Option<String>,
+}
+
+impl Took {
+    /// `answer` is that of the one on probation.
+    pub fn of(before: Duration, now: Duration, answer: &Result<Outcome, Fault>) -> Self {
+        let family = answer.as_ref().ok().and_then(family_of);
+        Self {
+            before,
+            now,
+            family: family.map(str::to_owned),
+        }
+    }
 }
 
 impl Probation {
     /// `before` is the mean time of an event in the revision before; `behind` whether that one
     /// stands behind it.
     pub fn new(marks: ProbationMarks, before: Option<Duration>, behind: bool) -> Self {
-        let usual = OnceLock::new();
-        if let Some(mean) = before {
-            let _ = usual.set((mean, marks.slow_above(mean)));
-        }
         Self {
+            time: Timing::against(before.map(|mean| marks.usual(mean))),
+            families: OnceLock::new(),
             marks,
             behind,
             faults: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
             common: AtomicU64::new(0),
-            usual,
-            timed: AtomicU64::new(0),
-            slow: AtomicU64::new(0),
-            nanos: AtomicU64::new(0),
             stood: AtomicU64::new(0),
             beside: Mutex::default(),
             verdict: OnceLock::new(),
@@ -203,77 +229,86 @@ impl Probation {
         }
     }
 
-    /// What it would say at its end of these events, whose times are in pairs: of the revision
-    /// before, and of this one.
-    pub fn would_undo(
-        &self,
-        counts: &Counts,
-        paired: &Paired,
-        times: &[(Duration, Duration)],
-    ) -> Option<String> {
+    /// What it would say at its end of these events.
+    pub fn would_undo(&self, counts: &Counts, paired: &Paired, times: &[Took]) -> Option<String> {
         let (failures, events) = (self.failures(counts), self.telling(counts));
         let failing = self.marks.failing(failures, events, true);
-        let slow = || {
-            let usual = *self.usual.get()?;
-            let [control, now] = [
-                Pace::of(times.iter().map(|(before, _)| *before), usual.1),
-                Pace::of(times.iter().map(|(_, now)| *now), usual.1),
-            ];
-            self.marks.slow(usual, now, control, true)
-        };
         failing
             .or_else(|| self.marks.less(paired, true))
-            .or_else(slow)
+            .or_else(|| self.slow_on(self.time.usual()?, times.iter()))
+            .or_else(|| {
+                let mut families = paired.families.iter().filter(|_| paired.families.len() > 1);
+                families.find_map(|family| {
+                    let of = |took: &&Took| took.family.as_deref() == Some(&*family.name);
+                    let before = Pace::of(
+                        times.iter().filter(of).map(|took| took.before),
+                        Duration::MAX,
+                    );
+                    let known = before.timed >= MIN_TIMED;
+                    let usual = known.then(|| self.marks.usual(before.mean()))?;
+                    let reason = self.slow_on(usual, times.iter().filter(of))?;
+                    Some(of_family(&family.name, &reason))
+                })
+            })
+    }
+
+    fn slow_on<'a>(
+        &self,
+        usual: Usual,
+        times: impl Iterator<Item = &'a Took> + Clone,
+    ) -> Option<String> {
+        let control = Pace::of(times.clone().map(|took| took.before), usual.slow_above);
+        let now = Pace::of(times.map(|took| took.now), usual.slow_above);
+        self.marks.slow(usual, now, control, true)
     }
 
     fn judge_at_last(&self) {
         let beside = self.beside.lock();
         let paired = beside.paired.as_ref();
         let less = paired.and_then(|paired| self.marks.less(paired, true));
-        let control = beside.pace;
+        let (control, controls) = (beside.pace, beside.families.clone());
         drop(beside);
         if let Some(reason) = less {
             return self.fail_for_less(reason);
         }
-        let usual = self.usual.get();
-        let slow = usual.and_then(|usual| self.marks.slow(*usual, self.pace(), control, true));
-        if let Some(reason) = slow {
+        let slow = |time: &Timing, control| {
+            let usual = time.usual()?;
+            self.marks.slow(usual, time.pace(), control, true)
+        };
+        let families = self.families.get().into_iter().flatten().zip(controls);
+        let mut families = families.filter_map(|((name, time), control)| {
+            let reason = slow(time, control)?;
+            Some(of_family(name, &reason))
+        });
+        if let Some(reason) = slow(&self.time, control).or_else(|| families.next()) {
             self.fail(reason);
         }
     }
 
-    fn pace(&self) -> Pace {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Pace {
-            timed: read(&self.timed),
-            slow: read(&self.slow),
-            nanos: read(&self.nanos),
-        }
-    }
-
-    /// Judges the time of one event.
-    pub fn note_time(&self, took: Duration) {
-        let Some(&(before, mark)) = self.usual.get() else {
-            return;
-        };
-        self.nanos.fetch_add(nanos(took), Ordering::Relaxed);
-        let slow = took > mark;
-        if slow {
-            self.slow.fetch_add(1, Ordering::Relaxed);
-        }
-        let timed = self.timed.fetch_add(1, Ordering::Relaxed) + 1;
-        if slow {
+    /// Judges the time of one event, and of what it has become, if it did not fail.
+    pub fn note_time(&self, took: Duration, made: Option<&Outcome>) {
+        if let Some((usual, pace)) = self.time.add(took) {
             let control = self.beside.lock().pace;
-            let reason = self.marks.slow((before, mark), self.pace(), control, false);
-            if let Some(reason) = reason {
+            if let Some(reason) = self.marks.slow(usual, pace, control, false) {
                 self.fail(reason);
             }
         }
-        if timed >= WINDOW {
-            for count in [&self.timed, &self.slow, &self.nanos] {
-                count.store(0, Ordering::Relaxed);
+        if let Some((place, (name, time))) = made.and_then(|made| self.family(made))
+            && let Some((usual, pace)) = time.add(took)
+        {
+            let control = self.beside.lock().families[place];
+            if let Some(reason) = self.marks.slow(usual, pace, control, false) {
+                self.fail(of_family(name, &reason));
             }
         }
+    }
+
+    /// The timing of the family that an event has become, by its place.
+    fn family(&self, made: &Outcome) -> Option<(usize, &(String, Timing))> {
+        let families = self.families.get().filter(|all| !all.is_empty())?;
+        let name = family_of(made)?;
+        let mut families = families.iter().enumerate();
+        families.find(|(_, (family, _))| family == name)
     }
 
     /// Whether the revision behind is to be asked as well about an event that this one did not
@@ -299,19 +334,16 @@ impl Probation {
             beside.failures += 1;
             return;
         };
-        let usual = self.usual.get();
-        let mark = usual.map_or(Duration::MAX, |(_, mark)| *mark);
-        beside.pace.add(took, mark);
-        if usual.is_none() && beside.pace.timed >= MIN_TIMED {
-            let mean = beside.pace.mean();
-            let _ = self.usual.set((mean, self.marks.slow_above(mean)));
+        if beside.paired.is_none() {
+            beside.prepare(Paired::of(before.0, now.0), &self.families);
         }
-        if beside.pace.timed >= CONTROL_WINDOW {
-            beside.pace.halve();
+        beside.pace.add_control(took, &self.time, &self.marks);
+        if let Some((place, (_, time))) = self.family(outcome) {
+            beside.families[place].add_control(took, time, &self.marks);
         }
-        let paired = beside
-            .paired
-            .get_or_insert_with(|| Paired::of(before.0, now.0));
+        let Some(paired) = &mut beside.paired else {
+            return;
+        };
         paired.note(outcome, now.1);
         let less = self.marks.less(paired, false);
         drop(beside);
@@ -344,6 +376,10 @@ impl Probation {
             self.told.notify_waiters();
         }
     }
+}
+
+fn of_family(name: &str, reason: &str) -> String {
+    format!("of family {name}, {reason}")
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::trial::Trial;
 use super::{Caller, MAX_PLANS, Record, Refused, Registry, Revision, shown};
 use crate::count::count_of;
 use crate::event::Event;
-use crate::pipeline::{Counts, Failure, Paired, Probation};
+use crate::pipeline::{Counts, Failure, Paired, Probation, Took};
 use crate::tasks::blocking;
 use crate::transform::{Component, RevisionId};
 
@@ -248,7 +248,8 @@ fn try_both(
             continue;
         };
         counts.note(&tried.answer);
-        times.push(tried.times);
+        let (before, now) = tried.times;
+        times.push(Took::of(before, now, &tried.answer));
         if tried.both {
             paired.note_answers(&tried.active, &tried.answer);
         }

@@ -96,11 +96,19 @@ impl Registry {
             last = Instant::now();
             let paused = self.with_slot(live.name(), |slot| slot.active.paused);
             let over = !paused.unwrap_or(false) && left.pass(passed);
+            let counts = live.tally.counts();
+            let events = probation.missing(&counts);
+            missing.show(events);
+            if over && events > 0 && waited == self.options.probation {
+                tracing::warn!(
+                    transform = live.name(),
+                    missing = events,
+                    "a probation goes on past its time: too few events came to tell"
+                );
+            }
             if over {
                 waited += passed;
             }
-            let counts = live.tally.counts();
-            missing.show(probation.missing(&counts));
             probation.end(&counts, over, waited);
         }
     }

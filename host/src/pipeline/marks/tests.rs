@@ -47,14 +47,14 @@ fn two_failures_decide_only_at_the_end_or_where_none_is_allowed() {
 
 /// Of so many events of 20 µs each, with so many slow ones of `micros`.
 fn pace(timed: u64, slow: u64, micros: u64) -> Pace {
-    let mark = MARKS.slow_above(Duration::from_micros(20));
+    let usual = MARKS.usual(Duration::from_micros(20));
     let times = (0..timed).map(|number| if number < slow { micros } else { 20 });
-    Pace::of(times.map(Duration::from_micros), mark)
+    Pace::of(times.map(Duration::from_micros), usual.slow_above)
 }
 
 fn slow(now: Pace, control: Pace, last: bool) -> Option<String> {
-    let before = Duration::from_micros(20);
-    MARKS.slow((before, MARKS.slow_above(before)), now, control, last)
+    let usual = MARKS.usual(Duration::from_micros(20));
+    MARKS.slow(usual, now, control, last)
 }
 
 #[test]
@@ -96,10 +96,12 @@ fn a_few_events_that_take_all_the_time_are_found_by_the_mean() {
 
 #[test]
 fn a_time_that_is_short_is_held_against_nobody() {
-    let before = Duration::from_micros(1);
-    let mark = MARKS.slow_above(before);
-    let now = Pace::of((0..100).map(|_| Duration::from_micros(100)), mark);
-    assert_eq!(MARKS.slow((before, mark), now, Pace::default(), true), None);
+    let usual = MARKS.usual(Duration::from_micros(1));
+    let now = Pace::of(
+        (0..100).map(|_| Duration::from_micros(100)),
+        usual.slow_above,
+    );
+    assert_eq!(MARKS.slow(usual, now, Pace::default(), true), None);
 }
 
 fn paired(events: u64, families: &[(u64, u64)], refused: u64) -> Paired {

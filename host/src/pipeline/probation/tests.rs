@@ -1,7 +1,7 @@
 //! One probation from its first event to its verdict.
 
 use super::*;
-use crate::transform::{Admitted, Rejection};
+use crate::transform::{Admitted, Delivery, Family, Rejection};
 
 const MARKS: ProbationMarks = ProbationMarks {
     max_failures: 10,
@@ -162,19 +162,19 @@ fn one_slow_event_in_five_is_found_early_and_late_and_without_a_past() {
     let fifth =
         |number: u64| Duration::from_micros(if number.is_multiple_of(5) { 201 } else { 20 });
     let early = probation(true);
-    (0..60).for_each(|number| early.note_time(fifth(number)));
+    (0..60).for_each(|number| early.note_time(fifth(number), None));
     assert!(early.verdict().unwrap().contains("took longer than 200µs"));
     let late = probation(true);
-    (0..100_000).for_each(|_| late.note_time(Duration::from_micros(20)));
+    (0..100_000).for_each(|_| late.note_time(Duration::from_micros(20), None));
     assert_eq!(late.verdict(), None);
-    (0..1_060).for_each(|number| late.note_time(fifth(number)));
+    (0..1_060).for_each(|number| late.note_time(fifth(number), None));
     assert!(late.verdict().is_some());
     // After a restart: what the one before takes shows beside it.
     let anew = Probation::new(MARKS, None, true);
-    (0..100).for_each(|number| anew.note_time(fifth(number)));
+    (0..100).for_each(|number| anew.note_time(fifth(number), None));
     assert_eq!(anew.verdict(), None);
     both(&anew, 20, &published(1), &published(1));
-    (0..60).for_each(|number| anew.note_time(fifth(number)));
+    (0..60).for_each(|number| anew.note_time(fifth(number), None));
     assert!(anew.verdict().is_some());
 }
 
@@ -193,12 +193,80 @@ fn the_first_events_are_asked_of_both_and_then_one_in_32() {
     assert!((0..1_000).all(|_| !probation.asks_both()));
 }
 
+/// `ticks` and `tocks`.
+fn two_families() -> Descriptor {
+    let mut descriptor = descriptor();
+    descriptor.families.push(Arc::new(Family {
+        name: "tocks".into(),
+        summary: String::new(),
+        parameters: Vec::new(),
+        messages: Vec::new(),
+        delivery: Delivery::default(),
+    }));
+    descriptor
+}
+
+fn of_channel(channel: &str) -> Outcome {
+    let Outcome::Published(mut publications) = published(1) else {
+        panic!("it was written so");
+    };
+    if let Some(Ok(admitted)) = publications.first_mut() {
+        admitted.channel = channel.parse().unwrap();
+    }
+    Outcome::Published(publications)
+}
+
+#[test]
+fn a_family_that_is_slow_is_found_among_many_events_of_another() {
+    let (of, fast) = (two_families(), Duration::from_micros(20));
+    let (ticks, tocks) = (of_channel("ticks:A"), of_channel("tocks:A"));
+    for (slow, found) in [(201, true), (200, false)] {
+        let probation = probation(true);
+        for _ in 0..MIN_TIMED {
+            for made in [&ticks, &tocks] {
+                probation.note_both((&of, Some(made)), (&of, made), fast);
+            }
+        }
+        let times = [(&tocks, Duration::from_micros(slow)), (&ticks, fast)];
+        for number in 0..2_000 {
+            // One in 25 is of the family, which is too few among all.
+            let (made, took) = times[usize::from(number % 25 > 0)];
+            probation.note_time(took, Some(made));
+        }
+        let says = "of family tocks, 50 of 50 events took longer than 200µs";
+        let verdict = probation.verdict();
+        assert_eq!(
+            verdict.is_some_and(|reason| reason.starts_with(says)),
+            found,
+            "{verdict:?}"
+        );
+        let times: Vec<_> = (0..2_000)
+            .map(|number| {
+                let (made, took) = times[usize::from(number % 25 > 0)];
+                let answer = Ok(of_channel(if std::ptr::eq(made, &tocks) {
+                    "tocks:A"
+                } else {
+                    "ticks:A"
+                }));
+                Took::of(fast, took, &answer)
+            })
+            .collect();
+        let undone = probation.would_undo(&counts(2_000), &Paired::of(&of, &of), &times);
+        assert_eq!(
+            undone.is_some_and(|reason| reason.starts_with("of family tocks")),
+            found
+        );
+    }
+}
+
 #[test]
 fn what_a_plan_says_is_what_a_probation_would() {
     let both = |slow: usize| {
-        let now = move |number| Duration::from_micros(if number < slow { 201 } else { 20 });
         let times: Vec<_> = (0..60)
-            .map(|number| (Duration::from_micros(20), now(number)))
+            .map(|number| {
+                let now = Duration::from_micros(if number < slow { 201 } else { 20 });
+                Took::of(Duration::from_micros(20), now, &Ok(rejected()))
+            })
             .collect();
         probation(true).would_undo(&counts(60), &Paired::default(), &times)
     };
