@@ -24,7 +24,7 @@ fn revoke(file: &Path, which: &str) {
 
 fn command(file: &Path, what: &str, more: &[&str]) -> std::process::Output {
     let path = file.to_string_lossy();
-    let all = [&["admin-token", what, "--tokens-file", &path], more].concat();
+    let all = [&["admin-token", what, "--admin-tokens-file", &path], more].concat();
     run(file.parent().expect("a file is in a folder"), &all)
 }
 

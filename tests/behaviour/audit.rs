@@ -86,7 +86,7 @@ async fn it_names_the_token_and_a_token_that_only_looks_changes_nothing() {
             let words = [
                 "admin-token",
                 "create",
-                "--tokens-file",
+                "--admin-tokens-file",
                 &path,
                 "--name",
                 name,

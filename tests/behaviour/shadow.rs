@@ -132,7 +132,7 @@ async fn what_nobody_agreed_to_publish_is_shown_by_its_form_and_inputs_only_when
 async fn a_token_that_may_only_look_sees_no_value_that_is_not_public() {
     let tokens = tempfile::tempdir().expect("a temporary folder");
     let file = tokens.path().join("tokens.json").display().to_string();
-    let words = ["admin-token", "create", "--tokens-file", &file];
+    let words = ["admin-token", "create", "--admin-tokens-file", &file];
     let who = ["--name", "guest", "--role", "view"];
     let made = run(tokens.path(), &[&words[..], &who].concat());
     assert!(made.status.success(), "{}", said(&made));

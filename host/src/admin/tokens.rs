@@ -87,7 +87,7 @@ pub struct TokenRecord {
 impl Credential for TokenRecord {
     const NOUN: &'static str = "admin token";
     const COMMAND: &'static str = "tidegate admin-token";
-    const FLAG: &'static str = "--tokens-file";
+    const FLAG: &'static str = "--admin-tokens-file";
     const SHAPE: &'static str = "{\"version\": 1, \"tokens\": […]}, and each token an object of \
                                  id, name, role, sha256, created and revoked";
 

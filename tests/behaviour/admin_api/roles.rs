@@ -64,7 +64,7 @@ async fn a_token_that_may_look_is_told_which_role_a_change_needs() {
         let arguments = [
             "admin-token",
             "create",
-            "--tokens-file",
+            "--admin-tokens-file",
             &file,
             "--name",
             name,

@@ -12,7 +12,7 @@ use crate::cli::credentials as records;
 
 /// Writes the table, or the JSON.
 pub(super) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let all: Vec<TokenRecord> = records::read(&args.file.tokens_file)?;
+    let all: Vec<TokenRecord> = records::read(&args.file.admin_tokens_file)?;
     let rows = all.iter().map(json_of).collect();
     records::tell(out, args.json, &table_of(&all), rows)
 }

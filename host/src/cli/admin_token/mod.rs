@@ -35,7 +35,7 @@ enum AdminTokenCommand {
 struct FileArg {
     /// The token file
     #[arg(long, env = "TIDEGATE_ADMIN_TOKENS_FILE", value_name = "FILE")]
-    tokens_file: PathBuf,
+    admin_tokens_file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -102,7 +102,7 @@ fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Res
         created: records::to_the_second(now),
         revoked: None,
     };
-    let path = &args.file.tokens_file;
+    let path = &args.file.admin_tokens_file;
     records::add(path, &record, now)?;
     tell_created(&record, &text, path, out).with_context(|| {
         format!(
@@ -145,7 +145,7 @@ fn tell_created(
 }
 
 fn revoke(args: &RevokeArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
-    match records::revoke::<TokenRecord>(&args.file.tokens_file, &args.which, now)? {
+    match records::revoke::<TokenRecord>(&args.file.admin_tokens_file, &args.which, now)? {
         Revoked::Now(TokenRecord { id, name, .. }) => writeln!(
             out,
             "revoked admin token {id} ({name:?}); running hosts refuse it within a second"

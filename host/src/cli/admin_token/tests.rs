@@ -31,7 +31,7 @@ impl Desk {
     /// Types `admin-token WORDS`, on a day of its own.
     fn at(&self, day: &str, words: &[&str]) -> Result<String, String> {
         let path = self.path();
-        let file = ["--tokens-file", path.to_str().unwrap()];
+        let file = ["--admin-tokens-file", path.to_str().unwrap()];
         let line = [&["admin-token", words[0]], &file[..], &words[1..]].concat();
         let args = Line::try_parse_from(line)
             .map_err(|error| error.to_string())?
@@ -163,7 +163,7 @@ fn errors_say_what_to_do_next_and_leave_nothing_behind() {
         let error = desk.token(words).unwrap_err();
         assert!(
             error.contains("make a first admin token with `tidegate admin-token create`")
-                && error.contains("--tokens-file"),
+                && error.contains("--admin-tokens-file"),
             "{error}"
         );
     }
