@@ -1,10 +1,13 @@
 //! How many of something there are, as people write it.
 
-/// `1 event`, `2 events`. `noun` is in the singular and takes an `s`.
+/// `1 event`, `2 events`, `3 memories`. `noun` is in the singular and takes an `s`.
 pub fn count(number: u64, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        _ => format!("{number} {noun}s"),
+    let without_y = noun.strip_suffix('y');
+    let without_y = without_y.filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match (number, without_y) {
+        (1, _) => format!("1 {noun}"),
+        (_, None) => format!("{number} {noun}s"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
     }
 }
 
@@ -21,5 +24,7 @@ mod tests {
     fn one_is_singular_and_none_is_not() {
         let told = [0, 1, 2].map(|number| count_of(number, "key"));
         assert_eq!(told, ["0 keys", "1 key", "2 keys"]);
+        let told = [1, 2].map(|number| count_of(number, "memory"));
+        assert_eq!(told, ["1 memory", "2 memories"]);
     }
 }

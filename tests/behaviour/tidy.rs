@@ -154,6 +154,57 @@ fn the_host_knows_no_family_by_name() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// Whether this line of code puts a number that is no constant before one of these words.
+fn counts_by_hand(line: &str) -> bool {
+    const NOUNS: [&str; 15] = [
+        "bytes",
+        "pages",
+        "characters",
+        "elements",
+        "values",
+        "events",
+        "messages",
+        "instances",
+        "subscriptions",
+        "connections",
+        "lines",
+        "files",
+        "minutes",
+        "seconds",
+        "keys",
+    ];
+    let code = line.split("//").next().unwrap_or_default();
+    code.match_indices("} ").any(|(end, _)| {
+        let name = code[..end].rsplit('{').next().unwrap_or_default();
+        let constant = !name.is_empty() && !name.contains(|c: char| c.is_ascii_lowercase());
+        let noun = code[end + 2..]
+            .split(|c: char| !c.is_ascii_lowercase())
+            .next();
+        !constant && noun.is_some_and(|noun| NOUNS.contains(&noun))
+    })
+}
+
+#[test]
+fn how_many_there_are_is_said_by_the_function_that_knows_the_singular() {
+    assert!(counts_by_hand(r#"format!("it begins with {pages} pages")"#));
+    assert!(counts_by_hand(r#"format!("{} bytes; allowed are", bytes)"#));
+    assert!(!counts_by_hand(r#"format!("at most {MAX_NAME} bytes")"#));
+    assert!(!counts_by_hand(r#"format!("{}", count(pages, "page"))"#));
+    let by_hand: Vec<_> = rust("host/src")
+        .filter(|(name, _)| !name.contains("/tests"))
+        .flat_map(|(name, text)| {
+            let own_tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+            let lines = text[..own_tests]
+                .lines()
+                .filter(|line| counts_by_hand(line));
+            lines
+                .map(|line| format!("{name}: {line}"))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(by_hand.is_empty(), "{by_hand:#?}");
+}
+
 #[test]
 fn no_file_is_longer_than_four_hundred_lines() {
     let long: Vec<_> = ["host", "tests", "xtask", "transforms", "fuzz"]

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::tokens::Role;
+use crate::count::count;
 use crate::registry::Refused;
 
 /// What `type` begins with; the code follows.
@@ -168,7 +169,7 @@ impl Problem {
 
     /// `limit` in bytes.
     pub(super) fn too_large(limit: u64, raise: &str) -> Self {
-        let detail = format!("the body has more than {limit} bytes; {raise}");
+        let detail = format!("the body has more than {}; {raise}", count(limit, "byte"));
         Self::new("too-large", detail)
     }
 

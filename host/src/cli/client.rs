@@ -18,6 +18,7 @@ use super::failure::Failure;
 use super::progress::shown;
 use super::reach::{Connector, Trust, find, is_of_tls, why};
 use crate::causes::whole;
+use crate::count::count;
 use crate::settings::Secret;
 
 /// The variable that holds the token: a flag would show it in the list of processes.
@@ -107,8 +108,8 @@ impl Client {
         match tokio::time::timeout(ANSWER_TIME, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => {
-                let minutes = ANSWER_TIME.as_secs() / 60;
-                let what = format!("{} did not answer within {minutes} minutes", self.address);
+                let minutes = count(ANSWER_TIME.as_secs() / 60, "minute");
+                let what = format!("{} did not answer within {minutes}", self.address);
                 Err(Failure::new("no-answer", what).advise(LOOK))
             }
         }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::Context;
 use super::protocol::{self, Action, ClientError, ErrorCode, Id};
 use crate::channel::Pattern;
+use crate::count::count_of;
 use crate::gate::Grant;
 use crate::hub::frame;
 use crate::hub::log::{Key, Log, changes, telling};
@@ -87,7 +88,8 @@ impl Desk<'_> {
 
     fn too_many(&self) -> ClientError {
         let max = self.context.limits.max_subscriptions;
-        let message = format!("a session holds at most {max} subscriptions");
+        let most = count_of(max, "subscription");
+        let message = format!("a session holds at most {most}");
         ClientError::new(ErrorCode::SubscriptionLimit, message)
     }
 

@@ -8,6 +8,7 @@ use wasmtime::{ResourceLimiter, Result, UpdateDeadline};
 use super::clock::TICK;
 use super::inspect::sizes;
 use super::limits::Limits;
+use crate::count::count_of;
 
 /// Held by the store; asked by the engine whenever an instance wants more.
 #[derive(Debug)]
@@ -43,7 +44,8 @@ impl std::fmt::Display for Refused {
             }
             Self::Table(wanted, limit) => write!(
                 f,
-                "it wanted a table of {wanted} elements, and `table-elements` is {limit}"
+                "it wanted a table of {}, and `table-elements` is {limit}",
+                count_of(wanted, "element")
             ),
         }
     }

@@ -6,6 +6,7 @@ use serde_json::{Number, Value};
 use super::contract::{Publication, Rejection, RejectionReason};
 use super::guest_log::printable;
 use super::rejection::reason_label;
+use crate::count::count_of;
 
 /// How many differences are told, and how much of each value, in characters.
 const MAX_TOLD: usize = 5;
@@ -67,7 +68,11 @@ fn published(publications: &[Publication]) -> String {
     match publications.len() {
         0 => "published as nothing".into(),
         1 => format!("published as {}", forms.concat()),
-        count => format!("published as {count} messages ({})", forms.join("; ")),
+        several => format!(
+            "published as {} ({})",
+            count_of(several, "message"),
+            forms.join("; ")
+        ),
     }
 }
 

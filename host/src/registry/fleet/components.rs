@@ -4,6 +4,7 @@
 use super::super::store::Store;
 use super::super::{Refused, Revision};
 use super::Fleet;
+use crate::count::count;
 use crate::tasks::blocking;
 use crate::transform::Fingerprint;
 
@@ -76,8 +77,8 @@ impl Fleet {
         let most = revision.limits.max_component_size.min(MAX_SIZE);
         if revision.size > most {
             let fault = format!(
-                "it has {} bytes, more than the {most} of max-component-size",
-                revision.size
+                "it has {}, more than the {most} of max-component-size",
+                count(revision.size, "byte")
             );
             return Err(Refused::check(&revision.transform, vec![fault]));
         }

@@ -7,6 +7,7 @@
 use bytesize::ByteSize;
 
 use super::super::limits::Limits;
+use crate::count::count as counted;
 
 /// A page of memory, unless it says otherwise, in bytes.
 const PAGE: u64 = 64 << 10;
@@ -61,27 +62,30 @@ impl Needs {
             let (pages, bytes) = (self.memory.div_ceil(PAGE), self.memory);
             let (needs, allowed) = sizes(bytes, limits.memory as u64);
             faults.push(format!(
-                "it begins with {pages} pages of memory = {needs}, and `memory` is {allowed}: \
-                 raise `memory` for this transform, or have it begin with less"
+                "it begins with {} of memory = {needs}, and `memory` is {allowed}: \
+                 raise `memory` for this transform, or have it begin with less",
+                counted(pages, "page")
             ));
         }
         let most = limits.max_instances as u64;
         let counts = [
-            (self.instances, "core instances", ""),
-            (self.memories, "memories", ", which bounds them too,"),
-            (self.tables, "tables", ", which bounds them too,"),
+            (self.instances, "core instance", ""),
+            (self.memories, "memory", ", which bounds them too,"),
+            (self.tables, "table", ", which bounds them too,"),
         ];
         for (count, what, aside) in counts.into_iter().filter(|(count, ..)| *count > most) {
             faults.push(format!(
-                "it needs {count} {what}, and `max-instances`{aside} is {most}: raise \
-                 `max-instances` for this transform"
+                "it needs {}, and `max-instances`{aside} is {most}: raise \
+                 `max-instances` for this transform",
+                counted(count, what)
             ));
         }
         if self.elements > limits.table_elements as u64 {
             faults.push(format!(
-                "one of its tables begins with {} elements, and `table-elements` is {}: raise \
+                "one of its tables begins with {}, and `table-elements` is {}: raise \
                  `table-elements` for this transform",
-                self.elements, limits.table_elements
+                counted(self.elements, "element"),
+                limits.table_elements
             ));
         }
         faults
@@ -92,9 +96,10 @@ impl Needs {
 pub(super) fn beyond_size(size: usize, allowed: u64) -> Option<String> {
     (size as u64 > allowed).then(|| {
         format!(
-            "it is larger than `max-component-size`, {} ({allowed} bytes): build it smaller, or \
-             raise `max-component-size` for this transform",
-            ByteSize(allowed)
+            "it is larger than `max-component-size`, {} ({}): build it smaller, or raise \
+             `max-component-size` for this transform",
+            ByteSize(allowed),
+            counted(allowed, "byte")
         )
     })
 }
@@ -103,7 +108,7 @@ pub(super) fn beyond_size(size: usize, allowed: u64) -> Option<String> {
 pub(in super::super) fn sizes(needs: u64, allowed: u64) -> (String, String) {
     let texts = (ByteSize(needs).to_string(), ByteSize(allowed).to_string());
     if texts.0 == texts.1 {
-        (format!("{needs} bytes"), format!("{allowed} bytes"))
+        (counted(needs, "byte"), counted(allowed, "byte"))
     } else {
         texts
     }

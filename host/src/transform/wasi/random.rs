@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::LinkerInstance;
 
 use super::{Caller, Denied};
+use crate::count::count as counted;
 use crate::event::Event;
 use crate::transform::fault::FaultKind;
 use crate::transform::instance::HostState;
@@ -63,8 +64,8 @@ impl Random {
         self.left = self.left.checked_sub(count).ok_or_else(|| Denied {
             kind: FaultKind::Boundary,
             detail: format!(
-                "it asked for {count} random bytes, and a call gets no more than `boundary`, {}, \
-                 of them",
+                "it asked for {}, and a call gets no more than `boundary`, {}, of them",
+                counted(count, "random byte"),
                 ByteSize(self.most)
             ),
         })?;

@@ -5,6 +5,7 @@ use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 
 use super::resources::{ANY, InputStream, OutputStream, Pollable, StreamFailure};
 use super::{Caller, Denied};
+use crate::count::count_of;
 use crate::transform::contract::log::Level;
 use crate::transform::fault::FaultKind;
 use crate::transform::guest_log::{GuestLog, MAX_LINE};
@@ -173,7 +174,10 @@ fn within_budget(bytes: usize) -> Result<(), Denied> {
     }
     Err(Denied {
         kind: FaultKind::Boundary,
-        detail: format!("it wrote {bytes} bytes at a time to a stream that takes {BUDGET}"),
+        detail: format!(
+            "it wrote {} at a time to a stream that takes {BUDGET}",
+            count_of(bytes, "byte")
+        ),
     })
 }
 

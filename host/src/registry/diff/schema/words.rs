@@ -33,11 +33,12 @@ fn one_type(name: &str, schema: &Value) -> String {
                 (Some(format), _, _) => format!("string, a {format}"),
                 (_, Some(pattern), _) => format!("string like {}", short(pattern)),
                 (_, _, Some(most)) => {
-                    let characters = match most.as_u64() {
-                        Some(most) => count(most, "character"),
-                        None => format!("{most} characters"),
-                    };
-                    format!("string up to {characters}")
+                    // A whole number may be written as 20.0 too.
+                    let most = most.as_u64().or(most.as_f64().map(|most| most as u64));
+                    format!(
+                        "string up to {}",
+                        count(most.unwrap_or_default(), "character")
+                    )
                 }
                 (None, None, None) => "string".into(),
             }
