@@ -1,8 +1,9 @@
 //! The WASI that default builds find: clocks that stand still, streams that end in the log, and
 //! nothing else. Functions of it are called, and the guest traps where they answer otherwise.
 
+use tidegate_tests::binary::said;
 use tidegate_tests::checked::{check, is_refused};
-use tidegate_tests::{Guest, Redis, Stage, Tidegate, Transform, eventually, secs};
+use tidegate_tests::{Guest, Redis, Setup, Stage, Tidegate, Transform, eventually, secs};
 
 const CLOCKS: &str = r#"
   (import "wasi:io/poll@0.2.3" (instance $poll
@@ -260,6 +261,36 @@ async fn a_check_says_what_is_imported_and_what_it_gets() {
     for word in ["wasi:clocks/wall-clock@0.2.3", "IT GETS", "received-at"] {
         assert!(said.contains(word), "{word} in {said}");
     }
+}
+
+#[tokio::test]
+async fn a_push_and_a_check_of_all_settings_say_so_too() {
+    let words = ["wasi:clocks/wall-clock@0.2.3", "IT GETS", "received-at"];
+    let stage = Stage::with(&Guest::ticks()).await;
+    for (guest, says) in [
+        (ticks(CLOCKS, &[]), true),
+        (Guest::ticks().version("1.0.1"), false),
+    ] {
+        let file = guest.write(&stage.tidegate.path(""));
+        let pushed = stage
+            .tidegate
+            .transform(&["push", &file.to_string_lossy()])
+            .await;
+        let setup = Setup::new("redis://127.0.0.1:1").not_ready();
+        let (accepted, checked) = setup.transform(Transform::file(&file)).check();
+        assert!(accepted, "{checked}");
+        for (said, word) in [said(&pushed), checked]
+            .iter()
+            .flat_map(|said| words.map(|word| (said, word)))
+        {
+            assert_eq!(said.contains(word), says, "{word} in {said}");
+        }
+    }
+    let answer = stage.admin.try_push(&ticks(CLOCKS, &[])).await.done();
+    let imports = answer["imports"].as_array().expect("a list");
+    let clock = imports.iter().find(|import| import["name"] == words[0]);
+    let gets = clock.expect("it imports it")["gets"].as_str();
+    assert!(gets.expect("words").contains(words[2]), "{answer:#}");
 }
 
 #[test]

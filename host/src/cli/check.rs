@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::credentials::advise;
 use super::print::print;
 use super::redis_rights;
+use super::words::safe;
 use crate::admin::tokens::TokenRecord;
 use crate::causes::whole;
 use crate::certificates;
@@ -25,8 +26,9 @@ use crate::credentials::{self, Credential, FileError};
 use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Dead, unmatched};
 use crate::log;
+use crate::registry::report::Import;
 use crate::registry::store::{self, Found};
-use crate::registry::{Catalog, Taken, refuse_conflicts, try_applied, try_configured};
+use crate::registry::{Catalog, Taken, imports_of, refuse_conflicts, try_applied, try_configured};
 use crate::settings::{self, Settings, Unread};
 use crate::tasks::Tasks;
 use crate::transform::{Component, Engine};
@@ -89,12 +91,13 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
         .into_iter()
         .map(|(component, _)| component)
         .collect();
+    let imports = imports(&components);
     let mut rights = String::new();
     if whole {
         all.extend(dead_keys(settings, &components).iter().map(of_dead_key));
         rights = redis_rights::text(settings, &components);
     }
-    print(&format!("{}\n{rights}", table(&all)))?;
+    print(&format!("{}\n{imports}{rights}", table(&all)))?;
     verdict(&all)
 }
 
@@ -345,6 +348,24 @@ fn table(all: &[Tried]) -> Table {
         table.add_row([what.as_str(), result, found]);
     }
     table
+}
+
+/// What the tools of a component's language have it import, and what it gets; nothing where there
+/// is no such component.
+fn imports(components: &[Arc<Component>]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["TRANSFORM", "IMPORT", "IT GETS"]);
+    for component in components {
+        let of_wasi = imports_of(component).into_iter().filter(Import::is_of_wasi);
+        for Import { name, gets } in of_wasi {
+            table.add_row([component.descriptor.name.clone(), safe(&name), gets]);
+        }
+    }
+    match table.row_count() {
+        0 => String::new(),
+        _ => format!("\n{table}\n"),
+    }
 }
 
 fn verdict(all: &[Tried]) -> anyhow::Result<()> {

@@ -53,6 +53,7 @@ use self::fleet::Fleet;
 pub use self::fleet::{FleetReport, acl_rules as fleet_acl_rules};
 use self::loader::Loader;
 use self::plans::Plans;
+pub use self::push::imports_of;
 pub use self::refused::Refused;
 use self::refused::shown;
 pub use self::report::FamilyState;

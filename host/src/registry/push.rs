@@ -126,19 +126,23 @@ impl Registry {
         let revision = record_of(&loaded.component, origin, by.name);
         // Nobody prunes between here and the end.
         let _changing = self.changing.lock().await;
-        let pushed = self.keep_revision(revision, bytes).await?;
+        let (revision, new) = self.keep_revision(revision, bytes).await?;
         // The plan that comes next needs no compiler.
-        self.loader.keep(loaded).await;
-        Ok(pushed)
+        let component = self.loader.keep(loaded).await;
+        Ok(Pushed {
+            revision: revision.shown(),
+            new,
+            imports: imports_of(&component),
+        })
     }
 
     /// Keeps a revision on disk, and prunes the oldest for it. To be called with `changing`
-    /// held.
+    /// held. Gives the revision as it is kept, and whether it is new.
     pub(super) async fn keep_revision(
         &self,
         revision: Revision,
         bytes: Arc<[u8]>,
-    ) -> Result<Pushed, Refused> {
+    ) -> Result<(Revision, bool), Refused> {
         let store = self.store()?;
         let protected = self.plans.lock().targets();
         let (keep, kept) = (self.options.keep, revision.clone());
@@ -161,10 +165,7 @@ impl Registry {
             Some(first) if !new => Revision::clone(&first),
             _ => revision,
         };
-        Ok(Pushed {
-            revision: revision.shown(),
-            new,
-        })
+        Ok((revision, new))
     }
 }
 
@@ -201,7 +202,7 @@ pub(super) fn check_record(record: &Revision, component: &Component) -> Result<(
 }
 
 /// What a component imports, with what it gets.
-fn imports_of(component: &Component) -> Vec<Import> {
+pub fn imports_of(component: &Component) -> Vec<Import> {
     let imports = component.imports.iter();
     imports
         .map(|name| Import {

@@ -157,12 +157,21 @@ pub struct Import {
     pub gets: String,
 }
 
+impl Import {
+    /// Whether a language's tools brought it; the rest is the contract's.
+    pub fn is_of_wasi(&self) -> bool {
+        self.name.starts_with("wasi:")
+    }
+}
+
 /// The answer to a component that was sent.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Pushed {
     pub revision: Revision,
     /// False where it was here already.
     pub new: bool,
+    /// What it imports, in its own order.
+    pub imports: Vec<Import>,
 }
 
 /// What would change if a revision were applied.

@@ -10,7 +10,7 @@ use super::client::{open, shaped};
 use super::failure::Failure;
 use super::words::safe;
 use super::{Desk, document, tables};
-use crate::registry::report::{Checked, Pushed, TransformReport};
+use crate::registry::report::{Checked, Import, Pushed, TransformReport};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct FileArgs {
@@ -134,16 +134,21 @@ async fn send(desk: &Desk, path: &str, args: &FileArgs) -> Result<Value, Failure
 }
 
 async fn go_on(desk: &Desk, answer: Value, way: &WayArgs) -> Result<Value, Failure> {
-    let Pushed { revision, new } = shaped(&answer)?;
+    let Pushed {
+        revision,
+        new,
+        imports,
+    } = shaped(&answer)?;
     let what = if new {
         "a new revision"
     } else {
         "known already"
     };
     desk.tell(&format!(
-        "{}: {what}\n{}",
+        "{}: {what}\n{}{}",
         safe(&revision.transform),
-        tables::revision(&revision)
+        tables::revision(&revision),
+        imports_of_wasi(imports)
     ))?;
     let steps = apply::go(desk, &revision.id, way).await?;
     let mut answer = answer;
@@ -151,4 +156,14 @@ async fn go_on(desk: &Desk, answer: Value, way: &WayArgs) -> Result<Value, Failu
         answer.extend(steps);
     }
     Ok(answer)
+}
+
+/// What a component imports of WASI, after what was told of it; nothing where it imports nothing
+/// of that.
+fn imports_of_wasi(all: Vec<Import>) -> String {
+    let of_wasi: Vec<Import> = all.into_iter().filter(Import::is_of_wasi).collect();
+    match of_wasi.is_empty() {
+        true => String::new(),
+        false => format!("\n\n{}", tables::imports(&of_wasi)),
+    }
 }
