@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use wit_component::ComponentEncoder;
 
+use crate::fetch::{self, Client, Wanted};
 use crate::sources;
 use crate::step::{self, heading};
 use crate::toolchain::{self, StandardLibrary, TARGET};
@@ -43,7 +44,12 @@ pub(crate) fn compile(packages: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
     let transforms = crate::root().join("transforms");
     let target = transforms.join("target");
     // The crates have to be there for the paths to them to be known.
-    step::run(step::cargo(&transforms).args(["fetch", "--locked"]))?;
+    let wanted = Wanted {
+        packages: "the crates of transforms/Cargo.lock",
+        needed_by: "every guest in Rust",
+    };
+    let mut cargo = step::cargo(&transforms);
+    fetch::run(Client::Cargo, cargo.args(["fetch", "--locked"]), &wanted)?;
     let prefixes = Prefixes::of_this_machine()?;
     let mut cargo = step::cargo(&transforms);
     cargo

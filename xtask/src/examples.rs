@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::fetch::{self, Client, Wanted};
 use crate::step::{self, heading};
 use crate::toolchain::{self, StandardLibrary};
 use crate::{components, page, root, sources};
@@ -75,8 +76,15 @@ fn javascript(folder: &Path) -> Result<()> {
     let place = Place::of(folder, "javascript", "package-lock.json")?;
     if !place.has_tools() {
         let options = ["--ignore-scripts", "--no-audit", "--no-fund"];
-        step::run(place.command("npm").arg("ci").args(options))
-            .with_context(|| place.no_tools("npm"))?;
+        let wanted = Wanted {
+            packages: &fetch::named_in(&place.folder.join("package.json")),
+            needed_by: "the examples in JavaScript",
+        };
+        fetch::run(
+            Client::Npm,
+            place.command("npm").arg("ci").args(options),
+            &wanted,
+        )?;
         place.note_tools()?;
     }
     for (script, component) in [
@@ -109,14 +117,13 @@ fn python(folder: &Path) -> Result<()> {
             "--requirement",
             "requirements.txt",
         ];
-        step::run(
-            place
-                .command("venv/bin/pip")
-                .arg("install")
-                .args(options)
-                .args(lock),
-        )
-        .with_context(|| place.no_tools("pip"))?;
+        let mut pip = place.command("venv/bin/pip");
+        pip.arg("install").args(options).args(lock);
+        let wanted = Wanted {
+            packages: &fetch::named_in(&place.folder.join("requirements.txt")),
+            needed_by: "the examples in Python",
+        };
+        fetch::run(Client::Pip, &mut pip, &wanted)?;
         place.note_tools()?;
     }
     step::run(
@@ -216,14 +223,6 @@ impl Place {
 
     fn note_tools(&self) -> Result<()> {
         copy(&self.folder.join(self.lock), &self.folder.join(INSTALLED))
-    }
-
-    fn no_tools(&self, client: &str) -> String {
-        format!(
-            "{client} could not install what {} names: see that the registry {client} is set up \
-             with is within reach, and try again",
-            self.lock
-        )
     }
 
     /// Moves what was built to where it is looked for.

@@ -6,6 +6,7 @@
 mod apt;
 mod components;
 mod examples;
+mod fetch;
 mod page;
 mod sources;
 mod step;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::fetch::{self, Client, Wanted};
 use crate::step::{self, heading};
 use crate::{apt, examples, root};
 
@@ -113,14 +114,14 @@ fn asyncapi_parser() -> Result<PathBuf> {
             "--no-fund",
             "--ignore-scripts",
         ];
-        step::run(
-            Command::new("npm")
-                .args(["install", "--prefix"])
-                .arg(&folder)
-                .args(options)
-                .arg(format!("{name}@{version}")),
-        )
-        .with_context(|| format!("npm could not install {name}: is a registry within reach?"))?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--prefix"]).arg(&folder).args(options);
+        npm.arg(format!("{name}@{version}"));
+        let wanted = Wanted {
+            packages: &format!("{name} {version}"),
+            needed_by: "the test of the AsyncAPI document",
+        };
+        fetch::run(Client::Npm, &mut npm, &wanted)?;
     }
     Ok(node_modules)
 }
