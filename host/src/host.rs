@@ -113,6 +113,7 @@ impl Host {
         ));
         let options = registry::Options {
             keep: settings.keep_revisions,
+            plan_time: settings.plan_time,
             probation: settings.probation_time,
             marks: ProbationMarks {
                 max_failures: settings.probation_max_failures,

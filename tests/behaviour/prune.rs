@@ -98,3 +98,31 @@ async fn what_was_active_and_is_no_longer_previous_may_go() {
     // The one that was just sent is there for its plan, though nothing is to be kept.
     stage.admin.plan(&d).await;
 }
+
+#[tokio::test]
+async fn what_was_used_last_stays_however_old_it_is() {
+    let stage = Stage::set(&Guest::stamped("a"), |setup| {
+        setup.setting("keep-revisions", "2")
+    })
+    .await;
+    let old = stage.admin.push(&Guest::stamped("old")).await;
+    let middle = stage.admin.push(&Guest::stamped("middle")).await;
+    assert_eq!(stage.admin.push(&Guest::stamped("old")).await, old);
+    let stage = stage.kill_and_restart().await;
+    let newest = stage.admin.push(&Guest::stamped("newest")).await;
+    assert_eq!(stage.role(&old).await.as_deref(), Some("kept"));
+    assert_eq!(stage.role(&newest).await.as_deref(), Some("kept"));
+    assert_eq!(stage.role(&middle).await, None);
+    // What has just gone out of use was used until now.
+    let first = stage.admin.active("ticks").await;
+    stage
+        .admin
+        .apply_revision(&newest, json!({"probation": false}))
+        .await;
+    stage
+        .admin
+        .apply_revision(&old, json!({"probation": false}))
+        .await;
+    stage.admin.push(&Guest::stamped("later")).await;
+    assert_eq!(stage.role(&first).await.as_deref(), Some("kept"));
+}

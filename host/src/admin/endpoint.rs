@@ -24,6 +24,7 @@ use super::body::{self, Form, Given, NoBody};
 use super::change::Asked;
 use super::problem::Problem;
 use super::tokens::{Holder, Role};
+use super::tries::Why;
 use crate::listener::{Arrival, Remote};
 
 /// A method of a path.
@@ -212,16 +213,14 @@ async fn read<Q: DeserializeOwned, B: Given>(
         Ok(holder) => holder,
         Err(problem) => {
             body::linger(&admin.context.tasks, &parts.headers, body);
-            let strangers = &admin.context.strangers;
-            strangers.request_refused(401, id, None, remote(&parts));
+            admin.refuse(Why::Unknown, 401, id, None, remote(&parts));
             return Err(problem);
         }
     };
     let asked = Asked::new(id, needed, &holder, &of);
     let reading = async {
         if !holder.role.allows(needed) {
-            let strangers = &admin.context.strangers;
-            strangers.request_refused(403, id, Some(&holder.name), remote(&parts));
+            admin.refuse(Why::Role, 403, id, Some(&holder.name), remote(&parts));
             return Err(Problem::forbidden(&holder.name, needed));
         }
         let query = query(&parts.uri)?;

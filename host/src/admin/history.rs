@@ -15,6 +15,9 @@ const MAX_LIMIT: usize = 10_000;
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Entries {
     entries: Vec<Entry>,
+    /// The hash of the log's last line. Whoever keeps it elsewhere can tell later whether the log
+    /// still has that line and all before it; none where the log is empty.
+    head: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -36,6 +39,6 @@ pub(super) async fn list(call: Call<Which>) -> Result<Answer<Entries>, Problem> 
     }
     let registry = call.admin.registry.clone();
     // It reads a file.
-    let entries = blocking(move || registry.history(transform.as_deref(), limit)).await?;
-    Answer::ok(Entries { entries })
+    let (entries, head) = blocking(move || registry.history(transform.as_deref(), limit)).await?;
+    Answer::ok(Entries { entries, head })
 }

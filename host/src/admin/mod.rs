@@ -23,6 +23,7 @@ mod shadows;
 mod table;
 pub mod tokens;
 mod transforms;
+mod tries;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +35,8 @@ use tokio::sync::Semaphore;
 
 use self::problem::Problem;
 pub use self::tokens::{Holder, Role, Tokens};
-use crate::listener::BEFORE_HTTP;
+use self::tries::{Tries, Why};
+use crate::listener::{BEFORE_HTTP, Remote};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::session::Context;
@@ -57,9 +59,29 @@ pub struct Admin {
     /// How long the upstream may be away before clients should go elsewhere.
     ready_grace: Duration,
     uploads: Arc<Semaphore>,
+    tries: Arc<Tries>,
 }
 
 impl Admin {
+    /// Notes a request that was refused for its token, for the log, the audit log and the
+    /// metrics; `by` is the token's name, where that is known.
+    fn refuse(
+        &self,
+        why: Why,
+        status: u16,
+        operation: &'static str,
+        by: Option<&str>,
+        remote: Option<Remote>,
+    ) {
+        let strangers = &self.context.strangers;
+        strangers.request_refused(status, operation, by, remote);
+        let tries = &self.context.metrics.audit.tries;
+        tries.with_label_values(&[why.code()]).inc();
+        let address = remote.map(|remote| remote.ip);
+        self.tries
+            .note(why, by.unwrap_or_default(), address, operation);
+    }
+
     /// `max_upload` is the largest component that may be sent, in bytes; `hosts` are names that
     /// the host may be called by, beside loopback's and any IP address.
     pub fn new(
@@ -71,6 +93,7 @@ impl Admin {
         hosts: Vec<String>,
         ready_grace: Duration,
     ) -> Self {
+        let tries = Tries::start(&registry, &context.tasks);
         Self {
             context,
             registry,
@@ -80,6 +103,7 @@ impl Admin {
             hosts,
             ready_grace,
             uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
+            tries,
         }
     }
 }

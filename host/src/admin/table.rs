@@ -19,7 +19,12 @@ const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 const JSON: &str = "application/json";
 
 /// Every change can meet these.
-const CHANGE: &[&str] = &["no-state-dir", "busy", "state-unwritable"];
+const CHANGE: &[&str] = &[
+    "no-state-dir",
+    "busy",
+    "state-unwritable",
+    "audit-unwritable",
+];
 /// And in a fleet every change of what is active.
 const SWITCH: &[&str] = &["conflict", "fleet-unreachable", "no-fleet", "not-ready"];
 const CHECK: &[&str] = &["no-such-transform", "check-failed", "bad-settings"];
@@ -121,7 +126,7 @@ fn looking() -> Vec<Endpoint> {
             .refuses(REVISION)
             .with(View, &[(OK, "What is known of it.")], revisions::show),
         of("/v1/plans/{id}", "showPlan", "A plan that was made")
-            .refuses(&["no-such-plan"])
+            .refuses(&["no-such-plan", "expired-plan"])
             .with(View, &[(OK, "The plan.")], plans::show),
         of(
             "/v1/shadows/{id}",
@@ -250,6 +255,7 @@ fn switching() -> Vec<Endpoint> {
         .refuses(SWITCH)
         .refuses(&[
             "no-such-plan",
+            "expired-plan",
             "no-such-revision",
             "stale-plan",
             "already-active",

@@ -4,6 +4,7 @@
 mod address;
 mod admin_token;
 mod asyncapi;
+mod audit;
 mod body;
 mod check;
 mod client;
@@ -65,6 +66,8 @@ enum Command {
     Sessions(sessions::SessionsArgs),
     /// Print the AsyncAPI document of the public stream
     Asyncapi(asyncapi::AsyncapiArgs),
+    /// Verify the audit log of a state folder
+    Audit(audit::AuditArgs),
     #[command(hide = true)]
     Compile(compile::CompileArgs),
     /// Print the OpenAPI document of the admin API
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Transform(args) => return transform::run(*args),
         Command::Sessions(args) => return sessions::run(args),
         Command::Asyncapi(args) => asyncapi::run(args),
+        Command::Audit(args) => audit::run(&args),
         Command::Compile(args) => return compile::run(&args),
         Command::Openapi => openapi::run(),
         Command::Metrics => metrics::run(),

@@ -4,6 +4,7 @@
 //! event chose. Gauges that can be worked out when asked (`outbox_bytes`) are set by the admin
 //! side.
 
+mod audit;
 mod compiling;
 mod document;
 mod family;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use prometheus::core::Collector;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
+pub use self::audit::AuditMetrics;
 pub use self::compiling::CompilingMetrics;
 pub use self::document::document;
 pub use self::family::FamilyMetrics;
@@ -64,6 +66,7 @@ pub struct Metrics {
     /// Revisions on disk.
     pub revisions: IntGauge,
     pub compiling: CompilingMetrics,
+    pub audit: AuditMetrics,
     /// Live hosts of the fleet, this one included.
     pub fleet_hosts: IntGauge,
     pub fleet_connected: IntGauge,
@@ -224,6 +227,7 @@ impl Metrics {
             ),
             revisions: gauge(&transforms, "revisions", "Revisions on disk."),
             compiling: CompilingMetrics::new(&transforms),
+            audit: AuditMetrics::new(&r),
             fleet_hosts: gauge(
                 &fleet,
                 "fleet_hosts",

@@ -21,19 +21,24 @@ impl Registry {
     ) -> Result<Applied, Refused> {
         let made = self.plans.lock().find(plan);
         let planned = made.as_ref().ok().map(|made| made.plan.clone());
+        let consents = consent.told();
         let outcome = async {
             let made = made?;
+            self.trail.ready().await?;
             if let (Some(fleet), Ok(store)) = (&self.fleet, self.store()) {
                 // What takes long is done while others may still change something.
-                fleet.offer(&store, &made.revision).await?;
+                let revision = store.revision(&made.plan.to);
+                let gone = || Refused::NoSuchRevision(made.plan.to.to_string());
+                fleet.offer(&store, &*revision.ok_or_else(gone)?).await?;
             }
+            let (revision, component) = self.load_planned(&made).await?;
             let _changing = self.changing.lock().await;
             self.still_holds(&made)?;
             if let Some(missing) = consent::missing(&made.plan.needs, &consent) {
                 return Err(missing);
             }
             let same_component = self.with_slot(&made.plan.transform, |slot| {
-                slot.revision.component == made.revision.component
+                slot.revision.component == revision.component
             });
             let turn = Turn {
                 by: by.name,
@@ -41,8 +46,8 @@ impl Registry {
                     Ok(true) => Kind::Settings,
                     _ => Kind::Apply,
                 },
-                revision: made.revision,
-                component: made.component,
+                revision,
+                component,
                 probation: consent.probation,
             };
             self.carry_out(turn, made.seen, consent.canary).await
@@ -54,7 +59,7 @@ impl Registry {
             transform: planned.as_ref().map(|one| one.transform.clone()),
             revision: planned.as_ref().map(|one| one.to.clone()),
             plan: Some(shown(plan)),
-            detail: outcome.as_ref().map_or_else(|_| String::new(), told),
+            detail: with_consents(outcome.as_ref().ok(), consents),
         };
         self.record(record, outcome).await
     }
@@ -65,4 +70,11 @@ pub(super) fn told(applied: &Applied) -> String {
         Some(from) => format!("{} after {from}", applied.to),
         None => format!("{}, the first", applied.to),
     }
+}
+
+/// What was applied, if it was, and the consents that were given.
+fn with_consents(applied: Option<&Applied>, consents: String) -> String {
+    let mut parts: Vec<String> = applied.map(told).into_iter().collect();
+    parts.extend((!consents.is_empty()).then_some(consents));
+    parts.join("; ")
 }

@@ -1,8 +1,8 @@
 //! What operators can say along with what they ask for.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// How a component shall run. What is not given is inherited from the active revision of the
 /// same transform, or is the default.
@@ -41,7 +41,7 @@ pub struct RollbackAsk {
 }
 
 /// What an operator agrees to when a plan is applied.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Consent {
     pub allow_wider: bool,
@@ -56,6 +56,24 @@ pub struct Consent {
     pub canary: Option<u8>,
 }
 
+impl Consent {
+    /// What it says other than by default, as the request has it, for the audit log. By its JSON,
+    /// so that no field is forgotten there.
+    pub(super) fn told(&self) -> String {
+        let fields = |consent: &Self| match serde_json::to_value(consent) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        };
+        let usual = fields(&Self::default());
+        let given = fields(self).into_iter();
+        let given = given.filter(|(name, value)| usual.get(name) != Some(value));
+        let told: Vec<String> = given
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        told.join(", ")
+    }
+}
+
 impl Default for Consent {
     fn default() -> Self {
         Self {
@@ -66,5 +84,25 @@ impl Default for Consent {
             probation: true,
             canary: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consent_tells_what_is_not_by_default() {
+        assert_eq!(Consent::default().told(), "");
+        let consent = Consent {
+            allow_wider: true,
+            probation: false,
+            canary: Some(10),
+            ..Consent::default()
+        };
+        assert_eq!(
+            consent.told(),
+            "allow_wider true, probation false, canary 10"
+        );
     }
 }

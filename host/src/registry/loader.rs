@@ -250,10 +250,17 @@ impl Loader {
                 lasts: false,
             });
         }
-        let Some((made_for, pieces)) = self.pieces(component).await else {
+        let Some(bytes) = self.pieces_bytes(component).await else {
             return self.compiler.compile(component).await;
         };
-        let (compiled, reuse) = self.compiler.compile_reusing(component, &pieces).await?;
+        let mut made_for = Vec::new();
+        let load = async |most| {
+            let pieces;
+            (made_for, pieces) = self.pieces(component, most).await;
+            pieces
+        };
+        let reusing = self.compiler.compile_reusing(component, bytes, load);
+        let (compiled, reuse) = reusing.await?;
         for (outcome, count) in [("compiled", reuse.compiled), ("reused", reuse.reused)] {
             let counted = self
                 .metrics
@@ -272,19 +279,26 @@ impl Loader {
         Ok(compiled)
     }
 
-    /// What earlier compilations have made that can be of use to this one, and for which
-    /// components; none where none is kept.
-    async fn pieces(&self, component: &Inspected) -> Option<(Vec<String>, Vec<Piece>)> {
+    /// Bytes of what earlier compilations have made that can be of use to this one; none where
+    /// none is kept.
+    async fn pieces_bytes(&self, component: &Inspected) -> Option<u64> {
         let (store, size) = (self.store.clone()?, component.bytes().len() as u64);
-        match blocking(move || store.pieces(size)).await? {
-            Ok(pieces) => Some(pieces.into_iter().unzip()),
-            // Without it this compilation takes longer, and that is all.
-            Err(error) => {
-                tracing::warn!(%error, "compiled functions cannot be read");
-                None
-            }
-        }
+        let bytes = blocking(move || store.pieces_bytes(size)).await?;
+        bytes.inspect_err(unreadable).ok()
     }
+
+    /// It, no more than `most` bytes, and for which components each piece was made.
+    async fn pieces(&self, component: &Inspected, most: u64) -> (Vec<String>, Vec<Piece>) {
+        let (store, size) = (self.store.clone(), component.bytes().len() as u64);
+        let read = blocking(move || store.map(|store| store.pieces(size, most))).await;
+        let pieces = read.and_then(|read| read.inspect_err(unreadable).ok());
+        pieces.unwrap_or_default().into_iter().unzip()
+    }
+}
+
+/// Without them a compilation takes longer, and that is all.
+fn unreadable(error: &StoreError) {
+    tracing::warn!(%error, "compiled functions cannot be read");
 }
 
 /// Reads one byte more than allowed at most: what is too big is refused without being read.

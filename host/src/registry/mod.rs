@@ -9,6 +9,7 @@
 
 mod apply;
 mod ask;
+mod audit;
 mod builtin;
 mod caller;
 mod catalog;
@@ -43,10 +44,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 
 pub use self::ask::{Ask, Consent, RollbackAsk, ShadowAsk};
+use self::audit::{Record, Trail};
 pub use self::caller::Caller;
 pub use self::catalog::Catalog;
 use self::fleet::Fleet;
@@ -68,14 +69,10 @@ pub use self::trying::{Taken, try_applied, try_configured};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::pipeline::{Intake, ProbationMarks};
-use crate::tasks::{Tasks, blocking};
-use crate::transform::RevisionId;
+use crate::tasks::Tasks;
 
 /// How many plans are kept in memory; the oldest goes first.
 const MAX_PLANS: usize = 16;
-
-/// The longest detail in the audit log, in characters.
-const MAX_DETAIL: usize = 2_000;
 
 /// The fewest digits by which a revision can be named.
 const MIN_PREFIX: usize = 6;
@@ -85,6 +82,8 @@ const MIN_PREFIX: usize = 6;
 pub struct Options {
     /// Revisions kept beyond those that run and stand ready.
     pub keep: usize,
+    /// How long a plan can be applied.
+    pub plan_time: Duration,
     /// How long an applied revision is watched; zero is never.
     pub probation: Duration,
     pub marks: ProbationMarks,
@@ -102,6 +101,7 @@ pub struct Registry {
     shadows: Mutex<Shadows>,
     catalog: Arc<Catalog>,
     loader: Loader,
+    trail: Trail,
     intake: Arc<Intake>,
     hub: Arc<Hub>,
     metrics: Metrics,
@@ -190,13 +190,21 @@ impl Registry {
         }
     }
 
-    /// The last entries of the audit log, newest last.
+    /// The last entries of the audit log, newest last, and the hash of its last line.
     ///
     /// # Errors
     /// There is no state folder, or it cannot be read.
-    pub fn history(&self, transform: Option<&str>, limit: usize) -> Result<Vec<Entry>, Refused> {
-        let entries = self.store()?.audit().tail(transform, limit);
-        entries.map_err(Refused::State)
+    pub fn history(
+        &self,
+        transform: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, Option<String>), Refused> {
+        let store = self.store()?;
+        let entries = store
+            .audit()
+            .tail(transform, limit)
+            .map_err(Refused::State)?;
+        Ok((entries, store.audit().head()))
     }
 
     /// Writes down a change that an operator asked for elsewhere, and what came of it.
@@ -219,6 +227,20 @@ impl Registry {
             detail,
         };
         self.record(record, outcome).await
+    }
+
+    /// Writes down requests that were refused before anybody looked what they were about, in
+    /// words. They wait for nobody.
+    pub async fn note_request(&self, by: Caller<'_>, result: &'static str, detail: String) {
+        let entry = Record {
+            by,
+            action: "request",
+            transform: None,
+            revision: None,
+            plan: None,
+            detail: String::new(),
+        };
+        self.trail.write(entry.with(result, &detail)).await;
     }
 
     /// Sets the gauges of what the revisions that run have used at most.
@@ -249,41 +271,24 @@ impl Registry {
 
     /// Writes down what came of a change, whichever way it went.
     async fn record<T>(&self, what: Record<'_>, outcome: Result<T, Refused>) -> Result<T, Refused> {
-        let (result, detail) = match &outcome {
-            Ok(_) => ("done", what.detail),
-            Err(refused @ Refused::Check { faults, .. }) => {
-                (refused.code(), format!("{refused}: {}", faults.join("; ")))
-            }
-            Err(refused) => (refused.code(), refused.to_string()),
-        };
-        let entry = Entry {
-            at: Timestamp::now(),
-            by: what.by.name.to_owned(),
-            address: what.by.address,
-            action: what.action.to_owned(),
-            transform: what.transform,
-            revision: what.revision,
-            plan: what.plan,
-            result: result.to_owned(),
-            detail: crate::transform::printable(&detail, MAX_DETAIL),
-        };
-        if let Some(store) = self.loader.store.clone() {
-            let written = blocking(move || store.audit().append(&entry)).await;
-            if let Err(error) = written {
-                tracing::error!(%error, "the audit log cannot be written");
-            }
+        self.trail.write(what.entry(&outcome)).await;
+        outcome
+    }
+
+    /// As `record`, for a change that was made though it could perhaps not be written down: then
+    /// its answer says so.
+    async fn record_stop<T>(
+        &self,
+        what: Record<'_>,
+        mut outcome: Result<T, Refused>,
+        not_yet: impl FnOnce(&mut T) -> &mut Vec<String>,
+    ) -> Result<T, Refused> {
+        let written = self.trail.write(what.entry(&outcome)).await;
+        if let Ok(answer) = &mut outcome
+            && !written
+        {
+            not_yet(answer).push(audit::NOT_YET.to_owned());
         }
         outcome
     }
-}
-
-/// What the audit log is told besides the outcome.
-#[derive(Debug)]
-struct Record<'a> {
-    by: Caller<'a>,
-    action: &'static str,
-    transform: Option<String>,
-    revision: Option<RevisionId>,
-    plan: Option<String>,
-    detail: String,
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::audit::Trail;
 use super::fleet::Fleet;
+use super::plans::Plans;
 use super::slot::{Slot, Watched};
 use super::start::{self, StartError, Starting};
 use super::{Catalog, Options, Registry};
@@ -32,14 +34,17 @@ impl Registry {
     ) -> Result<Arc<Self>, StartError> {
         let fleet = Fleet::new(settings).map_err(StartError::Fleet)?;
         let (loader, starting) = start::resolve(settings, engine, &metrics).await?;
+        let trail = Trail::start(loader.store.clone(), settings.audit_queue, &metrics, &tasks);
+        let plans = Plans::open(loader.store.clone(), options.plan_time).await;
         let registry = Arc::new(Self {
             slots: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
             planning: tokio::sync::Mutex::default(),
-            plans: Mutex::default(),
+            plans: Mutex::new(plans),
             shadows: Mutex::default(),
             catalog: Arc::new(Catalog::default()),
             loader,
+            trail,
             intake,
             hub,
             metrics,

@@ -19,6 +19,9 @@ impl Registry {
     ) -> Result<TransformReport, Refused> {
         let outcome = async {
             self.store()?;
+            if !paused {
+                self.trail.ready().await?;
+            }
             let _changing = self.changing.lock().await;
             match &self.fleet {
                 Some(fleet) => self.pause_fleet(fleet, by.name, name, paused).await?,
@@ -35,7 +38,8 @@ impl Registry {
             detail: String::new(),
         };
         let outcome = outcome.await;
-        self.record(record, outcome).await
+        self.record_stop(record, outcome, |report| &mut report.not_yet)
+            .await
     }
 
     /// To be called with `changing` held.

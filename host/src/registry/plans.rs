@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::consent;
@@ -13,6 +14,7 @@ use super::fleet::Mark;
 use super::loader::Trust;
 use super::push::check_record;
 use super::report::{Comparison, Level, Plan};
+use super::store::Store;
 use super::trial::Trial;
 use super::{Caller, MAX_PLANS, Record, Refused, Registry, Revision, shown};
 use crate::count::count_of;
@@ -31,35 +33,97 @@ const ID_DIGITS: usize = 12;
 #[derive(Debug, Default)]
 pub(super) struct Plans(VecDeque<Made>);
 
-/// A plan with what it takes to carry it out.
+/// A plan and what it was made for. The component is loaded again when it is applied.
 #[derive(Debug, Clone)]
 pub(super) struct Made {
     pub(super) plan: Arc<Plan>,
-    pub(super) revision: Arc<Revision>,
-    pub(super) component: Arc<Component>,
-    /// What it was made for; see `Registry::basis`.
+    /// The digest of what it was made for; see `Registry::basis`.
     basis: String,
     /// The fleet's order at that time.
     pub(super) seen: Option<Mark>,
+    /// By a clock that nobody sets.
+    until: Instant,
+}
+
+/// A plan as it is kept on disk.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    plan: Plan,
+    basis: String,
+    seen: Option<Mark>,
 }
 
 impl Plans {
-    fn keep(&mut self, made: Made) {
-        self.0.retain(|one| one.plan.id != made.plan.id);
-        self.0.push_back(made);
-        if self.0.len() > MAX_PLANS {
-            self.0.pop_front();
+    /// Those that an earlier process made and that are still good. None can be good for longer
+    /// than `time`, whatever the clock did in between.
+    pub(super) async fn open(store: Option<Arc<Store>>, time: Duration) -> Self {
+        let Some(store) = store else {
+            return Self::default();
+        };
+        let kept = blocking(move || store.plans().all::<Kept>()).await;
+        let mut kept = kept.unwrap_or_else(|error| {
+            tracing::warn!(%error, "plans of before the start cannot be read");
+            Vec::new()
+        });
+        kept.sort_by_key(|kept| kept.plan.at);
+        let mut plans = Self::default();
+        for kept in kept {
+            let left = kept.plan.expires.duration_since(Timestamp::now());
+            let left = Duration::try_from(left).unwrap_or_default().min(time);
+            plans.keep(Made {
+                plan: Arc::new(kept.plan),
+                basis: kept.basis,
+                seen: kept.seen,
+                until: Instant::now() + left,
+            });
         }
+        plans
+    }
+
+    /// Keeps a plan, and says which go for it.
+    fn keep(&mut self, made: Made) -> Vec<String> {
+        self.0.retain(|known| known.plan.id != made.plan.id);
+        self.0.push_back(made);
+        let beyond = self.0.len().saturating_sub(MAX_PLANS);
+        let gone = self.0.drain(..beyond);
+        gone.map(|made| made.plan.id.clone()).collect()
     }
 
     pub(super) fn find(&self, id: &str) -> Result<Made, Refused> {
-        let found = self.0.iter().find(|one| one.plan.id == id);
-        found.cloned().ok_or_else(|| Refused::NoSuchPlan(shown(id)))
+        let found = self.0.iter().find(|made| made.plan.id == id);
+        let made = found.ok_or_else(|| Refused::NoSuchPlan(shown(id)))?;
+        if !made.is_good() {
+            return Err(Refused::ExpiredPlan {
+                plan: made.plan.id.clone(),
+                revision: made.plan.to.clone(),
+                at: made.plan.expires,
+            });
+        }
+        Ok(made.clone())
     }
 
     /// The revisions that a plan could still make active.
     pub(super) fn targets(&self) -> BTreeSet<RevisionId> {
-        self.0.iter().map(|one| one.plan.to.clone()).collect()
+        let good = self.0.iter().filter(|made| made.is_good());
+        good.map(|made| made.plan.to.clone()).collect()
+    }
+}
+
+impl Made {
+    fn is_good(&self) -> bool {
+        Instant::now() < self.until
+    }
+
+    /// For the disk, where no value of any event is kept.
+    fn kept(&self) -> Kept {
+        let mut plan = Plan::clone(&self.plan);
+        let fields = plan.recent.iter_mut().flat_map(|recent| &mut recent.fields);
+        fields.for_each(|field| field.examples.clear());
+        Kept {
+            plan,
+            basis: self.basis.clone(),
+            seen: self.seen,
+        }
     }
 }
 
@@ -103,7 +167,7 @@ impl Registry {
 
     async fn make_plan(&self, by: Caller<'_>, revision: &str) -> Result<Arc<Plan>, Refused> {
         self.store()?;
-        let revision = Arc::new(self.known_revision(revision)?.revision);
+        let revision = self.known_revision(revision)?.revision;
         let name = &revision.transform;
         let (basis, seen) = (self.basis(name), self.seen(name));
         let active = self.with_slot(name, |slot| {
@@ -138,6 +202,7 @@ impl Registry {
             None => (None, None),
         };
         let needs = consent::needs(&changes, recent.as_ref(), probation_would_undo.as_deref());
+        let now = Timestamp::now();
         let plan = Arc::new(Plan {
             id: id_of(&basis, &revision.id),
             transform: name.clone(),
@@ -147,17 +212,46 @@ impl Registry {
             needs,
             recent,
             probation_would_undo,
-            at: Timestamp::now(),
+            at: now,
             by: by.name.to_owned(),
+            expires: now.saturating_add(self.options.plan_time).unwrap_or(now),
         });
-        self.plans.lock().keep(Made {
+        let made = Made {
             plan: plan.clone(),
-            revision,
-            component,
             basis,
             seen,
-        });
+            until: Instant::now() + self.options.plan_time,
+        };
+        self.keep_plan(made).await?;
         Ok(plan)
+    }
+
+    /// Keeps a plan in memory and on disk. One that the disk does not take is good until a restart.
+    async fn keep_plan(&self, made: Made) -> Result<(), Refused> {
+        let (store, kept) = (self.store()?, made.kept());
+        let gone = self.plans.lock().keep(made);
+        let written = blocking(move || {
+            store.note_use(&kept.plan.to);
+            store.plans().keep(&kept.plan.id, &kept)?;
+            gone.iter().try_for_each(|id| store.plans().remove(id))
+        });
+        if let Err(error) = written.await {
+            tracing::warn!(%error, "a plan cannot be kept for after a restart");
+        }
+        Ok(())
+    }
+
+    /// What a plan would make active, loaded from what is kept. It takes long, so it is to be
+    /// done where nobody waits for a lock.
+    pub(super) async fn load_planned(
+        &self,
+        made: &Made,
+    ) -> Result<(Arc<Revision>, Arc<Component>), Refused> {
+        let id = &made.plan.to;
+        let revision = self.store()?.revision(id);
+        let revision = revision.ok_or_else(|| Refused::NoSuchRevision(id.to_string()))?;
+        let component = self.load_kept(&revision).await?;
+        Ok((revision, component))
     }
 
     /// The component of a revision that is on disk.
@@ -174,8 +268,8 @@ impl Registry {
         Ok(self.loader.keep(loaded).await)
     }
 
-    /// Everything that a plan for this transform depends on, as a text that is another after
-    /// each change of it: what runs there, what the others claim, and what the fleet wants.
+    /// The digest of everything that a plan for this transform depends on, another after each
+    /// change of it: what runs there, what the others claim, and what the fleet wants.
     fn basis(&self, transform: &str) -> String {
         let slots = self.slots.read();
         let mut text = format!("{:?}\n", self.seen(transform));
@@ -187,7 +281,7 @@ impl Registry {
             let runs = own.then_some((slot.active.revision.as_str(), slot.active.since));
             text += &format!("{} {families:?} {kinds:?} {runs:?}\n", descriptor.name);
         }
-        text
+        data_encoding::HEXLOWER.encode(&Sha256::digest(text))
     }
 
     /// What the fleet wants of a transform, as far as this host knows.

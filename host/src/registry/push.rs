@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use super::report::{Checked, Import, Pushed};
 use super::{
@@ -10,6 +11,9 @@ use super::{
 };
 use crate::tasks::blocking;
 use crate::transform::{self, Component, gets};
+
+/// Digits of a refused component's digest in the audit log.
+const DIGEST_DIGITS: usize = 12;
 
 impl Registry {
     /// Says what is wrong with a component, or which revision it would be. Keeps nothing.
@@ -58,9 +62,14 @@ impl Registry {
         component: Vec<u8>,
         ask: Ask,
     ) -> Result<Pushed, Refused> {
-        let bytes = blocking(move || component.into()).await;
+        let (bytes, digest) = blocking(move || {
+            let digest = Sha256::digest(&component);
+            (component.into(), data_encoding::HEXLOWER.encode(&digest))
+        })
+        .await;
         let pushed = self.push_unrecorded(by, origin, bytes, &ask).await;
-        self.record_push(by, "push", ask.transform.clone(), pushed)
+        let what = format!("{origin}, component {}", &digest[..DIGEST_DIGITS]);
+        self.record_push(by, "push", ask.transform.clone(), &what, pushed)
             .await
     }
 
@@ -88,7 +97,7 @@ impl Registry {
             self.push_unrecorded(by, "settings", bytes, &ask).await
         };
         let outcome = outcome.await;
-        self.record_push(by, "settings", Some(name.to_owned()), outcome)
+        self.record_push(by, "settings", Some(name.to_owned()), "", outcome)
             .await
     }
 
@@ -97,6 +106,7 @@ impl Registry {
         by: Caller<'_>,
         action: &'static str,
         asked: Option<String>,
+        what: &str,
         outcome: Result<Pushed, Refused>,
     ) -> Result<Pushed, Refused> {
         let pushed = outcome.as_ref().ok();
@@ -106,10 +116,13 @@ impl Registry {
             transform: transform_of(&outcome, |pushed| &pushed.revision.transform, asked),
             revision: pushed.map(|one| one.revision.id.clone()),
             plan: None,
-            detail: pushed.map_or_else(String::new, |one| {
-                let known = if one.new { "new" } else { "known already" };
-                format!("version {}, {known}", one.revision.version)
-            }),
+            detail: pushed.map_or_else(
+                || what.to_owned(),
+                |one| {
+                    let known = if one.new { "new" } else { "known already" };
+                    format!("version {}, {known}", one.revision.version)
+                },
+            ),
         };
         self.record(record, outcome).await
     }
@@ -122,6 +135,7 @@ impl Registry {
         ask: &Ask,
     ) -> Result<Pushed, Refused> {
         self.store()?;
+        self.trail.ready().await?;
         let loaded = self.examine(&bytes, ask).await?;
         let revision = record_of(&loaded.component, origin, by.name);
         // Nobody prunes between here and the end.

@@ -31,8 +31,16 @@ pub enum Refused {
     NoSuchRevision(String),
     #[error("\"{0}\" is the beginning of several revisions; give more digits")]
     AmbiguousRevision(String),
-    #[error("there is no plan \"{0}\" (plans are kept until a restart, the newest {kept} of them); plan again", kept = super::MAX_PLANS)]
+    #[error("there is no plan \"{0}\" (the newest {kept} are kept); plan again", kept = super::MAX_PLANS)]
     NoSuchPlan(String),
+    #[error(
+        "the plan \"{plan}\" was good until {at}; plan {revision} again and look at what changes now"
+    )]
+    ExpiredPlan {
+        plan: String,
+        revision: RevisionId,
+        at: jiff::Timestamp,
+    },
     #[error("there is no shadow \"{0}\" any more; start it again")]
     NoSuchShadow(String),
     #[error("there is no session \"{0}\"; `tidegate sessions` shows who is connected")]
@@ -85,6 +93,12 @@ pub enum Refused {
     FleetUnreachable(String),
     #[error("this host is not part of a fleet; start it with --fleet redis")]
     NoFleet,
+    #[error(
+        "the audit log cannot be written ({0}), and nothing is started that would not be in it: make \
+         room on the disk of the state folder, or let this host write there, and try again; pause, \
+         rollback and remove work meanwhile"
+    )]
+    AuditUnwritable(String),
     #[error("the state folder failed: {0}; what ran runs on")]
     State(std::io::Error),
     #[error("it could not be made ready: {0}; what ran before runs on")]
@@ -112,6 +126,7 @@ impl Refused {
             Self::NoSuchRevision(_) => "no-such-revision",
             Self::AmbiguousRevision(_) => "ambiguous-revision",
             Self::NoSuchPlan(_) => "no-such-plan",
+            Self::ExpiredPlan { .. } => "expired-plan",
             Self::NoSuchShadow(_) => "no-such-shadow",
             Self::NoSuchSession(_) => "no-such-session",
             Self::NoStateDir => "no-state-dir",
@@ -130,6 +145,7 @@ impl Refused {
             Self::Conflict(_) => "conflict",
             Self::FleetUnreachable(_) => "fleet-unreachable",
             Self::NoFleet => "no-fleet",
+            Self::AuditUnwritable(_) => "audit-unwritable",
             Self::State(_) => "state-unwritable",
             Self::NotReady(_) => "not-ready",
         }
@@ -144,6 +160,7 @@ impl Refused {
                 | Self::StalePlan(_)
                 | Self::Conflict(_)
                 | Self::FleetUnreachable(_)
+                | Self::AuditUnwritable(_)
                 | Self::State(_)
         )
     }

@@ -40,7 +40,8 @@ impl Registry {
                 format!("it ran since {}, by {}", report.since, report.by)
             }),
         };
-        self.record(record, outcome).await
+        self.record_stop(record, outcome, |report| &mut report.not_yet)
+            .await
     }
 
     /// Ends it on this host. To be called with `changing` held.

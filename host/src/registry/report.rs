@@ -35,6 +35,9 @@ pub struct TransformReport {
     pub returned: Option<Returned>,
     /// The shadow that runs beside it now.
     pub shadow: Option<String>,
+    /// After a change: what it has not come to yet, such as the disk. That is tried again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_yet: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -192,6 +195,8 @@ pub struct Plan {
     pub probation_would_undo: Option<String>,
     pub at: Timestamp,
     pub by: String,
+    /// Until when it can be applied, if nothing else changes meanwhile.
+    pub expires: Timestamp,
 }
 
 /// Why somebody has to agree, in sentences by the consent that they need; none where they need
@@ -379,4 +384,7 @@ pub struct Applied {
     pub switch_micros: Option<u64>,
     /// Whether the transform is paused: then no event goes through it until it is resumed.
     pub paused: bool,
+    /// What the change has not come to yet, such as the disk. That is tried again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_yet: Vec<String>,
 }

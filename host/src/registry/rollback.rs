@@ -63,7 +63,8 @@ impl Registry {
             plan: None,
             detail: outcome.as_ref().map_or_else(|_| String::new(), told),
         };
-        self.record(record, outcome).await
+        self.record_stop(record, outcome, |applied| &mut applied.not_yet)
+            .await
     }
 
     /// # Errors

@@ -105,19 +105,27 @@ impl Registry {
     /// # Errors
     /// There is no such shadow any more.
     pub async fn stop_shadow(&self, by: Caller<'_>, id: &str) -> Result<ShadowReport, Refused> {
-        let shadow = self.shadows.lock().find(id)?;
-        shadow.stop.store(true, Ordering::Relaxed);
-        shadow.ended.cancelled().await;
-        tracing::info!(
-            by = by.name,
-            transform = shadow.transform,
-            "shadow is stopped"
-        );
-        Ok(shadow.report())
+        let found = self.shadows.lock().find(id);
+        let shadow = found.as_ref().ok();
+        if let Some(shadow) = shadow {
+            shadow.stop.store(true, Ordering::Relaxed);
+            shadow.ended.cancelled().await;
+        }
+        let record = Record {
+            by,
+            action: "stop-shadow",
+            transform: shadow.map(|shadow| shadow.transform.clone()),
+            revision: shadow.map(|shadow| shadow.candidate.clone()),
+            plan: None,
+            detail: String::new(),
+        };
+        let outcome = found.map(|shadow| shadow.report());
+        self.record(record, outcome).await
     }
 
     async fn start_shadow(&self, revision: &str, ask: ShadowAsk) -> Result<ShadowReport, Refused> {
         self.store()?;
+        self.trail.ready().await?;
         let revision = self.known_revision(revision)?.revision;
         let (running, active) = self.with_slot(&revision.transform, |slot| {
             (slot.revision.clone(), slot.component().clone())

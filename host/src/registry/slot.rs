@@ -164,6 +164,7 @@ impl Slot {
             probation,
             returned: self.returned.clone(),
             shadow,
+            not_yet: Vec::new(),
         }
     }
 

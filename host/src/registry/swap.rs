@@ -130,6 +130,7 @@ impl Registry {
             probation_seconds: watched_for,
             switch_micros: Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
             paused,
+            not_yet: Vec::new(),
         })
     }
 

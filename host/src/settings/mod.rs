@@ -179,6 +179,10 @@ settings! {
         "Folder for revisions, the active set and the audit log; without it transforms cannot be changed while the host runs"
     keep_revisions: usize, "keep-revisions", Count<usize>, "20", "0" to "1000";
         "Revisions kept beyond the active and the previous ones"
+    plan_time: Duration, "plan-time", Time, "1h", "1s" to "24h";
+        "How long a plan can be applied, if nothing else changes meanwhile"
+    audit_queue: usize, "audit-queue", Count<usize>, "256", "1" to "100000";
+        "Entries that may wait while the audit log cannot be written; further ones are counted, and that is written in their place"
     compile_memory: u64, "compile-memory", Size<u64>, "2GiB", "128MiB" to "64GiB";
         "Memory that compilers may take, all together: as many run at a time as there are cores and room; who needs more than its part is compiled again alone, with all of it"
     compile_time: Duration, "compile-time", Time, "60s", "100ms" to "10m";

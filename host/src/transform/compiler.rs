@@ -9,6 +9,7 @@ mod patience;
 mod room;
 mod task;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -135,40 +136,48 @@ impl Compiler {
         self.compile_bytes(component.bytes()).await
     }
 
-    /// The same with what earlier compilations have made, and with what is good for later ones.
+    /// The same with `bytes` of what earlier compilations have made, which `load` reads once there
+    /// is memory for them, and with what is good for later ones.
     ///
     /// # Errors
     /// What is wrong with the component, for its developer.
     pub async fn compile_reusing(
         &self,
         component: &Inspected,
-        pieces: &[Piece],
+        bytes: u64,
+        load: impl AsyncFnOnce(u64) -> Vec<Piece>,
     ) -> Result<(Compiled, Reuse), Uncompiled> {
-        let shared = &*self.0;
-        let handed = handed_over(component.bytes(), pieces);
-        let task = Task {
-            size: component.bytes().len() as u64,
-            handed: &handed,
-            work: Work::CodeReusing,
-        };
-        // What they take beside the component's own needs is held twice, as read and as made.
-        let part = shared
-            .room
-            .part_of(task.size, 2 * (handed.len() as u64 - task.size));
-        let read = shared.within(part, &task).await;
-        let taken = read.and_then(|read| {
-            let cut_off = || Failure::NotHeard(std::io::ErrorKind::UnexpectedEof.into());
-            taken_back(read).ok_or_else(cut_off)
-        });
-        match taken {
+        match self.try_reusing(component.bytes(), bytes, load).await {
             Ok((code, reuse)) => Ok((Compiled::from_child(code), reuse)),
             // They are a help, and never what a component fails by.
             Err(Failure::Memory | Failure::Machine(_)) => {
                 let compiled = self.compile(component).await;
                 compiled.map(|code| (code, Reuse::default()))
             }
-            Err(failure) => Err(shared.uncompiled(&failure)),
+            Err(failure) => Err(self.0.uncompiled(&failure)),
         }
+    }
+
+    async fn try_reusing(
+        &self,
+        component: &[u8],
+        bytes: u64,
+        load: impl AsyncFnOnce(u64) -> Vec<Piece>,
+    ) -> Result<(Vec<u8>, Reuse), Failure> {
+        let shared = &*self.0;
+        let size = component.len() as u64;
+        // The host holds them until the child has them; that holds them as read and as made.
+        let held = shared.room.hold(shared.room.part_of(size, 3 * bytes)).await;
+        let pieces = load(bytes).await;
+        let task = Task {
+            size,
+            handed: &handed_over(component, &pieces),
+            work: Work::CodeReusing,
+        };
+        let child = held.bytes().saturating_sub(bytes);
+        let read = shared.inside(child, &task).await?;
+        let cut_off = || Failure::NotHeard(std::io::ErrorKind::UnexpectedEof.into());
+        taken_back(read).ok_or_else(cut_off)
     }
 
     /// The lines of its sources, as `LineTable` takes them: read in a child too, under a limit of
@@ -180,7 +189,7 @@ impl Compiler {
         let shared = &*self.0;
         let task = Task {
             size: component.bytes().len() as u64,
-            handed: component.bytes(),
+            handed: &[Cow::Borrowed(component.bytes())],
             work: Work::Lines,
         };
         let part = shared.room.part_of(task.size, 0);
@@ -201,7 +210,7 @@ impl Compiler {
         let shared = &*self.0;
         let task = Task {
             size: component.len() as u64,
-            handed: component,
+            handed: &[Cow::Borrowed(component)],
             work: Work::Code,
         };
         let part = shared.room.part_of(task.size, 0);
@@ -218,8 +227,13 @@ impl Shared {
     /// Compiles once there is so much memory left, which is held for as long.
     async fn within(&self, part: room::Part, task: &Task<'_>) -> Result<Vec<u8>, Failure> {
         let held = self.room.hold(part).await;
+        self.inside(held.bytes(), task).await
+    }
+
+    /// Compiles in a child that may take so many bytes of memory; somebody holds them for it.
+    async fn inside(&self, memory: u64, task: &Task<'_>) -> Result<Vec<u8>, Failure> {
         let time_limit = task.work.time_limit(self.time_limit);
-        let child = self.spawn(held.bytes(), time_limit, task.work);
+        let child = self.spawn(memory, time_limit, task.work);
         let mut child = child.map_err(Failure::NotStarted)?;
         let id = child.id();
         let ended = tokio::select! {
@@ -349,7 +363,11 @@ async fn talk(child: &mut Child, task: &Task<'_>) -> std::io::Result<Ended> {
     let give = async {
         // A child that ended early is known by how it ended.
         if let Some(mut stdin) = stdin {
-            let _ = stdin.write_all(task.handed).await;
+            for part in task.handed {
+                if stdin.write_all(part).await.is_err() {
+                    return;
+                }
+            }
         }
     };
     let (code, said, ()) =

@@ -43,15 +43,15 @@ pub struct Reuse {
     pub made: Piece,
 }
 
-/// What a child is given: the component, then the pieces, each with its length before it.
-pub(super) fn handed_over(component: &[u8], pieces: &[Piece]) -> Vec<u8> {
+/// What a child is given, in this order: the component, then the pieces, each with its length
+/// before it.
+pub(super) fn handed_over<'a>(component: &'a [u8], pieces: &'a [Piece]) -> Vec<Cow<'a, [u8]>> {
     let parts = std::iter::once(component).chain(pieces.iter().map(Vec::as_slice));
-    let mut bytes = Vec::new();
-    for part in parts {
-        bytes.extend((part.len() as u64).to_be_bytes());
-        bytes.extend(part);
-    }
-    bytes
+    let with_length = |part: &'a [u8]| {
+        let length = (part.len() as u64).to_be_bytes().to_vec();
+        [Cow::Owned(length), Cow::Borrowed(part)]
+    };
+    parts.flat_map(with_length).collect()
 }
 
 /// Reads what `handed_over` wrote.

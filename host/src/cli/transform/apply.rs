@@ -8,7 +8,7 @@ use super::client::shaped;
 use super::consent::{self, ConsentArgs};
 use super::failure::Failure;
 use super::shadow::{self, ShadowSize};
-use super::words::{micros, safe, seconds};
+use super::words::{micros, moment, safe, seconds};
 use super::{Desk, plan, probation};
 use crate::registry::Consent;
 use crate::registry::report::{Applied, Plan};
@@ -60,7 +60,8 @@ pub(super) async fn plan(desk: &Desk, args: &PlanArgs) -> Result<Value, Failure>
     let (plan, answer) = planned(desk, &args.revision).await?;
     desk.tell(&plan::told(&plan, desk.paint))?;
     let next = plan::next_command(&plan, &desk.admin_flag());
-    desk.tell(&format!("\napply it with\n  {next}"))?;
+    let until = moment(plan.expires);
+    desk.tell(&format!("\napply it until {until} with\n  {next}"))?;
     Ok(answer)
 }
 
@@ -186,6 +187,7 @@ mod tests {
             probation_seconds: Some(60.0),
             switch_micros: Some(820),
             paused: false,
+            not_yet: Vec::new(),
         };
         let (from, to) = (applied.from.clone().unwrap(), applied.to.clone());
         assert_eq!(

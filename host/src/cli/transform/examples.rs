@@ -78,6 +78,7 @@ pub(super) fn transform() -> TransformReport {
         probation: None,
         returned: None,
         shadow: None,
+        not_yet: Vec::new(),
     }
 }
 
@@ -96,6 +97,7 @@ fn change(area: Area, subject: &str, what: &str, level: Level) -> Change {
 
 pub(super) fn plan() -> Plan {
     Plan {
+        expires: at(),
         id: "p_1".into(),
         transform: "ticks".into(),
         from: Some(revision("aa").id),

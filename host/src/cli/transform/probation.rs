@@ -162,6 +162,7 @@ mod tests {
             probation_seconds: Some(60.0),
             switch_micros: Some(800),
             paused: false,
+            not_yet: Vec::new(),
         }
     }
 

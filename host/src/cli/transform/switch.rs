@@ -43,6 +43,7 @@ pub(super) async fn rollback(desk: &Desk, args: &RollbackArgs) -> Result<Value, 
     let answer = desk.client.post(&path, &content, "returning").await?;
     let applied: Applied = shaped(&answer)?;
     desk.tell(&apply::told(&applied, &desk.admin_flag()))?;
+    tell_not_yet(desk, &applied.not_yet)?;
     Ok(answer)
 }
 
@@ -67,6 +68,7 @@ pub(super) async fn remove(desk: &Desk, args: &NameArg) -> Result<Value, Failure
     let answer = desk.client.delete(&path).await?;
     let report: TransformReport = shaped(&answer)?;
     let (name, last) = (safe(&report.name), &report.revision.id);
+    tell_not_yet(desk, &report.not_yet)?;
     desk.tell(&format!(
         "{name} is gone: its events go nowhere and its channels are no more; its revisions stay as \
          long as others, back with\n  tidegate transform plan {last}{}",
@@ -82,5 +84,14 @@ async fn order(desk: &Desk, args: &NameArg, what: &str) -> Result<(Value, String
         .post(&path, &json!({}), "asking the host")
         .await?;
     let report: TransformReport = shaped(&answer)?;
+    tell_not_yet(desk, &report.not_yet)?;
     Ok((answer, safe(&report.name)))
+}
+
+/// What the change has not come to.
+fn tell_not_yet(desk: &Desk, not_yet: &[String]) -> Result<(), Failure> {
+    for what in not_yet {
+        desk.tell(&format!("not yet: {}", safe(what)))?;
+    }
+    Ok(())
 }

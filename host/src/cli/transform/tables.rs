@@ -383,6 +383,7 @@ mod tests {
             plan: None,
             result: "stale-plan".into(),
             detail: "another was applied".into(),
+            before: None,
         }]);
         let line = told.lines().nth(1).unwrap();
         for part in [

@@ -73,7 +73,7 @@ impl From<OrderKind> for Kind {
 }
 
 /// Tells one state of a transform's order from any other, also after Redis was emptied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::registry) struct Mark {
     number: u64,
     at: Timestamp,

@@ -71,6 +71,7 @@ impl Registry {
                 .then_some(watched_for.as_secs_f64()),
             switch_micros: None,
             paused: order.paused,
+            not_yet: Vec::new(),
         })
     }
 

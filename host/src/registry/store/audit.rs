@@ -1,7 +1,10 @@
 //! The audit log: who did what, and what came of it. One JSON line for each, on the disk
 //! before the caller goes on.
 //!
-//! The file may be moved away at any time; the next line begins a new one.
+//! The file may be moved away at any time; the next line begins a new one. Each line carries the
+//! hash of the line before it, over files too: see `chain`.
+
+pub mod chain;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,6 +17,7 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::chain::{BEGINS, hash_of};
 use crate::files;
 use crate::transform::RevisionId;
 
@@ -24,7 +28,8 @@ const TAIL: u64 = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     pub at: Timestamp,
-    /// The name of a token, or `tidegate` for what the host did by itself.
+    /// The name of a token, or `tidegate` for what the host did by itself; empty for whoever had
+    /// no good token.
     pub by: String,
     /// Where the request came from; none for what the host did by itself.
     #[serde(default)]
@@ -38,6 +43,10 @@ pub struct Entry {
     pub result: String,
     /// In words; nothing of any event.
     pub detail: String,
+    /// The SHA-256 of the line before it, in hex, or `begins` where there is none; none in lines
+    /// of versions that did not chain them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 /// The log's file. It blocks while it works.
@@ -45,37 +54,102 @@ pub struct Entry {
 pub struct Audit {
     folder: PathBuf,
     path: PathBuf,
-    writing: Mutex<()>,
+    end: Mutex<End>,
+}
+
+/// What the next line comes after.
+#[derive(Debug, Default)]
+struct End {
+    /// The hash of the last line that is certainly on the disk; none until it is looked for.
+    head: Option<String>,
+    /// A line that may have got there, though its writer was told that it did not.
+    doubtful: Option<Vec<u8>>,
 }
 
 impl Audit {
+    /// It goes on where the file ends, and can be moved away from then on.
     pub(super) fn new(folder: &Path) -> Self {
+        let path = folder.join("audit.jsonl");
+        // What cannot be read now is looked at again with the first line.
+        let last = last_line(&path).ok().flatten();
+        let end = End {
+            head: last.map(|line| hash_of(&line)),
+            doubtful: None,
+        };
         Self {
             folder: folder.to_owned(),
-            path: folder.join("audit.jsonl"),
-            writing: Mutex::new(()),
+            path,
+            end: Mutex::new(end),
         }
     }
 
-    /// Writes one line and returns when it is on the disk.
-    pub fn append(&self, entry: &Entry) -> io::Result<()> {
-        let mut line = Vec::new();
-        let _writing = self.writing.lock();
-        // Opened each time, because the file may have been moved away.
-        let mut file = OpenOptions::new()
+    /// Writes one line, chained to the one before, and returns its hash when it is on the disk.
+    /// One that failed is given again until it is there, before any other.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn append(&self, entry: &Entry) -> io::Result<String> {
+        let mut end = self.end.lock();
+        if let Some(doubtful) = &end.doubtful {
+            let there = last_line(&self.path)?.as_ref() == Some(doubtful);
+            let doubtful = end.doubtful.take().filter(|_| there);
+            if let Some(line) = doubtful {
+                end.head = Some(hash_of(&line));
+                if is_of(&line, entry) {
+                    self.open()?.sync_all()?;
+                    return Ok(hash_of(&line));
+                }
+            }
+        }
+        let before = match &end.head {
+            Some(head) => head.clone(),
+            None => last_line(&self.path)?.map_or_else(|| BEGINS.into(), |line| hash_of(&line)),
+        };
+        let chained = Entry {
+            before: Some(before),
+            ..entry.clone()
+        };
+        let line = serde_json::to_vec(&chained)?;
+        if let Err(error) = self.write(&line) {
+            end.doubtful = Some(line);
+            return Err(error);
+        }
+        let head = hash_of(&line);
+        end.head = Some(head.clone());
+        Ok(head)
+    }
+
+    /// The hash of the last line.
+    pub fn head(&self) -> Option<String> {
+        self.end.lock().head.clone()
+    }
+
+    /// Whether a line could be written now; none is.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn try_to_write(&self) -> io::Result<()> {
+        self.open()?;
+        files::try_to_write(&self.folder)
+    }
+
+    // Opened each time, because the file may have been moved away.
+    fn open(&self) -> io::Result<File> {
+        OpenOptions::new()
             .read(true)
             .append(true)
             .create(true)
             .mode(0o600)
-            .open(&self.path)?;
+            .open(&self.path)
+    }
+
+    fn write(&self, line: &[u8]) -> io::Result<()> {
+        let mut file = self.open()?;
         let length = file.metadata()?.len();
         // Half a line of a crash, or of a full disk, must not take this one with it.
-        if length > 0 && last_byte(&mut file)? != b'\n' {
-            line.push(b'\n');
-        }
-        serde_json::to_writer(&mut line, entry)?;
-        line.push(b'\n');
-        file.write_all(&line)?;
+        let torn = length > 0 && last_byte(&mut file)? != b'\n';
+        let before: &[u8] = if torn { b"\n" } else { b"" };
+        file.write_all(&[before, line, b"\n"].concat())?;
         file.sync_all()?;
         if length == 0 {
             files::sync_folder(&self.folder)?;
@@ -86,15 +160,7 @@ impl Audit {
     /// The last entries, of one transform or of all, newest last: at most `limit` of them,
     /// out of the file's last 4 MiB. Lines that are not whole are passed over.
     pub fn tail(&self, transform: Option<&str>, limit: usize) -> io::Result<Vec<Entry>> {
-        let mut file = match File::open(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other?,
-        };
-        let start = file.metadata()?.len().saturating_sub(TAIL);
-        file.seek(SeekFrom::Start(start))?;
-        let mut bytes = Vec::new();
-        // A line that is being written meanwhile does not count.
-        file.take(TAIL).read_to_end(&mut bytes)?;
+        let bytes = tail_of(&self.path)?;
         let lines = bytes.rsplit(|byte| *byte == b'\n');
         let mut entries: Vec<Entry> = lines
             .filter_map(|line| serde_json::from_slice(line).ok())
@@ -104,6 +170,39 @@ impl Audit {
         entries.reverse();
         Ok(entries)
     }
+}
+
+/// Whether the line is of this entry, whatever line it comes after.
+fn is_of(line: &[u8], entry: &Entry) -> bool {
+    let written: Option<Entry> = serde_json::from_slice(line).ok();
+    written.is_some_and(|written| {
+        Entry {
+            before: None,
+            ..written
+        } == *entry
+    })
+}
+
+/// The end of a file; nothing where there is none. A line that is being written meanwhile does
+/// not count.
+fn tail_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let start = file.metadata()?.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The last line that is whole, its end perhaps excepted.
+fn last_line(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let bytes = tail_of(path)?;
+    let mut lines = bytes.rsplit(|byte| *byte == b'\n');
+    let last = lines.find(|line| serde_json::from_slice::<Entry>(line).is_ok());
+    Ok(last.map(<[u8]>::to_vec))
 }
 
 fn last_byte(file: &mut File) -> io::Result<u8> {

@@ -3,8 +3,8 @@
 //! single functions, for components that are alike.
 //!
 //! What is loaded runs with the host's rights, so nothing is handed out that anyone else
-//! could have written, that is not whole, or that another engine made. Whether the engine
-//! takes it is for `transform` to say.
+//! could have written, that was not made in this very folder (see `code_key`), that is not whole,
+//! or that another engine made. Whether the engine takes it is for `transform` to say.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -14,8 +14,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
+use parking_lot::RwLock;
 
+use super::code_key::{CodeKey, TAG};
 use crate::files;
 use crate::transform::{MAX_PIECES, Piece, is_digest};
 
@@ -25,15 +26,17 @@ use crate::transform::{MAX_PIECES, Piece, is_digest};
 const PIECE_FOR_EACH_BYTE: u64 = 8;
 const PIECE_IN_ANY_CASE: u64 = 1 << 20;
 
-/// Bytes of the digest at a file's head.
-const HEAD: usize = 32;
-
 #[derive(Debug)]
 pub(super) struct Compiled {
     /// The state folder, the cache, the engine's folder in it, and the folders in that for what
     /// no revision names and for functions.
     folders: [PathBuf; 5],
+    /// The last of them: who reads more than one file of it holds it as a reader, and who changes
+    /// one as its writer.
+    functions: RwLock<PathBuf>,
     engine: String,
+    /// None where there can be none: then nothing is kept and nothing taken.
+    key: Option<CodeKey>,
     room: Room,
 }
 
@@ -47,11 +50,26 @@ pub struct Room {
 }
 
 impl Compiled {
-    /// Throws away what other engines made, and what there is no room for.
-    pub(super) fn open(state: &Path, engine: &str, room: Room) -> io::Result<Self> {
+    /// Throws away what other engines made, what was not made in this very folder, and what there
+    /// is no room for. Also a sentence for the log, where there is something to say.
+    pub(super) fn open(
+        state: &Path,
+        engine: &str,
+        room: Room,
+    ) -> io::Result<(Self, Option<String>)> {
         let cache = state.join("compiled");
         let own = cache.join(engine);
         files::make_folder(&cache)?;
+        let (key, foreign) = match CodeKey::open(state) {
+            Ok((key, is_new)) => (Some(key), is_new && own.exists()),
+            Err(error) => {
+                tracing::warn!(%error, "compiled code is not kept, as its key cannot be");
+                (None, false)
+            }
+        };
+        if foreign {
+            fs::remove_dir_all(&own)?;
+        }
         for entry in fs::read_dir(&cache)? {
             let path = entry?.path();
             if path != own && path.is_dir() {
@@ -63,14 +81,21 @@ impl Compiled {
             files::make_folder(folder)?;
             files::remove_unfinished(folder)?;
         }
+        trim(&refused, room.refused, usize::MAX)?;
+        trim(&functions, room.reusable, MAX_PIECES)?;
         let opened = Self {
-            folders: [state.to_owned(), cache, own, refused, functions],
+            folders: [state.to_owned(), cache, own, refused, functions.clone()],
+            functions: RwLock::new(functions),
             engine: engine.to_owned(),
+            key,
             room,
         };
-        trim(opened.refused(), room.refused, usize::MAX)?;
-        trim(opened.functions(), room.reusable, MAX_PIECES)?;
-        Ok(opened)
+        let said = foreign.then(|| {
+            "the state folder was copied, restored, or used by an earlier version: compiled code \
+             that was not made here is thrown away, and is made anew"
+                .to_owned()
+        });
+        Ok((opened, said))
     }
 
     /// Why the cache is not used, if it is not.
@@ -83,8 +108,12 @@ impl Compiled {
         ))
     }
 
+    fn is_used(&self) -> bool {
+        self.key.is_some() && self.distrust().is_none()
+    }
+
     pub(super) fn get(&self, component: &str) -> Option<Vec<u8>> {
-        if self.distrust().is_some() {
+        if !self.is_used() {
             return None;
         }
         let places = [self.own(), self.refused()];
@@ -103,14 +132,16 @@ impl Compiled {
     fn read(&self, path: &Path, component: &str) -> io::Result<Option<Vec<u8>>> {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
-        if !metadata.is_file() || !belongs_to_us(&metadata) || metadata.len() < HEAD as u64 {
+        if !metadata.is_file() || !belongs_to_us(&metadata) || metadata.len() < TAG as u64 {
             return Ok(None);
         }
-        let mut head = [0; HEAD];
-        file.read_exact(&mut head)?;
+        let mut tag = [0; TAG];
+        file.read_exact(&mut tag)?;
         let mut code = Vec::new();
         file.read_to_end(&mut code)?;
-        Ok((self.digest(component, &code) == head).then_some(code))
+        let key = self.key.as_ref();
+        let is_ours = key.is_some_and(|key| key.is_tag(&self.parts(component, &code), &tag));
+        Ok(is_ours.then_some(code))
     }
 
     /// Whether it is kept: not where others could change it.
@@ -118,7 +149,7 @@ impl Compiled {
         let Some(path) = path_in(self.own(), component) else {
             return Ok(false);
         };
-        if self.distrust().is_some() {
+        if !self.is_used() {
             return Ok(false);
         }
         let refused = self.refused().join(component);
@@ -134,34 +165,56 @@ impl Compiled {
         let Some(path) = path_in(self.refused(), component) else {
             return Ok(());
         };
-        let fits = (HEAD + code.len()) as u64 <= self.room.refused;
-        if !fits || self.distrust().is_some() {
+        let fits = (TAG + code.len()) as u64 <= self.room.refused;
+        if !fits || !self.is_used() {
             return Ok(());
         }
         self.write(&path, component, code)?;
         trim(self.refused(), self.room.refused, usize::MAX)
     }
 
-    /// Functions that earlier compilations made, each piece with the component that it was made
-    /// for, as far as one of `size` bytes may have use for it; none where none are kept.
-    pub(super) fn pieces(&self, size: u64) -> Option<io::Result<Vec<(String, Piece)>>> {
-        let most = size
-            .saturating_mul(PIECE_FOR_EACH_BYTE)
-            .saturating_add(PIECE_IN_ANY_CASE);
-        let kept = self.room.reusable > 0 && self.distrust().is_none();
+    /// Bytes of the functions that `pieces` has for a component of `size` bytes; none where none
+    /// are kept.
+    pub(super) fn pieces_bytes(&self, size: u64) -> Option<io::Result<u64>> {
+        let kept = self.room.reusable > 0 && self.is_used();
         kept.then(|| {
-            let mut pieces = Vec::new();
-            let files = files_of(self.functions())?.into_iter();
-            for (path, _) in files.filter(|(_, metadata)| metadata.len() <= most) {
-                let component = path.file_name().and_then(|name| name.to_str());
-                let component = component.unwrap_or_default().to_owned();
-                match self.read(&path, &component)? {
-                    Some(piece) => pieces.push((component, piece)),
-                    None => files::remove_if_there(&path)?,
-                }
-            }
-            Ok(pieces)
+            let files = of_use(&self.functions.read(), size)?;
+            Ok(files.iter().map(|(_, metadata)| metadata.len()).sum())
         })
+    }
+
+    /// Functions that earlier compilations made, each piece with the component that it was made
+    /// for, as far as one of `size` bytes may have use for it, and no more than `most` bytes.
+    pub(super) fn pieces(&self, size: u64, most: u64) -> io::Result<Vec<(String, Piece)>> {
+        let (mut pieces, mut damaged) = (Vec::new(), Vec::new());
+        let functions = self.functions.read();
+        let mut left = most;
+        for (path, metadata) in of_use(&functions, size)? {
+            let Some(less) = left.checked_sub(metadata.len()) else {
+                break;
+            };
+            left = less;
+            let component = path.file_name().and_then(|name| name.to_str());
+            let component = component.unwrap_or_default().to_owned();
+            match self.read(&path, &component) {
+                Ok(Some(piece)) => pieces.push((component, piece)),
+                Ok(None) => damaged.push((path, component)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        drop(functions);
+        let _changing = self.functions.write();
+        for (path, component) in damaged {
+            // Somebody may have made it anew in between.
+            if !self
+                .read(&path, &component)
+                .is_ok_and(|piece| piece.is_some())
+            {
+                files::remove_if_there(&path)?;
+            }
+        }
+        Ok(pieces)
     }
 
     /// Keeps the functions that the compilation of a component has made, and notes the use of
@@ -173,32 +226,34 @@ impl Compiled {
         used: impl IntoIterator<Item = &'a str>,
     ) -> io::Result<()> {
         let now = SystemTime::now();
+        let functions = self.functions.write();
         for path in used
             .into_iter()
-            .filter_map(|name| path_in(self.functions(), name))
+            .filter_map(|name| path_in(&functions, name))
         {
             if let Ok(file) = File::options().append(true).open(path) {
                 file.set_modified(now)?;
             }
         }
-        let fits = (HEAD + made.len()) as u64 <= self.room.reusable;
-        if made.is_empty() || !fits || self.distrust().is_some() {
+        let fits = (TAG + made.len()) as u64 <= self.room.reusable;
+        if made.is_empty() || !fits || !self.is_used() {
             return Ok(());
         }
         // What was made before for the same component was not whole, or it would not be made now.
-        if let Some(path) = path_in(self.functions(), component) {
+        if let Some(path) = path_in(&functions, component) {
             self.write(&path, component, made)?;
         }
-        trim(self.functions(), self.room.reusable, MAX_PIECES)
+        trim(&functions, self.room.reusable, MAX_PIECES)
     }
 
     /// Bytes of functions that are kept.
     pub(super) fn reusable_bytes(&self) -> u64 {
-        bytes_of(self.functions())
+        bytes_of(&self.folders[4])
     }
 
     fn write(&self, path: &Path, component: &str, code: &[u8]) -> io::Result<()> {
-        let bytes = [&self.digest(component, code), code].concat();
+        let Some(key) = &self.key else { return Ok(()) };
+        let bytes = [&key.tag(&self.parts(component, code)), code].concat();
         files::replace(path, &bytes)
     }
 
@@ -218,15 +273,10 @@ impl Compiled {
         Ok(())
     }
 
-    /// It binds the code to its component and to the engine, so that a file under another
-    /// name is not taken.
-    fn digest(&self, component: &str, code: &[u8]) -> [u8; HEAD] {
-        let mut digest = Sha256::new();
-        for part in [self.engine.as_bytes(), component.as_bytes(), code] {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
-        digest.finalize().into()
+    /// What a tag is of: it binds the code to its component and to the engine, so that a file
+    /// under another name is not taken.
+    fn parts<'a>(&'a self, component: &'a str, code: &'a [u8]) -> [&'a [u8]; 3] {
+        [self.engine.as_bytes(), component.as_bytes(), code]
     }
 
     fn own(&self) -> &Path {
@@ -236,10 +286,16 @@ impl Compiled {
     fn refused(&self) -> &Path {
         &self.folders[3]
     }
+}
 
-    fn functions(&self) -> &Path {
-        &self.folders[4]
-    }
+/// The pieces that a component of `size` bytes may have use for.
+fn of_use(functions: &Path, size: u64) -> io::Result<Vec<(PathBuf, Metadata)>> {
+    let most = size
+        .saturating_mul(PIECE_FOR_EACH_BYTE)
+        .saturating_add(PIECE_IN_ANY_CASE);
+    let mut files = files_of(functions)?;
+    files.retain(|(_, metadata)| metadata.len() <= most);
+    Ok(files)
 }
 
 /// The oldest files of a folder go, until the others are within these bounds.
@@ -283,7 +339,7 @@ fn is_only_ours(path: &Path) -> bool {
 }
 
 /// Whether only this user, and root, can change it.
-fn belongs_to_us(metadata: &Metadata) -> bool {
+pub(super) fn belongs_to_us(metadata: &Metadata) -> bool {
     let owner = metadata.uid();
     let ours = owner == rustix::process::geteuid().as_raw() || owner == 0;
     ours && metadata.permissions().mode() & 0o022 == 0

@@ -6,12 +6,15 @@
 
 mod active;
 pub mod audit;
+mod code_key;
 mod compiled;
 mod damaged;
 mod error;
 pub mod glimpse;
+mod plans;
 mod records;
 mod sealed;
+mod uses;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -28,7 +31,9 @@ use self::compiled::Compiled;
 pub use self::compiled::Room;
 use self::damaged::Damaged;
 pub use self::error::StoreError;
+use self::plans::PlanFiles;
 use self::records::Records;
+use self::uses::Uses;
 use super::Revision;
 use crate::files;
 use crate::transform::{Piece, RevisionId};
@@ -40,9 +45,12 @@ use crate::transform::{Piece, RevisionId};
 ///  active.json                 the active set; active.previous.json is the one before
 ///  revisions/<id>.json         a record each; its component is always there
 ///  components/<sha256>.wasm    as they were sent
+///  used.json                   revisions in the order of their last use
+///  compiled.key                what compiled code of this folder is known by
 ///  compiled/<engine>/<sha256>  native code, only a cache; functions/ in it is what components
 ///                              have in common, refused/ is of components that
 ///                              no revision names
+///  plans/<id>.json             what can be applied
 ///  audit.jsonl                 who did what
 ///  damaged/                    the last 20 files that were not whole
 /// ```
@@ -53,6 +61,8 @@ pub struct Store {
     active: ActiveFile,
     compiled: Compiled,
     damaged: Damaged,
+    plans: PlanFiles,
+    uses: Uses,
     audit: Audit,
     /// What the active set on disk needs. Held during every change, so that there is one at
     /// a time.
@@ -83,11 +93,12 @@ impl Store {
         let lock = lock(folder)?;
         files::remove_unfinished(folder).map_err(failed())?;
         let damaged = Damaged::open(folder.join("damaged")).map_err(failed())?;
-        let compiled = Compiled::open(folder, engine, room).map_err(failed())?;
+        let (compiled, foreign) = Compiled::open(folder, engine, room).map_err(failed())?;
         let (records, mut damage) = Records::open(folder, &damaged)?;
         let active = ActiveFile::new(folder);
         let (set, wrong) = active.load(&damaged)?;
         damage.extend(wrong);
+        damage.extend(foreign);
         damage.extend(compiled.distrust());
         let store = Self {
             folder: folder.to_owned(),
@@ -95,6 +106,8 @@ impl Store {
             active,
             compiled,
             damaged,
+            plans: PlanFiles::open(folder).map_err(failed())?,
+            uses: Uses::open(folder),
             audit: Audit::new(folder),
             in_use: Mutex::new(set.in_use()),
             _lock: lock,
@@ -119,7 +132,20 @@ impl Store {
     /// Keeps a revision and its component; false where it was here already.
     pub fn add(&self, revision: &Revision, component: &[u8]) -> Result<bool, StoreError> {
         let _changing = self.in_use.lock();
-        self.records.add(revision, component)
+        let is_new = self.records.add(revision, component)?;
+        self.note_use(&revision.id);
+        Ok(is_new)
+    }
+
+    /// Notes that a revision is used now, for `prune`.
+    pub fn note_use(&self, id: &RevisionId) {
+        self.note_uses(std::slice::from_ref(id));
+    }
+
+    fn note_uses(&self, ids: &[RevisionId]) {
+        if let Err(error) = self.uses.note(ids) {
+            tracing::warn!(%error, "which revisions were used last cannot be kept");
+        }
     }
 
     /// The bytes of a component, by their SHA-256 in hex, which is checked on every read.
@@ -142,7 +168,7 @@ impl Store {
         }
     }
 
-    /// Removes the oldest revisions beyond `keep` and says which. Never removed are those that
+    /// Removes the revisions beyond `keep` that were not used for longest, and says which. Never removed are those that
     /// the active set on disk needs, which are not counted either, and those of `protected`.
     pub fn prune(
         &self,
@@ -150,15 +176,17 @@ impl Store {
         protected: &BTreeSet<RevisionId>,
     ) -> Result<Vec<RevisionId>, StoreError> {
         let in_use = self.in_use.lock();
-        let old: Vec<RevisionId> = self
-            .revisions()
+        let revisions = self.revisions().into_iter();
+        let mut ids: Vec<_> = revisions.map(|revision| revision.id.clone()).collect();
+        self.uses.sort(&mut ids);
+        let old: Vec<RevisionId> = ids
             .into_iter()
-            .map(|revision| revision.id.clone())
             .filter(|id| !in_use.contains(id))
             .skip(keep)
             .filter(|id| !protected.contains(id))
             .collect();
         self.records.remove(&old)?;
+        self.uses.forget(&old);
         self.sweep()?;
         Ok(old)
     }
@@ -176,7 +204,13 @@ impl Store {
         // Both until it is known which of them stands on the disk.
         in_use.extend(set.in_use());
         self.active.save(set)?;
+        // What comes into use is used now, and what goes was until now.
+        let turned: Vec<_> = in_use
+            .symmetric_difference(&set.in_use())
+            .cloned()
+            .collect();
         *in_use = set.in_use();
+        self.note_uses(&turned);
         Ok(())
     }
 
@@ -201,11 +235,18 @@ impl Store {
         kept.map_err(StoreError::io("write to", &self.folder.join("compiled")))
     }
 
+    /// Bytes of what `pieces` has for a component of `size` bytes. None where none is kept.
+    pub fn pieces_bytes(&self, size: u64) -> Option<Result<u64, StoreError>> {
+        let bytes = self.compiled.pieces_bytes(size)?;
+        Some(bytes.map_err(StoreError::io("read", &self.folder.join("compiled"))))
+    }
+
     /// Code of functions that earlier compilations made, each piece with the component that it
-    /// was made for, as far as one of `size` bytes may have use for it. None where none is kept.
-    pub fn pieces(&self, size: u64) -> Option<Result<Vec<(String, Piece)>, StoreError>> {
-        let pieces = self.compiled.pieces(size)?;
-        Some(pieces.map_err(StoreError::io("read", &self.folder.join("compiled"))))
+    /// was made for, as far as one of `size` bytes may have use for it, and no more than `most`
+    /// bytes.
+    pub fn pieces(&self, size: u64, most: u64) -> Result<Vec<(String, Piece)>, StoreError> {
+        let pieces = self.compiled.pieces(size, most);
+        pieces.map_err(StoreError::io("read", &self.folder.join("compiled")))
     }
 
     /// Keeps what a compilation has made for later ones, and notes which pieces it used. Those
@@ -230,6 +271,10 @@ impl Store {
     /// Bytes of the code that `keep_refused` has kept and that is still there.
     pub fn refused_bytes(&self) -> u64 {
         self.compiled.refused_bytes()
+    }
+
+    pub fn plans(&self) -> &PlanFiles {
+        &self.plans
     }
 
     pub fn audit(&self) -> &Audit {

@@ -1,5 +1,6 @@
 //! What a child is to do, and how much of what it may take for that.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::super::line_table::MAX_LINE_TABLE;
@@ -20,7 +21,7 @@ pub(super) struct Task<'a> {
     /// Bytes of the component.
     pub(super) size: u64,
     /// What is written to it: the component, and what is reused where that is asked for.
-    pub(super) handed: &'a [u8],
+    pub(super) handed: &'a [Cow<'a, [u8]>],
     pub(super) work: Work,
 }
 

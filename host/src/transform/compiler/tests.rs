@@ -167,3 +167,24 @@ async fn lines_are_read_within_bounds_of_their_own_and_why_there_are_none_is_tol
     let why = lines(busy, Duration::from_millis(300)).await.unwrap_err();
     assert!(why.contains("more time"), "{why}");
 }
+
+#[tokio::test]
+async fn what_is_reused_is_read_once_there_is_memory_for_it() {
+    let compiler = compiler("cat > /dev/null", 2, Duration::from_secs(30));
+    let held = compiler.0.room.hold(compiler.0.room.all()).await;
+    let read = std::cell::Cell::new(0);
+    let load = async |most| {
+        read.set(most);
+        vec![b"piece".to_vec()]
+    };
+    let mut compiling = std::pin::pin!(compiler.try_reusing(b"abc", 5, load));
+    tokio::select! {
+        biased;
+        _ = &mut compiling => panic!("there is no memory for it"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(read.get(), 0);
+    drop(held);
+    assert!(compiling.await.is_err(), "the child said nothing");
+    assert_eq!(read.get(), 5);
+}

@@ -45,7 +45,7 @@ fn what_is_no_code_is_compiled_again() {
 #[test]
 fn a_child_takes_over_what_it_is_handed() {
     let pieces = vec![b"one".to_vec(), Vec::new(), b"two".to_vec()];
-    let bytes = handed_over(b"component", &pieces);
+    let bytes = handed_over(b"component", &pieces).concat();
     let taken = take_over(&mut bytes.as_slice()).unwrap();
     assert_eq!(taken, (b"component".to_vec(), pieces));
     for end in [1, 7, 12, bytes.len() - 1] {

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::super::audit::Entry;
+use super::super::audit::chain::{BEGINS, Chain, Wrong};
 use super::*;
 
 pub(super) fn entry(transform: &str, second: i64) -> Entry {
@@ -16,6 +17,7 @@ pub(super) fn entry(transform: &str, second: i64) -> Entry {
         plan: Some("p1".into()),
         result: "done".into(),
         detail: "a line\nin two".into(),
+        before: None,
     }
 }
 
@@ -33,7 +35,14 @@ fn entries_come_back_newest_last_by_transform_and_bounded() {
         store.audit().append(&entry(transform, second)).unwrap();
     }
     let tail = |transform, limit| store.audit().tail(transform, limit).unwrap();
-    assert_eq!(tail(None, 1), [entry("trades", 5)]);
+    let last = tail(None, 1).remove(0);
+    assert_eq!(
+        Entry {
+            before: None,
+            ..last
+        },
+        entry("trades", 5)
+    );
     assert_eq!(seconds(&tail(None, 4)), [2, 3, 4, 5]);
     assert_eq!(seconds(&tail(Some("ticks"), 2)), [2, 4]);
     assert_eq!(seconds(&tail(Some("ticks"), 9)), [0, 2, 4]);
@@ -100,4 +109,86 @@ fn writers_take_turns() {
         }
     });
     assert_eq!(store.audit().tail(None, 100).unwrap().len(), 80);
+}
+
+/// What `verify` says of the files of a folder, in this order.
+fn chain(folder: &Path, files: &[&str]) -> Result<Chain, Wrong> {
+    let mut chain = Chain::default();
+    for file in files {
+        let text = fs::read(folder.join(file)).unwrap();
+        for line in text.split(|byte| *byte == b'\n') {
+            chain.take(line)?;
+        }
+    }
+    Ok(chain)
+}
+
+#[test]
+fn lines_are_chained_over_a_restart_a_torn_line_and_a_file_that_was_moved_away() {
+    let folder = folder();
+    let path = folder.path();
+    for round in 0..3 {
+        let (store, _) = open_whole(path);
+        if round == 2 {
+            fs::rename(path.join("audit.jsonl"), path.join("audit.jsonl.1")).unwrap();
+        }
+        for second in 0..3 {
+            store.audit().append(&entry("ticks", second)).unwrap();
+            let now = chain(path, &["audit.jsonl"]).unwrap();
+            assert_eq!(now.head, store.audit().head());
+        }
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path.join("audit.jsonl"));
+        file.unwrap().write_all(b"{\"at\":\"20").unwrap();
+    }
+    let both = chain(path, &["audit.jsonl.1", "audit.jsonl"]).unwrap();
+    assert_eq!((both.chained, both.torn), (9, 3));
+    assert_eq!(both.begins.as_deref(), Some(BEGINS));
+    assert!(chain(path, &["audit.jsonl", "audit.jsonl.1"]).is_err());
+}
+
+#[test]
+fn lines_of_an_earlier_version_are_read_and_chained_to() {
+    let folder = folder();
+    let old = serde_json::to_string(&entry("ticks", 1)).unwrap() + "\n";
+    fs::write(folder.path().join("audit.jsonl"), old.repeat(2)).unwrap();
+    let (store, _) = open_whole(folder.path());
+    store.audit().append(&entry("ticks", 3)).unwrap();
+    let chain = chain(folder.path(), &["audit.jsonl"]).unwrap();
+    assert_eq!((chain.unchained, chain.chained), (2, 1));
+    assert_eq!(seconds(&store.audit().tail(None, 9).unwrap()), [1, 1, 3]);
+}
+
+/// Its writer was told that it failed, and it is on the disk all the same.
+#[test]
+fn a_line_whose_writing_failed_is_there_once() {
+    for there in [true, false] {
+        let folder = folder();
+        let (store, _) = open_whole(folder.path());
+        let (path, aside) = (
+            folder.path().join("audit.jsonl"),
+            folder.path().join("aside"),
+        );
+        store.audit().append(&entry("ticks", 1)).unwrap();
+        fs::rename(&path, &aside).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(store.audit().try_to_write().is_err());
+        assert!(store.audit().append(&entry("ticks", 2)).is_err());
+        fs::remove_dir(&path).unwrap();
+        fs::rename(&aside, &path).unwrap();
+        if there {
+            let before = store.audit().head();
+            let line = Entry {
+                before,
+                ..entry("ticks", 2)
+            };
+            let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+            file.write_all(&serde_json::to_vec(&line).unwrap()).unwrap();
+        }
+        store.audit().append(&entry("ticks", 2)).unwrap();
+        store.audit().append(&entry("ticks", 3)).unwrap();
+        assert_eq!(seconds(&store.audit().tail(None, 9).unwrap()), [1, 2, 3]);
+        assert_eq!(chain(folder.path(), &["audit.jsonl"]).unwrap().chained, 3);
+    }
 }

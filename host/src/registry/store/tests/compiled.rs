@@ -182,7 +182,7 @@ fn code_of_what_was_refused_is_checked_like_any() {
 
 /// The pieces that are there, by the numbers of their components.
 fn pieces(store: &Store) -> Vec<(u8, Vec<u8>)> {
-    let pieces = store.pieces(1).unwrap().unwrap();
+    let pieces = store.pieces(1, u64::MAX).unwrap();
     let numbered = pieces.into_iter().map(|(component, piece)| {
         let number = u8::from_str_radix(&component[62..], 16).unwrap();
         assert_eq!(component, digest_of(number));
@@ -237,7 +237,7 @@ fn functions_are_there_until_those_that_are_used_need_their_room() {
         ..ROOM
     };
     let nothing = Store::open(folder.path(), ENGINE, nothing).unwrap().store;
-    assert!(nothing.pieces(1).is_none() && nothing.reusable_bytes() == 0);
+    assert!(nothing.pieces_bytes(1).is_none() && nothing.reusable_bytes() == 0);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn functions_of_a_large_engine_are_not_read_for_a_small_component() {
     };
     let store = Store::open(folder.path(), ENGINE, room).unwrap().store;
     store.keep_piece(&digest_of(1), &[1; 2 << 20], &[]).unwrap();
-    let of_use = |size| store.pieces(size).unwrap().unwrap().len();
+    let of_use = |size| store.pieces(size, u64::MAX).unwrap().len();
     // A file of 2 MiB and a digest, of which 1 MiB is free.
     assert_eq!([1, 128 << 10, 129 << 10].map(of_use), [0, 0, 1]);
 }
@@ -283,7 +283,45 @@ fn functions_that_are_not_as_they_were_kept_are_refused_and_deleted() {
     }
     let mode = |mode| fs::set_permissions(&kept, fs::Permissions::from_mode(mode)).unwrap();
     mode(0o770);
-    assert!(store.pieces(1).is_none());
+    assert!(store.pieces_bytes(1).is_none());
     mode(0o700);
     assert_eq!(pieces(&store).len(), 1);
+}
+
+/// Readers and writers of the functions do not get in each other's way.
+#[test]
+fn functions_that_come_and_go_while_others_read_them_fail_nobody() {
+    let folder = folder();
+    let room = Room {
+        reusable: 10 * 1_100,
+        ..ROOM
+    };
+    let store = Store::open(folder.path(), ENGINE, room).unwrap().store;
+    let none: [String; 0] = [];
+    std::thread::scope(|scope| {
+        for writer in 0..2 {
+            let (store, none) = (&store, &none);
+            scope.spawn(move || {
+                for turn in 0..60 {
+                    let number = writer * 60 + turn;
+                    let made = vec![number; 1_000];
+                    store.keep_piece(&digest_of(number), &made, none).unwrap();
+                }
+            });
+            scope.spawn(move || {
+                for _ in 0..60 {
+                    for (number, piece) in pieces(store) {
+                        assert_eq!(piece, vec![number; 1_000]);
+                    }
+                }
+            });
+        }
+    });
+    assert!(pieces(&store).len() >= 9);
+    let bytes = |most| store.pieces(1, most).unwrap().len();
+    assert_eq!(
+        (bytes(3_100), bytes(0)),
+        (3, 0),
+        "no more than is asked for"
+    );
 }

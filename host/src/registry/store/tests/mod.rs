@@ -149,6 +149,7 @@ fn everything_in_the_folder_is_for_its_owner_only() {
     store.save_active(&active(&one, None)).unwrap();
     store.keep_compiled(&revision(1).0.component, b"x").unwrap();
     store.audit().append(&audit::entry("ticks", 1)).unwrap();
+    store.plans().keep("0123456789ab", &one).unwrap();
     let mut waiting = vec![path];
     let mut files = 0;
     while let Some(path) = waiting.pop() {
@@ -162,7 +163,7 @@ fn everything_in_the_folder_is_for_its_owner_only() {
             files += 1;
         }
     }
-    assert_eq!(files, 7);
+    assert_eq!(files, 10);
 }
 
 #[test]

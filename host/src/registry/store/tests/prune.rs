@@ -90,3 +90,33 @@ fn pushes_prunes_and_reads_at_once_leave_whole_revisions() {
     drop(store);
     assert_eq!(open_whole(folder.path()).0.revisions().len(), 4);
 }
+
+#[test]
+fn what_was_used_last_stays_whatever_the_clock_says_of_it() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    // Each is older by the clock than the one before it, as if that were set back.
+    let all: Vec<_> = (0..6).rev().map(|number| add(&store, number)).collect();
+    store.note_use(&all[1]);
+    store.save_active(&active(&all[0], Some(&all[2]))).unwrap();
+    store.save_active(&active(&all[5], Some(&all[4]))).unwrap();
+    drop(store);
+    let (store, _) = open_whole(folder.path());
+    // In use are 5 and 4; 0 and 2 were until just now.
+    let gone = store.prune(3, &BTreeSet::new()).unwrap();
+    assert_eq!(gone, [all[3].clone()]);
+    let gone = store.prune(2, &BTreeSet::new()).unwrap();
+    assert_eq!(gone, [all[1].clone()]);
+}
+
+#[test]
+fn an_order_of_use_that_was_lost_leaves_the_oldest_to_go() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    let all: Vec<_> = (0..3).map(|number| add(&store, number)).collect();
+    store.note_use(&all[0]);
+    drop(store);
+    fs::write(folder.path().join("used.json"), "{").unwrap();
+    let (store, _) = open_whole(folder.path());
+    assert_eq!(store.prune(2, &BTreeSet::new()).unwrap(), [all[0].clone()]);
+}
