@@ -90,6 +90,20 @@ async fn an_honest_revision_stays_and_so_does_one_that_makes_a_little_less() {
 }
 
 #[tokio::test]
+async fn events_on_which_both_take_their_whole_deadline_make_neither_slow() {
+    let looping = |mark| Guest::stamped(mark).failing(Failing::Loop);
+    let stage = Stage::set(&looping("a"), |setup| setup.setting("probation-time", "2s")).await;
+    let next = applied(&stage, &looping("b")).await;
+    let symbols = ["AB", "AC", "AD", "AE", "XY"];
+    let feed = Feed::start(&stage.redis, &symbols, 50).await;
+    let over = |report: &Value| report["probation"].is_null();
+    let what = "the end of the probation";
+    let report = stage.admin.becomes("ticks", what, secs(20), over).await;
+    assert_eq!(report["revision"]["id"], next.as_str(), "{report:#}");
+    feed.stop().await;
+}
+
+#[tokio::test]
 async fn after_a_restart_within_its_probation_a_revision_is_judged_as_before() {
     let stage = Stage::with(&Guest::stamped("good")).await;
     let mute = Guest::stamped("bad").failing(Failing::Mute);

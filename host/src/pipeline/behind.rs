@@ -79,9 +79,9 @@ pub(super) fn try_on_probation(
         return Tried::Unwanted;
     };
     let answer = front.call(event, &captures, metrics);
-    behind.probation.note_time(front.took, answer.as_ref().ok());
     match (Failure::of(&answer), answer) {
         (None, Ok(outcome)) => {
+            behind.probation.note_time(front.took, &outcome);
             metrics.events.inc();
             // The one behind gets the others only, so that a row of failures says nothing of it
             // unless nothing passes.

@@ -19,7 +19,7 @@ use super::pace::{Pace, Timing, Usual};
 use super::paired::{Paired, family_of};
 use crate::count::count;
 use crate::hub::Origin;
-use crate::transform::{Descriptor, Fault, Outcome};
+use crate::transform::{Descriptor, Outcome};
 
 /// The first events are asked of both revisions, and one in so many of the rest.
 const FIRST: u64 = 100;
@@ -99,7 +99,7 @@ impl Beside {
     }
 }
 
-/// How long both revisions took for one event.
+/// How long both revisions took for one event that neither failed on.
 #[derive(Debug, Clone)]
 pub struct Took {
     before: Duration,
@@ -108,13 +108,12 @@ pub struct Took {
 }
 
 impl Took {
-    /// `answer` is that of the one on probation.
-    pub fn of(before: Duration, now: Duration, answer: &Result<Outcome, Fault>) -> Self {
-        let family = answer.as_ref().ok().and_then(family_of);
+    /// `made` is what the event has become in the one on probation.
+    pub fn of(before: Duration, now: Duration, made: &Outcome) -> Self {
         Self {
             before,
             now,
-            family: family.map(str::to_owned),
+            family: family_of(made).map(str::to_owned),
         }
     }
 }
@@ -285,15 +284,16 @@ impl Probation {
         }
     }
 
-    /// Judges the time of one event, and of what it has become, if it did not fail.
-    pub fn note_time(&self, took: Duration, made: Option<&Outcome>) {
+    /// Judges the time of one event, and of what it has become. One that the revision failed on
+    /// is judged as that: where both take their whole deadline, neither is slower.
+    pub fn note_time(&self, took: Duration, made: &Outcome) {
         if let Some((usual, pace)) = self.time.add(took) {
             let control = self.beside.lock().pace;
             if let Some(reason) = self.marks.slow(usual, pace, control, false) {
                 self.fail(reason);
             }
         }
-        if let Some((place, (name, time))) = made.and_then(|made| self.family(made))
+        if let Some((place, (name, time))) = self.family(made)
             && let Some((usual, pace)) = time.add(took)
         {
             let control = self.beside.lock().families[place];

@@ -342,8 +342,14 @@ fn try_both(
             continue;
         };
         counts.note(&tried.answer);
-        let (before, now) = tried.times;
-        times.push(Took::of(before, now, &tried.answer));
+        if let (None, None, Ok(made)) = (
+            Failure::of(&tried.active),
+            Failure::of(&tried.answer),
+            &tried.answer,
+        ) {
+            let (before, now) = tried.times;
+            times.push(Took::of(before, now, made));
+        }
         if tried.both {
             paired.note_answers(&tried.active, &tried.answer);
         }

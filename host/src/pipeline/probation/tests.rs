@@ -162,19 +162,19 @@ fn one_slow_event_in_five_is_found_early_and_late_and_without_a_past() {
     let fifth =
         |number: u64| Duration::from_micros(if number.is_multiple_of(5) { 201 } else { 20 });
     let early = probation(true);
-    (0..60).for_each(|number| early.note_time(fifth(number), None));
+    (0..60).for_each(|number| early.note_time(fifth(number), &rejected()));
     assert!(early.verdict().unwrap().contains("took longer than 200µs"));
     let late = probation(true);
-    (0..100_000).for_each(|_| late.note_time(Duration::from_micros(20), None));
+    (0..100_000).for_each(|_| late.note_time(Duration::from_micros(20), &rejected()));
     assert_eq!(late.verdict(), None);
-    (0..1_060).for_each(|number| late.note_time(fifth(number), None));
+    (0..1_060).for_each(|number| late.note_time(fifth(number), &rejected()));
     assert!(late.verdict().is_some());
     // After a restart: what the one before takes shows beside it.
     let anew = Probation::new(MARKS, None, true);
-    (0..100).for_each(|number| anew.note_time(fifth(number), None));
+    (0..100).for_each(|number| anew.note_time(fifth(number), &rejected()));
     assert_eq!(anew.verdict(), None);
     both(&anew, 20, &published(1), &published(1));
-    (0..60).for_each(|number| anew.note_time(fifth(number), None));
+    (0..60).for_each(|number| anew.note_time(fifth(number), &rejected()));
     assert!(anew.verdict().is_some());
 }
 
@@ -231,7 +231,7 @@ fn a_family_that_is_slow_is_found_among_many_events_of_another() {
         for number in 0..2_000 {
             // One in 25 is of the family, which is too few among all.
             let (made, took) = times[usize::from(number % 25 > 0)];
-            probation.note_time(took, Some(made));
+            probation.note_time(took, made);
         }
         let says = "of family tocks, 50 of 50 events took longer than 200µs";
         let verdict = probation.verdict();
@@ -243,12 +243,7 @@ fn a_family_that_is_slow_is_found_among_many_events_of_another() {
         let times: Vec<_> = (0..2_000)
             .map(|number| {
                 let (made, took) = times[usize::from(number % 25 > 0)];
-                let answer = Ok(of_channel(if std::ptr::eq(made, &tocks) {
-                    "tocks:A"
-                } else {
-                    "ticks:A"
-                }));
-                Took::of(fast, took, &answer)
+                Took::of(fast, took, made)
             })
             .collect();
         let undone = probation.would_undo(&counts(2_000), &Paired::of(&of, &of), &times);
@@ -265,7 +260,7 @@ fn what_a_plan_says_is_what_a_probation_would() {
         let times: Vec<_> = (0..60)
             .map(|number| {
                 let now = Duration::from_micros(if number < slow { 201 } else { 20 });
-                Took::of(Duration::from_micros(20), now, &Ok(rejected()))
+                Took::of(Duration::from_micros(20), now, &rejected())
             })
             .collect();
         probation(true).would_undo(&counts(60), &Paired::default(), &times)
