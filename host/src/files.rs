@@ -58,6 +58,25 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether the disk takes no writes at present, or none of this process.
+pub(crate) fn takes_nothing(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+    };
+    matches!(
+        error.kind(),
+        FileTooLarge | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+    )
+}
+
+/// What could not be done because the disk takes nothing is left for another time.
+pub(crate) fn if_writable(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if takes_nothing(&error) => Ok(()),
+        done => done,
+    }
+}
+
 /// Whether files can be made in the folder: one is, with some bytes, and removed again.
 pub(crate) fn try_folder(folder: &Path) -> io::Result<()> {
     let mut trial = tempfile::Builder::new()

@@ -27,7 +27,7 @@ use crate::log::{self, Strangers};
 use crate::loops::Loops;
 use crate::metrics::Metrics;
 use crate::pipeline::{Bounds, Intake, ProbationMarks};
-use crate::registry::{self, Catalog, Registry};
+use crate::registry::{self, Catalog, FolderRights, Registry};
 use crate::reload::Reload;
 use crate::session::upgrade::Door;
 use crate::session::{self, routes};
@@ -327,11 +327,14 @@ fn watch_folder(settings: &Settings, registry: &Arc<Registry>, tasks: &Tasks) {
     let Some(folder) = settings.watch.clone() else {
         return;
     };
-    let (registry, allow) = (registry.clone(), settings.watch_allow);
-    let largest = largest_component(settings);
+    let registry = registry.clone();
+    let rights = FolderRights {
+        allow: settings.watch_allow,
+        max_size: largest_component(settings),
+    };
     tasks.spawn("folder_watch", Unasked::Restart, move || {
         let registry = registry.clone();
-        ever(registry.watch_folder(folder.clone(), allow, largest))
+        ever(registry.watch_folder(folder.clone(), rights))
     });
 }
 

@@ -27,6 +27,7 @@ pub mod transform;
 pub mod hub;
 
 pub mod registry;
+pub mod rollout;
 
 pub mod session;
 

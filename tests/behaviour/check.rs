@@ -98,6 +98,12 @@ async fn a_running_host_is_noted_and_not_disturbed() {
     let redis = Redis::start().await;
     let tidegate = Tidegate::on(&redis).state_dir().start().await;
     let state = tidegate.state_folder();
+    tidegate_tests::until(
+        "what is wanted on the disk",
+        tidegate_tests::secs(10),
+        async || state.join("deployments.copy.json").exists(),
+    )
+    .await;
     let before = fs::read_dir(&state).expect("the state folder").count();
     let (accepted, said) = setup()
         .setting("state-dir", &state.display().to_string())

@@ -159,23 +159,22 @@ async fn on_b() -> (Stage, String, String) {
 }
 
 #[tokio::test]
-async fn a_damaged_list_of_what_is_active_is_said_and_the_one_before_it_is_used() {
+async fn a_damaged_file_of_what_is_wanted_is_said_and_the_other_says_the_same() {
     for harm in [damage, cut, |file: &Path| {
         std::fs::write(file, "").expect("a file")
     }] {
-        let (stage, first, second) = on_b().await;
+        let (stage, _, second) = on_b().await;
         let stage = restarted_after(stage, |stage| {
-            harm(&stage.tidegate.state_folder().join("active.json"));
+            harm(&stage.tidegate.state_folder().join("deployments.json"));
         })
         .await;
-        let active = stage.admin.active("ticks").await;
-        assert!(active == first || active == second, "{active}");
+        assert_eq!(stage.admin.active("ticks").await, second);
         assert!(
-            stage.tidegate.stderr().lines_with("active.json") > 0,
+            stage.tidegate.stderr().lines_with("deployments.json") > 0,
             "{:?}",
             stage.tidegate.stderr()
         );
-        runs(&stage, if active == first { "a" } else { "b" }).await;
+        runs(&stage, "b").await;
         // From here on all is whole again.
         stage.admin.push_and_apply(&Guest::stamped("c")).await;
         let stage = stage.kill_and_restart().await;
@@ -185,16 +184,33 @@ async fn a_damaged_list_of_what_is_active_is_said_and_the_one_before_it_is_used(
 }
 
 #[tokio::test]
-async fn with_both_lists_damaged_it_runs_what_its_settings_name() {
+async fn with_both_damaged_nothing_goes_out_until_somebody_has_looked() {
     let (stage, ..) = on_b().await;
     let stage = restarted_after(stage, |stage| {
-        for name in ["active.json", "active.previous.json"] {
+        for name in ["deployments.json", "deployments.copy.json"] {
             cut(&stage.tidegate.state_folder().join(name));
         }
     })
     .await;
-    assert!(stage.tidegate.stderr().lines_with("active") > 0);
+    assert!(stage.tidegate.stderr().lines_with("is not known any more") > 0);
+    let report = stage.admin.transform("ticks").await;
+    assert_eq!(report["state"], "paused", "{report:#}");
+    stage.admin.resume("ticks").await;
     runs(&stage, "a").await;
+}
+
+#[tokio::test]
+async fn with_both_gone_from_a_folder_that_was_used_nothing_goes_out_either() {
+    let (stage, ..) = on_b().await;
+    let stage = restarted_after(stage, |stage| {
+        for name in ["deployments.json", "deployments.copy.json"] {
+            let path = stage.tidegate.state_folder().join(name);
+            std::fs::remove_file(path).expect("it is there");
+        }
+    })
+    .await;
+    let report = stage.admin.transform("ticks").await;
+    assert_eq!(report["state"], "paused", "{report:#}");
 }
 
 #[tokio::test]

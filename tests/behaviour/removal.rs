@@ -151,7 +151,8 @@ async fn a_check_tells_what_the_state_folder_would_have_a_host_run_and_its_patte
         .named("tocks")
         .listening_to("fool:ticks:");
     admin.push_and_apply(&tocks).await;
-    let before = std::fs::read(tidegate.state_folder().join("active.json")).expect("it is there");
+    let before =
+        std::fs::read(tidegate.state_folder().join("deployments.json")).expect("it is there");
     let (setup, _) = tidegate.killed();
     let (good, said) = setup.check();
     assert!(good, "{said}");
@@ -166,7 +167,7 @@ async fn a_check_tells_what_the_state_folder_would_have_a_host_run_and_its_patte
         assert!(said.contains(says), "{says} in {said}");
     }
     assert!(!said.contains("&feed:ticks:*"), "{said}");
-    let after = std::fs::read(setup.state_folder().join("active.json")).expect("it is there");
+    let after = std::fs::read(setup.state_folder().join("deployments.json")).expect("it is there");
     assert_eq!(before, after, "a check changes nothing");
 }
 
@@ -209,7 +210,7 @@ async fn in_a_fleet_it_ends_on_all_hosts() {
 }
 
 #[tokio::test]
-async fn a_pause_after_a_removal_reaches_all_whose_settings_name_the_transform() {
+async fn in_a_fleet_it_ends_where_the_settings_name_it_too_until_they_are_followed_again() {
     let redis = Redis::start().await;
     let [ticks, tocks] = [Guest::stamped("a"), Guest::stamped("t").named("tocks")];
     let named = |setup: Setup| {
@@ -229,12 +230,24 @@ async fn a_pause_after_a_removal_reaches_all_whose_settings_name_the_transform()
     fleet.sees(3).await;
     fleet.admin(0).push_and_apply(&tocks).await;
     fleet.admin(0).delete("/v1/transforms/tocks").await.done();
-    fleet.admin(1).pause("tocks").await;
-    let paused = |report: &Value| report["state"] == "paused";
-    let third = fleet.admin(2);
-    third
-        .becomes("tocks", "paused on the third", secs(20), paused)
+    let is = async |fleet: &Fleet, host: usize, status: u16| {
+        let admin = fleet.admin(host);
+        until("tocks to come or go", secs(20), async || {
+            admin.get("/v1/transforms/tocks").await.status == status
+        })
         .await;
-    let report = third.get("/v1/fleet").await.done();
-    assert_eq!(report["desired"]["tocks"]["paused"], true, "{report:#}");
+    };
+    for host in 0..3 {
+        is(&fleet, host, 404).await;
+    }
+    let mut fleet = fleet;
+    let third = fleet.hosts.remove(2).kill_and_restart().await;
+    fleet.hosts.push(third);
+    is(&fleet, 2, 404).await;
+    let path = "/v1/transforms/tocks/follow-config";
+    let follow = json!({"allow_wider": true});
+    fleet.admin(1).post(path, follow).await.done();
+    for host in 0..3 {
+        is(&fleet, host, 200).await;
+    }
 }

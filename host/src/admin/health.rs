@@ -45,7 +45,10 @@ fn status(ready: bool) -> StatusCode {
 }
 
 fn readiness(admin: &Admin) -> Readiness {
+    let (waits, troubles) = admin.registry.troubles();
     Readiness::of(Observed {
+        waits,
+        troubles,
         leaving: admin.context.shutdown.stage().word(),
         upstream: admin.upstream.outage(admin.ready_grace),
         tasks_down: admin.context.tasks.down(),

@@ -57,7 +57,19 @@ pub(super) const KINDS: &[Kind] = &[
     kind(StatusCode::CONFLICT, "needs-allow-failing", "The revision may fail"),
     kind(StatusCode::CONFLICT, "no-previous", "There is no previous revision"),
     kind(StatusCode::CONFLICT, "named-by-settings", "The settings name this transform"),
-    kind(StatusCode::CONFLICT, "never-active", "The revision never was active"),
+    kind(StatusCode::CONFLICT, "never-active", "The revision never ran here"),
+    kind(StatusCode::CONFLICT, "withdrawn", "The revision was taken back"),
+    kind(StatusCode::CONFLICT, "standing", "What somebody chose stands"),
+    kind(
+        StatusCode::CONFLICT,
+        "canary-without-probation",
+        "First hosts need a probation",
+    ),
+    kind(
+        StatusCode::CONFLICT,
+        "not-in-settings",
+        "The settings do not name it",
+    ),
     kind(StatusCode::CONFLICT, "busy", "Something else is under way"),
     kind(StatusCode::CONFLICT, "conflict", "Another operator was faster"),
     kind(StatusCode::CONFLICT, "no-fleet", "This host is not part of a fleet"),
@@ -68,6 +80,11 @@ pub(super) const KINDS: &[Kind] = &[
     kind(StatusCode::INTERNAL_SERVER_ERROR, "state-unwritable", "The state folder cannot be written"),
     kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Tidegate has a fault"),
     kind(StatusCode::SERVICE_UNAVAILABLE, "fleet-unreachable", "The fleet's Redis cannot be asked"),
+    kind(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "fleet-uncertain",
+        "The fleet's Redis has not answered",
+    ),
     kind(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The revision could not be made ready"),
 ];
 

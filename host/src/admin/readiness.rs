@@ -20,6 +20,10 @@ pub(super) struct Observed {
     /// Tasks of the host that ended although nobody asked them to, a sentence each.
     pub(super) tasks_down: Vec<String>,
     pub(super) families: Vec<FamilyState>,
+    /// Why nothing is let through yet; none where it is.
+    pub(super) waits: Option<&'static str>,
+    /// Transforms of which nothing runs though it should, a sentence each.
+    pub(super) troubles: Vec<String>,
 }
 
 /// Whether clients should come here, and if not, why.
@@ -49,7 +53,9 @@ impl Readiness {
             let list = if counts { &mut reasons } else { &mut notes };
             list.push(format!("upstream: {problem}"));
         }
+        reasons.extend(observed.waits.map(str::to_owned));
         reasons.extend(observed.tasks_down);
+        notes.extend(observed.troubles);
         let mut families = BTreeMap::new();
         for family in observed.families {
             let own = trouble(&family);
@@ -76,9 +82,16 @@ fn trouble(family: &FamilyState) -> Option<String> {
             "transform {name}: put out after repeated faults, tried again in {:.1} s",
             left.unwrap_or_default().as_secs_f32()
         )),
+        (TransformState::Held, _) => Some(format!(
+            "transform {name}: nothing goes through; {}",
+            family
+                .trouble
+                .as_deref()
+                .unwrap_or("what may run is being made ready")
+        )),
         (TransformState::Live, _) => {
-            let denied = family.denied.as_ref();
-            denied.map(|why| format!("transform {name}: {why}"))
+            let why = family.denied.as_ref().or(family.trouble.as_ref());
+            why.map(|why| format!("transform {name}: {why}"))
         }
     }
 }
@@ -102,6 +115,7 @@ mod tests {
             state,
             out_for: (state == TransformState::Out).then_some(Duration::from_millis(1500)),
             denied: (family == "odds").then(|| "it is denied".to_owned()),
+            trouble: None,
         })
         .to_vec()
     }

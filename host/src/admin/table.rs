@@ -26,7 +26,13 @@ const CHANGE: &[&str] = &[
     "audit-unwritable",
 ];
 /// And in a fleet every change of what is active.
-const SWITCH: &[&str] = &["conflict", "fleet-unreachable", "no-fleet", "not-ready"];
+const SWITCH: &[&str] = &[
+    "conflict",
+    "fleet-unreachable",
+    "fleet-uncertain",
+    "no-fleet",
+    "not-ready",
+];
 const CHECK: &[&str] = &["no-such-transform", "check-failed", "bad-settings"];
 /// A revision by the beginning of its id.
 const REVISION: &[&str] = &["no-such-revision", "ambiguous-revision"];
@@ -154,7 +160,7 @@ fn looking() -> Vec<Endpoint> {
             "showFleet",
             "What each host of the fleet runs, and what it should",
         )
-        .refuses(&["no-fleet", "fleet-unreachable"])
+        .refuses(&["no-fleet", "fleet-unreachable", "fleet-uncertain"])
         .with(View, &[(OK, "The fleet.")], fleet::show),
         of("/v1/sessions", "listSessions", "Who is connected").with(
             View,
@@ -263,6 +269,9 @@ fn switching() -> Vec<Endpoint> {
             "needs-allow-breaking",
             "needs-allow-silent",
             "needs-allow-failing",
+            "withdrawn",
+            "standing",
+            "canary-without-probation",
             "check-failed",
         ])
         .with(Operate, &[(OK, "All lanes have switched.")], plans::apply),
@@ -277,6 +286,8 @@ fn switching() -> Vec<Endpoint> {
             "no-such-transform",
             "no-previous",
             "never-active",
+            "needs-allow-wider",
+            "needs-allow-breaking",
             "already-active",
             "check-failed",
         ])
@@ -290,11 +301,31 @@ fn switching() -> Vec<Endpoint> {
             "pause",
             "Drops the transform's events, counts them, and tells clients",
         )
-        .refuses(&["no-such-transform"])
+        .refuses(&["no-such-transform", "no-fleet"])
         .with(Operate, &[(OK, "It is paused.")], transforms::pause),
         of("/v1/transforms/{name}/resume", "resume", "Ends a pause")
-            .refuses(&["no-such-transform"])
+            .refuses(&["no-such-transform", "conflict", "fleet-unreachable", "fleet-uncertain"])
             .with(Operate, &[(OK, "It is live.")], transforms::resume),
+        of(
+            "/v1/transforms/{name}/follow-config",
+            "followConfig",
+            "Returns to the revision that the settings name, and follows them again",
+        )
+        .refuses(SWITCH)
+        .refuses(&[
+            "no-such-transform",
+            "not-in-settings",
+            "needs-allow-wider",
+            "needs-allow-breaking",
+            "withdrawn",
+            "already-active",
+            "check-failed",
+        ])
+        .with(
+            Operate,
+            &[(OK, "All lanes have switched.")],
+            transforms::follow_config,
+        ),
         outline(
             Method::DELETE,
             "/v1/transforms/{name}",
@@ -307,6 +338,7 @@ fn switching() -> Vec<Endpoint> {
             "named-by-settings",
             "conflict",
             "fleet-unreachable",
+            "fleet-uncertain",
         ])
         .with(
             Operate,

@@ -4,12 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::body::{NoBody, Object};
+use super::body::Object;
 use super::endpoint::{Answer, Call, NoQuery};
 use super::problem::Problem;
 use super::revisions;
 use crate::registry::report::{Applied, Pushed, TransformReport};
-use crate::registry::{Ask, RollbackAsk};
+use crate::registry::{Ask, FollowAsk, RollbackAsk};
 
 /// All transforms of this host.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -67,6 +67,14 @@ pub(super) async fn rollback(
     Answer::ok(applied)
 }
 
+pub(super) async fn follow_config(
+    call: Call<NoQuery, Object<FollowAsk>>,
+) -> Result<Answer<Applied>, Problem> {
+    let (Object(ask), registry) = (call.body, &call.admin.registry);
+    let applied = registry.follow_config(call.holder.at(call.address), &call.of, ask);
+    Answer::ok(applied.await?)
+}
+
 pub(super) async fn remove(call: Call) -> Result<Answer<TransformReport>, Problem> {
     let registry = &call.admin.registry;
     Answer::ok(
@@ -76,22 +84,22 @@ pub(super) async fn remove(call: Call) -> Result<Answer<TransformReport>, Proble
     )
 }
 
-pub(super) async fn pause(call: Call) -> Result<Answer<TransformReport>, Problem> {
-    switch(call, true).await
+/// Which hosts a pause is for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PauseAsk {
+    /// Only this host of the fleet, which goes its own way until it is resumed.
+    local: bool,
+}
+
+pub(super) async fn pause(call: Call<PauseAsk>) -> Result<Answer<TransformReport>, Problem> {
+    let (registry, local) = (&call.admin.registry, call.query.local);
+    let paused = registry.pause(call.holder.at(call.address), &call.of, true, local);
+    Answer::ok(paused.await?)
 }
 
 pub(super) async fn resume(call: Call) -> Result<Answer<TransformReport>, Problem> {
-    switch(call, false).await
-}
-
-async fn switch(
-    call: Call<NoQuery, NoBody>,
-    paused: bool,
-) -> Result<Answer<TransformReport>, Problem> {
     let registry = &call.admin.registry;
-    Answer::ok(
-        registry
-            .pause(call.holder.at(call.address), &call.of, paused)
-            .await?,
-    )
+    let resumed = registry.pause(call.holder.at(call.address), &call.of, false, false);
+    Answer::ok(resumed.await?)
 }

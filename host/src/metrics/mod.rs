@@ -43,6 +43,7 @@ pub struct Metrics {
     pub token_file_ok: IntGauge,
     /// 1 while the state folder can be written to, or where there is none.
     pub state_writable: IntGauge,
+    pub state_behind: IntGauge,
     pub connections: IntGauge,
     pub pending_upgrades: IntGauge,
     pub subscriptions: IntGauge,
@@ -128,6 +129,11 @@ impl Metrics {
                 &r,
                 "state_writable",
                 "1 while the state folder can be written to, or where there is none; tried every 5 s.",
+            ),
+            state_behind: gauge(
+                &r,
+                "state_behind",
+                "1 while something was decided that the state folder has not taken yet.",
             ),
             connections: gauge(&clients, "connections", "Live sessions."),
             pending_upgrades: gauge(
@@ -288,6 +294,7 @@ impl Metrics {
             recent_bytes: all.recent_bytes.with_label_values(&[name]),
             out: all.out.with_label_values(&[name]),
             paused: all.paused.with_label_values(&[name]),
+            fallback: all.fallback.with_label_values(&[name]),
             probation: all.probation.with_label_values(&[name]),
             probation_missing: all.probation_missing.with_label_values(&[name]),
             name: name.into(),

@@ -42,6 +42,7 @@ pub(super) struct PerTransform {
     pub(super) recent_bytes: IntGaugeVec,
     pub(super) out: IntGaugeVec,
     pub(super) paused: IntGaugeVec,
+    pub(super) fallback: IntGaugeVec,
     pub(super) probation: IntGaugeVec,
     pub(super) probation_missing: IntGaugeVec,
     pub(super) swaps: IntCounterVec,
@@ -92,7 +93,10 @@ pub struct TransformMetrics {
     pub recent_bytes: IntGauge,
     /// 1 while the transform is put out after faults.
     pub out: IntGauge,
+    /// 1 while the lanes let nothing through.
     pub paused: IntGauge,
+    /// 1 while what is wanted cannot be made ready.
+    pub fallback: IntGauge,
     /// 1 while a revision is on probation.
     pub probation: IntGauge,
     /// Events that it still needs to be judged by.
@@ -185,7 +189,13 @@ impl PerTransform {
             paused: gauges(
                 r,
                 "transform_paused",
-                "1 while a transform is paused.",
+                "1 while a transform lets nothing through: paused, or waiting for what may run.",
+                &["transform"],
+            ),
+            fallback: gauges(
+                r,
+                "transform_fallback",
+                "1 while the revision that is wanted cannot be made ready and another runs, or none.",
                 &["transform"],
             ),
             probation: gauges(

@@ -34,9 +34,9 @@ pub(super) struct Order {
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// From here on, events go through this seat. With a probation, the one before stays
-    /// behind it.
-    Switch(Seat, Option<Arc<Probation>>),
+    /// From here on, events go through this seat. With a probation, this revision stands behind
+    /// it.
+    Switch(Seat, Option<(Arc<Live>, Arc<Probation>)>),
     /// The probation is over, and who stands behind may go.
     Settle,
     Pause(bool),
@@ -130,31 +130,28 @@ impl Lane {
     fn follow(&mut self, what: What) -> Vec<Seat> {
         let mut left: Vec<Seat> = Vec::new();
         match what {
-            What::Switch(seat, probation) => {
-                let mut short = false;
-                let before = std::mem::replace(&mut self.front, seat);
-                let (good, rest) = match self.behind.take() {
-                    // What stood in front has failed: the one behind it was at work already.
-                    Some(behind) if behind.probation.verdict().is_some() => {
-                        short = behind.probation.made_less();
-                        (behind.seat, Some(before))
-                    }
-                    behind => (before, behind.map(|behind| behind.seat)),
-                };
-                left.extend(rest);
-                match probation {
-                    Some(probation) => {
-                        self.behind = Some(Behind {
-                            seat: good,
-                            probation,
-                        });
-                    }
-                    None => left.push(good),
-                }
-                if short {
+            What::Switch(seat, behind) => {
+                let probation = self.behind.as_ref().map(|behind| &behind.probation);
+                if probation.is_some_and(|probation| probation.made_less()) {
                     // Clients had less than they would have had, and nobody knows of what.
                     self.note_loss(Loss::Transform);
                 }
+                left.push(std::mem::replace(&mut self.front, seat));
+                left.extend(self.behind.take().map(|behind| behind.seat));
+                // Whoever is at work already goes on with the instance that it has.
+                let mut at_work = |live: &Arc<Live>| {
+                    let place = left.iter().position(|seat| Arc::ptr_eq(&seat.live, live));
+                    place.map(|place| left.swap_remove(place))
+                };
+                if self.front.instance.is_none()
+                    && let Some(seat) = at_work(&self.front.live)
+                {
+                    self.front = seat;
+                }
+                self.behind = behind.map(|(live, probation)| Behind {
+                    seat: at_work(&live).unwrap_or_else(|| Seat::new(live, None)),
+                    probation,
+                });
                 self.metrics.out.set(0);
                 self.hub.sweep();
             }

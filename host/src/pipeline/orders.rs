@@ -17,8 +17,8 @@ pub struct Next {
     pub live: Arc<Live>,
     /// Ready ones, one for each lane; a lane without makes its own.
     pub instances: Vec<Instance>,
-    /// With it, the revision before stays behind the new one.
-    pub probation: Option<Arc<Probation>>,
+    /// What answers where it fails, while it is on probation: at work already, or to be.
+    pub behind: Option<(Arc<Live>, Arc<Probation>)>,
     /// Also the events that wait already go through it.
     pub urgent: bool,
 }
@@ -45,7 +45,7 @@ impl Intake {
         let Next {
             live,
             instances,
-            probation,
+            behind,
             urgent,
         } = next;
         let mut instances = instances.into_iter();
@@ -53,15 +53,16 @@ impl Intake {
             route.families = live.families().map(str::to_owned).collect();
             // From here on, nobody is given again what the revision before has made.
             std::mem::replace(&mut route.origin, live.origin.clone()).withdraw();
-            // The revision before may take over again at any event, so it keeps its own.
-            if probation.is_none() {
-                route.listens = Listens::default();
+            live.origin.restore();
+            route.listens = Listens::to(&live.component.patterns);
+            // What stands behind may take over at any event, so it keeps its own.
+            if let Some((behind, _)) = &behind {
+                route.listens.add(&behind.component.patterns);
             }
-            route.listens.add(&live.component.patterns);
         };
         let following = self.order(live.name(), urgent, change_route, || {
             let seat = Seat::new(live.clone(), instances.next());
-            What::Switch(seat, probation.clone())
+            What::Switch(seat, behind.clone())
         });
         self.want(&[]);
         following

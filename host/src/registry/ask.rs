@@ -33,11 +33,23 @@ pub struct ShadowAsk {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RollbackAsk {
-    /// A revision that was active before; the previous one if none.
+    /// A revision that ran before; the last good one that was not taken back if none.
     pub to: Option<String>,
     /// What was seen running, or at least 6 digits of it: if something else runs by now, this
     /// is refused. Not looked at if none.
     pub from: Option<String>,
+    /// The revision may publish, or read, more than what is left.
+    pub allow_wider: bool,
+    /// The revision was taken back, and clients may lose what they rely on.
+    pub allow_breaking: bool,
+}
+
+/// What an operator agrees to when a transform follows the settings again.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FollowAsk {
+    pub allow_wider: bool,
+    pub allow_breaking: bool,
 }
 
 /// What an operator agrees to when a plan is applied.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::change::Deployments;
 use super::loader::{Code, Loaded, Trust};
 use super::{Ask, Refused, Registry};
 use crate::settings::limits_from_json;
@@ -81,7 +82,7 @@ impl Registry {
         };
         let possible = match &ask.transform {
             Some(name) => {
-                self.with_slot(name, |_| ())?;
+                self.with_running(name, |_| ())?;
                 vec![self.way(Some(name), ask)?.limits]
             }
             None => self.possible_limits(ask)?,
@@ -96,8 +97,9 @@ impl Registry {
     /// The limits of a new transform first.
     fn possible_limits(&self, ask: &Ask) -> Result<Vec<Limits>, Refused> {
         let mut possible = vec![merged(&Limits::default(), ask)?];
-        for slot in self.slots.read().values() {
-            let limits = merged(&slot.revision.limits, ask)?;
+        let deployments = self.deployments.lock();
+        for running in deployments.values().filter_map(|it| it.running.as_ref()) {
+            let limits = merged(&running.revision.limits, ask)?;
             if !possible.contains(&limits) {
                 possible.push(limits);
             }
@@ -109,7 +111,7 @@ impl Registry {
     /// is none, nothing special.
     fn way(&self, name: Option<&str>, ask: &Ask) -> Result<Way, Refused> {
         let inherited = name.and_then(|name| {
-            let of = self.with_slot(name, |slot| slot.revision.clone());
+            let of = self.with_running(name, |running| running.revision.clone());
             of.ok()
         });
         let base = inherited.as_ref().map(|active| active.limits.clone());
@@ -129,11 +131,20 @@ impl Registry {
     /// # Errors
     /// The component claims what belongs to another transform.
     pub(super) fn refuse_conflicts(&self, component: &Component) -> Result<(), Refused> {
+        self.refuse_conflicts_in(&self.deployments.lock(), component)
+    }
+
+    /// As `refuse_conflicts`, by what is there now.
+    pub(super) fn refuse_conflicts_in(
+        &self,
+        deployments: &Deployments,
+        component: &Component,
+    ) -> Result<(), Refused> {
         let own = &component.descriptor;
-        let slots = self.slots.read();
-        let others = slots.values().filter(|slot| slot.live.name() != own.name);
-        let conflicts = others.filter_map(|slot| {
-            let other = &slot.component().descriptor;
+        let others = deployments.values().filter_map(|it| it.running.as_ref());
+        let others = others.filter(|running| running.live.name() != own.name);
+        let conflicts = others.filter_map(|running| {
+            let other = &running.component().descriptor;
             let (what, name) = own.conflict(other)?;
             Some(format!(
                 "the {what} \"{name}\" belongs to the transform {}",

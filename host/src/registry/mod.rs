@@ -13,45 +13,54 @@ mod audit;
 mod builtin;
 mod caller;
 mod catalog;
+mod change;
 mod compare;
 pub mod consent;
+mod decide;
+mod deployment;
 mod diff;
 mod examine;
 mod fleet;
+mod follow_config;
+mod keeper;
 mod loader;
+mod needs;
 mod open;
 mod pause;
 mod plans;
+mod prepare;
 mod probation;
 mod push;
 mod refusals;
 mod refused;
 mod remove;
 pub mod report;
+mod resolve;
 mod revision;
 mod rollback;
 mod shadow;
-mod slot;
 mod start;
 mod state;
 pub mod store;
-mod swap;
+mod switch;
 mod trial;
 mod trying;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
-pub use self::ask::{Ask, Consent, RollbackAsk, ShadowAsk};
+pub use self::ask::{Ask, Consent, FollowAsk, RollbackAsk, ShadowAsk};
 use self::audit::{Record, Trail};
 pub use self::caller::Caller;
 pub use self::catalog::Catalog;
+use self::change::Deployments;
+use self::deployment::{Deployment, Running};
 use self::fleet::Fleet;
 pub use self::fleet::{FleetReport, acl_rules as fleet_acl_rules};
+use self::keeper::Keeper;
 use self::loader::Loader;
 use self::plans::Plans;
 pub use self::push::imports_of;
@@ -61,15 +70,16 @@ pub use self::report::FamilyState;
 use self::report::{RevisionReport, Role, TransformReport};
 pub use self::revision::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
 use self::shadow::Shadows;
-use self::slot::Slot;
 pub use self::start::{Configured, StartError, configured, refuse_conflicts};
 use self::store::Store;
 use self::store::audit::Entry;
 pub use self::trying::{Taken, try_applied, try_configured};
+pub use self::watch::Rights as FolderRights;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::pipeline::{Intake, ProbationMarks};
 use crate::tasks::Tasks;
+use crate::transform::RevisionId;
 
 /// How many plans are kept in memory; the oldest goes first.
 const MAX_PLANS: usize = 16;
@@ -92,9 +102,9 @@ pub struct Options {
 /// All transforms of this host.
 #[derive(Debug)]
 pub struct Registry {
-    slots: RwLock<BTreeMap<String, Slot>>,
-    /// Held from the look at what runs to the end of a change.
-    changing: tokio::sync::Mutex<()>,
+    /// Never held while anything is waited for.
+    deployments: Mutex<Deployments>,
+    keeper: Keeper,
     /// Held while a plan is made: each takes a whole component, and a core for a while.
     planning: tokio::sync::Mutex<()>,
     plans: Mutex<Plans>,
@@ -118,28 +128,38 @@ impl Registry {
 
     /// All transforms, by name.
     pub fn list(&self) -> Vec<TransformReport> {
+        let deployments = self.deployments.lock();
         let shadows = self.shadows.lock();
-        let slots = self.slots.read();
-        let report = |slot: &Slot| slot.report(shadows.running_for(slot.live.name()));
-        slots.values().map(report).collect()
+        let report = |(name, deployment): (&String, &Deployment)| {
+            let shadow = shadows.running_for(name);
+            deployment.report(name, self.host(), shadow, |id| self.kept(id))
+        };
+        deployments.iter().filter_map(report).collect()
     }
 
     /// # Errors
     /// There is no such transform.
     pub fn show(&self, name: &str) -> Result<TransformReport, Refused> {
         let shadow = self.shadows.lock().running_for(name);
-        self.with_slot(name, |slot| slot.report(shadow))
+        let report = self.with(name, |deployment| {
+            deployment.report(name, self.host(), shadow, |id| self.kept(id))
+        })?;
+        report.ok_or_else(|| Refused::NoSuchTransform(shown(name)))
     }
 
     /// What runs, in words: each transform with its version and its revision's short name.
     pub fn in_words(&self) -> Vec<String> {
-        let slots = self.slots.read();
-        let running = |slot: &Slot| {
-            let [revision, version] = slot.revision.label();
-            let state = if slot.active.paused { " (paused)" } else { "" };
-            format!("{} {version} {revision}{state}", slot.live.name())
+        let deployments = self.deployments.lock();
+        let running = |(name, deployment): (&String, &Deployment)| {
+            let [revision, version] = deployment.running.as_ref()?.revision.label();
+            let state = match deployment.state_now() {
+                report::TransformState::Paused => " (paused)",
+                report::TransformState::Held => " (held)",
+                _ => "",
+            };
+            Some(format!("{name} {version} {revision}{state}"))
         };
-        slots.values().map(running).collect()
+        deployments.iter().filter_map(running).collect()
     }
 
     /// All revisions that are known, newest first, without the values of secret settings.
@@ -152,12 +172,20 @@ impl Registry {
     }
 
     fn known_revisions(&self, transform: Option<&str>) -> Vec<RevisionReport> {
-        let slots = self.slots.read();
-        let mut all: Vec<RevisionReport> = slots.values().flat_map(Slot::revisions).collect();
+        let deployments = self.deployments.lock();
+        let ready = deployments.values().flat_map(Deployment::revisions);
+        let mut all: Vec<RevisionReport> = ready.collect();
         for kept in self.loader.store.iter().flat_map(|store| store.revisions()) {
-            if !all.iter().any(|one| one.revision.id == kept.id) {
+            if !all.iter().any(|known| known.revision.id == kept.id) {
+                let deployment = deployments.get(&kept.transform);
+                let wanted = deployment.map(|deployment| deployment.intent.wanted());
+                let is_withdrawn = wanted.is_some_and(|wanted| wanted.is_withdrawn(&kept.id));
                 all.push(RevisionReport {
-                    role: Role::Kept,
+                    role: if is_withdrawn {
+                        Role::Withdrawn
+                    } else {
+                        Role::Kept
+                    },
                     revision: Revision::clone(&kept),
                 });
             }
@@ -245,24 +273,61 @@ impl Registry {
 
     /// Sets the gauges of what the revisions that run have used at most.
     pub fn show_high_water(&self) {
-        for slot in self.slots.read().values() {
-            slot.live.show_high_water();
+        let deployments = self.deployments.lock();
+        for running in deployments.values().filter_map(|it| it.running.as_ref()) {
+            running.live.show_high_water();
         }
     }
 
     /// How each family's transform is doing.
     pub fn families(&self) -> Vec<FamilyState> {
         let denied = self.intake.denied_transforms();
-        let slots = self.slots.read();
-        let families = slots.values().flat_map(|slot| slot.families(&denied));
+        let deployments = self.deployments.lock();
+        let families = deployments.values();
+        let families = families.flat_map(|it| it.families(self.host(), &denied));
         families.collect()
     }
 
-    fn with_slot<T>(&self, name: &str, look: impl FnOnce(&Slot) -> T) -> Result<T, Refused> {
-        let slots = self.slots.read();
-        let slot = slots.get(name);
-        slot.map(look)
+    /// Why this host should get no clients yet, and transforms of which nothing runs though it
+    /// should, a sentence each.
+    pub fn troubles(&self) -> (Option<&'static str>, Vec<String>) {
+        let deployments = self.deployments.lock();
+        let waits = deployments.values().any(|it| it.unlooked);
+        let waits = waits.then_some("what the fleet wants is not known yet");
+        let idle = deployments.iter().filter(|(_, it)| it.running.is_none());
+        let troubles = idle.filter_map(|(name, it)| {
+            let is_removed = it.intent.wanted().choice.revision.is_none();
+            let trouble = match is_removed && it.configured.is_some() {
+                true => {
+                    "it was removed, and the settings name it; follow-config brings it back".into()
+                }
+                false => it.trouble(self.host())?,
+            };
+            Some(format!("transform {name}: {trouble}"))
+        });
+        (waits, troubles.collect())
+    }
+
+    fn with<T>(&self, name: &str, look: impl FnOnce(&Deployment) -> T) -> Result<T, Refused> {
+        let deployments = self.deployments.lock();
+        let deployment = deployments.get(name);
+        deployment
+            .map(look)
             .ok_or_else(|| Refused::NoSuchTransform(shown(name)))
+    }
+
+    /// As `with`, of a transform that runs.
+    fn with_running<T>(&self, name: &str, look: impl FnOnce(&Running) -> T) -> Result<T, Refused> {
+        let deployments = self.deployments.lock();
+        let running = deployments.get(name).and_then(|it| it.running.as_ref());
+        running
+            .map(look)
+            .ok_or_else(|| Refused::NoSuchTransform(shown(name)))
+    }
+
+    /// The record of a revision, where it is kept.
+    fn kept(&self, id: &RevisionId) -> Option<Arc<Revision>> {
+        self.loader.store.as_ref()?.revision(id)
     }
 
     fn store(&self) -> Result<Arc<Store>, Refused> {

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::change::Deployments;
 use super::consent;
+use super::decide::at;
 use super::diff::{self, Side};
-use super::fleet::Mark;
 use super::loader::Trust;
 use super::push::check_record;
 use super::report::{Comparison, Level, Plan};
@@ -37,10 +38,8 @@ pub(super) struct Plans(VecDeque<Made>);
 #[derive(Debug, Clone)]
 pub(super) struct Made {
     pub(super) plan: Arc<Plan>,
-    /// The digest of what it was made for; see `Registry::basis`.
+    /// The digest of what it was made for; see `basis`.
     basis: String,
-    /// The fleet's order at that time.
-    pub(super) seen: Option<Mark>,
     /// By a clock that nobody sets.
     until: Instant,
 }
@@ -50,7 +49,6 @@ pub(super) struct Made {
 struct Kept {
     plan: Plan,
     basis: String,
-    seen: Option<Mark>,
 }
 
 impl Plans {
@@ -73,7 +71,6 @@ impl Plans {
             plans.keep(Made {
                 plan: Arc::new(kept.plan),
                 basis: kept.basis,
-                seen: kept.seen,
                 until: Instant::now() + left,
             });
         }
@@ -122,7 +119,6 @@ impl Made {
         Kept {
             plan,
             basis: self.basis.clone(),
-            seen: self.seen,
         }
     }
 }
@@ -169,9 +165,9 @@ impl Registry {
         self.store()?;
         let revision = self.known_revision(revision)?.revision;
         let name = &revision.transform;
-        let (basis, seen) = (self.basis(name), self.seen(name));
-        let active = self.with_slot(name, |slot| {
-            (slot.revision.clone(), slot.component().clone())
+        let basis = basis(&self.deployments.lock(), name);
+        let active = self.with_running(name, |running| {
+            (running.revision.clone(), running.component().clone())
         });
         let active = active.ok();
         if let Some((running, _)) = &active
@@ -195,7 +191,7 @@ impl Registry {
             Some((record, running)) => {
                 let trial = Trial::new(running, &record.surface, &component, false);
                 let events = self.intake.recent(name);
-                let probation = self.probation_of_next(name, true);
+                let probation = self.probation_of_next(name);
                 let paired = Paired::of(&running.descriptor, &component.descriptor);
                 blocking(move || try_both(trial, &events, probation, paired)).await
             }
@@ -219,7 +215,6 @@ impl Registry {
         let made = Made {
             plan: plan.clone(),
             basis,
-            seen,
             until: Instant::now() + self.options.plan_time,
         };
         self.keep_plan(made).await?;
@@ -268,51 +263,50 @@ impl Registry {
         Ok(self.loader.keep(loaded).await)
     }
 
-    /// The digest of everything that a plan for this transform depends on, another after each
-    /// change of it: what runs there, what the others claim, and what the fleet wants.
-    fn basis(&self, transform: &str) -> String {
-        let slots = self.slots.read();
-        let mut text = format!("{:?}\n", self.seen(transform));
-        for slot in slots.values() {
-            let descriptor = &slot.component().descriptor;
-            let own = descriptor.name == transform;
-            let families: Vec<&str> = descriptor.family_names().collect();
-            let kinds: Vec<&str> = descriptor.message_types().collect();
-            let runs = own.then_some((slot.active.revision.as_str(), slot.active.since));
-            text += &format!("{} {families:?} {kinds:?} {runs:?}\n", descriptor.name);
-        }
-        data_encoding::HEXLOWER.encode(&Sha256::digest(text))
-    }
-
-    /// What the fleet wants of a transform, as far as this host knows.
-    pub(super) fn seen(&self, transform: &str) -> Option<Mark> {
-        self.fleet.as_ref().and_then(|fleet| fleet.mark(transform))
+    /// The probation of whatever would take over from what runs now; none where there are none.
+    fn probation_of_next(&self, name: &str) -> Option<Probation> {
+        let watched = !self.options.probation.is_zero();
+        let live = self.with_running(name, |running| running.live.clone()).ok();
+        watched.then(|| self.probation_after(live.as_deref(), true))
     }
 
     /// # Errors
-    /// The plan was made for something else than what runs now.
-    pub(super) fn still_holds(&self, made: &Made) -> Result<(), Refused> {
-        if self.basis(&made.plan.transform) == made.basis {
+    /// The plan was made for something else than what is there now.
+    pub(super) fn still_holds(
+        &self,
+        deployments: &Deployments,
+        made: &Made,
+    ) -> Result<(), Refused> {
+        let name = &made.plan.transform;
+        if basis(deployments, name) == made.basis {
             return Ok(());
         }
-        let fleet = self.fleet.as_ref();
-        if self.seen(&made.plan.transform) != made.seen
-            && let Some(told) = fleet.and_then(|fleet| fleet.told(&made.plan.transform))
-        {
-            return Err(Refused::StalePlan(told));
-        }
-        let now = self.with_slot(&made.plan.transform, |slot| {
-            format!(
-                "{} runs {} since {}, by {}",
-                slot.live.name(),
-                slot.active.revision,
-                slot.active.since,
-                slot.active.by
-            )
-        });
-        let other = |_| "another transform has changed meanwhile".to_owned();
+        let now = deployments.get(name).filter(|it| it.running.is_some());
+        let now = now.map(|deployment| at(name, &deployment.intent.wanted()));
+        let other = || "another transform has changed meanwhile".to_owned();
         Err(Refused::StalePlan(now.unwrap_or_else(other)))
     }
+}
+
+/// The digest of everything that a plan for this transform depends on, another after each change
+/// of it: what is chosen and runs there, and what the others claim.
+fn basis(deployments: &Deployments, transform: &str) -> String {
+    let mut text = String::new();
+    for (name, deployment) in deployments {
+        let running = deployment.running.as_ref();
+        if name == transform {
+            let chosen = deployment.intent.wanted().choice.id;
+            let runs = running.map(|running| running.revision.id.as_str());
+            text += &format!("{chosen} {runs:?}\n");
+        }
+        if let Some(running) = running {
+            let descriptor = &running.component().descriptor;
+            let families: Vec<&str> = descriptor.family_names().collect();
+            let kinds: Vec<&str> = descriptor.message_types().collect();
+            text += &format!("{name} {families:?} {kinds:?}\n");
+        }
+    }
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text))
 }
 
 fn id_of(basis: &str, to: &RevisionId) -> String {

@@ -3,27 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use prometheus::IntGauge;
 use tokio_util::sync::CancellationToken;
 
+use super::decide::stamp;
+use super::deployment::{Left, figures};
+use super::prepare::ITSELF;
 use super::report::Returned;
-use super::slot::{Left, Ready, figures};
-use super::store::Active;
-use super::swap::{Kind, Turn};
-use super::{Caller, Record, Refused, Registry};
+use super::{Caller, Record, Registry};
 use crate::count::count;
 use crate::pipeline::{Live, Probation, Verdict};
 use crate::tasks::{Ended, Name, Unasked, blocking};
 
 /// How often the clock of a probation is looked at; failures are judged as they happen.
 const EVERY: Duration = Duration::from_millis(200);
-
-/// How long until what could not be done, or written down, is tried again.
-const RETRY: Duration = Duration::from_secs(5);
-
-/// Who acts where no operator does.
-const ITSELF: &str = "tidegate";
 
 /// The gauge of the events that are missing, at zero again however the wait for them ends.
 struct Missing(IntGauge);
@@ -73,15 +66,12 @@ impl Registry {
         probation: &Probation,
         left: &Left,
     ) {
-        self.judged(live, probation, left).await;
-        while let Err(refused) = self.conclude(live, probation).await {
-            tracing::error!(transform = live.name(), %refused, "a probation cannot be ended yet");
-            tokio::time::sleep(RETRY).await;
-        }
+        let verdict = self.judged(live, probation, left).await;
+        self.conclude(live, probation, &verdict).await;
     }
 
-    /// Waits for a verdict. While the transform is paused, the clock stands; and it goes on
-    /// past its time while too few events came: nothing is shown by no events.
+    /// Waits for a verdict. While nothing goes through, the clock stands; and it goes on past
+    /// its time while too few events came: nothing is shown by no events.
     async fn judged(&self, live: &Live, probation: &Probation, left: &Left) -> Verdict {
         let mut tick = tokio::time::interval(EVERY);
         let mut last = Instant::now();
@@ -94,8 +84,8 @@ impl Registry {
             }
             let passed = last.elapsed();
             last = Instant::now();
-            let paused = self.with_slot(live.name(), |slot| slot.active.paused);
-            let over = !paused.unwrap_or(false) && left.pass(passed);
+            let held = self.with(live.name(), |deployment| deployment.held);
+            let over = !held.unwrap_or(false) && left.pass(passed);
             let counts = live.tally.counts();
             let events = probation.missing(&counts);
             missing.show(events);
@@ -118,54 +108,55 @@ impl Registry {
         self: &Arc<Self>,
         live: &Arc<Live>,
         probation: &Probation,
-    ) -> Result<(), Refused> {
-        let changing = self.changing.lock().await;
-        let Some(active) = self.still_runs(live) else {
-            return Ok(());
+        verdict: &Verdict,
+    ) {
+        let (name, revision) = (live.name(), &live.component.revision);
+        let reason = verdict.reason();
+        let (stamp, in_fleet) = (stamp(ITSELF), self.fleet.is_some());
+        let judged = self.change(name, |deployment| {
+            let running = deployment.running.as_mut();
+            let own = running.filter(|running| Arc::ptr_eq(&running.live, live))?;
+            // It ends this very task when it is dropped, and there is something left to do.
+            let watched = own.watched.take();
+            own.behind = own.behind.take().filter(|_| *verdict != Verdict::Passed);
+            deployment.intent.judge(revision, verdict, in_fleet, &stamp);
+            if let Some(reason) = reason {
+                let wanted = deployment.intent.wanted();
+                let to = wanted.choice.revision.filter(|to| to != revision);
+                deployment.returned = Some(Returned {
+                    from: revision.clone(),
+                    to,
+                    at: stamp.at,
+                    reason: reason.to_owned(),
+                    figures: figures(&live.tally.counts()),
+                    examples: live.tally.examples(),
+                });
+            }
+            Some((deployment.returned.clone(), watched))
+        });
+        let Ok((Some((returned, _watched)), _changed)) = judged else {
+            return;
         };
-        let Some(reason) = probation.verdict() else {
-            return self.settle(live, active, probation).await;
-        };
-        self.take_back(live, active, reason).await?;
-        drop(changing);
-        // Events go the right way again; what is on disk must follow, however long that takes.
-        while let Err(refused) = self.save_all().await {
-            tracing::error!(transform = live.name(), %refused, "a return cannot be written down yet");
-            tokio::time::sleep(RETRY).await;
+        self.metrics.transform(name).probation.set(0);
+        if let Some(fleet) = &self.fleet {
+            fleet.look_soon();
         }
-        Ok(())
-    }
-
-    async fn save_all(&self) -> Result<(), Refused> {
-        let _changing = self.changing.lock().await;
-        let (store, set) = (self.store()?, self.active_set());
-        let saved = blocking(move || store.save_active(&set)).await;
-        saved.map_err(|error| Refused::State(error.into()))
+        match reason {
+            None => self.settle(live, probation).await,
+            Some(reason) => self.note_return(live, reason, returned).await,
+        }
     }
 
     /// The revision has stood its probation.
-    async fn settle(
-        &self,
-        live: &Arc<Live>,
-        mut active: Active,
-        probation: &Probation,
-    ) -> Result<(), Refused> {
-        let name = live.name();
-        active.probation = false;
-        self.save(name, Some(active.clone())).await?;
+    async fn settle(&self, live: &Arc<Live>, probation: &Probation) {
         let left = self.intake.settle(live).done().await;
         blocking(move || drop(left)).await;
-        self.metrics.transform(name).probation.set(0);
-        if let Some(slot) = self.slots.write().get_mut(name) {
-            slot.active = active;
-            slot.watched = None;
-        }
         let counts = live.tally.counts();
         let failures = probation.failures(&counts);
         let record = Record {
             by: Caller::named(ITSELF),
             action: "settle",
-            transform: Some(name.to_owned()),
+            transform: Some(live.name().to_owned()),
             revision: Some(live.component.revision.clone()),
             plan: None,
             detail: format!(
@@ -177,73 +168,28 @@ impl Registry {
                 counts.rejected
             ),
         };
-        self.record(record, Ok(())).await
+        // Nobody waits for an answer.
+        let _ = self.record(record, Ok(())).await;
     }
 
-    /// Returns to the revision before, or pauses where there is none.
-    async fn take_back(
-        self: &Arc<Self>,
-        live: &Arc<Live>,
-        active: Active,
-        reason: &str,
-    ) -> Result<(), Refused> {
-        let (name, from) = (live.name(), active.revision);
+    /// The revision was taken back.
+    async fn note_return(&self, live: &Live, reason: &str, returned: Option<Returned>) {
+        let (name, from) = (live.name(), &live.component.revision);
         tracing::error!(transform = name, revision = %from, reason, "revision failed its probation");
-        let previous = self.with_slot(name, |slot| slot.previous.clone())?;
-        let returned = Returned {
-            from: from.clone(),
-            to: previous.as_ref().map(|one| one.id().clone()),
-            at: Timestamp::now(),
-            reason: reason.to_owned(),
-            figures: figures(&live.tally.counts()),
-            examples: live.tally.examples(),
-        };
-        let detail = match returned.examples.as_slice() {
+        let examples = returned.map_or_else(Vec::new, |returned| returned.examples);
+        let detail = match examples.as_slice() {
             [] => reason.to_owned(),
             examples => format!("{reason}; {}", examples.join("; ")),
         };
-        match previous {
-            Some(Ready {
-                revision,
-                component,
-            }) => {
-                let turn = Turn {
-                    by: ITSELF,
-                    kind: Kind::Return,
-                    revision,
-                    component,
-                    probation: false,
-                };
-                self.turn_with(turn, Some(returned)).await?;
-            }
-            None => {
-                if let Some(slot) = self.slots.write().get_mut(name) {
-                    slot.active.fail();
-                    slot.active.probation = false;
-                }
-                self.set_paused(name, true).await?;
-                if let Some(slot) = self.slots.write().get_mut(name) {
-                    slot.returned = Some(returned);
-                    slot.watched = None;
-                }
-            }
-        }
-        self.metrics.transform(name).probation.set(0);
         let record = Record {
             by: Caller::named(ITSELF),
             action: "return",
             transform: Some(name.to_owned()),
-            revision: Some(from),
+            revision: Some(from.clone()),
             plan: None,
             detail,
         };
-        self.record(record, Ok(())).await
-    }
-
-    /// The place of a revision, unless another has taken it.
-    fn still_runs(&self, live: &Arc<Live>) -> Option<Active> {
-        let slots = self.slots.read();
-        let slot = slots.get(live.name())?;
-        Arc::ptr_eq(&slot.live, live).then(|| slot.active.clone())
+        // Nobody waits for an answer.
+        let _ = self.record(record, Ok(())).await;
     }
 }

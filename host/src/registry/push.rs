@@ -86,7 +86,7 @@ impl Registry {
         let outcome = async {
             let (store, digest) = (
                 self.store()?,
-                self.with_slot(name, |slot| slot.revision.component.clone())?,
+                self.with_running(name, |running| running.revision.component.clone())?,
             );
             let bytes = blocking(move || store.component(&digest).map(Arc::from)).await;
             let bytes = bytes.map_err(|error| Refused::State(error.into()))?;
@@ -138,8 +138,6 @@ impl Registry {
         self.trail.ready().await?;
         let loaded = self.examine(&bytes, ask).await?;
         let revision = record_of(&loaded.component, origin, by.name);
-        // Nobody prunes between here and the end.
-        let _changing = self.changing.lock().await;
         let (revision, new) = self.keep_revision(revision, bytes).await?;
         // The plan that comes next needs no compiler.
         let component = self.loader.keep(loaded).await;
@@ -150,8 +148,8 @@ impl Registry {
         })
     }
 
-    /// Keeps a revision on disk, and prunes the oldest for it. To be called with `changing`
-    /// held. Gives the revision as it is kept, and whether it is new.
+    /// Keeps a revision on disk, and prunes the oldest for it. Gives the revision as it is kept,
+    /// and whether it is new.
     pub(super) async fn keep_revision(
         &self,
         revision: Revision,

@@ -78,7 +78,26 @@ pub enum Refused {
          then remove it; `tidegate transform pause {0}` stops it now"
     )]
     NamedBySettings(String),
-    #[error("{revision} never was active for {transform} here; plan and apply it")]
+    #[error("this is what {0} is at already")]
+    AlreadyChosen(String),
+    #[error(
+        "this revision of {0} was taken back; it runs again only when somebody names it: \
+         `tidegate transform plan` and apply, or rollback --to"
+    )]
+    Withdrawn(String),
+    #[error(
+        "somebody chose what {0} runs, and a file that was there before does not override that; \
+         `tidegate transform show {0}` says who"
+    )]
+    Standing(String),
+    #[error(
+        "hosts can go first only where a probation shows how they do; leave out --canary or \
+         --no-probation, and see that probation-time is not 0"
+    )]
+    CanaryWithoutProbation,
+    #[error("the settings of this host do not name {0}, so there is nothing of theirs to follow")]
+    NotInSettings(String),
+    #[error("{revision} never was good or withdrawn for {transform} here; plan and apply it")]
     NeverActive {
         transform: String,
         revision: RevisionId,
@@ -91,6 +110,11 @@ pub enum Refused {
         "the fleet's Redis cannot be asked now ({0}); nothing was changed, hosts keep what they have"
     )]
     FleetUnreachable(String),
+    #[error(
+        "the fleet's Redis was asked to take it and has not answered ({0}): it may take it all the \
+         same; see `tidegate transform list --fleet` before you try again"
+    )]
+    FleetUncertain(String),
     #[error("this host is not part of a fleet; start it with --fleet redis")]
     NoFleet,
     #[error(
@@ -140,10 +164,16 @@ impl Refused {
             Self::NeedsAllowFailing(_) => "needs-allow-failing",
             Self::NoPrevious(_) => "no-previous",
             Self::NamedBySettings(_) => "named-by-settings",
+            Self::AlreadyChosen(_) => "already-active",
+            Self::NotInSettings(_) => "not-in-settings",
+            Self::Withdrawn(_) => "withdrawn",
+            Self::Standing(_) => "standing",
+            Self::CanaryWithoutProbation => "canary-without-probation",
             Self::NeverActive { .. } => "never-active",
             Self::Busy(_) => "busy",
             Self::Conflict(_) => "conflict",
             Self::FleetUnreachable(_) => "fleet-unreachable",
+            Self::FleetUncertain(_) => "fleet-uncertain",
             Self::NoFleet => "no-fleet",
             Self::AuditUnwritable(_) => "audit-unwritable",
             Self::State(_) => "state-unwritable",
@@ -160,6 +190,7 @@ impl Refused {
                 | Self::StalePlan(_)
                 | Self::Conflict(_)
                 | Self::FleetUnreachable(_)
+                | Self::FleetUncertain(_)
                 | Self::AuditUnwritable(_)
                 | Self::State(_)
         )

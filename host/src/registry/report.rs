@@ -1,12 +1,16 @@
 //! What operators are shown: the shapes that the admin API answers with and the commands read.
 
-use std::collections::BTreeMap;
+mod compared;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::compared::{
+    Comparison, Example, FieldDifference, Published, Rejected, ShadowReport, ShadowState, Times,
+};
 use super::revision::Revision;
 use crate::transform::RevisionId;
 
@@ -17,8 +21,20 @@ pub struct TransformReport {
     pub state: TransformState,
     /// What runs.
     pub revision: Revision,
-    /// What ran before, ready to return.
+    /// What a rollback would go to, ready to run.
     pub previous: Option<RevisionId>,
+    /// What was taken back, by hand or by Tidegate: it runs again only when it is named.
+    #[serde(default)]
+    pub withdrawn: Vec<RevisionId>,
+    /// Grows with each decision about this transform.
+    #[serde(default)]
+    pub generation: u64,
+    /// This host goes its own way until it is resumed, whatever the fleet wants.
+    #[serde(default)]
+    pub detached: bool,
+    /// Why what is wanted does not run; none where it does.
+    #[serde(default)]
+    pub trouble: Option<String>,
     pub lanes: usize,
     /// Whether the settings of this host name it; otherwise it runs because it was applied.
     pub configured: bool,
@@ -47,6 +63,8 @@ pub enum TransformState {
     Paused,
     /// Put out for a while after faults in a row.
     Out,
+    /// Nothing runs that may: what is wanted is not ready, or not known yet.
+    Held,
 }
 
 /// The family of a transform, and how that is doing.
@@ -59,6 +77,8 @@ pub struct FamilyState {
     pub out_for: Option<Duration>,
     /// Why the upstream does not give something that the transform asks for; none where it does.
     pub denied: Option<String>,
+    /// Why what is wanted does not run; none where it does.
+    pub trouble: Option<String>,
 }
 
 /// What became of a revision's events.
@@ -134,7 +154,9 @@ pub struct RevisionReport {
 pub enum Role {
     Active,
     Previous,
-    /// On disk, and neither of the two.
+    /// Taken back: it runs again only when it is named.
+    Withdrawn,
+    /// On disk, and none of these.
     Kept,
 }
 
@@ -275,101 +297,6 @@ pub enum Level {
     Wider,
     /// Something that clients rely on is gone or has another form.
     Breaking,
-}
-
-/// Two revisions on the same events.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Comparison {
-    pub events: u64,
-    /// Events of which both made the same.
-    pub identical: u64,
-    pub different: u64,
-    /// Events on which the candidate faulted or was stopped by the guard, and the active
-    /// revision did better; and those of which it says something else if it saw others before.
-    pub failed: u64,
-    /// Events on which both failed, in the same way or not: nobody knows whether they are alike.
-    pub both_failed: u64,
-    /// Events that came too fast to be compared.
-    pub missed: u64,
-    /// What came of the events that neither failed on, by families that both have.
-    pub published: Vec<Published>,
-    pub fields: Vec<FieldDifference>,
-    /// What the candidate refused, most often first: at most 32 reasons, and the others together.
-    pub rejections: Vec<Rejected>,
-    /// Why the candidate failed: the kind of fault or block, and how often.
-    pub failures: BTreeMap<String, u64>,
-    /// The same of the events on which both did.
-    pub both_failures: BTreeMap<String, u64>,
-    pub active: Times,
-    pub candidate: Times,
-}
-
-/// Publications of a family on the same events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Published {
-    pub family: String,
-    pub active: u64,
-    pub candidate: u64,
-}
-
-/// Events that a component refused for one reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Rejected {
-    /// The contract's reason.
-    pub reason: String,
-    /// The component's own words, which name fields and no values.
-    pub detail: String,
-    pub events: u64,
-}
-
-/// One field that came out differently.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct FieldDifference {
-    /// As `open` or `legs[].price`; `(publications)` where their number or channels differ,
-    /// `(rejection)` where one refused the event.
-    pub field: String,
-    pub events: u64,
-    pub examples: Vec<Example>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Example {
-    /// The value as JSON; none where the field is absent. A value that the active revision
-    /// does not publish is shown by its form only, unless inputs are shown too.
-    pub active: Option<String>,
-    pub candidate: Option<String>,
-    /// The event's payload, only where that was asked for.
-    pub input: Option<String>,
-}
-
-/// Time of one call, in microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Times {
-    pub p50: f64,
-    pub p99: f64,
-    pub mean: f64,
-}
-
-/// A candidate beside the active revision, on live events.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct ShadowReport {
-    pub id: String,
-    pub transform: String,
-    pub active: RevisionId,
-    pub candidate: RevisionId,
-    pub state: ShadowState,
-    /// How far it is, from 0 to 1: by events or by time, whichever is further.
-    pub progress: f64,
-    pub comparison: Comparison,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ShadowState {
-    Running,
-    Done,
-    /// Ended before its time, because it was asked to or because another revision was applied.
-    Stopped,
 }
 
 /// What an apply or a rollback did.

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::settings::limits_from_json;
 use crate::transform::limits::Limits;
 use crate::transform::{ClosedSchema, RevisionId, Secrets, WholeMatch, secrets_of, shown_settings};
 
@@ -37,6 +38,22 @@ pub struct Revision {
 }
 
 impl Revision {
+    /// Whether it could have come from an operator: what is read from disk or Redis passes the
+    /// same checks.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let given = serde_json::to_value(&self.limits).map_err(|error| error.to_string())?;
+        let limits = limits_from_json(&Limits::default(), &given);
+        limits.map_err(|faults| faults.join("; "))?;
+        if self.settings.is_object() {
+            Ok(())
+        } else {
+            Err("its settings are no object".to_owned())
+        }
+    }
+
     /// Short name and version, as metrics show them.
     pub(super) fn label(&self) -> [&str; 2] {
         [self.id.short(), &self.version]

@@ -127,8 +127,8 @@ impl Registry {
         self.store()?;
         self.trail.ready().await?;
         let revision = self.known_revision(revision)?.revision;
-        let (running, active) = self.with_slot(&revision.transform, |slot| {
-            (slot.revision.clone(), slot.component().clone())
+        let (running, active) = self.with_running(&revision.transform, |running| {
+            (running.revision.clone(), running.component().clone())
         })?;
         if active.revision == revision.id {
             return Err(Refused::AlreadyActive(revision.id));

@@ -9,12 +9,13 @@ use super::Revision;
 use super::loader::{Loader, Trust};
 use super::push::check_record;
 use super::start::{AT_ONCE, Configured, StartError, load_one, loader, named};
+use super::store::StoreError;
 use super::store::glimpse;
-use super::store::{Active, StoreError};
 use crate::metrics::Metrics;
+use crate::rollout::desired::Choice;
 use crate::settings::Settings;
 use crate::tasks::blocking;
-use crate::transform::{Component, Engine};
+use crate::transform::{Component, Engine, RevisionId};
 
 /// Loads each transform that the settings name, or tells what is wrong with it.
 pub async fn try_configured(
@@ -47,12 +48,9 @@ pub async fn try_applied(settings: &Settings, engine: &Engine) -> Result<Vec<Tak
     let applied = blocking(move || glimpse::applied(&folder)).await?;
     let loader = loader(settings, engine, None, &Metrics::new());
     let tries = stream::iter(applied).map(async |kept| {
-        let Active {
-            revision,
-            since,
-            by,
-            ..
-        } = &kept.active;
+        let Choice { since, by, .. } = &kept.choice;
+        let revision = kept.choice.revision.as_ref().map(RevisionId::short);
+        let revision = revision.unwrap_or_default();
         Taken {
             origin: format!("revision {revision} of the state folder, applied by {by} at {since}"),
             component: try_kept(&loader, kept.found).await,

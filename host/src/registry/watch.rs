@@ -12,10 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::apply::InNameOf;
 use super::loader::read_within;
 use super::{Ask, Caller, Consent, Refused, Registry};
-use crate::settings::WatchAllow;
+use crate::rollout::desired::Chooser;
+use crate::settings::Allow;
 use crate::tasks::blocking;
+use crate::transform::{Fingerprint, RevisionId};
 
 /// Who acts.
 const BY: Caller<'_> = Caller::named("watch");
@@ -31,6 +34,15 @@ const MAX_FILES: usize = 256;
 /// What tells one state of a file from another without reading it.
 type Stamp = (u64, u64, i64, i64);
 
+/// What became of a file.
+#[derive(Debug)]
+enum Taken {
+    /// It was applied, or refused for good; by the digest of what was in it.
+    DealtWith(String),
+    /// It may go better later.
+    Later,
+}
+
 /// A file that was seen.
 #[derive(Debug)]
 struct Seen {
@@ -39,12 +51,38 @@ struct Seen {
     due: Option<u32>,
     /// It was there when the host started.
     from_before: bool,
+    /// SHA-256 of what was dealt with last: the same bytes are the same wish, however often
+    /// they are put there.
+    digest: Option<String>,
+}
+
+/// A file whose component was taken as a revision, and may be applied.
+#[derive(Debug)]
+struct Candidate {
+    path: PathBuf,
+    /// Its name, for people.
+    file: String,
+    digest: String,
+    from_before: bool,
+    /// When it was written, which says which of several for one transform is meant.
+    written: (i64, i64),
+    revision: RevisionId,
+    /// SHA-256 of its component.
+    component: String,
+    transform: String,
+}
+
+/// What the folder may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Rights {
+    pub allow: Allow,
+    /// Bytes of a file.
+    pub max_size: u64,
 }
 
 impl Registry {
-    /// Follows the folder for as long as the host lives. Files of more than `max_size` bytes
-    /// are refused.
-    pub async fn watch_folder(self: Arc<Self>, folder: PathBuf, allow: WatchAllow, max_size: u64) {
+    /// Follows the folder for as long as the host lives.
+    pub async fn watch_folder(self: Arc<Self>, folder: PathBuf, rights: Rights) {
         let mut seen: BTreeMap<PathBuf, Seen> = BTreeMap::new();
         let (mut readable, mut first) = (true, true);
         loop {
@@ -54,18 +92,11 @@ impl Registry {
                     if !std::mem::replace(&mut readable, true) {
                         tracing::info!(folder = %folder.display(), "the watched folder is back");
                     }
-                    seen.retain(|path, _| found.contains_key(path));
-                    for (path, stamp) in found {
-                        let Some(from_before) = ripe(&mut seen, &path, stamp, first) else {
-                            continue;
-                        };
-                        let dealt_with = self.take(&path, allow, max_size, from_before).await;
-                        if let Some(seen) = seen.get_mut(&path)
-                            && !dealt_with
-                        {
-                            seen.due = Some(LOOKS_UNTIL_RETRY);
-                        }
+                    // A file that comes back with the same bytes is the same wish.
+                    if seen.len() > MAX_FILES {
+                        seen.retain(|path, _| found.contains_key(path));
                     }
+                    self.take_all(&mut seen, found, rights, first).await;
                     first = false;
                 }
                 Err(error) => {
@@ -78,70 +109,171 @@ impl Registry {
         }
     }
 
-    /// Returns false where it may go better later.
-    async fn take(
+    /// Deals with what has stopped growing. Of several files for one transform, the one that was
+    /// written last is meant.
+    async fn take_all(
         self: &Arc<Self>,
-        path: &Path,
-        allow: WatchAllow,
-        max_size: u64,
-        from_before: bool,
-    ) -> bool {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let file = crate::transform::printable(&name, 200);
-        let read = path.to_owned();
-        let bytes = match blocking(move || read_within(&read, max_size)).await {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                tracing::error!(file, %error, "a watched component cannot be read");
-                return false;
+        seen: &mut BTreeMap<PathBuf, Seen>,
+        found: BTreeMap<PathBuf, Stamp>,
+        rights: Rights,
+        first: bool,
+    ) {
+        let mut taken: Vec<(PathBuf, Taken)> = Vec::new();
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for (path, stamp) in found {
+            let Some(from_before) = ripe(seen, &path, stamp, first) else {
+                continue;
+            };
+            let known = seen.get(&path).and_then(|seen| seen.digest.clone());
+            match self
+                .candidate(&path, stamp, rights, from_before, known)
+                .await
+            {
+                Ok(candidate) => candidates.push(candidate),
+                Err(dealt_with) => taken.push((path, dealt_with)),
             }
-        };
-        match self.take_bytes(&file, bytes, allow, from_before).await {
-            Ok(true) => {
-                tracing::info!(file, "a watched component was applied");
-                true
-            }
-            Ok(false) | Err(Refused::AlreadyActive(_)) => true,
-            Err(refused) => {
-                let passes = refused.may_pass();
-                tracing::error!(
-                    file,
-                    code = refused.code(),
-                    reason = %refused,
-                    faults = refused.faults().join("; "),
-                    tried_again = passes,
-                    "a watched component was not applied; watch-allow says what the folder may change"
+        }
+        candidates.sort_by(|a, b| (a.written, &a.path).cmp(&(b.written, &b.path)));
+        while let Some(candidate) = candidates.pop() {
+            let (others, rest): (Vec<_>, Vec<_>) = candidates
+                .into_iter()
+                .partition(|earlier| earlier.transform == candidate.transform);
+            candidates = rest;
+            for other in others {
+                tracing::warn!(
+                    file = other.file,
+                    transform = other.transform,
+                    newer = candidate.file,
+                    "a watched component is passed over: another file for its transform was \
+                     written later"
                 );
-                !passes
+                taken.push((other.path, Taken::DealtWith(other.digest)));
+            }
+            let dealt_with = self.take(&candidate, rights.allow).await;
+            taken.push((candidate.path, dealt_with));
+        }
+        for (path, dealt_with) in taken {
+            let Some(seen) = seen.get_mut(&path) else {
+                continue;
+            };
+            match dealt_with {
+                Taken::DealtWith(digest) => seen.digest = Some(digest),
+                Taken::Later => seen.due = Some(LOOKS_UNTIL_RETRY),
             }
         }
     }
 
-    /// Returns whether it was applied.
-    async fn take_bytes(
+    /// A file's component as a revision, where it is another than was dealt with before.
+    async fn candidate(
         self: &Arc<Self>,
-        file: &str,
-        bytes: Vec<u8>,
-        allow: WatchAllow,
+        path: &Path,
+        stamp: Stamp,
+        rights: Rights,
         from_before: bool,
-    ) -> Result<bool, Refused> {
+        known: Option<String>,
+    ) -> Result<Candidate, Taken> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let file = crate::transform::printable(&name, 200);
+        let read = path.to_owned();
+        let bytes = match blocking(move || read_within(&read, rights.max_size)).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!(file, %error, "a watched component cannot be read");
+                return Err(Taken::Later);
+            }
+        };
+        let (print, bytes) = blocking(move || (Fingerprint::of(&bytes), bytes)).await;
+        let digest = print.digest;
+        if known.as_ref() == Some(&digest) {
+            return Err(Taken::DealtWith(digest));
+        }
         let origin = format!("watch: {file}");
-        let pushed = self.push(BY, &origin, bytes, Ask::default()).await?;
-        let id = &pushed.revision.id;
-        let was_left = self.with_slot(&pushed.revision.transform, |slot| {
-            slot.active.past.contains(id)
-        });
-        // Before the restart an operator went on from it, or back.
-        if from_before && was_left.unwrap_or(false) {
-            return Ok(false);
+        match self.push(BY, &origin, bytes, Ask::default()).await {
+            Ok(pushed) => Ok(Candidate {
+                path: path.to_owned(),
+                file,
+                digest,
+                from_before,
+                written: (stamp.2, stamp.3),
+                revision: pushed.revision.id,
+                component: pushed.revision.component,
+                transform: pushed.revision.transform,
+            }),
+            Err(refused) => Err(told_refusal(&file, digest, &refused)),
+        }
+    }
+
+    async fn take(self: &Arc<Self>, candidate: &Candidate, allow: Allow) -> Taken {
+        let Candidate { file, digest, .. } = candidate;
+        match self.apply_candidate(candidate, allow).await {
+            Ok(()) => tracing::info!(file, "a watched component was applied"),
+            Err(Refused::AlreadyActive(_) | Refused::AlreadyChosen(_)) => {}
+            Err(Refused::Standing(transform)) => tracing::info!(
+                file,
+                transform,
+                "a watched component that was there before is not applied: what somebody chose \
+                 stays"
+            ),
+            Err(refused) => return told_refusal(file, digest.clone(), &refused),
+        }
+        Taken::DealtWith(digest.clone())
+    }
+
+    async fn apply_candidate(
+        self: &Arc<Self>,
+        candidate: &Candidate,
+        allow: Allow,
+    ) -> Result<(), Refused> {
+        let (id, name) = (&candidate.revision, &candidate.transform);
+        if let Ok(wanted) = self.with(name, |deployment| deployment.intent.wanted()) {
+            let chosen = &wanted.choice.revision;
+            // A host that comes to a fleet has nothing to say of what that wants.
+            let is_late = self.fleet.is_some() && candidate.from_before && chosen.is_some();
+            if is_late && chosen.as_ref() != Some(id) {
+                return Err(Refused::Standing(name.clone()));
+            }
+            // Also with other settings than it was left with.
+            let was_left = |id: &RevisionId| {
+                let record = self.kept(id);
+                wanted.is_withdrawn(id)
+                    && record.is_some_and(|record| record.component == candidate.component)
+            };
+            if wanted.is_withdrawn(id) || wanted.withdrawn.keys().any(was_left) {
+                return Err(Refused::Withdrawn(name.clone()));
+            }
+        }
+        if self.deployments.lock().values().any(|it| it.lost) {
+            return Err(Refused::Standing(name.clone()));
         }
         let plan = self.plan(BY, id.as_str()).await?;
         let consent = Consent {
-            allow_wider: allow != WatchAllow::None,
-            allow_breaking: allow == WatchAllow::Breaking,
+            allow_wider: allow != Allow::None,
+            allow_breaking: allow == Allow::Breaking,
             ..Consent::default()
         };
-        self.apply(BY, &plan.id, consent).await.map(|_| true)
+        let name_of = InNameOf {
+            chooser: Chooser::Folder,
+            was_there: candidate.from_before,
+        };
+        let applied = self.apply_in_name_of(BY, &plan.id, consent, name_of);
+        applied.await.map(drop)
+    }
+}
+
+/// Says why a file was not applied.
+fn told_refusal(file: &str, digest: String, refused: &Refused) -> Taken {
+    let passes = refused.may_pass();
+    tracing::error!(
+        file,
+        code = refused.code(),
+        reason = %refused,
+        faults = refused.faults().join("; "),
+        tried_again = passes,
+        "a watched component was not applied; watch-allow says what the folder may change"
+    );
+    match passes {
+        true => Taken::Later,
+        false => Taken::DealtWith(digest),
     }
 }
 
@@ -158,11 +290,15 @@ fn ripe(
             known.due.is_none().then_some(known.from_before)
         }
         known => {
-            let from_before = known.is_none() && first;
+            let waits = known
+                .as_ref()
+                .is_some_and(|known| known.from_before && known.due.is_some());
+            let from_before = known.is_none() && first || waits;
             let fresh = Seen {
                 stamp,
                 due: Some(0),
                 from_before,
+                digest: known.and_then(|known| known.digest.take()),
             };
             seen.insert(path.to_owned(), fresh);
             None

@@ -38,8 +38,8 @@ choices! {
         Json = "json",
     }
 
-    /// What the watched folder may change for clients without being asked.
-    WatchAllow, WatchAllows, "CHANGE", "none, wider or breaking" {
+    /// What a file may change for clients without that somebody is asked.
+    Allow, Allows, "CHANGE", "none, wider or breaking" {
         /// Neither.
         None = "none",
         /// Clients may see more than before.

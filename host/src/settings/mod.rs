@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use choice::{Fleet, ForwardedHeader, LogFormat, WatchAllow};
+pub use choice::{Allow, Fleet, ForwardedHeader, LogFormat};
 pub use docs::{Row, markdown, table};
 pub use error::{Origin, Problem, SettingsError};
 pub use layers::Flags;
@@ -35,7 +35,7 @@ pub use secret::{RedisUrl, Secret};
 pub use transforms::{ComponentSource, TransformSettings};
 pub use variables::{Unread, known, unread};
 
-use choice::{Fleets, ForwardedHeaders, LogFormats, WatchAllows};
+use choice::{Allows, Fleets, ForwardedHeaders, LogFormats};
 use kind::{
     Address, Count, File, Folder, Hosts, Label, MaybeLabel, Name, Networks, Origins, Redis, Size,
     Switch, Time, Token,
@@ -211,12 +211,16 @@ settings! {
         "How many in a thousand of each family's publications by the revision before may be missing, and how many of the events that it takes rejected, or Tidegate returns to it"
     watch: Option<PathBuf>, "watch", Folder, "";
         "Folder whose .wasm files are pushed and applied as they come; it needs state-dir"
-    watch_allow: WatchAllow, "watch-allow", WatchAllows, "none";
+    watch_allow: Allow, "watch-allow", Allows, "none";
         "What a file of that folder may change for clients: nothing, show them more, or break them"
+    start_allow: Allow, "start-allow", Allows, "none";
+        "What a start may change for clients because these settings name another revision than before: nothing, show them more, or break them"
     fleet: Fleet, "fleet", Fleets, "off";
         "Where hosts share which revisions shall run: in the Redis of redis-url, or not at all"
     fleet_name: String, "fleet-name", Label, "tidegate";
         "Hosts of one name are one fleet"
+    fleet_patience: Duration, "fleet-patience", Time, "30s", "1s" to "1h";
+        "How long a host of a fleet lets nothing through until it knows what the fleet wants; then what it last knew runs"
     host_name: Option<String>, "host-name", MaybeLabel, "";
         "What this host is called in the fleet and in Redis' list of clients; the machine's name (in the fleet with the admin port) if none"
     wasm_stack: usize, "wasm-stack", Size<usize>, "512KiB", "64KiB" to "1MiB";

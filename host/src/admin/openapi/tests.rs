@@ -137,7 +137,8 @@ fn a_whole_report_is_as_its_schema_says() {
         "figures": figures, "examples": ["a trap"],
     });
     let mut report = json!({
-        "name": "ticks", "state": "live", "revision": revision, "previous": id, "lanes": 1,
+        "name": "ticks", "state": "live", "revision": revision, "previous": id, "withdrawn": [id],
+        "generation": 3, "detached": false, "trouble": "it cannot be made ready", "lanes": 1,
         "configured": true, "since": "2026-01-02T03:04:05Z", "by": "ann", "figures": figures,
         "high_water": high_water,
         "probation": { "ends_in_seconds": 1.5, "missing_events": 7, "failures": 0, "common_failures": 0 }, "returned": returned, "shadow": "s1",
@@ -148,7 +149,7 @@ fn a_whole_report_is_as_its_schema_says() {
         let written = serde_json::to_value(read).unwrap();
         let faults = faults(&document, "TransformReport", &written);
         assert!(faults.is_empty(), "{faults:?}");
-        for optional in ["previous", "probation", "returned", "shadow"] {
+        for optional in ["previous", "trouble", "probation", "returned", "shadow"] {
             report[optional] = Value::Null;
         }
     }

@@ -65,6 +65,13 @@ pub(super) async fn plan(desk: &Desk, args: &PlanArgs) -> Result<Value, Failure>
     Ok(answer)
 }
 
+/// Only shows what a revision would change.
+pub(super) async fn shown_plan(desk: &Desk, revision: &str) -> Result<Value, Failure> {
+    let (plan, answer) = planned(desk, revision).await?;
+    desk.tell(&plan::told(&plan, desk.paint))?;
+    Ok(answer)
+}
+
 async fn planned(desk: &Desk, revision: &str) -> Result<(Plan, Value), Failure> {
     let path = format!("/v1/revisions/{}/plan", escaped(revision));
     let doing = "comparing it with what runs";
@@ -166,10 +173,40 @@ pub(super) fn told(applied: &Applied, admin: &str) -> String {
         Some(_) => "back with\n  tidegate transform rollback",
         None => "stop it with\n  tidegate transform pause",
     };
+    let not_yet = not_yet(&applied.not_yet);
     format!(
-        "{name}: {from} → {}{switch}\n{watched}; {back} {name}{admin}{paused}",
+        "{name}: {from} → {}{switch}\n{watched}; {back} {name}{admin}{paused}{not_yet}",
         applied.to
     )
+}
+
+/// What a rollback did.
+pub(super) fn told_rollback(applied: &Applied, admin: &str) -> String {
+    let name = safe(&applied.transform);
+    let switch = applied.switch_micros.map_or_else(String::new, |time| {
+        format!(", switched in {}", micros(time as f64))
+    });
+    let left = applied.from.as_ref().map_or_else(String::new, |from| {
+        format!(
+            "\n{from} is withdrawn: it runs again only when it is named; see what that would change \
+             with\n  tidegate transform plan {from}{admin}"
+        )
+    });
+    let paused = match applied.paused {
+        true => format!("\nit is paused, until\n  tidegate transform resume {name}{admin}"),
+        false => String::new(),
+    };
+    let not_yet = not_yet(&applied.not_yet);
+    format!(
+        "{name}: back at {}{switch}{left}{paused}{not_yet}",
+        applied.to
+    )
+}
+
+/// What a change has not come to, a line each.
+pub(super) fn not_yet(not_yet: &[String]) -> String {
+    let line = |what: &String| format!("\nnot yet {}; the host goes on trying", safe(what));
+    not_yet.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -29,20 +29,44 @@ struct Host {
 
 #[derive(Debug, Deserialize)]
 struct Running {
-    revision: RevisionId,
+    /// None where nothing of it runs.
+    revision: Option<RevisionId>,
     state: String,
-    /// What became of the fleet's order there.
-    outcome: Option<String>,
+    /// How far it is with what the fleet has chosen.
+    progress: Option<String>,
+    #[serde(default)]
+    detached: bool,
 }
 
 #[derive(Debug, Deserialize)]
 struct Desired {
     revision: RevisionId,
-    /// Which hosts are meant.
-    stage: String,
+    /// The hosts that go first; none: it is for all.
+    first: Vec<String>,
+    paused: bool,
     by: Option<String>,
-    /// Why the fleet returned by itself.
-    note: Option<String>,
+    /// The last that did not stand.
+    failed: Option<Failed>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Failed {
+    revision: RevisionId,
+    why: String,
+}
+
+impl Desired {
+    /// In one cell of a table.
+    fn stage(&self) -> String {
+        let stage = match self.first.as_slice() {
+            [] => "all".to_owned(),
+            first => format!("first {}", safe(&first.join(", "))),
+        };
+        match self.paused {
+            true => format!("{stage}, paused"),
+            false => stage,
+        }
+    }
 }
 
 pub(super) async fn list(desk: &Desk) -> Result<Value, Failure> {
@@ -57,27 +81,38 @@ fn told(fleet: &Fleet) -> String {
         [
             safe(name),
             desired.revision.to_string(),
-            safe(&desired.stage),
+            desired.stage(),
             desired.by.as_deref().map(safe).unwrap_or_default(),
         ]
     });
     let desired = table(["TRANSFORM", "DESIRED", "ON", "BY"], desired);
     let notes = fleet.desired.iter().filter_map(|(name, desired)| {
-        let note = desired.note.as_ref()?;
-        Some(format!("{}: returned: {}\n", safe(name), safe(note)))
+        let Failed { revision, why } = desired.failed.as_ref()?;
+        Some(format!(
+            "{}: {revision} was taken back: {}\n",
+            safe(name),
+            safe(why)
+        ))
     });
     let notes: String = notes.collect();
     let running = fleet.hosts.iter().flat_map(|host| {
         host.transforms.iter().map(move |(name, running)| {
             let wanted = fleet.desired.get(name);
-            let as_wanted = wanted.is_none_or(|wanted| wanted.revision == running.revision);
+            let as_wanted =
+                wanted.is_none_or(|wanted| running.revision.as_ref() == Some(&wanted.revision));
             [
                 safe(&host.host),
                 seconds(host.seen_seconds_ago),
                 safe(name),
-                safe(&running.state),
-                running.revision.to_string(),
-                running.outcome.as_deref().map(safe).unwrap_or_default(),
+                match running.detached {
+                    true => format!("{}, on its own", safe(&running.state)),
+                    false => safe(&running.state),
+                },
+                running
+                    .revision
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string),
+                running.progress.as_deref().map(safe).unwrap_or_default(),
                 if as_wanted { "yes" } else { "no" }.to_owned(),
             ]
         })
@@ -88,7 +123,7 @@ fn told(fleet: &Fleet) -> String {
         "TRANSFORM",
         "STATE",
         "REVISION",
-        "OUTCOME",
+        "PROGRESS",
         "AS DESIRED",
     ];
     format!("{desired}{notes}\n{}", table(header, running))
@@ -101,9 +136,11 @@ pub(super) async fn instead(desk: &Desk, applied: &Applied) -> Option<String> {
     let fleet: Fleet = shaped(&answer).ok()?;
     let desired = fleet.desired.get(&applied.transform)?;
     (desired.revision != applied.to).then(|| {
-        let why = desired.note.as_deref().map_or_else(
+        let failed = desired.failed.as_ref();
+        let failed = failed.filter(|failed| failed.revision == applied.to);
+        let why = failed.map_or_else(
             || format!("asked for by {}", desired.by.as_deref().unwrap_or_default()),
-            |note| format!("it returned: {note}"),
+            |failed| format!("it returned: {}", failed.why),
         );
         format!("the fleet wants {} now, {}", desired.revision, safe(&why))
     })
@@ -124,13 +161,13 @@ mod tests {
         };
         let answer = json!({
             "hosts": [host("north", &new), host("south", &old)],
-            "desired": {"ticks": {"revision": new, "stage": "canary", "by": "ann",
-                "note": "east: failed: faults"}},
+            "desired": {"ticks": {"revision": new, "first": ["west"], "paused": false, "by": "ann",
+                "failed": {"revision": old, "why": "faults"}}},
         });
         let told = told(&shaped(&answer).unwrap());
         let line = |of: &str| told.lines().find(|line| line.contains(of)).unwrap();
-        assert!(line("canary").contains(new.short()), "{told}");
-        assert!(told.contains("ticks: returned: east: failed"), "{told}");
+        assert!(line("first west").contains(new.short()), "{told}");
+        assert!(told.contains("was taken back: faults"), "{told}");
         assert!(line("north").ends_with("yes"), "{told}");
         assert!(
             line("south").contains(old.short()) && line("south").ends_with("no"),

@@ -8,6 +8,7 @@ mod consent;
 mod document;
 #[cfg(test)]
 mod examples;
+mod figures;
 mod fleet;
 mod inspect;
 mod plan;
@@ -56,9 +57,11 @@ enum TransformCommand {
     /// Return to the previous revision, or to a named one
     Rollback(switch::RollbackArgs),
     /// Drop a transform's events until it is resumed; clients are told
-    Pause(switch::NameArg),
+    Pause(switch::PauseArgs),
     /// Let a paused transform work again
     Resume(switch::NameArg),
+    /// Return to what the host's settings name, and follow them again
+    FollowConfig(switch::FollowArgs),
     /// End a transform that the settings do not name; what is kept of it can be applied again
     Remove(switch::NameArg),
     /// Show who did what, and what came of it
@@ -93,6 +96,7 @@ async fn command(desk: &Desk, command: TransformCommand) -> Result<Value, Failur
         TransformCommand::Rollback(args) => switch::rollback(desk, &args).await,
         TransformCommand::Pause(args) => switch::pause(desk, &args).await,
         TransformCommand::Resume(args) => switch::resume(desk, &args).await,
+        TransformCommand::FollowConfig(args) => switch::follow_config(desk, &args).await,
         TransformCommand::Remove(args) => switch::remove(desk, &args).await,
         // It was printed already, without a desk.
         TransformCommand::Wit => Ok(Value::Null),

@@ -1,4 +1,4 @@
-//! `transform rollback`, `pause`, `resume` and `remove`: one order each.
+//! `transform rollback`, `pause`, `resume`, `follow-config` and `remove`: one request each.
 
 use serde_json::{Value, json};
 
@@ -13,14 +13,44 @@ use crate::registry::report::{Applied, TransformReport};
 pub(super) struct RollbackArgs {
     /// The transform's name
     name: String,
-    /// A revision that was active before, or at least its first 6 digits [default: the previous
-    /// one]
+    /// A revision that ran before, or at least its first 6 digits [default: the last good one
+    /// that was not taken back]
     #[arg(long, value_name = "REVISION")]
     to: Option<String>,
     /// What must be running, or at least its first 6 digits; if another operator was faster,
     /// nothing is done [default: what runs when this is typed]
     #[arg(long, value_name = "REVISION")]
     from: Option<String>,
+    /// Only show what would change, and do nothing
+    #[arg(long)]
+    plan: bool,
+    /// It may publish, or read, more than what runs
+    #[arg(long)]
+    allow_wider: bool,
+    /// It was taken back, and clients may lose what they rely on
+    #[arg(long)]
+    allow_breaking: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FollowArgs {
+    #[command(flatten)]
+    of: NameArg,
+    /// It may publish, or read, more than what runs
+    #[arg(long)]
+    allow_wider: bool,
+    /// Clients may lose what they rely on
+    #[arg(long)]
+    allow_breaking: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PauseArgs {
+    #[command(flatten)]
+    of: NameArg,
+    /// Only on this host of the fleet, which goes its own way until it is resumed
+    #[arg(long)]
+    local: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -31,6 +61,9 @@ pub(super) struct NameArg {
 
 pub(super) async fn rollback(desk: &Desk, args: &RollbackArgs) -> Result<Value, Failure> {
     let path = format!("/v1/transforms/{}", escaped(&args.name));
+    if args.plan {
+        return plan_of_rollback(desk, &path, args).await;
+    }
     let from = match &args.from {
         Some(from) => from.clone(),
         None => {
@@ -39,27 +72,69 @@ pub(super) async fn rollback(desk: &Desk, args: &RollbackArgs) -> Result<Value, 
         }
     };
     let path = format!("{path}/rollback");
-    let content = json!({ "to": args.to, "from": from });
+    let content = json!({
+        "to": args.to,
+        "from": from,
+        "allow_wider": args.allow_wider,
+        "allow_breaking": args.allow_breaking,
+    });
     let answer = desk.client.post(&path, &content, "returning").await?;
     let applied: Applied = shaped(&answer)?;
-    desk.tell(&apply::told(&applied, &desk.admin_flag()))?;
-    tell_not_yet(desk, &applied.not_yet)?;
+    desk.tell(&apply::told_rollback(&applied, &desk.admin_flag()))?;
     Ok(answer)
 }
 
-pub(super) async fn pause(desk: &Desk, args: &NameArg) -> Result<Value, Failure> {
-    let (answer, name) = order(desk, args, "pause").await?;
+/// What a rollback would change, without one.
+async fn plan_of_rollback(desk: &Desk, path: &str, args: &RollbackArgs) -> Result<Value, Failure> {
+    let to = match &args.to {
+        Some(to) => to.clone(),
+        None => {
+            let seen: TransformReport = shaped(&desk.client.get(path).await?)?;
+            let previous = seen.previous.ok_or_else(|| {
+                let what = "it has no revision to return to; pause it, or apply another";
+                Failure::new("no-previous", what.to_owned())
+            })?;
+            previous.as_str().to_owned()
+        }
+    };
+    apply::shown_plan(desk, &to).await
+}
+
+pub(super) async fn pause(desk: &Desk, args: &PauseArgs) -> Result<Value, Failure> {
+    let what = if args.local {
+        "pause?local=true"
+    } else {
+        "pause"
+    };
+    let (answer, report) = order(desk, &args.of, what).await?;
+    let name = safe(&report.name);
     desk.tell(&format!(
         "{name} is paused: its events are dropped and counted, and clients are told; go on with\n  \
-         tidegate transform resume {name}{}",
-        desk.admin_flag()
+         tidegate transform resume {name}{}{}",
+        desk.admin_flag(),
+        apply::not_yet(&report.not_yet)
     ))?;
     Ok(answer)
 }
 
 pub(super) async fn resume(desk: &Desk, args: &NameArg) -> Result<Value, Failure> {
-    let (answer, name) = order(desk, args, "resume").await?;
-    desk.tell(&format!("{name} works again, and clients are told"))?;
+    let (answer, report) = order(desk, args, "resume").await?;
+    let (name, not_yet) = (safe(&report.name), apply::not_yet(&report.not_yet));
+    desk.tell(&format!(
+        "{name} works again, and clients are told{not_yet}"
+    ))?;
+    Ok(answer)
+}
+
+pub(super) async fn follow_config(desk: &Desk, args: &FollowArgs) -> Result<Value, Failure> {
+    let path = format!("/v1/transforms/{}/follow-config", escaped(&args.of.name));
+    let content = json!({
+        "allow_wider": args.allow_wider,
+        "allow_breaking": args.allow_breaking,
+    });
+    let answer = desk.client.post(&path, &content, "returning").await?;
+    let applied: Applied = shaped(&answer)?;
+    desk.tell(&apply::told(&applied, &desk.admin_flag()))?;
     Ok(answer)
 }
 
@@ -68,30 +143,25 @@ pub(super) async fn remove(desk: &Desk, args: &NameArg) -> Result<Value, Failure
     let answer = desk.client.delete(&path).await?;
     let report: TransformReport = shaped(&answer)?;
     let (name, last) = (safe(&report.name), &report.revision.id);
-    tell_not_yet(desk, &report.not_yet)?;
     desk.tell(&format!(
         "{name} is gone: its events go nowhere and its channels are no more; its revisions stay as \
-         long as others, back with\n  tidegate transform plan {last}{}",
-        desk.admin_flag()
+         long as others, back with\n  tidegate transform plan {last}{}{}",
+        desk.admin_flag(),
+        apply::not_yet(&report.not_yet)
     ))?;
     Ok(answer)
 }
 
-async fn order(desk: &Desk, args: &NameArg, what: &str) -> Result<(Value, String), Failure> {
+async fn order(
+    desk: &Desk,
+    args: &NameArg,
+    what: &str,
+) -> Result<(Value, TransformReport), Failure> {
     let path = format!("/v1/transforms/{}/{what}", escaped(&args.name));
     let answer = desk
         .client
         .post(&path, &json!({}), "asking the host")
         .await?;
     let report: TransformReport = shaped(&answer)?;
-    tell_not_yet(desk, &report.not_yet)?;
-    Ok((answer, safe(&report.name)))
-}
-
-/// What the change has not come to.
-fn tell_not_yet(desk: &Desk, not_yet: &[String]) -> Result<(), Failure> {
-    for what in not_yet {
-        desk.tell(&format!("not yet: {}", safe(what)))?;
-    }
-    Ok(())
+    Ok((answer, report))
 }

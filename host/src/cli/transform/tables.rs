@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use super::figures;
 use super::words::{Paint, bytes, count, micros, moment, safe, seconds, table};
 use crate::registry::report::{
-    Figures, HighWater, Import, Returned, RevisionReport, Role, TransformReport, TransformState,
+    Figures, Import, Returned, RevisionReport, Role, TransformReport, TransformState,
 };
 use crate::registry::store::audit::Entry;
 use crate::registry::{PublicFamily, Revision, Surface};
@@ -96,6 +97,7 @@ pub(super) fn revisions(all: &[RevisionReport]) -> String {
         let role = match one.role {
             Role::Active => "active",
             Role::Previous => "previous",
+            Role::Withdrawn => "withdrawn",
             Role::Kept => "kept",
         };
         [
@@ -135,7 +137,11 @@ pub(super) fn transform(one: &TransformReport, kept: &[RevisionReport], paint: P
             micros(figures.mean_micros)
         ),
     ];
-    lines.push(format!("  most used  {}", most_used(&one.high_water)));
+    lines.push(format!(
+        "  most used  {}",
+        figures::most_used(&one.high_water)
+    ));
+    lines.extend(figures::rollout(one));
     if let Some(shadow) = &one.shadow {
         lines.push(format!("  shadow     {} is running", safe(shadow)));
     }
@@ -150,31 +156,6 @@ pub(super) fn transform(one: &TransformReport, kept: &[RevisionReport], paint: P
     }
     lines.push(String::new());
     lines.join("\n") + &revisions(kept)
-}
-
-/// What is limited, and how much of it was needed.
-fn most_used(of: &HighWater) -> String {
-    let HighWater {
-        memory_bytes: memory,
-        instances,
-        call_micros: call,
-        publications,
-        output_bytes: output,
-    } = of;
-    let time = |mark: u64| micros(mark as f64);
-    format!(
-        "memory {} of {}; {} of {}; a call {} of {}; an event {} of {}, with {} of {}",
-        bytes(memory.most),
-        bytes(memory.limit),
-        count(instances.most, "instance"),
-        instances.limit,
-        time(call.most),
-        time(call.limit),
-        count(publications.most, "publication"),
-        publications.limit,
-        bytes(output.most),
-        bytes(output.limit)
-    )
 }
 
 /// A revision in full.
@@ -251,6 +232,7 @@ fn state(one: &TransformReport) -> String {
         TransformState::Live => "live",
         TransformState::Paused => "paused",
         TransformState::Out => "out",
+        TransformState::Held => "held",
     };
     match &one.probation {
         Some(probation) if probation.ends_in_seconds == 0.0 && probation.missing_events > 0 => {

@@ -1,5 +1,5 @@
 //! Components on their way through Redis: in chunks, by digest, and gone after an hour unless
-//! an order names them.
+//! something names them.
 
 use super::super::store::Store;
 use super::super::{Refused, Revision};
@@ -11,10 +11,10 @@ use crate::transform::Fingerprint;
 /// Bytes of one value in Redis.
 const CHUNK: u64 = 512 * 1024;
 
-/// The most bytes of a component, whatever an order says: as much as any setting allows.
+/// The most bytes of a component, whatever Redis says: as much as any setting allows.
 const MAX_SIZE: u64 = 256 << 20;
 
-/// How long a component lasts that no order names.
+/// How long a component lasts that nothing names.
 pub(super) const UNNAMED_SECONDS: u64 = 3600;
 
 impl Fleet {
@@ -30,7 +30,7 @@ impl Fleet {
     ///
     /// # Errors
     /// It is neither there nor here, or Redis does not answer.
-    pub(in crate::registry) async fn offer(
+    pub(super) async fn offer_component(
         &self,
         store: &std::sync::Arc<Store>,
         revision: &Revision,

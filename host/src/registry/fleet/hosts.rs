@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::deployment::Deployment;
 use super::super::report::TransformState;
-use super::order::{Order, Stage};
 use super::{Fleet, Unreachable};
+use crate::rollout::canary::{Report, State};
+use crate::rollout::desired::Generation;
 use crate::transform::RevisionId;
 
 /// After how many silent seconds a host does not count as alive.
@@ -16,6 +18,15 @@ const SILENT: f64 = 15.0;
 
 /// After how many it is forgotten.
 const GONE: f64 = 24.0 * 3600.0;
+
+/// Characters of a reason that others are told.
+const MAX_REASON: usize = 400;
+
+/// After so many tries, a revision that cannot be made ready counts as refused.
+const MIN_TRIES: u32 = 3;
+
+/// The most hosts that are looked at.
+const MAX_HOSTS: usize = 1_000;
 
 /// A host's report as it stands in Redis.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,45 +44,74 @@ pub(super) struct HostRecord {
 /// What a host runs of one transform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HostTransform {
-    pub revision: RevisionId,
+    /// None where nothing of it runs.
+    pub revision: Option<RevisionId>,
     pub state: TransformState,
-    /// The last order of the fleet that it acted on.
-    pub number: Option<u64>,
-    pub outcome: Option<Outcome>,
+    /// The last decision of the fleet that it knows of.
+    pub generation: Generation,
+    /// The generation of the choice that `progress` is about.
+    pub choice: Generation,
+    pub progress: Progress,
+    /// It goes its own way until it is resumed.
+    #[serde(default)]
+    pub detached: bool,
 }
 
-/// What became of an order on one host: `waiting`, `probation`, `passed`, or `failed: ` and
-/// `refused: ` with the reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "String", into = "String")]
-#[schemars(with = "String")]
-pub enum Outcome {
-    /// Not acted on yet.
-    Waiting,
-    Probation,
-    Passed,
-    /// It ran, and the host returned from it by itself.
-    Failed(String),
-    /// It never ran.
-    Refused(String),
-}
-
-impl From<Outcome> for String {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Waiting => "waiting".into(),
-            Outcome::Probation => "probation".into(),
-            Outcome::Passed => "passed".into(),
-            Outcome::Failed(why) => format!("failed: {why}"),
-            Outcome::Refused(why) => format!("refused: {why}"),
+impl HostTransform {
+    pub(super) fn of(deployment: &Deployment) -> Self {
+        let desired = &deployment.intent.desired;
+        let running = deployment.running.as_ref();
+        let chosen = desired.choice.revision.as_ref();
+        let failing = chosen.and_then(|chosen| deployment.failing.get(chosen));
+        let failing = failing.filter(|failing| failing.tries >= MIN_TRIES);
+        let revision = running.map(|running| running.revision.id.clone());
+        let progress = match failing {
+            Some(failing) => Progress::Refused(failing.why.chars().take(MAX_REASON).collect()),
+            None if deployment.intent.has_stood() => Progress::Passed,
+            None if revision.as_ref() != chosen => Progress::Waiting,
+            None if deployment.intent.trial.is_some() => Progress::Probation,
+            None => Progress::Passed,
+        };
+        Self {
+            revision,
+            state: deployment.state_now(),
+            generation: desired.generation,
+            choice: desired.choice.at,
+            progress,
+            detached: deployment.intent.detached.is_some(),
         }
     }
 }
 
-impl From<String> for Outcome {
+/// How far a host is with a choice: `waiting`, `probation`, `passed`, or `refused: ` with the
+/// reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum Progress {
+    /// It has not come to it.
+    Waiting,
+    Probation,
+    /// It runs, and has stood its probation where it had one.
+    Passed,
+    /// It cannot be made ready there.
+    Refused(String),
+}
+
+impl From<Progress> for String {
+    fn from(progress: Progress) -> Self {
+        match progress {
+            Progress::Waiting => "waiting".into(),
+            Progress::Probation => "probation".into(),
+            Progress::Passed => "passed".into(),
+            Progress::Refused(why) => format!("refused: {why}"),
+        }
+    }
+}
+
+impl From<String> for Progress {
     fn from(text: String) -> Self {
         match text.split_once(": ") {
-            Some(("failed", why)) => Self::Failed(why.into()),
             Some(("refused", why)) => Self::Refused(why.into()),
             _ if text == "passed" => Self::Passed,
             _ if text == "probation" => Self::Probation,
@@ -91,7 +131,7 @@ pub(super) struct Hosts {
 impl Hosts {
     /// What cannot be read was written by another version, and counts as nobody.
     pub(super) fn of(now: f64, records: &BTreeMap<String, String>) -> Self {
-        let all = records.values();
+        let all = records.values().take(MAX_HOSTS);
         let mut all: Vec<HostRecord> = all
             .filter_map(|text| serde_json::from_str(text).ok())
             .collect();
@@ -111,25 +151,22 @@ impl Hosts {
         self.all.iter().filter(|host| self.is_alive(host))
     }
 
-    /// Whether the hosts that go first have all stood the probation, as far as they live. A
-    /// paused transform proves nothing.
-    pub(super) fn have_stood(&self, order: &Order) -> bool {
-        let passed = |host: &HostRecord| {
-            let report = host.transforms.get(&order.revision.transform);
-            report.is_some_and(|report| {
-                report.number == Some(order.number)
-                    && report.outcome == Some(Outcome::Passed)
-                    && report.revision == order.revision.id
+    /// What each says of a transform.
+    pub(super) fn reports(&self, name: &str) -> Vec<Report> {
+        let said = self.all.iter().filter_map(|host| {
+            let transform = host.transforms.get(name)?;
+            Some(Report {
+                host: host.host.clone(),
+                at: transform.choice,
+                state: match transform.progress {
+                    Progress::Waiting | Progress::Probation => State::Waiting,
+                    Progress::Passed => State::Passed,
+                    Progress::Refused(_) => State::Failed,
+                },
+                alive: self.is_alive(host),
             })
-        };
-        let first: Vec<&HostRecord> = self
-            .alive()
-            .filter(|host| order.canary.contains(&host.host))
-            .collect();
-        order.stage == Stage::Canary
-            && !order.paused
-            && !first.is_empty()
-            && first.into_iter().all(passed)
+        });
+        said.collect()
     }
 
     /// Those that nobody waits for any more.

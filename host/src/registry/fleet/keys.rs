@@ -19,9 +19,9 @@ impl Keys {
         }
     }
 
-    /// A hash: the order for each transform.
-    pub(super) fn desired(&self) -> String {
-        format!("{}desired", self.prefix)
+    /// A hash: what is wanted of each transform.
+    pub(super) fn deployments(&self) -> String {
+        format!("{}deployments", self.prefix)
     }
 
     /// A hash: the report of each host.
@@ -29,7 +29,7 @@ impl Keys {
         format!("{}hosts", self.prefix)
     }
 
-    /// A channel: the name of a transform whose order has changed.
+    /// A channel: the name of a transform of which something else is wanted.
     pub(super) fn changes(&self) -> String {
         format!("{}changes", self.prefix)
     }
@@ -68,10 +68,10 @@ mod tests {
     #[test]
     fn the_rules_have_every_command_that_is_sent_and_no_other() {
         let sources = [
-            include_str!("board.rs"),
             include_str!("components.rs"),
             include_str!("hosts.rs"),
-            include_str!("pulse.rs"),
+            include_str!("look.rs"),
+            include_str!("share.rs"),
         ];
         let after = |text: &'static str, mark: &'static str, end: char| {
             let rest = text.split(mark).skip(1);

@@ -1,40 +1,41 @@
-//! Many hosts that run the same: the revision that each transform shall have lies in Redis,
-//! and every host comes to it by itself. Nobody leads.
+//! Many hosts that run the same: what each transform shall run lies in Redis, and every host
+//! comes to it by itself. Nobody leads.
 //!
 //! ```text
-//! apply, rollback, pause ─► propose ─(compare and set)─► orders in Redis ─► pulse ─► converge
-//!                                                            ▲               │          │
-//!                  turned back, or on from the first to all ─┴──── reports ◄─┴──────────┘
+//! apply, resume, … ─► share ─(compare and set)─► what is wanted, in Redis ─► look ─► deployments
+//!                       ▲                             ▲                       │
+//!        stops that hold here already ────────────────┘◄── reports of hosts ◄─┘
 //! ```
-//! Without Redis, hosts keep what they have. Events never wait for any of this.
+//! Without Redis, hosts keep what they have. Neither events nor stops ever wait for any of this.
 
-mod board;
 mod components;
-mod converge;
+mod envelope;
+mod first;
 mod hosts;
 mod keys;
 mod link;
-mod order;
-mod propose;
-mod pulse;
+mod look;
+mod receive;
 mod report;
+mod share;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::board::Orders;
-use self::converge::Acted;
+use self::envelope::Shared;
 use self::keys::Keys;
 use self::link::{Link, Unreachable};
-pub(super) use self::order::Mark;
 pub use self::report::FleetReport;
-use super::Registry;
+use super::{Registry, Revision};
+use crate::rollout::desired::DecisionId;
 use crate::settings::{self, Settings};
 use crate::tasks::{Unasked, ever};
+use crate::transform::RevisionId;
 use crate::upstream::redis::{Server, machine_name};
 
 /// This host's part in its fleet.
@@ -47,17 +48,14 @@ pub(super) struct Fleet {
     started: Timestamp,
     keys: Keys,
     link: Link,
-    /// As they were last read.
-    orders: RwLock<Orders>,
-    /// Held from a look at the orders in Redis, or a change there, to the note of it here, so
-    /// that an older look never takes the place of a newer.
-    looking: tokio::sync::Mutex<()>,
-    /// What came of the orders on this host, by transform.
-    acted: Mutex<BTreeMap<String, Acted>>,
-    /// Somebody said that an order has changed.
+    /// What was last read of each transform.
+    shared: Mutex<BTreeMap<String, Arc<Shared>>>,
+    /// Since when a choice is known here that first hosts try, by this process's own clock.
+    tried_since: Mutex<BTreeMap<String, (DecisionId, Instant)>>,
+    /// How long a host lets nothing through that does not know what the fleet wants.
+    patience: Duration,
+    /// Somebody said that something has changed.
     announced: Notify,
-    /// The orders were looked at.
-    looked: Notify,
 }
 
 impl Fleet {
@@ -70,7 +68,11 @@ impl Fleet {
             return Ok(None);
         }
         let server = Server::new(settings)?;
-        let host = settings.host_name.clone().map(OnceLock::from);
+        // Where the port is chosen by the machine, the name is known when it is.
+        let port = settings.admin_listen.port();
+        let by_port = || (port != 0).then(|| name_of(port));
+        let host = settings.host_name.clone().or_else(by_port);
+        let host = host.map(OnceLock::from);
         Ok(Some(Arc::new(Self {
             name: settings.fleet_name.clone(),
             host: host.unwrap_or_default(),
@@ -78,17 +80,28 @@ impl Fleet {
             started: Timestamp::now(),
             keys: Keys::new(&settings.fleet_name),
             link: Link::new(server),
-            orders: RwLock::default(),
-            looking: tokio::sync::Mutex::default(),
-            acted: Mutex::default(),
+            shared: Mutex::default(),
+            tried_since: Mutex::default(),
+            patience: settings.fleet_patience,
             announced: Notify::new(),
-            looked: Notify::new(),
         })))
     }
 
     /// What this host is called.
-    fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &str {
         self.host.get().map_or("", String::as_str)
+    }
+
+    /// What is known in the fleet of a revision of this transform.
+    pub(super) fn record(&self, name: &str, revision: &RevisionId) -> Option<Revision> {
+        let shared = self.shared.lock().get(name).cloned()?;
+        let mut records = shared.records.iter();
+        records.find(|record| record.id == *revision).cloned()
+    }
+
+    /// Has this host look again at once: it has something to share.
+    pub(super) fn look_soon(&self) {
+        self.announced.notify_one();
     }
 }
 
@@ -99,33 +112,24 @@ impl Registry {
         let Some(fleet) = &self.fleet else {
             return;
         };
-        let host = fleet.host.get_or_init(|| {
-            let machine = machine_name();
-            format!("{machine}:{admin_port}")
-        });
+        let host = fleet.host.get_or_init(|| name_of(admin_port));
         tracing::info!(fleet = fleet.name, host, "following the fleet");
         let (registry, of) = (self.clone(), fleet.clone());
-        self.tasks.spawn("fleet_pulse", Unasked::Restart, move || {
-            ever(registry.clone().pulse(of.clone()))
+        self.tasks.spawn("fleet_look", Unasked::Restart, move || {
+            ever(registry.clone().keep_looking(of.clone()))
         });
         let of = fleet.clone();
         self.tasks.spawn("fleet_listen", Unasked::Restart, move || {
             ever(of.clone().listen())
         });
-        let (registry, of) = (self.clone(), fleet.clone());
-        self.tasks.spawn("fleet_follow", Unasked::Restart, move || {
-            ever(registry.clone().follow(of.clone()))
-        });
+        let (registry, patience) = (self.clone(), fleet.patience);
+        // It ends by itself, and nobody waits for it.
+        drop(self.tasks.brief("fleet_patience", async move {
+            tokio::time::sleep(patience).await;
+            registry.wait_no_longer();
+        }));
     }
-}
 
-/// What a restricted Redis user needs besides where the settings name a fleet, as rules for
-/// `ACL SETUSER`.
-pub fn acl_rules(settings: &Settings) -> Option<[String; 2]> {
-    (settings.fleet == settings::Fleet::Redis).then(|| keys::acl_rules(&settings.fleet_name))
-}
-
-impl Registry {
     /// Reads the certificates for the fleet's next connections anew.
     ///
     /// # Errors
@@ -136,6 +140,18 @@ impl Registry {
         }
         Ok(())
     }
+}
+
+/// What a restricted Redis user needs besides where the settings name a fleet, as rules for
+/// `ACL SETUSER`.
+pub fn acl_rules(settings: &Settings) -> Option<[String; 2]> {
+    (settings.fleet == settings::Fleet::Redis).then(|| keys::acl_rules(&settings.fleet_name))
+}
+
+/// What a host is called that was given no name.
+fn name_of(admin_port: u16) -> String {
+    let machine = machine_name();
+    format!("{machine}:{admin_port}")
 }
 
 /// Another one for each process.

@@ -7,9 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::{Refused, Registry};
-use super::board::Known;
 use super::hosts::HostTransform;
-use super::order::Stage;
+use crate::rollout::desired::Desired;
 use crate::transform::RevisionId;
 
 /// Who runs what, beside what is meant to run.
@@ -20,7 +19,8 @@ pub struct FleetReport {
     /// The host that answers.
     pub host: String,
     pub hosts: Vec<HostReport>,
-    /// By transform; one that is not here was never changed through the fleet.
+    /// By transform; one that is not here is not known to the fleet, or was written by another
+    /// version.
     pub desired: BTreeMap<String, DesiredReport>,
 }
 
@@ -41,33 +41,48 @@ pub struct HostReport {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DesiredReport {
     pub revision: RevisionId,
+    /// What a rollback goes to.
     pub previous: Option<RevisionId>,
-    pub stage: Stage,
-    /// The hosts that go first.
-    pub canary: Vec<String>,
+    /// Those that were taken back.
+    pub withdrawn: Vec<RevisionId>,
+    /// The hosts that go first; none: it is for all.
+    pub first: Vec<String>,
     pub paused: bool,
-    /// Grows with each change.
-    pub number: u64,
+    /// Grows with each decision.
+    pub generation: u64,
+    /// The last that did not stand, and why.
+    pub failed: Option<FailedReport>,
+    /// Who chose the revision, and when.
     pub by: String,
-    pub at: Timestamp,
-    /// Why the fleet returned by itself.
-    pub note: Option<String>,
+    pub since: Timestamp,
 }
 
-impl From<&Known> for DesiredReport {
-    fn from(known: &Known) -> Self {
-        let order = &known.order;
-        Self {
-            revision: order.revision.id.clone(),
-            previous: order.previous.as_ref().map(|one| one.id.clone()),
-            stage: order.stage,
-            canary: order.canary.clone(),
-            paused: order.paused,
-            number: order.number,
-            by: order.by.clone(),
-            at: order.at,
-            note: order.note.clone(),
-        }
+/// A revision that could not stay in the fleet.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FailedReport {
+    pub revision: RevisionId,
+    pub why: String,
+}
+
+impl DesiredReport {
+    /// None where it was removed.
+    fn of(desired: &Desired) -> Option<Self> {
+        let chosen = desired.choice.revision.as_ref()?;
+        let withdrawn = desired.withdrawn.iter().filter(|(_, decided)| decided.yes);
+        Some(Self {
+            revision: chosen.clone(),
+            previous: desired.safe().find(|safe| *safe != chosen).cloned(),
+            withdrawn: withdrawn.map(|(id, _)| id.clone()).collect(),
+            first: desired.choice.first.clone(),
+            paused: desired.paused.yes,
+            generation: desired.generation,
+            failed: desired.failed.as_ref().map(|failed| FailedReport {
+                revision: failed.revision.clone(),
+                why: failed.why.clone(),
+            }),
+            by: desired.choice.by.clone(),
+            since: desired.choice.since,
+        })
     }
 }
 
@@ -78,7 +93,7 @@ impl Registry {
     /// There is no fleet, or its Redis does not answer.
     pub async fn fleet(&self) -> Result<FleetReport, Refused> {
         let fleet = self.fleet.as_ref().ok_or(Refused::NoFleet)?;
-        let (hosts, orders) = tokio::try_join!(fleet.hosts(), fleet.look())?;
+        let (hosts, read) = fleet.look().await?;
         let host = |one: &super::hosts::HostRecord| HostReport {
             host: one.host.clone(),
             version: one.version.clone(),
@@ -87,8 +102,10 @@ impl Registry {
             alive: hosts.is_alive(one),
             transforms: one.transforms.clone(),
         };
-        let stand = orders.iter().filter(|(_, known)| !known.order.removed);
-        let desired = stand.map(|(name, known)| (name.clone(), DesiredReport::from(&**known)));
+        let desired = read.iter().filter_map(|(name, read)| {
+            let shared = read.as_ref().ok()?;
+            Some((name.clone(), DesiredReport::of(&shared.desired)?))
+        });
         Ok(FleetReport {
             fleet: fleet.name.clone(),
             host: fleet.host().to_owned(),

@@ -73,13 +73,13 @@ impl Compiled {
         for entry in fs::read_dir(&cache)? {
             let path = entry?.path();
             if path != own && path.is_dir() {
-                fs::remove_dir_all(path)?;
+                files::if_writable(fs::remove_dir_all(path))?;
             }
         }
         let (refused, functions) = (own.join("refused"), own.join("functions"));
         for folder in [&own, &refused, &functions] {
             files::make_folder(folder)?;
-            files::remove_unfinished(folder)?;
+            files::if_writable(files::remove_unfinished(folder))?;
         }
         trim(&refused, room.refused, usize::MAX)?;
         trim(&functions, room.reusable, MAX_PIECES)?;

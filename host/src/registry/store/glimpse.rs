@@ -3,16 +3,17 @@
 
 use std::path::Path;
 
-use super::active::{Active, ActiveFile};
+use super::kept::KeptFile;
 use super::records::Records;
 use super::{Revision, StoreError};
+use crate::rollout::desired::{Choice, Chooser};
 
-/// A transform that an operator applied, with its revision and component, or why these cannot be
+/// A transform that somebody applied, with its revision and component, or why these cannot be
 /// used.
 #[derive(Debug)]
 pub struct Applied {
     pub transform: String,
-    pub active: Active,
+    pub choice: Choice,
     pub found: Result<(Revision, Vec<u8>), String>,
 }
 
@@ -22,20 +23,23 @@ pub struct Applied {
 /// The disk refuses.
 pub fn applied(folder: &Path) -> Result<Vec<Applied>, StoreError> {
     let records = Records::at(folder);
-    let Some(set) = ActiveFile::new(folder).look()? else {
+    let Some(set) = KeptFile::look(folder)? else {
         return Ok(Vec::new());
     };
-    let applied = set
-        .transforms
-        .into_iter()
-        .filter(|(_, active)| active.applied);
-    let found = applied.map(|(transform, active)| {
-        let found = records.look(&active.revision)?;
-        Ok(Applied {
+    let mut applied = Vec::new();
+    for (transform, kept) in set.transforms {
+        let choice = kept.intent.wanted().choice;
+        if choice.chooser == Chooser::Configuration {
+            continue;
+        }
+        let Some(revision) = &choice.revision else {
+            continue;
+        };
+        applied.push(Applied {
+            found: records.look(revision)?,
             transform,
-            active,
-            found,
-        })
-    });
-    found.collect()
+            choice,
+        });
+    }
+    Ok(applied)
 }

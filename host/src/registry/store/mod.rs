@@ -1,16 +1,17 @@
-//! The state folder: revisions with their components, the active set, compiled code and the
+//! The state folder: revisions with their components, what is wanted, compiled code and the
 //! audit log, so that they survive a restart, and a crash at any moment.
 //!
 //! Everything here waits for the disk: call it where blocking is allowed. What a revision
 //! means, which of them runs, and when to prune is the registry's business.
 
-mod active;
 pub mod audit;
 mod code_key;
 mod compiled;
 mod damaged;
+mod earlier;
 mod error;
 pub mod glimpse;
+mod kept;
 mod plans;
 mod records;
 mod sealed;
@@ -24,13 +25,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use self::active::ActiveFile;
-pub use self::active::{Active, ActiveSet};
 use self::audit::Audit;
 use self::compiled::Compiled;
 pub use self::compiled::Room;
 use self::damaged::Damaged;
 pub use self::error::StoreError;
+use self::kept::KeptFile;
+pub use self::kept::{Found as FoundSet, Kept, KeptSet};
 use self::plans::PlanFiles;
 use self::records::Records;
 use self::uses::Uses;
@@ -42,7 +43,7 @@ use crate::transform::{Piece, RevisionId};
 ///
 /// ```text
 ///  lock                        held by the host
-///  active.json                 the active set; active.previous.json is the one before
+///  deployments.json            what is wanted of each transform; deployments.copy.json is the same
 ///  revisions/<id>.json         a record each; its component is always there
 ///  components/<sha256>.wasm    as they were sent
 ///  used.json                   revisions in the order of their last use
@@ -58,25 +59,29 @@ use crate::transform::{Piece, RevisionId};
 pub struct Store {
     folder: PathBuf,
     records: Records,
-    active: ActiveFile,
     compiled: Compiled,
     damaged: Damaged,
     plans: PlanFiles,
     uses: Uses,
     audit: Audit,
-    /// What the active set on disk needs. Held during every change, so that there is one at
-    /// a time.
-    in_use: Mutex<BTreeSet<RevisionId>>,
+    /// Held during every change, so that there is one at a time.
+    changing: Mutex<Changing>,
     _lock: File,
+}
+
+#[derive(Debug)]
+struct Changing {
+    kept: KeptFile,
+    /// What the set on disk needs.
+    in_use: BTreeSet<RevisionId>,
 }
 
 /// A state folder as it was found.
 #[derive(Debug)]
 pub struct Opened {
     pub store: Store,
-    pub active: ActiveSet,
-    /// What was wrong and what was done about it, a sentence each, for the log.
-    pub damage: Vec<String>,
+    /// What is wanted, and what was wrong and what was done about it, for the log.
+    pub found: FoundSet,
 }
 
 impl Store {
@@ -91,32 +96,31 @@ impl Store {
         files::make_folder(folder).map_err(failed())?;
         // Before anything is touched that another host may be writing.
         let lock = lock(folder)?;
-        files::remove_unfinished(folder).map_err(failed())?;
+        // A disk that takes nothing is no reason not to run what is on it.
+        files::if_writable(files::remove_unfinished(folder)).map_err(failed())?;
         let damaged = Damaged::open(folder.join("damaged")).map_err(failed())?;
         let (compiled, foreign) = Compiled::open(folder, engine, room).map_err(failed())?;
-        let (records, mut damage) = Records::open(folder, &damaged)?;
-        let active = ActiveFile::new(folder);
-        let (set, wrong) = active.load(&damaged)?;
-        damage.extend(wrong);
-        damage.extend(foreign);
-        damage.extend(compiled.distrust());
+        let (records, damage) = Records::open(folder, &damaged)?;
+        let mut kept = KeptFile::new(folder);
+        let mut found = kept.load(&damaged, !records.all().is_empty())?;
+        found.damage.splice(0..0, damage);
+        found.damage.extend(foreign);
+        found.damage.extend(compiled.distrust());
         let store = Self {
             folder: folder.to_owned(),
             records,
-            active,
             compiled,
             damaged,
             plans: PlanFiles::open(folder).map_err(failed())?,
             uses: Uses::open(folder),
             audit: Audit::new(folder),
-            in_use: Mutex::new(set.in_use()),
+            changing: Mutex::new(Changing {
+                kept,
+                in_use: found.set.in_use(),
+            }),
             _lock: lock,
         };
-        Ok(Opened {
-            store,
-            active: set,
-            damage,
-        })
+        Ok(Opened { store, found })
     }
 
     /// All revisions, newest first. It does not wait for the disk.
@@ -131,7 +135,7 @@ impl Store {
 
     /// Keeps a revision and its component; false where it was here already.
     pub fn add(&self, revision: &Revision, component: &[u8]) -> Result<bool, StoreError> {
-        let _changing = self.in_use.lock();
+        let _changing = self.changing.lock();
         let is_new = self.records.add(revision, component)?;
         self.note_use(&revision.id);
         Ok(is_new)
@@ -158,7 +162,7 @@ impl Store {
             return Ok(bytes);
         }
         // Read again when nobody else changes it: it may have been brought back just now.
-        let _changing = self.in_use.lock();
+        let _changing = self.changing.lock();
         match self.records.component(digest)? {
             Some(bytes) => Ok(bytes),
             None => Err(StoreError::Damaged {
@@ -168,20 +172,21 @@ impl Store {
         }
     }
 
-    /// Removes the revisions beyond `keep` that were not used for longest, and says which. Never removed are those that
-    /// the active set on disk needs, which are not counted either, and those of `protected`.
+    /// Removes the revisions beyond `keep` that were not used for longest, and says which. Never
+    /// removed are those that the set on disk needs, which are not counted either, and those of
+    /// `protected`.
     pub fn prune(
         &self,
         keep: usize,
         protected: &BTreeSet<RevisionId>,
     ) -> Result<Vec<RevisionId>, StoreError> {
-        let in_use = self.in_use.lock();
+        let changing = self.changing.lock();
         let revisions = self.revisions().into_iter();
         let mut ids: Vec<_> = revisions.map(|revision| revision.id.clone()).collect();
         self.uses.sort(&mut ids);
         let old: Vec<RevisionId> = ids
             .into_iter()
-            .filter(|id| !in_use.contains(id))
+            .filter(|id| !changing.in_use.contains(id))
             .skip(keep)
             .filter(|id| !protected.contains(id))
             .collect();
@@ -198,19 +203,17 @@ impl Store {
         swept.map_err(StoreError::io("clear up", &self.folder.join("compiled")))
     }
 
-    /// Makes this the active set, as one step.
-    pub fn save_active(&self, set: &ActiveSet) -> Result<(), StoreError> {
-        let mut in_use = self.in_use.lock();
+    /// Makes this what is wanted, as one step.
+    pub fn save(&self, set: &KeptSet) -> Result<(), StoreError> {
+        let mut changing = self.changing.lock();
         // Both until it is known which of them stands on the disk.
-        in_use.extend(set.in_use());
-        self.active.save(set)?;
+        let before = changing.in_use.clone();
+        changing.in_use.extend(set.in_use());
+        changing.kept.save(set)?;
+        changing.in_use = set.in_use();
         // What comes into use is used now, and what goes was until now.
-        let turned: Vec<_> = in_use
-            .symmetric_difference(&set.in_use())
-            .cloned()
-            .collect();
-        *in_use = set.in_use();
-        self.note_uses(&turned);
+        let turned = before.symmetric_difference(&changing.in_use);
+        self.note_uses(&turned.cloned().collect::<Vec<_>>());
         Ok(())
     }
 
@@ -222,7 +225,7 @@ impl Store {
     /// Keeps compiled code for the next start, until no revision names the component. False
     /// where it was not kept, because others could change it.
     pub fn keep_compiled(&self, component: &str, code: &[u8]) -> Result<bool, StoreError> {
-        let _changing = self.in_use.lock();
+        let _changing = self.changing.lock();
         let kept = self.compiled.keep(component, code);
         kept.map_err(StoreError::io("write to", &self.folder.join("compiled")))
     }
@@ -230,7 +233,7 @@ impl Store {
     /// Keeps compiled code of a component that no revision names, so that the next try needs no
     /// compiler. The oldest of such code goes where there is too much.
     pub fn keep_refused(&self, component: &str, code: &[u8]) -> Result<(), StoreError> {
-        let _changing = self.in_use.lock();
+        let _changing = self.changing.lock();
         let kept = self.compiled.keep_refused(component, code);
         kept.map_err(StoreError::io("write to", &self.folder.join("compiled")))
     }
@@ -257,7 +260,7 @@ impl Store {
         made: &[u8],
         used: &[String],
     ) -> Result<(), StoreError> {
-        let _changing = self.in_use.lock();
+        let _changing = self.changing.lock();
         let used = used.iter().map(String::as_str);
         let kept = self.compiled.keep_piece(component, made, used);
         kept.map_err(StoreError::io("write to", &self.folder.join("compiled")))
@@ -336,8 +339,13 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
         .truncate(false)
         .write(true)
         .mode(0o600)
-        .open(&path)
-        .map_err(StoreError::io("open", &path))?;
+        .open(&path);
+    let file = match file {
+        // A lock needs no writing.
+        Err(error) if files::takes_nothing(&error) => File::open(&path),
+        opened => opened,
+    };
+    let file = file.map_err(StoreError::io("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse {

@@ -68,7 +68,7 @@ impl Records {
         let records = Self::at(folder);
         for folder in [&records.records, &records.components] {
             files::make_folder(folder)
-                .and_then(|()| files::remove_unfinished(folder))
+                .and_then(|()| files::if_writable(files::remove_unfinished(folder)))
                 .map_err(StoreError::io("use", folder))?;
         }
         let mut said = Vec::new();
@@ -105,6 +105,9 @@ impl Records {
         };
         if path != self.record_path(&revision.id) {
             return Ok(Err("has the name of another".into()));
+        }
+        if let Err(wrong) = revision.check() {
+            return Ok(Err(format!("is not what can be asked for: {wrong}")));
         }
         // Its content is checked when it is read; here it is about copies that are not whole.
         let component = self.component_path(&revision.component);

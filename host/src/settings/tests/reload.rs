@@ -9,7 +9,7 @@ fn without_anything_nothing_is_kept_watched_or_shared() {
     assert_eq!(settings.admin_tokens_file, None);
     assert_eq!((settings.fleet, settings.host_name), (Fleet::Off, None));
     assert_eq!(settings.fleet_name, "tidegate");
-    assert_eq!(settings.watch_allow, WatchAllow::None);
+    assert_eq!(settings.watch_allow, Allow::None);
     assert_eq!(settings.keep_revisions, 20);
     let compile = (settings.compile_memory, settings.compile_time);
     assert_eq!(compile, (2 << 30, Duration::from_secs(60)));
@@ -58,12 +58,12 @@ fn each_is_read_in_the_form_that_people_write() {
     assert_eq!(settings.watch, inside("incoming"));
     assert_eq!(settings.compile_memory, 512 << 20);
     assert_eq!((settings.recent_events, settings.recent_size), (0, 0));
-    assert_eq!(settings.watch_allow, WatchAllow::Breaking);
+    assert_eq!(settings.watch_allow, Allow::Breaking);
     assert_eq!(settings.fleet, Fleet::Redis);
     assert_eq!(settings.fleet_name, "eu-west.1");
     assert_eq!(settings.host_name.as_deref(), Some("edge_7"));
     let wider = load_with(&["--watch-allow", "wider"], &[], "").unwrap();
-    assert_eq!(wider.watch_allow, WatchAllow::Wider);
+    assert_eq!(wider.watch_allow, Allow::Wider);
 }
 
 #[test]

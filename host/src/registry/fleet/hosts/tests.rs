@@ -1,18 +1,18 @@
-//! Who is alive, and when the first hosts have proved enough.
+//! Who is alive, and what each says.
 
 use serde_json::json;
 
-use super::super::order::examples::order;
 use super::*;
 
 /// So many seconds ago a host said this of the ticks.
-fn host(name: &str, ago: f64, number: u64, outcome: &str) -> (String, String) {
-    let revision = order(Stage::Canary, &[]).revision.id;
+fn host(name: &str, ago: f64, choice: u64, progress: &str) -> (String, String) {
+    let revision = "a".repeat(64);
     let record = json!({
         "host": name, "instance": "i", "version": "0.1.0", "started": "2026-01-01T00:00:00Z",
         "seen": 1000.0 - ago,
         "transforms": {"ticks": {
-            "revision": revision, "state": "live", "number": number, "outcome": outcome,
+            "revision": revision, "state": "live", "generation": choice, "choice": choice,
+            "progress": progress,
         }},
     });
     (name.to_owned(), record.to_string())
@@ -36,40 +36,31 @@ fn a_silent_host_is_not_alive_and_after_a_day_it_is_gone() {
 }
 
 #[test]
-fn the_rest_follow_when_all_living_first_hosts_have_passed_and_one_lives() {
-    let both = order(Stage::Canary, &["one", "two"]);
-    let stood = |one: (f64, u64, &str), two: (f64, u64, &str)| {
-        let [one, two] = [("one", one), ("two", two)]
-            .map(|(name, (ago, number, outcome))| host(name, ago, number, outcome));
-        hosts([one, two, host("three", 1.0, 7, "waiting")]).have_stood(&both)
+fn what_a_host_says_is_of_one_choice_and_silence_says_nothing() {
+    let hosts = hosts([
+        host("one", 1.0, 7, "passed"),
+        host("two", 60.0, 6, "refused: too big"),
+        host("three", 1.0, 7, "probation"),
+    ]);
+    let reports = hosts.reports("ticks");
+    let of = |name: &str| {
+        let report = reports.iter().find(|report| report.host == name).unwrap();
+        (report.at, report.state, report.alive)
     };
-    assert!(stood((1.0, 7, "passed"), (1.0, 7, "passed")));
-    assert!(stood((1.0, 7, "passed"), (60.0, 7, "probation")));
-    assert!(!stood((1.0, 7, "passed"), (1.0, 7, "probation")));
-    assert!(!stood((1.0, 7, "passed"), (1.0, 6, "passed")));
-    assert!(!stood((1.0, 7, "passed"), (1.0, 7, "failed: faults")));
-    assert!(!stood((60.0, 7, "passed"), (60.0, 7, "passed")));
+    assert_eq!(of("one"), (7, State::Passed, true));
+    assert_eq!(of("two"), (6, State::Failed, false));
+    assert_eq!(of("three"), (7, State::Waiting, true));
+    assert!(hosts.reports("tocks").is_empty());
 }
 
 #[test]
-fn a_paused_order_and_one_for_all_are_not_opened() {
-    let hosts = hosts([host("one", 1.0, 7, "passed")]);
-    let mut first = order(Stage::Canary, &["one"]);
-    assert!(hosts.have_stood(&first));
-    first.paused = true;
-    assert!(!hosts.have_stood(&first));
-    assert!(!hosts.have_stood(&order(Stage::All, &["one"])));
-}
-
-#[test]
-fn an_outcome_reads_as_it_was_written() {
-    for outcome in [
-        Outcome::Waiting,
-        Outcome::Probation,
-        Outcome::Passed,
-        Outcome::Failed("3 faults: trap".into()),
-        Outcome::Refused("too big".into()),
+fn progress_reads_as_it_was_written() {
+    for progress in [
+        Progress::Waiting,
+        Progress::Probation,
+        Progress::Passed,
+        Progress::Refused("too big".into()),
     ] {
-        assert_eq!(Outcome::from(String::from(outcome.clone())), outcome);
+        assert_eq!(Progress::from(String::from(progress.clone())), progress);
     }
 }

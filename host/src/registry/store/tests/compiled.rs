@@ -88,7 +88,7 @@ fn a_folder_that_others_can_write_gives_and_takes_no_code() {
     mode(folder.path(), 0o775);
     drop(store);
     let opened = open(folder.path());
-    let [said] = opened.damage.try_into().unwrap();
+    let [said] = opened.found.damage.try_into().unwrap();
     assert!(said.contains("can be written by others"), "{said}");
     assert!(said.contains("0700"), "{said}");
 }

@@ -23,11 +23,11 @@ fn copies_that_were_not_finished_are_cleared_up() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
     let one = add(&store, 1);
-    store.save_active(&active(&one, None)).unwrap();
+    store.save(&wanted(&one, None)).unwrap();
     drop(store);
     leave_unfinished(folder.path());
     let (store, set) = open_whole(folder.path());
-    assert_eq!(set, active(&one, None));
+    assert_eq!(set, wanted(&one, None));
     assert_eq!(store.revisions().len(), 1);
     assert_eq!(unfinished(folder.path()), 0);
 }
@@ -52,48 +52,35 @@ fn a_component_without_its_record_is_no_revision_and_is_swept_with_the_next_prun
     assert_eq!(store.component(&one.component).unwrap(), bytes);
 }
 
-/// The file steps of `save_active`, one after another.
+/// The file steps of `save`, one after another.
 #[test]
-fn at_each_step_of_saving_the_active_set_one_of_the_two_is_found() {
+fn at_each_step_of_a_save_what_was_wanted_before_or_after_is_found() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let ids: Vec<_> = (1..=3).map(|number| add(&store, number)).collect();
-    let sets = [
-        active(&ids[0], None),
-        active(&ids[1], Some(&ids[0])),
-        active(&ids[2], Some(&ids[1])),
-    ];
-    store.save_active(&sets[0]).unwrap();
-    store.save_active(&sets[1]).unwrap();
-    drop(store);
+    let ids: Vec<_> = (1..=2).map(|number| add(&store, number)).collect();
+    let sets = [wanted(&ids[0], None), wanted(&ids[1], Some(&ids[0]))];
     let file = |name: &str| folder.path().join(name);
-    let current = fs::read(file("active.json")).unwrap();
-    let next = sealed::seal(&sets[2]).unwrap();
-    let steps: [(&str, &dyn Fn()); 4] = [
-        ("a copy for the previous one was begun", &|| {
-            fs::write(file(".tmp-1"), &current[..current.len() / 2]).unwrap();
-        }),
-        ("the previous one is the current one", &|| {
-            fs::write(file("active.previous.json"), &current).unwrap();
-        }),
-        ("a copy for the next one was begun", &|| {
-            fs::write(file(".tmp-2"), &next[..next.len() / 2]).unwrap();
-        }),
-        (
-            "a copy of the next one is whole, and has no name yet",
-            &|| {
-                fs::write(file(".tmp-2"), &next).unwrap();
-            },
-        ),
-    ];
-    for (name, step) in steps {
-        step();
-        assert_eq!(open_whole(folder.path()).1, sets[1], "{name}");
+    store.save(&sets[0]).unwrap();
+    let before = fs::read(file("deployments.json")).unwrap();
+    store.save(&sets[1]).unwrap();
+    drop(store);
+    let after = fs::read(file("deployments.json")).unwrap();
+    assert_eq!(fs::read(file("deployments.copy.json")).unwrap(), after);
+    for name in ["deployments.json", "deployments.copy.json"] {
+        fs::write(file(name), &before).unwrap();
     }
-    fs::write(file("active.json"), &next).unwrap();
+    for (name, begun) in [("a half", &after[..after.len() / 2]), ("a whole", &after)] {
+        fs::write(file(".tmp-1"), begun).unwrap();
+        assert_eq!(
+            open_whole(folder.path()).1,
+            sets[0],
+            "{name} copy without a name"
+        );
+    }
+    fs::write(file("deployments.json"), &after).unwrap();
     let (store, set) = open_whole(folder.path());
-    assert_eq!(set, sets[2]);
-    store.save_active(&sets[0]).unwrap();
+    assert_eq!(set, sets[1], "the first file has it, the second has not");
+    store.save(&sets[0]).unwrap();
     drop(store);
     assert_eq!(open_whole(folder.path()).1, sets[0]);
 }
@@ -104,7 +91,7 @@ fn the_first_save_of_all_can_be_cut_off() {
     drop(open(folder.path()));
     fs::write(folder.path().join(".tmp-1"), "{\"vers").unwrap();
     let (_, set) = open_whole(folder.path());
-    assert_eq!(set, ActiveSet::default());
+    assert_eq!(set, KeptSet::default());
 }
 
 #[test]

@@ -10,14 +10,14 @@ fn change_a_byte(path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
-/// A folder with two revisions and two saved sets; the first is the previous one.
-fn state() -> (TempDir, [ActiveSet; 2]) {
+/// A folder with two revisions and two sets that were saved, one after the other.
+fn state() -> (TempDir, [KeptSet; 2]) {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
     let (one, two) = (add(&store, 1), add(&store, 2));
-    let sets = [active(&one, None), active(&two, Some(&one))];
-    store.save_active(&sets[0]).unwrap();
-    store.save_active(&sets[1]).unwrap();
+    let sets = [wanted(&one, None), wanted(&two, Some(&one))];
+    store.save(&sets[0]).unwrap();
+    store.save(&sets[1]).unwrap();
     (folder, sets)
 }
 
@@ -30,58 +30,94 @@ fn component_of(number: i64) -> String {
 }
 
 #[test]
-fn a_damaged_active_set_gives_way_to_the_one_before() {
-    let (folder, sets) = state();
-    change_a_byte(&folder.path().join("active.json"));
-    let opened = open(folder.path());
-    assert_eq!(opened.active, sets[0]);
-    let [damaged, used] = opened.damage.try_into().unwrap();
-    assert!(damaged.starts_with("active.json was damaged: it was moved to damaged/"));
-    assert_eq!(used, "the active set before the last change is used");
-    let aside = names(folder.path(), "damaged");
-    assert!(aside[0].ends_with("-active.json"), "{aside:?}");
-    drop(opened.store);
-    // It is said once.
-    assert_eq!(open_whole(folder.path()).1, sets[0]);
+fn one_damaged_file_costs_nothing_as_the_other_says_the_same() {
+    for name in ["deployments.json", "deployments.copy.json"] {
+        let (folder, sets) = state();
+        change_a_byte(&folder.path().join(name));
+        let opened = open(folder.path());
+        assert_eq!(opened.found.set, sets[1]);
+        let [damaged] = opened.found.damage.try_into().unwrap();
+        let says = format!("{name} was damaged: it was moved to damaged/");
+        assert!(damaged.starts_with(&says), "{damaged}");
+        assert_eq!(names(folder.path(), "damaged").len(), 1);
+        drop(opened.store);
+        // It is said once.
+        assert_eq!(open_whole(folder.path()).1, sets[1]);
+    }
 }
 
 #[test]
-fn an_active_set_that_is_gone_gives_way_to_the_one_before() {
-    let (folder, sets) = state();
-    fs::remove_file(folder.path().join("active.json")).unwrap();
-    let opened = open(folder.path());
-    assert_eq!(opened.active, sets[0]);
-    assert_eq!(opened.damage[0], "active.json was not there");
+fn a_file_that_is_gone_costs_nothing_either() {
+    for name in ["deployments.json", "deployments.copy.json"] {
+        let (folder, sets) = state();
+        fs::remove_file(folder.path().join(name)).unwrap();
+        assert_eq!(open_whole(folder.path()).1, sets[1]);
+    }
 }
 
 #[test]
-fn two_damaged_active_sets_are_none() {
+fn with_both_damaged_nobody_knows_what_was_taken_back() {
     let (folder, _) = state();
-    for name in ["active.json", "active.previous.json"] {
+    for name in ["deployments.json", "deployments.copy.json"] {
         fs::write(folder.path().join(name), "").unwrap();
     }
     let opened = open(folder.path());
-    assert_eq!(opened.active, ActiveSet::default());
-    assert_eq!(opened.damage.len(), 3);
-    assert!(opened.damage[2].contains("what the configuration names runs"));
+    assert_eq!(opened.found.set, KeptSet::default());
+    assert!(opened.found.lost);
+    assert_eq!(opened.found.damage.len(), 3);
+    assert!(opened.found.damage[2].contains("what the settings name is paused"));
     assert_eq!(names(folder.path(), "damaged").len(), 2);
     assert_eq!(opened.store.revisions().len(), 2, "all else is as it was");
 }
 
+/// The set of an earlier version, in its own file.
+fn earlier(id: &RevisionId, failed: &RevisionId) -> serde_json::Value {
+    json!({"transforms": {"ticks": {
+        "revision": id, "previous": null, "past": [failed], "failed": [failed], "paused": true,
+        "applied": true, "probation": false, "since": "2026-01-01T00:00:00Z", "by": "ann",
+        "lanes": 3,
+    }}})
+}
+
 #[test]
-fn a_damaged_active_set_never_takes_the_place_of_the_good_one_before() {
-    let (folder, sets) = state();
+fn what_an_earlier_version_kept_is_taken_over_once_and_then_gone() {
+    let folder = folder();
     let (store, _) = open_whole(folder.path());
-    change_a_byte(&folder.path().join("active.json"));
-    store.save_active(&sets[1]).unwrap();
+    let (one, two) = (add(&store, 1), add(&store, 2));
     drop(store);
-    change_a_byte(&folder.path().join("active.json"));
-    assert_eq!(open(folder.path()).active, sets[0]);
+    let path = folder.path().join("active.json");
+    fs::write(&path, sealed::seal(&earlier(&one, &two)).unwrap()).unwrap();
+    let (store, set) = open_whole(folder.path());
+    let kept = &set.transforms["ticks"];
+    let wanted = kept.intent.wanted();
+    assert_eq!(wanted.choice.revision.as_ref(), Some(&one));
+    assert_eq!((wanted.choice.by.as_str(), kept.lanes), ("ann", 3));
+    assert!(wanted.paused.yes && wanted.is_withdrawn(&two));
+    assert_eq!(wanted.safe().collect::<Vec<_>>(), [&one]);
+    store.save(&set).unwrap();
+    assert!(!path.exists());
+    drop(store);
+    assert_eq!(open_whole(folder.path()).1, set);
+}
+
+#[test]
+fn a_damaged_set_of_an_earlier_version_is_not_replaced_by_an_older_one() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    let (one, two) = (add(&store, 1), add(&store, 2));
+    drop(store);
+    let whole = sealed::seal(&earlier(&one, &two)).unwrap();
+    fs::write(folder.path().join("active.previous.json"), &whole).unwrap();
+    let path = folder.path().join("active.json");
+    fs::write(&path, &whole).unwrap();
+    change_a_byte(&path);
+    let opened = open(folder.path());
+    assert!(opened.found.lost && opened.found.set == KeptSet::default());
 }
 
 #[test]
 fn what_a_newer_version_wrote_is_refused_and_left_as_it_is() {
-    for name in ["active.json".to_owned(), record_of(1)] {
+    for name in ["deployments.json".to_owned(), record_of(1)] {
         let (folder, _) = state();
         let path = folder.path().join(name);
         let newer = "{\"version\":2,\"content\":{}}";
@@ -98,9 +134,9 @@ fn a_damaged_record_costs_its_revision_only() {
     let (folder, sets) = state();
     change_a_byte(&folder.path().join(record_of(1)));
     let opened = open(folder.path());
-    assert_eq!(opened.active, sets[1]);
+    assert_eq!(opened.found.set, sets[1]);
     assert_eq!(opened.store.revisions().len(), 1);
-    let [said] = opened.damage.try_into().unwrap();
+    let [said] = opened.found.damage.try_into().unwrap();
     assert!(
         said.contains("was damaged: it was moved to damaged/"),
         "{said}"
@@ -115,7 +151,7 @@ fn a_record_under_the_name_of_another_is_none() {
     let path = |number| folder.path().join(record_of(number));
     fs::copy(path(1), path(2)).unwrap();
     let opened = open(folder.path());
-    assert!(opened.damage[0].contains("has the name of another"));
+    assert!(opened.found.damage[0].contains("has the name of another"));
     assert!(opened.store.revision(&revision(1).0.id).is_some());
     assert!(opened.store.revision(&revision(2).0.id).is_none());
 }
@@ -128,11 +164,12 @@ fn a_record_whose_component_is_gone_or_cut_off_is_none() {
     let mut opened = open(folder.path());
     assert!(opened.store.revisions().is_empty());
     opened
+        .found
         .damage
         .sort_by_key(|said| said.contains("no component"));
-    assert!(opened.damage[0].contains("has a component of another size"));
-    assert!(opened.damage[1].contains("has no component"));
-    assert_eq!(opened.damage.len(), 2);
+    assert!(opened.found.damage[0].contains("has a component of another size"));
+    assert!(opened.found.damage[1].contains("has no component"));
+    assert_eq!(opened.found.damage.len(), 2);
 }
 
 #[test]
@@ -187,7 +224,7 @@ fn a_record_whose_schema_is_refused_today_is_put_aside_with_the_reason() {
         let opened = open(folder.path());
         assert!(opened.store.revision(&revision(1).0.id).is_none());
         assert_eq!(opened.store.revisions().len(), 1);
-        let said = &opened.damage[0];
+        let said = &opened.found.damage[0];
         assert!(
             said.contains("is refused today") && said.contains(says),
             "{said}"
@@ -211,8 +248,8 @@ fn a_record_from_before_the_contract_was_final_is_put_aside() {
     let opened = open(folder.path());
     assert!(opened.store.revision(&revision(1).0.id).is_none());
     assert!(
-        opened.damage[0].contains("before the contract was final"),
+        opened.found.damage[0].contains("before the contract was final"),
         "{}",
-        opened.damage[0]
+        opened.found.damage[0]
     );
 }

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 
 use super::super::{PublicFamily, PublicMessage, Surface};
 use super::*;
+use crate::rollout::desired::{Decided, Desired};
+use crate::rollout::intent::Intent;
 use crate::transform::ClosedSchema;
 use crate::transform::limits::Limits;
 
@@ -35,10 +37,11 @@ fn open(folder: &Path) -> Opened {
 }
 
 /// A folder in which nothing is wrong.
-fn open_whole(folder: &Path) -> (Store, ActiveSet) {
+fn open_whole(folder: &Path) -> (Store, KeptSet) {
     let opened = open(folder);
-    assert_eq!(opened.damage, Vec::<String>::new());
-    (opened.store, opened.active)
+    assert_eq!(opened.found.damage, Vec::<String>::new());
+    assert!(!opened.found.lost);
+    (opened.store, opened.found.set)
 }
 
 /// The revision of second `number`, and its component.
@@ -90,21 +93,17 @@ fn add(store: &Store, number: i64) -> RevisionId {
     revision.id
 }
 
-fn active(revision: &RevisionId, previous: Option<&RevisionId>) -> ActiveSet {
-    let active = Active {
-        revision: revision.clone(),
-        previous: previous.cloned(),
-        past: previous.into_iter().cloned().collect(),
-        failed: Vec::new(),
-        paused: false,
-        applied: true,
-        probation: true,
-        since: Timestamp::from_second(7).unwrap(),
-        by: "desk".into(),
+/// A revision is wanted, and a rollback would go to another.
+fn wanted(revision: &RevisionId, way_back: Option<&RevisionId>) -> KeptSet {
+    let since = Timestamp::from_second(7).unwrap();
+    let mut desired = Desired::configured(revision.clone(), since);
+    desired.proven.extend(way_back.cloned());
+    let kept = Kept {
+        intent: Intent::new(desired),
         lanes: 2,
     };
-    ActiveSet {
-        transforms: [("ticks".to_owned(), active)].into(),
+    KeptSet {
+        transforms: [("ticks".to_owned(), kept)].into(),
     }
 }
 
@@ -123,16 +122,16 @@ fn what_was_kept_is_there_after_a_restart() {
     let folder = folder();
     let path = folder.path().join("state");
     let (store, set) = open_whole(&path);
-    assert_eq!((store.revisions().len(), set), (0, ActiveSet::default()));
+    assert_eq!((store.revisions().len(), set), (0, KeptSet::default()));
     let (one, two) = (add(&store, 1), add(&store, 2));
     let (known, bytes) = revision(1);
     assert!(!store.add(&known, &bytes).unwrap());
-    let active = active(&two, Some(&one));
-    store.save_active(&active).unwrap();
+    let kept = wanted(&two, Some(&one));
+    store.save(&kept).unwrap();
     drop(store);
 
     let (store, set) = open_whole(&path);
-    assert_eq!(set, active);
+    assert_eq!(set, kept);
     let all: Vec<_> = store.revisions().iter().map(|it| it.id.clone()).collect();
     assert_eq!(all, [two, one.clone()], "newest first");
     assert_eq!(*store.revision(&one).unwrap(), known);
@@ -145,8 +144,8 @@ fn everything_in_the_folder_is_for_its_owner_only() {
     let path = folder.path().join("state");
     let (store, _) = open_whole(&path);
     let one = add(&store, 1);
-    store.save_active(&active(&one, None)).unwrap();
-    store.save_active(&active(&one, None)).unwrap();
+    store.save(&wanted(&one, None)).unwrap();
+    store.save(&wanted(&one, None)).unwrap();
     store.keep_compiled(&revision(1).0.component, b"x").unwrap();
     store.audit().append(&audit::entry("ticks", 1)).unwrap();
     store.plans().keep("0123456789ab", &one).unwrap();
@@ -234,20 +233,17 @@ fn revisions_of_one_component_share_its_file_and_keep_it_until_the_last_goes() {
 }
 
 #[test]
-fn the_past_is_newest_first_each_once_and_bounded() {
-    let ids: Vec<RevisionId> = (0..30).map(|number| revision(number).0.id).collect();
-    let mut set = active(&ids[0], None);
-    let one = set.transforms.get_mut("ticks").unwrap();
-    for id in &ids[1..] {
-        one.turn_to(id.clone(), "ops", Timestamp::UNIX_EPOCH);
-    }
-    assert_eq!((&one.revision, one.by.as_str()), (&ids[29], "ops"));
-    assert_eq!((one.past.len(), &one.past[0]), (20, &ids[28]));
-    one.turn_to(ids[28].clone(), "ops", Timestamp::UNIX_EPOCH);
-    one.turn_to(ids[28].clone(), "ops", Timestamp::UNIX_EPOCH);
-    assert_eq!(one.past[..2], [ids[29].clone(), ids[27].clone()]);
-    assert_eq!(one.previous.as_ref(), Some(&ids[29]));
-    let needed = [ids[28].clone(), ids[29].clone()];
+fn what_is_wanted_and_the_way_back_are_never_pruned() {
+    let ids: Vec<RevisionId> = (0..6).map(|number| revision(number).0.id).collect();
+    let mut set = wanted(&ids[0], None);
+    let desired = &mut set.transforms.get_mut("ticks").unwrap().intent.desired;
+    desired.proven = ids.clone();
+    let taken_back = Decided {
+        yes: true,
+        ..Decided::default()
+    };
+    desired.withdrawn.insert(ids[1].clone(), taken_back);
+    let needed = [0, 2].map(|number: usize| ids[number].clone());
     assert_eq!(set.in_use(), needed.into());
 }
 

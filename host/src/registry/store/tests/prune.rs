@@ -11,7 +11,7 @@ fn the_oldest_go_and_what_is_needed_stays() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
     let all: Vec<_> = (0..10).map(|number| add(&store, number)).collect();
-    store.save_active(&active(&all[1], Some(&all[0]))).unwrap();
+    store.save(&wanted(&all[1], Some(&all[0]))).unwrap();
     let gone = store.prune(3, &[all[3].clone()].into()).unwrap();
     let expected: Vec<_> = [6, 5, 4, 2].map(|number: usize| all[number].clone()).into();
     assert_eq!(gone, expected);
@@ -23,11 +23,11 @@ fn the_oldest_go_and_what_is_needed_stays() {
 }
 
 #[test]
-fn with_nothing_to_keep_the_active_and_the_previous_stay_after_a_restart_too() {
+fn with_nothing_to_keep_what_is_wanted_and_the_way_back_stay_after_a_restart_too() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
     let all: Vec<_> = (0..3).map(|number| add(&store, number)).collect();
-    store.save_active(&active(&all[0], Some(&all[1]))).unwrap();
+    store.save(&wanted(&all[0], Some(&all[1]))).unwrap();
     drop(store);
     let (store, _) = open_whole(folder.path());
     assert_eq!(store.prune(0, &BTreeSet::new()).unwrap(), [all[2].clone()]);
@@ -40,7 +40,7 @@ fn five_hundred_revisions_in_a_row_leave_a_bounded_folder() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
     let first = add(&store, 0);
-    store.save_active(&active(&first, None)).unwrap();
+    store.save(&wanted(&first, None)).unwrap();
     let mut largest = 0;
     for number in 1..=500 {
         let bytes = [number.to_string().into_bytes(), vec![7; 10_000]].concat();
@@ -98,8 +98,8 @@ fn what_was_used_last_stays_whatever_the_clock_says_of_it() {
     // Each is older by the clock than the one before it, as if that were set back.
     let all: Vec<_> = (0..6).rev().map(|number| add(&store, number)).collect();
     store.note_use(&all[1]);
-    store.save_active(&active(&all[0], Some(&all[2]))).unwrap();
-    store.save_active(&active(&all[5], Some(&all[4]))).unwrap();
+    store.save(&wanted(&all[0], Some(&all[2]))).unwrap();
+    store.save(&wanted(&all[5], Some(&all[4]))).unwrap();
     drop(store);
     let (store, _) = open_whole(folder.path());
     // In use are 5 and 4; 0 and 2 were until just now.

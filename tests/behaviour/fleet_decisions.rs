@@ -1,11 +1,9 @@
-//! What a fleet does with orders that are late, in part, bad or gone, and what it leaves behind.
+//! What a fleet does with decisions that are late, in part or bad, and what it leaves behind.
 
 use serde_json::{Value, json};
 use tidegate_tests::admin::{Admin, Answer, everything, text};
 use tidegate_tests::guest::Failing;
 use tidegate_tests::{Feed, Fleet, Guest, Stage, eventually, secs, until};
-
-const DESIRED: &str = "tidegate:fleet:tidegate:desired";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_first_hosts_the_first_failure_anywhere_turns_all_of_them_back() {
@@ -26,13 +24,9 @@ async fn without_first_hosts_the_first_failure_anywhere_turns_all_of_them_back()
     fleet.run([0, 1, 2], &a, secs(10)).await;
     feed.stop().await;
     assert_eq!(desired["by"], "tidegate");
-    let note = text(&desired["note"]);
-    assert!(
-        ["one: failed: ", "two: failed: ", "three: failed: "]
-            .iter()
-            .any(|host| note.starts_with(host)),
-        "{note}"
-    );
+    let failed = &desired["failed"];
+    assert_eq!(failed["revision"], bad.as_str(), "{desired}");
+    assert!(text(&failed["why"]).contains("failed"), "{desired}");
     rollback(&admin).await.refused(409, "no-previous");
 }
 
@@ -44,8 +38,7 @@ async fn a_rollback_while_only_the_first_hosts_have_it_is_for_all_of_them() {
     let consent = json!({"canary": 1});
     fleet.admin(0).apply_revision(&b, consent).await;
     let desired = fleet.desired().await;
-    assert_eq!(desired["stage"], "canary");
-    let first = text(&desired["canary"][0]).to_owned();
+    let first = text(&desired["first"][0]).to_owned();
     let names = ["one", "two", "three"];
     let first = names
         .iter()
@@ -56,7 +49,10 @@ async fn a_rollback_while_only_the_first_hosts_have_it_is_for_all_of_them() {
     assert_eq!(other.active("ticks").await, a);
     rollback(&other).await.done();
     fleet.run([0, 1, 2], &a, secs(10)).await;
-    assert_eq!(fleet.desired().await["stage"], "all");
+    until("the rollback in Redis", secs(10), async || {
+        fleet.desired().await["first"] == json!([])
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,24 +62,18 @@ async fn the_slower_operator_is_told_who_was_faster() {
     let b = admin.push_and_apply(&Guest::stamped("b")).await;
     fleet.run([0, 1, 2], &b, secs(10)).await;
     let plan = admin.plan(&admin.push(&Guest::stamped("c")).await).await;
-    // Another host's operator, whose announcement was lost.
-    let order = fleet.redis.ask(&["HGET", DESIRED, "ticks"]).await.text();
-    let mut order: Value = serde_json::from_str(&order).expect("an order");
-    order["number"] = json!(order["number"].as_u64().expect("a number") + 1);
-    order["by"] = json!("bob");
-    let order = order.to_string();
-    fleet
-        .redis
-        .ask(&["HSET", DESIRED, "ticks", &order])
-        .await
-        .integer();
+    let d = fleet.admin(1).push(&Guest::stamped("d")).await;
+    fleet.admin(1).apply_revision(&d, everything()).await;
     let loser = admin.apply(text(&plan["id"]), everything()).await;
     assert_eq!(loser.status, 409, "{loser:?}");
     let code = text(&loser.body["code"]);
     assert!(matches!(code, "conflict" | "stale-plan"), "{loser:?}");
     let told = text(&loser.body["detail"]);
-    assert!(told.contains("by bob") && told.contains(&b[..12]), "{told}");
-    assert_eq!(admin.active("ticks").await, b);
+    assert!(
+        told.contains("by admin") && told.contains(&d[..12]),
+        "{told}"
+    );
+    fleet.run([0, 1, 2], &d, secs(10)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,137 @@
+//! Makes lasting what is decided: the set of what is wanted goes to the disk, again and again
+//! until it is there. Whoever stops something does not wait for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::store::KeptSet;
+use super::{Refused, Registry};
+use crate::tasks::{Unasked, blocking, ever};
+
+/// How long until a write that failed is tried again: the first time, and at most.
+const RETRY: Duration = Duration::from_millis(500);
+const MAX_RETRY: Duration = Duration::from_secs(15);
+
+/// Counts the changes, and which of them are on the disk.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    /// Held from the look at what is wanted until that is on the disk.
+    pub(super) writing: tokio::sync::Mutex<()>,
+    changed: watch::Sender<u64>,
+    written: watch::Sender<Written>,
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    change: u64,
+    /// Why the last write failed; none where it did not.
+    trouble: Option<String>,
+}
+
+impl Keeper {
+    /// Notes a change, which the disk is to have. To be called with the deployments locked, so
+    /// that who looks after it sees what it is about.
+    pub(super) fn note_change(&self) -> u64 {
+        let mut number = 0;
+        self.changed.send_modify(|changed| {
+            *changed += 1;
+            number = *changed;
+        });
+        number
+    }
+
+    /// Of the last change. To be asked with the deployments locked.
+    pub(super) fn number(&self) -> u64 {
+        *self.changed.borrow()
+    }
+
+    /// Waits until a change is on the disk, or for as long as `patience`.
+    ///
+    /// # Errors
+    /// Why it is not there yet.
+    pub(super) async fn wait(&self, change: u64, patience: Duration) -> Result<(), String> {
+        let mut written = self.written.subscribe();
+        let there = written.wait_for(|written| written.change >= change);
+        if tokio::time::timeout(patience, there).await.is_ok() {
+            return Ok(());
+        }
+        let trouble = self.written.borrow().trouble.clone();
+        Err(trouble.unwrap_or_else(|| "the disk has not answered yet".to_owned()))
+    }
+}
+
+impl Registry {
+    /// Begins to write down what changes. Where there is no state folder there is nothing to do.
+    pub(super) fn keep_what_changes(self: &Arc<Self>) {
+        if self.loader.store.is_some() {
+            let registry = self.clone();
+            self.tasks.spawn("state_keeper", Unasked::Restart, move || {
+                ever(registry.clone().keep_for_ever())
+            });
+        }
+    }
+
+    async fn keep_for_ever(self: Arc<Self>) {
+        let mut changed = self.keeper.changed.subscribe();
+        let mut retry = RETRY;
+        loop {
+            let written = self.keeper.written.borrow().change;
+            // The sender lives as long as this does.
+            let _ = changed.wait_for(|changed| *changed > written).await;
+            match self.write_all().await {
+                Ok(()) => retry = RETRY,
+                Err(_) => {
+                    tokio::time::sleep(retry).await;
+                    retry = (retry * 2).min(MAX_RETRY);
+                }
+            }
+        }
+    }
+
+    async fn write_all(&self) -> Result<(), Refused> {
+        let _writing = self.keeper.writing.lock().await;
+        let (set, change) = {
+            let deployments = self.deployments.lock();
+            let kept = deployments
+                .iter()
+                .map(|(name, it)| (name.clone(), it.kept()));
+            let set = KeptSet {
+                transforms: kept.collect(),
+            };
+            (set, self.keeper.number())
+        };
+        self.write(set, change).await
+    }
+
+    /// Writes a set down, with all changes up to this one in it. To be called with `writing`
+    /// held.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(super) async fn write(&self, set: KeptSet, change: u64) -> Result<(), Refused> {
+        let Some(store) = self.loader.store.clone() else {
+            return Ok(());
+        };
+        let saved = blocking(move || store.save(&set)).await;
+        let before = self.keeper.written.borrow().trouble.clone();
+        let trouble = saved.as_ref().err().map(ToString::to_string);
+        match (&trouble, &before) {
+            (Some(trouble), before) if before.as_ref() != Some(trouble) => tracing::error!(
+                trouble,
+                "what was decided is not written down yet; it holds all the same, until a restart"
+            ),
+            (None, Some(_)) => tracing::info!("what was decided is written down"),
+            _ => {}
+        }
+        self.metrics.state_behind.set(trouble.is_some().into());
+        self.keeper.written.send_modify(|written| {
+            if trouble.is_none() {
+                written.change = written.change.max(change);
+            }
+            written.trouble = trouble;
+        });
+        saved.map_err(|error| Refused::State(error.into()))
+    }
+}

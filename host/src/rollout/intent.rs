@@ -1,0 +1,237 @@
+//! A transform as this host runs it: what is wanted, what was stopped here and is not shared
+//! yet, and which probation is under way. All of it lasts beyond the process.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::desired::{DecisionId, Desired, Failed, Stamp};
+use super::faults::{Fault, is_planted};
+use super::merge::{Merged, merge};
+use super::request::{Refusal, Request};
+use crate::pipeline::Verdict;
+use crate::transform::RevisionId;
+
+/// In the how manyth start within its probation a revision is taken back: it may be what ends
+/// the process.
+pub const MAX_STARTS: u32 = 3;
+
+/// Stops that a host remembers until its fleet knows of them. Those that say the same are one, so
+/// there are no more than revisions that can be left.
+pub const MAX_PENDING: usize = 64;
+
+/// One transform on one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// As it was last shared, or decided here where there is no fleet.
+    pub desired: Desired,
+    /// What was stopped here while the fleet could not be asked; it goes on top.
+    pub pending: Vec<Stop>,
+    /// An operator's own way for this host only.
+    pub detached: Option<Box<Desired>>,
+    pub trial: Option<Trial>,
+    /// The choice whose probation was stood here last.
+    pub stood: Option<DecisionId>,
+    /// What the fleet wants cannot be read here, but that it is paused.
+    #[serde(default)]
+    pub paused_unread: bool,
+}
+
+/// A stop that holds here, and who asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    pub id: DecisionId,
+    pub request: Request,
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// The probation of a revision on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    pub revision: RevisionId,
+    /// The choice that asked for it.
+    pub choice: DecisionId,
+    /// Starts of the process since it began.
+    pub starts: u32,
+}
+
+impl Intent {
+    pub fn new(desired: Desired) -> Self {
+        Self {
+            desired,
+            pending: Vec::new(),
+            detached: None,
+            trial: None,
+            stood: None,
+            paused_unread: false,
+        }
+    }
+
+    /// What this host goes by.
+    pub fn wanted(&self) -> Desired {
+        if let Some(detached) = &self.detached {
+            return (**detached).clone();
+        }
+        let stops = self.pending.iter();
+        stops.fold(self.desired.clone(), |wanted, stop| wanted.stopped(stop))
+    }
+
+    /// Notes something that was asked for on a host of its own, or that Tidegate decided.
+    ///
+    /// # Errors
+    /// Why it is not granted; nothing changes.
+    pub fn ask(&mut self, request: &Request, stamp: &Stamp) -> Result<(), Refusal> {
+        let before = self.wanted();
+        let wanted = before.after(request)?.stamped(stamp, &[&before]);
+        match &mut self.detached {
+            Some(detached) => **detached = wanted,
+            None => self.desired = wanted,
+        }
+        Ok(())
+    }
+
+    /// Whether this host has said all that it has to say for what is chosen, and that is good.
+    pub fn has_stood(&self) -> bool {
+        self.stood == Some(self.desired.choice.id)
+    }
+
+    /// Notes a stop on a host of a fleet: it holds here at once, and for all once they hear.
+    ///
+    /// # Errors
+    /// Why it is not granted; nothing changes.
+    pub fn stop(&mut self, stop: Request, stamp: &Stamp) -> Result<(), Refusal> {
+        match self.detached {
+            // It is no secret from the others.
+            Some(_) => self.ask(&stop, stamp)?,
+            None => drop(self.wanted().after(&stop)?),
+        }
+        self.remember(stop, stamp);
+        Ok(())
+    }
+
+    fn remember(&mut self, request: Request, stamp: &Stamp) {
+        let stop = Stop {
+            id: stamp.id,
+            request,
+            by: stamp.by.clone(),
+            at: stamp.at,
+        };
+        self.pending
+            .retain(|pending| !pending.request.says_the_same(&stop.request));
+        if self.pending.len() < MAX_PENDING {
+            self.pending.push(stop);
+        }
+    }
+
+    /// Goes its own way, until it is attached again.
+    pub fn detach(&mut self) {
+        if self.detached.is_none() {
+            self.detached = Some(Box::new(self.wanted()));
+        }
+    }
+
+    /// Follows the fleet again, whatever it did meanwhile.
+    pub fn attach(&mut self) {
+        self.detached = None;
+    }
+
+    /// What stands in the fleet's Redis. Gives what is to be written there, if anything is,
+    /// in place of exactly what was read.
+    pub fn hear(&mut self, read: Option<&Desired>, stamp: &Stamp) -> Option<Desired> {
+        let merged = match merge(&self.desired, read) {
+            Merged::Same => self.desired.clone(),
+            Merged::Follow(followed) => {
+                self.desired = followed.clone();
+                followed
+            }
+            Merged::Offer(offered) => offered,
+        };
+        let stops = self.pending.iter();
+        let wished = stops.fold(merged, |wanted, stop| wanted.stopped(stop));
+        if Some(&wished) == read {
+            return None;
+        }
+        if wished == self.desired {
+            return Some(wished);
+        }
+        let mut parents = vec![&self.desired];
+        parents.extend(read);
+        Some(wished.stamped(stamp, &parents))
+    }
+
+    /// What was written is what stands there now, with these stops in it.
+    pub fn shared(&mut self, written: Desired, stops: &[DecisionId]) {
+        // What was heard meanwhile may be newer.
+        if self.desired.led_to(&written) {
+            self.desired = written;
+        }
+        self.pending.retain(|stop| !stops.contains(&stop.id));
+    }
+
+    /// The process starts. A revision within its probation may be what ended it.
+    pub fn start(&mut self, in_fleet: bool, stamp: &Stamp) {
+        if self.wanted().choice.revision.as_ref()
+            != self.trial.as_ref().map(|trial| &trial.revision)
+        {
+            self.trial = None;
+        }
+        let Some(trial) = &mut self.trial else {
+            return;
+        };
+        if !is_planted(Fault::StartsAreNotCounted) {
+            trial.starts += 1;
+        }
+        if trial.starts >= MAX_STARTS {
+            let revision = trial.revision.clone();
+            let why = format!("{MAX_STARTS} starts of the host within its probation");
+            self.judge(&revision, &Verdict::Failed(why), in_fleet, stamp);
+        }
+    }
+
+    /// Notes how a probation went here.
+    pub fn judge(
+        &mut self,
+        revision: &RevisionId,
+        verdict: &Verdict,
+        in_fleet: bool,
+        stamp: &Stamp,
+    ) {
+        let Some(trial) = self.trial.take_if(|trial| trial.revision == *revision) else {
+            return;
+        };
+        let passed = match verdict {
+            Verdict::Passed => Ok(()),
+            Verdict::Silent(_) if is_planted(Fault::SilenceIsSuccess) => Ok(()),
+            Verdict::Failed(why) | Verdict::Silent(why) => Err(Failed::new(revision, why)),
+        };
+        if passed.is_ok() {
+            self.stood = Some(trial.choice);
+        }
+        // Whatever cannot be said of it any more has been decided meanwhile.
+        let _stale = match (passed, in_fleet) {
+            (Ok(()), false) => self.ask(&Request::Prove(revision.clone()), stamp),
+            // That is for all to say.
+            (Ok(()), true) => Ok(()),
+            (Err(failed), false) => self.ask(&Request::Fail(failed), stamp),
+            (Err(failed), true) => self.stop(Request::Fail(failed), stamp),
+        };
+    }
+
+    /// Notes that this host has turned to a revision, with a probation where the choice says so.
+    pub fn switched(&mut self, to: &RevisionId) {
+        let choice = self.wanted().choice;
+        if is_planted(Fault::FallbackIsSaved) && choice.revision.as_ref() != Some(to) {
+            self.desired.choice.revision = Some(to.clone());
+        }
+        let watched = choice.probation && choice.revision.as_ref() == Some(to);
+        // A start within a probation goes on with it.
+        let goes_on = |trial: &Trial| trial.revision == *to && trial.choice == choice.id;
+        let trial = self.trial.take().filter(goes_on);
+        let begun = || Trial {
+            revision: to.clone(),
+            choice: choice.id,
+            starts: 0,
+        };
+        self.trial = watched.then(|| trial.unwrap_or_else(begun));
+    }
+}

@@ -1,0 +1,125 @@
+//! What a host does next to come from what runs to what is wanted. The stops come first, and
+//! depend on nothing.
+
+use std::collections::BTreeSet;
+
+use super::desired::Desired;
+use super::faults::{Fault, is_planted};
+use super::intent::Intent;
+use crate::transform::RevisionId;
+
+/// What is known of this process, and of what it holds ready.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Process {
+    pub running: Option<RevisionId>,
+    /// The lanes let nothing through.
+    pub held: bool,
+    /// Revisions that could take over at once.
+    pub ready: BTreeSet<RevisionId>,
+    /// Revisions that could not be made ready; that is tried again.
+    pub failing: BTreeSet<RevisionId>,
+    /// It is of a fleet, and does not know yet what that wants.
+    pub unlooked: bool,
+}
+
+/// One step, to be taken in the order in which it is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// The lanes let nothing through, or something again.
+    Hold(bool),
+    /// The lanes turn to another revision, with the last proven one behind it.
+    Switch {
+        to: RevisionId,
+        behind: Option<RevisionId>,
+    },
+    /// The lanes end: the transform was removed.
+    End,
+    /// A revision is loaded, beside the lanes.
+    Prepare(RevisionId),
+    /// What runs is not what is wanted: operators are told, and `failing` is tried again.
+    Fallback { failing: RevisionId },
+}
+
+/// What this host, of this name, does next.
+pub fn reconcile(intent: &Intent, process: &Process, host: &str) -> Vec<Action> {
+    let wanted = intent.wanted();
+    let target = wanted.target(host);
+    let next = runs_next(&wanted, process, target);
+    let hold = must_hold(&wanted, process, next.as_ref()) || intent.paused_unread;
+    let mut actions = Vec::new();
+    // To stop first is to stop, whatever else has to be done.
+    if hold && !process.held {
+        actions.push(Action::Hold(true));
+    }
+    if wanted.choice.revision.is_none() && process.running.is_some() {
+        actions.push(Action::End);
+    }
+    if let Some(to) = &next
+        && process.running.as_ref() != Some(to)
+    {
+        let is_behind = |safe: &&RevisionId| *safe != to && process.ready.contains(*safe);
+        actions.push(Action::Switch {
+            to: to.clone(),
+            behind: wanted.safe().find(is_behind).cloned(),
+        });
+    }
+    if !hold && process.held {
+        actions.push(Action::Hold(false));
+    }
+    if let Some(target) = target
+        && next.as_ref() != Some(target)
+        && process.failing.contains(target)
+    {
+        actions.push(Action::Fallback {
+            failing: target.clone(),
+        });
+    }
+    let missing = needed(&wanted, host).filter(|revision| !process.ready.contains(*revision));
+    actions.extend(missing.cloned().map(Action::Prepare));
+    actions
+}
+
+/// What shall stand ready here: what is wanted, and what a rollback would go to.
+pub fn needed<'a>(wanted: &'a Desired, host: &str) -> impl Iterator<Item = &'a RevisionId> {
+    let target = wanted.target(host);
+    let removed = wanted.choice.revision.is_none();
+    let ways_back = wanted.safe().filter(move |safe| Some(*safe) != target);
+    target
+        .into_iter()
+        .chain(ways_back.take(usize::from(!removed)))
+}
+
+/// What runs by the end of this step; none where nothing may.
+fn runs_next(
+    wanted: &Desired,
+    process: &Process,
+    target: Option<&RevisionId>,
+) -> Option<RevisionId> {
+    let target = target?;
+    if process.ready.contains(target) {
+        return Some(target.clone());
+    }
+    // What runs goes on until the target is ready.
+    let running = process.running.as_ref();
+    if let Some(running) = running.filter(|running| !wanted.is_withdrawn(running)) {
+        return Some(running.clone());
+    }
+    let covers = &wanted.choice.covers;
+    let may_stand_in = |safe: &&RevisionId| {
+        let is_no_wider = covers.contains(*safe) || is_planted(Fault::FallbackIsWider);
+        process.ready.contains(*safe) && is_no_wider
+    };
+    let is_failing = process.failing.contains(target);
+    wanted
+        .safe()
+        .find(may_stand_in)
+        .filter(|_| is_failing)
+        .cloned()
+}
+
+fn must_hold(wanted: &Desired, process: &Process, next: Option<&RevisionId>) -> bool {
+    let waits_for_target = is_planted(Fault::PauseWaitsForTarget)
+        && wanted.choice.revision.as_ref() != process.running.as_ref();
+    let unlooked = process.unlooked && !is_planted(Fault::PublishesBeforeLook);
+    wanted.paused.yes && !waits_for_target || unlooked || next.is_none()
+}
