@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 
 use self::draft_07::draft_07;
 use self::messages::{answers, message, number, object, requests};
+use crate::catalog::Catalog;
 use crate::channel::MAX_BYTES;
-use crate::registry::Catalog;
 use crate::session::{CloseReason, Limits};
 use crate::transform::{Allowed, Delivery, Family, MessageType, Parameter};
 

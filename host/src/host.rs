@@ -18,6 +18,7 @@ pub(crate) use self::limits::session_limits;
 use crate::admin::tokens::TokenRecord;
 use crate::admin::{self, Admin, Tokens};
 use crate::asyncapi::Published;
+use crate::catalog::Catalog;
 use crate::credentials::FileError;
 use crate::gate::Gate;
 use crate::hub::{Hub, Order};
@@ -27,8 +28,8 @@ use crate::log::{self, Strangers};
 use crate::loops::Loops;
 use crate::metrics::Metrics;
 use crate::pipeline::{Bounds, Intake, ProbationMarks};
-use crate::registry::{self, Catalog, FolderRights, Registry};
 use crate::reload::Reload;
+use crate::rollout::{self, FolderRights, Registry};
 use crate::session::upgrade::Door;
 use crate::session::{self, routes};
 use crate::settings::Settings;
@@ -111,7 +112,7 @@ impl Host {
             tasks.clone(),
             bounds,
         ));
-        let options = registry::Options {
+        let options = rollout::Options {
             keep: settings.keep_revisions,
             plan_time: settings.plan_time,
             probation: settings.probation_time,

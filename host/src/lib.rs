@@ -3,7 +3,7 @@
 //! ```text
 //!  Redis ─► upstream ─Event─► pipeline ─(transform, guard)─► Message ─► hub ─Frame with seq─► loops ─► socket
 //!                                ▲                                                           ▲  │
-//!                             registry (which revision is live)                              │  └► session
+//!                             rollout (what is wanted, what runs)                              │  └► session
 //!                                                                                            └ requests ┘
 //!  gate: asked once, at the door         admin: its own listener, from the side
 //! ```
@@ -26,7 +26,6 @@ pub mod transform;
 
 pub mod hub;
 
-pub mod registry;
 pub mod rollout;
 
 pub mod session;
@@ -46,6 +45,7 @@ pub mod host;
 
 pub mod cli;
 
+pub mod catalog;
 mod causes;
 pub mod certificates;
 pub mod channel;

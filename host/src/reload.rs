@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::admin::Tokens;
 use crate::causes::whole;
 use crate::credentials::Watch;
-use crate::registry::Registry;
+use crate::rollout::Registry;
 use crate::tasks::Tasks;
 use crate::upstream::redis::Server;
 

@@ -1,10 +1,11 @@
 //! `serve --check`: everything that can be tried without starting is tried, all that is wrong
 //! is told at once, and a host that runs on the same settings is not disturbed.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use tidegate_tests::tls::Certificates;
-use tidegate_tests::{Guest, Redis, Setup, Tidegate, Transform};
+use tidegate_tests::{Guest, Redis, Setup, Tidegate, Transform, millis, secs, until};
 
 fn setup() -> Setup {
     Setup::new("rediss://127.0.0.1:1").not_ready()
@@ -98,13 +99,18 @@ async fn a_running_host_is_noted_and_not_disturbed() {
     let redis = Redis::start().await;
     let tidegate = Tidegate::on(&redis).state_dir().start().await;
     let state = tidegate.state_folder();
-    tidegate_tests::until(
-        "what is wanted on the disk",
-        tidegate_tests::secs(10),
-        async || state.join("deployments.copy.json").exists(),
-    )
+    let names = || -> BTreeSet<_> {
+        let entries = fs::read_dir(&state).expect("the state folder");
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+        entries.map(name).collect()
+    };
+    until("a folder in which all is written", secs(20), async || {
+        let before = names();
+        tokio::time::sleep(millis(500)).await;
+        before == names() && state.join("deployments.copy.json").exists()
+    })
     .await;
-    let before = fs::read_dir(&state).expect("the state folder").count();
+    let before = names();
     let (accepted, said) = setup()
         .setting("state-dir", &state.display().to_string())
         .setting("listen", &tidegate.public().to_string())
@@ -113,8 +119,7 @@ async fn a_running_host_is_noted_and_not_disturbed() {
     assert!(accepted, "{said}");
     assert!(line(&said, "state-dir").contains("running host"), "{said}");
     assert!(line(&said, "listen").contains("in use"), "{said}");
-    let after = fs::read_dir(&state).expect("the state folder").count();
-    assert_eq!(before, after, "nothing is left behind");
+    assert_eq!(before, names(), "nothing is left behind");
     assert_eq!(tidegate.ready().await.0, 200);
     tidegate.client().await.close().await;
 }

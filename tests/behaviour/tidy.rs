@@ -61,7 +61,7 @@ fn outside(word: &str, allowed: &[&str]) -> Vec<String> {
 
 #[test]
 fn redis_is_named_only_upstream() {
-    let places = ["upstream/", "registry/fleet/"];
+    let places = ["upstream/", "rollout/fleet/"];
     // Our own module of that name is reached through `upstream`; the crate is not.
     let imports_ours = |name: &str| {
         let text = text(&repository().join(name));
@@ -99,7 +99,7 @@ fn only_loading_machine_code_is_unsafe() {
 #[test]
 fn nothing_is_compiled_but_by_the_loader_which_inspects_first() {
     // What the binary brings, what its child is handed, and the modules that say how.
-    let own = ["registry/loader.rs", "cli/compile.rs", "transform/"];
+    let own = ["rollout/loader.rs", "cli/compile.rs", "transform/"];
     let found = [outside("compile_here", &own), outside(".compiler", &own)].concat();
     assert!(found.is_empty(), "{found:#?}");
 }
@@ -128,6 +128,57 @@ fn an_error_says_its_cause_in_its_text_or_by_its_source_and_never_twice() {
             assert!(!(of_tuple && chained), "{name}: {attribute}");
         }
     }
+}
+
+/// The rooms from the bottom up: what stands in one names nothing that stands in a later one.
+const FLOORS: [&[&str]; 4] = [
+    &[
+        "channel",
+        "event",
+        "files",
+        "count",
+        "causes",
+        "certificates",
+        "metrics",
+        "tasks",
+        "log",
+        "shutdown",
+    ],
+    &["transform"],
+    &[
+        "catalog", "upstream", "pipeline", "hub", "loops", "session", "gate", "listener",
+    ],
+    &["rollout"],
+];
+
+/// What starts everything, and speaks to people.
+const TOP: [&str; 4] = ["admin", "cli", "host", "main"];
+
+/// Room and what it names from above, each of which is to go.
+const UPWARD: [(&str, &str); 1] = [("log", "listener")];
+
+#[test]
+fn no_room_names_one_above_it() {
+    let floor_of = |room: &str| FLOORS.iter().position(|rooms| rooms.contains(&room));
+    let mut found = Vec::new();
+    for (name, text) in rust("host/src") {
+        let room = name.trim_start_matches("host/src/");
+        let room = room.split(['/', '.']).next().unwrap_or_default();
+        let Some(floor) = floor_of(room) else {
+            continue;
+        };
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let is_test = name.contains("/tests");
+        for named in code.split("crate::").skip(1).filter(|_| !is_test) {
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let named = &named[..named.find(|c| !word(c)).unwrap_or(named.len())];
+            let above = TOP.contains(&named) || floor_of(named).is_some_and(|at| at > floor);
+            if above && !UPWARD.contains(&(room, named)) {
+                found.push(format!("{name} names {named}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Admin;
 use super::problem::Problem;
-use crate::registry::Refused;
+use crate::rollout::Refused;
 use crate::tasks::Tasks;
 
 /// Bytes of a JSON body: settings are the largest thing there.

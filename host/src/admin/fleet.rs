@@ -2,7 +2,7 @@
 
 use super::endpoint::{Answer, Call};
 use super::problem::Problem;
-use crate::registry::FleetReport;
+use crate::rollout::FleetReport;
 
 pub(super) async fn show(call: Call) -> Result<Answer<FleetReport>, Problem> {
     Answer::ok(call.admin.registry.fleet().await?)

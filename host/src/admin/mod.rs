@@ -38,7 +38,7 @@ pub use self::tokens::{Holder, Role, Tokens};
 use self::tries::{Tries, Why};
 use crate::listener::{BEFORE_HTTP, Remote};
 use crate::metrics::Metrics;
-use crate::registry::Registry;
+use crate::rollout::Registry;
 use crate::session::Context;
 use crate::upstream::Status;
 

@@ -7,8 +7,8 @@ use super::endpoint::{Answer, Call, NoQuery};
 use super::problem::Problem;
 use super::shadows::without_inputs;
 use super::tokens::Role;
-use crate::registry::Consent;
-use crate::registry::report::{Applied, Plan};
+use crate::rollout::Consent;
+use crate::rollout::report::{Applied, Plan};
 
 pub(super) async fn make(call: Call) -> Result<Answer<Plan>, Problem> {
     let registry = &call.admin.registry;

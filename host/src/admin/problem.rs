@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::tokens::Role;
 use crate::count::count;
-use crate::registry::Refused;
+use crate::rollout::Refused;
 
 /// What `type` begins with; the code follows.
 const TYPE: &str = "urn:tidegate:problem:";
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn every_refusal_of_the_registry_is_a_kind_of_its_own() {
-        let source = include_str!("../registry/refused.rs");
+        let source = include_str!("../rollout/refused.rs");
         let codes: Vec<&str> = source
             .lines()
             .filter_map(|line| line.split_once(" => \"")?.1.strip_suffix("\","))

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::registry::FamilyState;
-use crate::registry::report::TransformState;
+use crate::rollout::FamilyState;
+use crate::rollout::report::TransformState;
 use crate::upstream::Outage;
 
 /// What is known.

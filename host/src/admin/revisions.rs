@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::body::Upload;
 use super::endpoint::{Answer, Call};
 use super::problem::Problem;
-use crate::registry::Ask;
-use crate::registry::report::{Checked, Pushed, RevisionReport};
+use crate::rollout::Ask;
+use crate::rollout::report::{Checked, Pushed, RevisionReport};
 
 /// Where a component came from that was sent here.
 const ORIGIN: &str = "upload";

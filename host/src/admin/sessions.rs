@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::endpoint::{Answer, Call};
 use super::problem::Problem;
 use crate::hub::Listed;
-use crate::registry::Refused;
+use crate::rollout::Refused;
 
 /// The live sessions, oldest first.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use crate::credentials::{self, Credential, FileError, VERSION, Watch, field};
-use crate::registry::Caller;
+use crate::rollout::Caller;
 use crate::settings::Secret;
 use crate::tasks::Tasks;
 

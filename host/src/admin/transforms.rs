@@ -8,8 +8,8 @@ use super::body::Object;
 use super::endpoint::{Answer, Call, NoQuery};
 use super::problem::Problem;
 use super::revisions;
-use crate::registry::report::{Applied, Pushed, TransformReport};
-use crate::registry::{Ask, FollowAsk, RollbackAsk};
+use crate::rollout::report::{Applied, Pushed, TransformReport};
+use crate::rollout::{Ask, FollowAsk, RollbackAsk};
 
 /// All transforms of this host.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::count::count;
-use crate::registry::{Caller, Registry};
+use crate::rollout::{Caller, Registry};
 use crate::tasks::{Tasks, Unasked, ever};
 
 /// Callers that are told apart in one interval; the others are counted together.

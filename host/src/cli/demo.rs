@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::serve::with_log;
 use crate::gate::keys::{self, AtLimit, KeyRecord};
 use crate::host::{Addresses, Host, Keys, Source};
-use crate::registry::Registry;
+use crate::rollout::Registry;
 use crate::settings::{Secret, Settings};
 use crate::upstream::demo::EXAMPLE_CHANNEL;
 

@@ -7,7 +7,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::words::safe;
-use crate::registry::Refused;
+use crate::rollout::Refused;
 
 /// Problem details (RFC 9457).
 #[derive(Debug)]

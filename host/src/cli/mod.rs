@@ -32,7 +32,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::print::complain;
-use crate::registry::{Catalog, configured};
+use crate::catalog::Catalog;
+use crate::rollout::configured;
 use crate::settings::Settings;
 use crate::tasks::Tasks;
 use crate::transform::Engine;

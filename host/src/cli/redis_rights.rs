@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use crate::registry::fleet_acl_rules;
+use crate::rollout::fleet_acl_rules;
 use crate::settings::Settings;
 use crate::transform::Component;
 use crate::upstream::redis::acl;

@@ -12,7 +12,7 @@ use crate::causes::advised;
 use crate::gate::keys::KeyRecord;
 use crate::host::{Addresses, Host, Keys, Life, Source};
 use crate::log::{self, Log};
-use crate::registry::Registry;
+use crate::rollout::Registry;
 use crate::settings::{self, Flags, LogFormat, Settings};
 
 #[derive(Debug, clap::Args)]

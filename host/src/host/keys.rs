@@ -11,7 +11,7 @@ use crate::gate::Gate;
 use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Told, unmatched};
 use crate::metrics::Metrics;
-use crate::registry::Registry;
+use crate::rollout::Registry;
 use crate::tasks::Tasks;
 
 /// Where keys come from.

@@ -10,11 +10,11 @@ use tokio::sync::Semaphore;
 
 use super::connection::Due;
 use super::*;
+use crate::catalog::Catalog;
 use crate::channel::Channel;
 use crate::gate::Gate;
 use crate::gate::keys::{AtLimit, KeyRecord};
 use crate::hub::{Message, Order, frame};
-use crate::registry::Catalog;
 use crate::session::{CloseReason, Limits, POISON};
 use crate::shutdown::Shutdown;
 use crate::tasks::Tasks;

@@ -1,19 +1,359 @@
-//! What a transform shall run and what it does run: decided by functions without I/O, for a
-//! single host and for a fleet alike.
+//! Which revisions run, and how that changes: everything that an operator can ask for, decided
+//! one change at a time.
 //!
 //! ```text
-//! request ─► desired (what is wanted, by generation) ─► intent (what this host goes by) ─► actions
-//!                ▲                                          │
-//!                └──────── verdicts of probations ◄─────────┘
+//! push ─► check ─► revision ─► plan ─► (shadow) ─► apply ─► probation ─► settled
+//!                                                    └── rollback ◄── return ◄──┘
 //! ```
-//! Whoever does what is decided here (loads, switches, saves, talks to Redis) stands around it.
+//! The registry orders the pipeline and keeps the state folder true; events never wait for it.
 
-pub mod canary;
-pub mod desired;
-mod faults;
-pub mod intent;
-pub mod merge;
-#[cfg(test)]
-mod model;
-pub mod reconcile;
-pub mod request;
+mod apply;
+mod ask;
+mod audit;
+mod builtin;
+mod caller;
+mod change;
+mod compare;
+pub mod consent;
+mod decide;
+mod deployment;
+mod diff;
+mod examine;
+mod fleet;
+mod follow_config;
+mod keeper;
+mod loader;
+mod needs;
+mod open;
+mod pause;
+mod plans;
+mod prepare;
+mod probation;
+mod push;
+mod refusals;
+mod refused;
+mod remove;
+pub mod report;
+mod resolve;
+mod revision;
+mod rollback;
+mod shadow;
+mod start;
+mod state;
+pub mod store;
+mod switch;
+mod trial;
+mod trying;
+pub mod wanted;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+pub use self::ask::{Ask, Consent, FollowAsk, RollbackAsk, ShadowAsk};
+use self::audit::{Record, Trail};
+pub use self::caller::Caller;
+use self::change::Deployments;
+use self::deployment::{Deployment, Running};
+use self::fleet::Fleet;
+pub use self::fleet::{FleetReport, acl_rules as fleet_acl_rules};
+use self::keeper::Keeper;
+use self::loader::Loader;
+use self::plans::Plans;
+pub use self::push::imports_of;
+pub use self::refused::Refused;
+use self::refused::shown;
+pub use self::report::FamilyState;
+use self::report::{RevisionReport, Role, TransformReport};
+pub use self::revision::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
+use self::shadow::Shadows;
+pub use self::start::{Configured, StartError, configured, refuse_conflicts};
+use self::store::Store;
+use self::store::audit::Entry;
+pub use self::trying::{Taken, try_applied, try_configured};
+pub use self::watch::Rights as FolderRights;
+use crate::catalog::Catalog;
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::pipeline::{Intake, ProbationMarks};
+use crate::tasks::Tasks;
+use crate::transform::RevisionId;
+
+/// How many plans are kept in memory; the oldest goes first.
+const MAX_PLANS: usize = 16;
+
+/// The fewest digits by which a revision can be named.
+const MIN_PREFIX: usize = 6;
+
+/// What the operator set.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Revisions kept beyond those that run and stand ready.
+    pub keep: usize,
+    /// How long a plan can be applied.
+    pub plan_time: Duration,
+    /// How long an applied revision is watched; zero is never.
+    pub probation: Duration,
+    pub marks: ProbationMarks,
+}
+
+/// All transforms of this host.
+#[derive(Debug)]
+pub struct Registry {
+    /// Never held while anything is waited for.
+    deployments: Mutex<Deployments>,
+    keeper: Keeper,
+    /// Held while a plan is made: each takes a whole component, and a core for a while.
+    planning: tokio::sync::Mutex<()>,
+    plans: Mutex<Plans>,
+    shadows: Mutex<Shadows>,
+    catalog: Arc<Catalog>,
+    loader: Loader,
+    trail: Trail,
+    intake: Arc<Intake>,
+    hub: Arc<Hub>,
+    metrics: Metrics,
+    tasks: Tasks,
+    options: Options,
+    /// None where this host is on its own.
+    fleet: Option<Arc<Fleet>>,
+}
+
+impl Registry {
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// All transforms, by name.
+    pub fn list(&self) -> Vec<TransformReport> {
+        let deployments = self.deployments.lock();
+        let shadows = self.shadows.lock();
+        let report = |(name, deployment): (&String, &Deployment)| {
+            let shadow = shadows.running_for(name);
+            deployment.report(name, self.host(), shadow, |id| self.kept(id))
+        };
+        deployments.iter().filter_map(report).collect()
+    }
+
+    /// # Errors
+    /// There is no such transform.
+    pub fn show(&self, name: &str) -> Result<TransformReport, Refused> {
+        let shadow = self.shadows.lock().running_for(name);
+        let report = self.with(name, |deployment| {
+            deployment.report(name, self.host(), shadow, |id| self.kept(id))
+        })?;
+        report.ok_or_else(|| Refused::NoSuchTransform(shown(name)))
+    }
+
+    /// What runs, in words: each transform with its version and its revision's short name.
+    pub fn in_words(&self) -> Vec<String> {
+        let deployments = self.deployments.lock();
+        let running = |(name, deployment): (&String, &Deployment)| {
+            let [revision, version] = deployment.running.as_ref()?.revision.label();
+            let state = match deployment.state_now() {
+                report::TransformState::Paused => " (paused)",
+                report::TransformState::Held => " (held)",
+                _ => "",
+            };
+            Some(format!("{name} {version} {revision}{state}"))
+        };
+        deployments.iter().filter_map(running).collect()
+    }
+
+    /// All revisions that are known, newest first, without the values of secret settings.
+    pub fn revisions(&self, transform: Option<&str>) -> Vec<RevisionReport> {
+        let mut all = self.known_revisions(transform);
+        for report in &mut all {
+            report.revision = report.revision.shown();
+        }
+        all
+    }
+
+    fn known_revisions(&self, transform: Option<&str>) -> Vec<RevisionReport> {
+        let deployments = self.deployments.lock();
+        let ready = deployments.values().flat_map(Deployment::revisions);
+        let mut all: Vec<RevisionReport> = ready.collect();
+        for kept in self.loader.store.iter().flat_map(|store| store.revisions()) {
+            if !all.iter().any(|known| known.revision.id == kept.id) {
+                let deployment = deployments.get(&kept.transform);
+                let wanted = deployment.map(|deployment| deployment.intent.wanted());
+                let is_withdrawn = wanted.is_some_and(|wanted| wanted.is_withdrawn(&kept.id));
+                all.push(RevisionReport {
+                    role: if is_withdrawn {
+                        Role::Withdrawn
+                    } else {
+                        Role::Kept
+                    },
+                    revision: Revision::clone(&kept),
+                });
+            }
+        }
+        all.retain(|one| transform.is_none_or(|name| one.revision.transform == name));
+        all.sort_by_key(|one| std::cmp::Reverse(one.revision.at));
+        all
+    }
+
+    /// The one revision whose id begins so, without the values of secret settings.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
+    pub fn revision(&self, beginning: &str) -> Result<RevisionReport, Refused> {
+        let mut report = self.known_revision(beginning)?;
+        report.revision = report.revision.shown();
+        Ok(report)
+    }
+
+    /// As `revision`, and it can be run: its settings are whole.
+    fn known_revision(&self, beginning: &str) -> Result<RevisionReport, Refused> {
+        let mut found = self.known_revisions(None);
+        found.retain(|one| {
+            beginning.len() >= MIN_PREFIX && one.revision.id.as_str().starts_with(beginning)
+        });
+        match found.len() {
+            0 => Err(Refused::NoSuchRevision(shown(beginning))),
+            1 => Ok(found.remove(0)),
+            _ => Err(Refused::AmbiguousRevision(shown(beginning))),
+        }
+    }
+
+    /// The last entries of the audit log, newest last, and the hash of its last line.
+    ///
+    /// # Errors
+    /// There is no state folder, or it cannot be read.
+    pub fn history(
+        &self,
+        transform: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, Option<String>), Refused> {
+        let store = self.store()?;
+        let entries = store
+            .audit()
+            .tail(transform, limit)
+            .map_err(Refused::State)?;
+        Ok((entries, store.audit().head()))
+    }
+
+    /// Writes down a change that an operator asked for elsewhere, and what came of it.
+    ///
+    /// # Errors
+    /// Those of `outcome`.
+    pub async fn note<T>(
+        &self,
+        by: Caller<'_>,
+        action: &'static str,
+        detail: String,
+        outcome: Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let record = Record {
+            by,
+            action,
+            transform: None,
+            revision: None,
+            plan: None,
+            detail,
+        };
+        self.record(record, outcome).await
+    }
+
+    /// Writes down requests that were refused before anybody looked what they were about, in
+    /// words. They wait for nobody.
+    pub async fn note_request(&self, by: Caller<'_>, result: &'static str, detail: String) {
+        let entry = Record {
+            by,
+            action: "request",
+            transform: None,
+            revision: None,
+            plan: None,
+            detail: String::new(),
+        };
+        self.trail.write(entry.with(result, &detail)).await;
+    }
+
+    /// Sets the gauges of what the revisions that run have used at most.
+    pub fn show_high_water(&self) {
+        let deployments = self.deployments.lock();
+        for running in deployments.values().filter_map(|it| it.running.as_ref()) {
+            running.live.show_high_water();
+        }
+    }
+
+    /// How each family's transform is doing.
+    pub fn families(&self) -> Vec<FamilyState> {
+        let denied = self.intake.denied_transforms();
+        let deployments = self.deployments.lock();
+        let families = deployments.values();
+        let families = families.flat_map(|it| it.families(self.host(), &denied));
+        families.collect()
+    }
+
+    /// Why this host should get no clients yet, and transforms of which nothing runs though it
+    /// should, a sentence each.
+    pub fn troubles(&self) -> (Option<&'static str>, Vec<String>) {
+        let deployments = self.deployments.lock();
+        let waits = deployments.values().any(|it| it.unlooked);
+        let waits = waits.then_some("what the fleet wants is not known yet");
+        let idle = deployments.iter().filter(|(_, it)| it.running.is_none());
+        let troubles = idle.filter_map(|(name, it)| {
+            let is_removed = it.intent.wanted().choice.revision.is_none();
+            let trouble = match is_removed && it.configured.is_some() {
+                true => {
+                    "it was removed, and the settings name it; follow-config brings it back".into()
+                }
+                false => it.trouble(self.host())?,
+            };
+            Some(format!("transform {name}: {trouble}"))
+        });
+        (waits, troubles.collect())
+    }
+
+    fn with<T>(&self, name: &str, look: impl FnOnce(&Deployment) -> T) -> Result<T, Refused> {
+        let deployments = self.deployments.lock();
+        let deployment = deployments.get(name);
+        deployment
+            .map(look)
+            .ok_or_else(|| Refused::NoSuchTransform(shown(name)))
+    }
+
+    /// As `with`, of a transform that runs.
+    fn with_running<T>(&self, name: &str, look: impl FnOnce(&Running) -> T) -> Result<T, Refused> {
+        let deployments = self.deployments.lock();
+        let running = deployments.get(name).and_then(|it| it.running.as_ref());
+        running
+            .map(look)
+            .ok_or_else(|| Refused::NoSuchTransform(shown(name)))
+    }
+
+    /// The record of a revision, where it is kept.
+    fn kept(&self, id: &RevisionId) -> Option<Arc<Revision>> {
+        self.loader.store.as_ref()?.revision(id)
+    }
+
+    fn store(&self) -> Result<Arc<Store>, Refused> {
+        self.loader.store.clone().ok_or(Refused::NoStateDir)
+    }
+
+    /// Writes down what came of a change, whichever way it went.
+    async fn record<T>(&self, what: Record<'_>, outcome: Result<T, Refused>) -> Result<T, Refused> {
+        self.trail.write(what.entry(&outcome)).await;
+        outcome
+    }
+
+    /// As `record`, for a change that was made though it could perhaps not be written down: then
+    /// its answer says so.
+    async fn record_stop<T>(
+        &self,
+        what: Record<'_>,
+        mut outcome: Result<T, Refused>,
+        not_yet: impl FnOnce(&mut T) -> &mut Vec<String>,
+    ) -> Result<T, Refused> {
+        let written = self.trail.write(what.entry(&outcome)).await;
+        if let Ok(answer) = &mut outcome
+            && !written
+        {
+            not_yet(answer).push(audit::NOT_YET.to_owned());
+        }
+        outcome
+    }
+}

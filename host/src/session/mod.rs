@@ -25,12 +25,12 @@ pub(crate) use self::protocol::MAX_ID_BYTES;
 use self::protocol::{ClientError, ErrorCode};
 use self::rate::{Buckets, Kind, Rate, Verdict};
 pub(crate) use self::requests::Desk;
+use crate::catalog::Catalog;
 use crate::gate::{Grant, Permit, Refusal, Standing};
 use crate::hub::Hub;
 use crate::listener::BEFORE_HTTP;
 use crate::log::Strangers;
 use crate::metrics::Metrics;
-use crate::registry::Catalog;
 use crate::shutdown::Shutdown;
 use crate::tasks::Tasks;
 

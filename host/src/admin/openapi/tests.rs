@@ -100,7 +100,7 @@ fn faults(document: &Value, name: &str, value: &Value) -> Vec<String> {
 
 #[test]
 fn a_whole_report_is_as_its_schema_says() {
-    use crate::registry::report::TransformReport;
+    use crate::rollout::report::TransformReport;
     use crate::transform::limits::Limits;
 
     let id = "a1".repeat(32);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
+use crate::catalog::Catalog;
 use crate::channel::Pattern;
-use crate::registry::Catalog;
 use crate::settings::{self, Flags};
 
 #[derive(Debug, clap::Args)]

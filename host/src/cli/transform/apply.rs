@@ -10,8 +10,8 @@ use super::failure::Failure;
 use super::shadow::{self, ShadowSize};
 use super::words::{micros, moment, safe, seconds};
 use super::{Desk, plan, probation};
-use crate::registry::Consent;
-use crate::registry::report::{Applied, Plan};
+use crate::rollout::Consent;
+use crate::rollout::report::{Applied, Plan};
 use crate::transform::RevisionId;
 
 #[derive(Debug, clap::Args)]
@@ -213,7 +213,7 @@ pub(super) fn not_yet(not_yet: &[String]) -> String {
 mod tests {
     use super::super::examples;
     use super::*;
-    use crate::registry::Refused;
+    use crate::rollout::Refused;
 
     #[test]
     fn a_switch_is_told_with_the_way_back() {

@@ -4,7 +4,7 @@
 use std::fmt::{self, Write};
 
 use super::words::{Paint, count, micros, safe};
-use crate::registry::report::{
+use crate::rollout::report::{
     Comparison, Example, FieldDifference, Rejected, ShadowReport, ShadowState,
 };
 

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::words::safe;
 use super::{Desk, plan};
-use crate::registry::report::{Plan, Reasons};
-use crate::registry::{self, Consent};
+use crate::rollout::report::{Plan, Reasons};
+use crate::rollout::{self, Consent};
 use crate::tasks;
 
 #[derive(Debug, Default, Clone, clap::Args)]
@@ -56,7 +56,7 @@ impl ConsentArgs {
 
     /// What is still to be agreed to, as the host would say it.
     pub(super) fn missing(&self, needs: &Reasons) -> Option<Failure> {
-        let missing = registry::consent::missing(needs, &self.consent());
+        let missing = rollout::consent::missing(needs, &self.consent());
         missing.as_ref().map(Failure::from)
     }
 

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::registry::report::{
+use crate::rollout::report::{
     Area, Change, Comparison, Example, FieldDifference, Figures, HighWater, Level, Mark, Plan,
     Published, Reasons, Times, TransformReport, TransformState,
 };
-use crate::registry::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
+use crate::rollout::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
 use crate::transform::limits::Limits;
 use crate::transform::{ClosedSchema, RevisionId};
 

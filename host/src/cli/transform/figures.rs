@@ -1,7 +1,7 @@
 //! How a transform is doing, in words.
 
 use super::words::{bytes, count, micros, safe};
-use crate::registry::report::{HighWater, TransformReport};
+use crate::rollout::report::{HighWater, TransformReport};
 
 /// What is limited, and how much of it was needed.
 pub(super) fn most_used(of: &HighWater) -> String {

@@ -9,7 +9,7 @@ use super::Desk;
 use super::client::shaped;
 use super::failure::Failure;
 use super::words::{safe, seconds, table};
-use crate::registry::report::Applied;
+use crate::rollout::report::Applied;
 use crate::transform::RevisionId;
 
 /// `GET /v1/fleet`, as far as people are shown it.

@@ -6,8 +6,8 @@ use super::address::escaped;
 use super::client::shaped;
 use super::failure::Failure;
 use super::{Desk, fleet, tables};
-use crate::registry::report::{RevisionReport, TransformReport};
-use crate::registry::store::audit::Entry;
+use crate::rollout::report::{RevisionReport, TransformReport};
+use crate::rollout::store::audit::Entry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {

@@ -5,8 +5,8 @@ use std::fmt::{self, Write};
 
 use super::comparison;
 use super::words::{Paint, moment, safe};
-use crate::registry::consent;
-use crate::registry::report::{Area, Change, Level, Plan};
+use crate::rollout::consent;
+use crate::rollout::report::{Area, Change, Level, Plan};
 
 /// The whole plan, without what to do with it.
 pub(super) fn told(plan: &Plan, paint: Paint) -> String {
@@ -143,7 +143,7 @@ pub(super) fn next_command(plan: &Plan, admin: &str) -> String {
 mod tests {
     use super::super::examples;
     use super::*;
-    use crate::registry::report::Reasons;
+    use crate::rollout::report::Reasons;
 
     #[test]
     fn a_plan_reads_like_a_diff() {

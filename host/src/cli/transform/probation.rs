@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::words::{count, safe, seconds};
 use super::{Desk, fleet, tables};
-use crate::registry::report::{Applied, Returned, TransformReport};
+use crate::rollout::report::{Applied, Returned, TransformReport};
 
 /// Time between two looks at it.
 const LOOK: Duration = Duration::from_millis(500);
@@ -152,7 +152,7 @@ fn stage<'a>(
 mod tests {
     use super::super::examples;
     use super::*;
-    use crate::registry::report::{Figures, ProbationReport};
+    use crate::rollout::report::{Figures, ProbationReport};
 
     fn applied() -> Applied {
         Applied {

@@ -10,7 +10,7 @@ use super::client::{open, shaped};
 use super::failure::Failure;
 use super::words::safe;
 use super::{Desk, document, tables};
-use crate::registry::report::{Checked, Import, Pushed, TransformReport};
+use crate::rollout::report::{Checked, Import, Pushed, TransformReport};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct FileArgs {

@@ -12,8 +12,8 @@ use super::consent::{ConsentArgs, asked, declined};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::{Desk, comparison};
-use crate::registry;
-use crate::registry::report::{ShadowReport, ShadowState};
+use crate::rollout;
+use crate::rollout::report::{ShadowReport, ShadowState};
 use crate::transform::RevisionId;
 
 /// Time between two looks at it.
@@ -76,7 +76,7 @@ pub(super) async fn before_apply(
         let why = "the shadow was stopped before its time, so nothing was applied";
         return Err(Failure::new("shadow-stopped", why).with("shadow", answer));
     }
-    let needs = registry::consent::of_events(&report.comparison);
+    let needs = rollout::consent::of_events(&report.comparison);
     let Some(missing) = consent.missing(&needs) else {
         return Ok(answer);
     };

@@ -7,7 +7,7 @@ use super::client::shaped;
 use super::failure::Failure;
 use super::words::safe;
 use super::{Desk, apply};
-use crate::registry::report::{Applied, TransformReport};
+use crate::rollout::report::{Applied, TransformReport};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RollbackArgs {

@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use super::figures;
 use super::words::{Paint, bytes, count, micros, moment, safe, seconds, table};
-use crate::registry::report::{
+use crate::rollout::report::{
     Figures, Import, Returned, RevisionReport, Role, TransformReport, TransformState,
 };
-use crate::registry::store::audit::Entry;
-use crate::registry::{PublicFamily, Revision, Surface};
+use crate::rollout::store::audit::Entry;
+use crate::rollout::{PublicFamily, Revision, Surface};
 
 /// All transforms of a host.
 pub(super) fn transforms(all: &[TransformReport]) -> String {
@@ -293,7 +293,7 @@ fn failed(figures: &Figures) -> u64 {
 mod tests {
     use super::super::examples;
     use super::*;
-    use crate::registry::report::ProbationReport;
+    use crate::rollout::report::ProbationReport;
 
     #[test]
     fn the_list_has_a_line_for_each_transform() {

@@ -1,0 +1,199 @@
+//! Carries out a plan: the revision is made ready beside the lanes, decided on, and followed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::change::{Changed, Deployments};
+use super::consent;
+use super::decide::Prepared;
+use super::deployment::Ready;
+use super::needs::covers;
+use super::plans::Made;
+use super::report::{Applied, Reasons};
+use super::{Caller, Consent, Record, Refused, Registry, shown};
+use crate::rollout::wanted::desired::{Chooser, Needs};
+use crate::rollout::wanted::request::{Request, Wish};
+use crate::transform::{Component, RevisionId};
+
+/// How long the upstream may take to confirm a subscription that a revision needs.
+const SUBSCRIBE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// In whose name a plan is carried out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InNameOf {
+    pub(super) chooser: Chooser,
+    /// It comes from a file that was there when the host started.
+    pub(super) was_there: bool,
+}
+
+impl Registry {
+    /// Carries out a plan.
+    ///
+    /// # Errors
+    /// Something moved since the plan, a consent is missing, or the revision could not be
+    /// made ready. What ran before runs on.
+    pub async fn apply(
+        self: &Arc<Self>,
+        by: Caller<'_>,
+        plan: &str,
+        consent: Consent,
+    ) -> Result<Applied, Refused> {
+        let name_of = InNameOf {
+            chooser: Chooser::Operator,
+            was_there: false,
+        };
+        self.apply_in_name_of(by, plan, consent, name_of).await
+    }
+
+    pub(super) async fn apply_in_name_of(
+        self: &Arc<Self>,
+        by: Caller<'_>,
+        plan: &str,
+        consent: Consent,
+        name_of: InNameOf,
+    ) -> Result<Applied, Refused> {
+        let made = self.plans.lock().find(plan);
+        let planned = made.as_ref().ok().map(|made| made.plan.clone());
+        let consents = consent.told();
+        let outcome = async {
+            let made = made?;
+            self.trail.ready().await?;
+            self.carry_out(by, &made, consent, name_of).await
+        };
+        let outcome = outcome.await;
+        let record = Record {
+            by,
+            action: "apply",
+            transform: planned.as_ref().map(|plan| plan.transform.clone()),
+            revision: planned.as_ref().map(|plan| plan.to.clone()),
+            plan: Some(shown(plan)),
+            detail: with_consents(outcome.as_ref().ok(), consents),
+        };
+        self.record(record, outcome).await
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        by: Caller<'_>,
+        made: &Made,
+        consent: Consent,
+        name_of: InNameOf,
+    ) -> Result<Applied, Refused> {
+        let (revision, component) = self.load_planned(made).await?;
+        self.still_holds(&self.deployments.lock(), made)?;
+        if let Some(missing) = consent::missing(&made.plan.needs, &consent) {
+            return Err(missing);
+        }
+        if consent.canary.is_some() && self.fleet.is_none() {
+            return Err(Refused::NoFleet);
+        }
+        let name = &made.plan.transform;
+        let needs = needs_of(&made.plan.needs);
+        let probation = consent.probation && !self.options.probation.is_zero();
+        let request = Request::Choose(Wish {
+            revision: made.plan.to.clone(),
+            chooser: name_of.chooser,
+            needs,
+            // All that is missing was looked at, with its reasons, just above.
+            consent: needs,
+            probation,
+            first: self.first_hosts(consent.canary).await?,
+            covers: self
+                .with(name, |deployment| {
+                    let wanted = deployment.intent.wanted();
+                    covers(&wanted, &revision, self.loader.store.as_ref())
+                })
+                .unwrap_or_default(),
+            was_there: name_of.was_there,
+        });
+        let lanes = self.with(name, |deployment| deployment.lanes).unwrap_or(1);
+        let instances = self.warm(&component, lanes).await?;
+        self.subscribe_ahead(&component).await?;
+        let prepared = Prepared {
+            ready: Ready {
+                revision,
+                component: component.clone(),
+            },
+            instances,
+        };
+        let holds = |deployments: &Deployments| {
+            self.still_holds(deployments, made)?;
+            self.refuse_conflicts_in(deployments, &component)
+        };
+        let changed = self
+            .start(name, &request, by.name, Some(prepared), holds)
+            .await;
+        if changed.is_err() {
+            self.intake.want(&[]);
+        }
+        let (from, to) = (made.plan.from.clone(), made.plan.to.clone());
+        Ok(self.applied(name, from, to, changed?).await)
+    }
+
+    /// What a start has come to on this host, once its lanes have followed.
+    pub(super) async fn applied(
+        &self,
+        name: &str,
+        from: Option<RevisionId>,
+        to: RevisionId,
+        changed: Changed,
+    ) -> Applied {
+        let (_, took) = changed.followed().await;
+        let here = self.with(name, |deployment| {
+            let running = deployment.running.as_ref();
+            let runs = running.is_some_and(|it| it.revision.id == to);
+            let watched = runs && deployment.intent.trial.is_some();
+            (runs, watched, deployment.intent.wanted().paused.yes)
+        });
+        let (runs, watched, paused) = here.unwrap_or_default();
+        Applied {
+            transform: name.to_owned(),
+            from,
+            to,
+            probation_seconds: watched.then_some(self.options.probation.as_secs_f64()),
+            switch_micros: runs.then(|| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+            paused,
+            // It is lasting, and known, before it is followed.
+            not_yet: Vec::new(),
+        }
+    }
+
+    /// Has the upstream subscribe to what a revision needs before it takes over.
+    async fn subscribe_ahead(&self, component: &Component) -> Result<(), Refused> {
+        let needed = &component.globs();
+        self.intake.want(needed);
+        let subscribed = self.intake.subscribed(needed);
+        let in_time = tokio::time::timeout(SUBSCRIBE_PATIENCE, subscribed).await;
+        in_time.map_err(|_| {
+            self.intake.want(&[]);
+            Refused::NotReady(format!(
+                "its upstream channels were not subscribed within {SUBSCRIBE_PATIENCE:?}; \
+                 see whether Redis is there and lets its user subscribe to them"
+            ))
+        })
+    }
+}
+
+/// What there are reasons for.
+fn needs_of(reasons: &Reasons) -> Needs {
+    Needs {
+        wider: !reasons.wider.is_empty(),
+        breaking: !reasons.breaking.is_empty(),
+        silent: !reasons.silent.is_empty(),
+        failing: !reasons.failing.is_empty(),
+    }
+}
+
+pub(super) fn in_words(applied: &Applied) -> String {
+    match &applied.from {
+        Some(from) => format!("{} after {from}", applied.to),
+        None => format!("{}, the first", applied.to),
+    }
+}
+
+/// What was applied, if it was, and the consents that were given.
+fn with_consents(applied: Option<&Applied>, consents: String) -> String {
+    let mut parts: Vec<String> = applied.map(in_words).into_iter().collect();
+    parts.extend((!consents.is_empty()).then_some(consents));
+    parts.join("; ")
+}

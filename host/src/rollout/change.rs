@@ -1,0 +1,249 @@
+//! How a deployment comes from what runs to what is wanted: in memory, under the lock of the
+//! deployments, with whatever stands ready. What takes time is left for afterwards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::MutexGuard;
+use tokio::task::JoinHandle;
+
+use super::deployment::{Deployment, Ready, Running};
+use super::{Refused, Registry, shown};
+use crate::pipeline::Following;
+use crate::rollout::wanted::intent::Intent;
+use crate::rollout::wanted::reconcile::{Action, needed, reconcile};
+use crate::tasks::blocking;
+use crate::transform::{Instance, RevisionId};
+
+/// How long the lanes may take until nobody waits for them any more. They follow when they have
+/// worked off what waits.
+const LANE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many removed transforms are remembered, with what was withdrawn of them.
+const MAX_REMOVED: usize = 256;
+
+/// By the transform's name.
+pub(super) type Deployments = BTreeMap<String, Deployment>;
+
+/// A change that was followed, as far as that takes no time.
+#[derive(Debug)]
+pub(super) struct Changed {
+    /// Its number for the keeper; none where there is nothing to write down.
+    pub(super) number: Option<u64>,
+    pub(super) since: Instant,
+    /// None where the lanes had nothing to do.
+    lanes: Option<JoinHandle<()>>,
+}
+
+impl Changed {
+    /// Waits until the lanes have followed, or for long enough, and says how long that took.
+    pub(super) async fn followed(self) -> (Option<u64>, Duration) {
+        if let Some(lanes) = self.lanes {
+            // It ends by itself; a panic in it was logged where it happened.
+            let _ = lanes.await;
+        }
+        (self.number, self.since.elapsed())
+    }
+}
+
+/// What is left to do when the lock is released.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    pub(super) following: Vec<Following>,
+    prepare: Vec<RevisionId>,
+    /// Taken down where it costs nobody time.
+    gone: Vec<Ready>,
+    pub(super) ran: Option<Running>,
+    cold: Vec<Instance>,
+    falls_back: Option<(RevisionId, String)>,
+}
+
+impl Left {
+    fn is_empty(&self) -> bool {
+        let lanes = self.following.is_empty() && self.ran.is_none() && self.cold.is_empty();
+        lanes && self.gone.is_empty() && self.falls_back.is_none()
+    }
+}
+
+impl Registry {
+    /// What this host is called in its fleet; nothing where it is on its own.
+    pub(super) fn host(&self) -> &str {
+        self.fleet.as_ref().map_or("", |fleet| fleet.host())
+    }
+
+    /// Changes a deployment, and does at once what follows from that.
+    ///
+    /// # Errors
+    /// There is no such transform.
+    pub(super) fn change<T>(
+        self: &Arc<Self>,
+        name: &str,
+        change: impl FnOnce(&mut Deployment) -> T,
+    ) -> Result<(T, Changed), Refused> {
+        let mut deployments = self.deployments.lock();
+        let deployment = deployments.get_mut(name);
+        let deployment = deployment.ok_or_else(|| Refused::NoSuchTransform(shown(name)))?;
+        let before = deployment.intent.clone();
+        let outcome = change(deployment);
+        let changed = self.come_to_wanted(name, deployments, &before);
+        Ok((outcome, changed))
+    }
+
+    /// Does what is to be done for one transform; `before` is what was intended so far.
+    pub(super) fn come_to_wanted(
+        self: &Arc<Self>,
+        name: &str,
+        mut deployments: MutexGuard<'_, Deployments>,
+        before: &Intent,
+    ) -> Changed {
+        let since = Instant::now();
+        let mut left = Left::default();
+        let mut publish = false;
+        if let Some(deployment) = deployments.get_mut(name) {
+            publish = self.act(name, deployment, &mut left);
+        }
+        if publish {
+            forget_oldest_removed(&mut deployments);
+            self.publish_catalog(&deployments);
+        }
+        let now = deployments.get(name).map(|deployment| &deployment.intent);
+        let number = (now != Some(before)).then(|| self.keeper.note_change());
+        drop(deployments);
+        Changed {
+            number,
+            since,
+            lanes: self.do_the_rest(name, left),
+        }
+    }
+
+    /// True where other channels are there afterwards.
+    fn act(self: &Arc<Self>, name: &str, deployment: &mut Deployment, left: &mut Left) -> bool {
+        let process = deployment.process();
+        let actions = reconcile(&deployment.intent, &process, self.host());
+        let mut publish = false;
+        for action in actions {
+            match action {
+                Action::Hold(held) => self.hold(name, deployment, held, left),
+                Action::Switch { to, behind } => {
+                    self.switch(name, deployment, &to, behind.as_ref(), left);
+                    publish = true;
+                }
+                Action::End => {
+                    self.end(name, deployment, left);
+                    publish = true;
+                }
+                Action::Prepare(revision) => {
+                    if deployment.preparing.insert(revision.clone()) {
+                        left.prepare.push(revision);
+                    }
+                }
+                Action::Fallback { failing } => {
+                    if deployment.fallback.as_ref() != Some(&failing) {
+                        let why = deployment.failing.get(&failing).map(|it| it.why.clone());
+                        left.falls_back = Some((failing.clone(), why.unwrap_or_default()));
+                        deployment.fallback = Some(failing);
+                    }
+                }
+            }
+        }
+        // They were for this switch, if it came to one.
+        let cold = deployment.warm.take().into_iter();
+        left.cold.extend(cold.flat_map(|(_, instances)| instances));
+        self.put_away(name, deployment, left);
+        publish
+    }
+
+    /// Lets go of what is not needed any more.
+    fn put_away(&self, name: &str, deployment: &mut Deployment, left: &mut Left) {
+        let wanted = deployment.intent.wanted();
+        let needed: Vec<&RevisionId> = needed(&wanted, self.host()).collect();
+        let running = deployment.running.as_ref().map(|it| it.revision.id.clone());
+        let stays = |id: &RevisionId| needed.contains(&id) || running.as_ref() == Some(id);
+        let (ready, gone) = std::mem::take(&mut deployment.ready)
+            .into_iter()
+            .partition(|ready| stays(ready.id()));
+        deployment.ready = ready;
+        deployment.failing.retain(|id, _| stays(id));
+        if wanted.target(self.host()) == running.as_ref() {
+            deployment.fallback = None;
+        }
+        let metrics = self.metrics.transform(name);
+        metrics.fallback.set(deployment.fallback.is_some().into());
+        metrics.paused.set(deployment.held.into());
+        for ready in &gone {
+            self.metrics.forget_revision(name, Ready::id(ready).short());
+        }
+        left.gone.extend(gone);
+    }
+
+    /// What takes time, after the lock is released.
+    fn do_the_rest(self: &Arc<Self>, name: &str, left: Left) -> Option<JoinHandle<()>> {
+        for revision in &left.prepare {
+            self.prepare(name, revision);
+        }
+        if left.is_empty() {
+            return None;
+        }
+        let (registry, name) = (self.clone(), name.to_owned());
+        let follow = self.tasks.brief("lanes_follow", async move {
+            let Left {
+                following,
+                gone,
+                ran,
+                cold,
+                falls_back,
+                ..
+            } = left;
+            let follows =
+                futures_util::future::join_all(following.into_iter().map(Following::done));
+            match tokio::time::timeout(LANE_PATIENCE, follows).await {
+                // Taking instances down costs time that nobody needs to wait for.
+                Ok(seats) => drop(registry.tasks.brief(
+                    "taking_down",
+                    blocking(move || drop((seats, gone, ran, cold))),
+                )),
+                Err(_) => tracing::warn!(transform = name, "a lane has not followed yet"),
+            }
+            registry.tell_clients(&name);
+            if let Some((failing, why)) = falls_back {
+                registry.note_fallback(&name, failing, why).await;
+            }
+        });
+        Some(follow)
+    }
+
+    /// Once the lanes let nothing through, clients are told.
+    fn tell_clients(&self, name: &str) {
+        let deployments = self.deployments.lock();
+        let deployment = deployments.get(name).filter(|deployment| deployment.held);
+        let running = deployment.and_then(|deployment| deployment.running.as_ref());
+        for family in running.iter().flat_map(|running| running.live.families()) {
+            self.hub.set_paused(family, true);
+        }
+    }
+
+    /// Lets clients see the channels of what runs now.
+    fn publish_catalog(&self, deployments: &Deployments) {
+        let running = deployments.values().filter_map(|it| it.running.as_ref());
+        self.catalog
+            .replace(running.map(|running| running.component().descriptor.clone()));
+    }
+}
+
+/// Keeps what is known of removed transforms within its bound.
+fn forget_oldest_removed(deployments: &mut Deployments) {
+    let is_removed = |deployment: &Deployment| {
+        deployment.running.is_none() && deployment.intent.wanted().choice.revision.is_none()
+    };
+    let mut removed: Vec<_> = deployments
+        .iter()
+        .filter(|(_, deployment)| is_removed(deployment))
+        .map(|(name, deployment)| (deployment.intent.wanted().choice.since, name.clone()))
+        .collect();
+    removed.sort();
+    let beyond = removed.len().saturating_sub(MAX_REMOVED);
+    for (_, name) in removed.into_iter().take(beyond) {
+        deployments.remove(&name);
+    }
+}

@@ -1,0 +1,243 @@
+//! How a decision is taken. What stops something holds at once, and is made lasting and known
+//! afterwards; what starts something is lasting and known before it is followed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::change::{Changed, Deployments};
+use super::deployment::{Deployment, Ready};
+use super::store::{Kept, KeptSet};
+use super::{Refused, Registry};
+use crate::rollout::wanted::desired::{DecisionId, Desired, Stamp};
+use crate::rollout::wanted::intent::Intent;
+use crate::rollout::wanted::request::{Refusal, Request};
+use crate::transform::Instance;
+
+/// How long a stop waits for the disk before it answers that it is not there yet.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often a start is decided anew because something was stopped meanwhile.
+const TRIES: usize = 3;
+
+/// A revision that a start is about, made ready.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) ready: Ready,
+    pub(super) instances: Vec<Instance>,
+}
+
+impl Registry {
+    /// Notes a stop and follows it, whatever disk, Redis and others do.
+    ///
+    /// # Errors
+    /// There is no such transform, or nothing to stop.
+    pub(super) fn stop(
+        self: &Arc<Self>,
+        name: &str,
+        request: Request,
+        by: &str,
+    ) -> Result<Changed, Refused> {
+        let (stamp, in_fleet) = (stamp(by), self.fleet.is_some());
+        let (stopped, changed) = self.change(name, |deployment| {
+            let intent = &mut deployment.intent;
+            let stopped = match in_fleet {
+                true => intent.stop(request, &stamp),
+                false => intent.ask(&request, &stamp),
+            };
+            stopped.map_err(|refusal| refused(name, &intent.wanted(), &refusal))
+        })?;
+        stopped?;
+        if let Some(fleet) = &self.fleet {
+            fleet.look_soon();
+        }
+        Ok(changed)
+    }
+
+    /// Decides on a start, makes that lasting, and follows it. `holds` says whether it still may
+    /// be, by what is there when it is decided.
+    ///
+    /// # Errors
+    /// Why it is not granted or cannot be made lasting; nothing changes.
+    pub(super) async fn start(
+        self: &Arc<Self>,
+        name: &str,
+        request: &Request,
+        by: &str,
+        mut prepared: Option<Prepared>,
+        holds: impl Fn(&Deployments) -> Result<(), Refused>,
+    ) -> Result<Changed, Refused> {
+        let stamp = stamp(by);
+        for _ in 0..TRIES {
+            let detached = self.with(name, |deployment| deployment.intent.detached.is_some());
+            let changed = match &self.fleet {
+                Some(fleet) if !detached.unwrap_or(false) => {
+                    let record = prepared.as_ref().map(|prepared| &*prepared.ready.revision);
+                    let decided =
+                        self.decide_with_all(fleet, name, request, &stamp, record, &holds);
+                    let (shared, stops) = decided.await?;
+                    self.follow(name, &mut prepared, |intent| {
+                        intent.shared(shared, &stops);
+                        true
+                    })
+                }
+                _ => {
+                    // Until what is decided is followed, nothing else goes to the disk.
+                    let _writing = self.keeper.writing.lock().await;
+                    let Decision { before, next } =
+                        self.decide_alone(name, request, &stamp, &holds).await?;
+                    self.follow(name, &mut prepared, |intent| {
+                        let is_same = *intent == before;
+                        if is_same {
+                            *intent = next;
+                        }
+                        is_same
+                    })
+                }
+            };
+            if let Some(changed) = changed {
+                return Ok(changed);
+            }
+        }
+        Err(Refused::Busy(format!("{name} is being changed")))
+    }
+
+    /// Writes down what is decided before anybody follows it. To be called with `writing` held.
+    async fn decide_alone(
+        &self,
+        name: &str,
+        request: &Request,
+        stamp: &Stamp,
+        holds: &impl Fn(&Deployments) -> Result<(), Refused>,
+    ) -> Result<Decision, Refused> {
+        let (decision, set, change) = {
+            let deployments = self.deployments.lock();
+            holds(&deployments)?;
+            let decision = decide(&deployments, name, request, stamp)?;
+            let kept = deployments
+                .iter()
+                .map(|(name, it)| (name.clone(), it.kept()));
+            let mut set = KeptSet {
+                transforms: kept.collect(),
+            };
+            let kept = Kept {
+                intent: decision.next.clone(),
+                lanes: deployments.get(name).map_or(1, |it| it.lanes),
+            };
+            set.transforms.insert(name.to_owned(), kept);
+            (decision, set, self.keeper.number())
+        };
+        if let Err(refused) = self.write(set, change).await {
+            // It may have got to the disk all the same.
+            self.keeper.note_change();
+            return Err(refused);
+        }
+        Ok(decision)
+    }
+
+    /// Turns to what was decided, unless `take` finds that something else was meanwhile.
+    fn follow(
+        self: &Arc<Self>,
+        name: &str,
+        prepared: &mut Option<Prepared>,
+        take: impl FnOnce(&mut Intent) -> bool,
+    ) -> Option<Changed> {
+        let mut deployments = self.deployments.lock();
+        let deployment = deployments.entry(name.to_owned()).or_insert_with(|| {
+            let intent = nothing_yet();
+            Deployment::new(Kept { intent, lanes: 1 }, None, false)
+        });
+        let before = deployment.intent.clone();
+        if !take(&mut deployment.intent) {
+            self.keeper.note_change();
+            return None;
+        }
+        if let Some(Prepared { ready, instances }) = prepared.take() {
+            deployment.warm = Some((ready.id().clone(), instances));
+            deployment.add_ready(ready);
+        }
+        Some(self.come_to_wanted(name, deployments, &before))
+    }
+
+    /// What a change has not come to yet, for whoever asked for it.
+    pub(super) async fn not_yet(&self, change: Option<u64>) -> Vec<String> {
+        let mut not_yet = Vec::new();
+        if self.loader.store.is_none() {
+            not_yet.push("written down: this host has no state folder".to_owned());
+        } else if let Some(change) = change
+            && let Err(why) = self.keeper.wait(change, STOP_PATIENCE).await
+        {
+            not_yet.push(format!("written down: {why}"));
+        }
+        not_yet
+    }
+}
+
+/// What was intended, and what is from now on.
+#[derive(Debug)]
+struct Decision {
+    before: Intent,
+    next: Intent,
+}
+
+/// What comes of a request on a host that decides for itself.
+fn decide(
+    deployments: &Deployments,
+    name: &str,
+    request: &Request,
+    stamp: &Stamp,
+) -> Result<Decision, Refused> {
+    let known = deployments.get(name).map(|it| it.intent.clone());
+    let before = known.unwrap_or_else(nothing_yet);
+    let mut next = before.clone();
+    let asked = next.ask(request, stamp);
+    asked.map_err(|refusal| refused(name, &before.wanted(), &refusal))?;
+    Ok(Decision { before, next })
+}
+
+/// What is intended of a transform that nobody has named so far.
+pub(super) fn nothing_yet() -> Intent {
+    Intent::new(Desired::nothing())
+}
+
+/// Another for each decision.
+pub(super) fn stamp(by: &str) -> Stamp {
+    // Without randomness the time is telling enough.
+    let by_time = || Timestamp::now().as_nanosecond() as u64;
+    let id: DecisionId = getrandom::u64().unwrap_or_else(|_| by_time());
+    Stamp {
+        id: id.clamp(1, DecisionId::MAX - 1),
+        by: by.to_owned(),
+        at: Timestamp::now(),
+    }
+}
+
+/// What is wanted of a transform, for somebody who knows of something else.
+pub(super) fn at(name: &str, wanted: &Desired) -> String {
+    let choice = &wanted.choice;
+    match &choice.revision {
+        Some(id) => format!("{name} is at {id} since {}, by {}", choice.since, choice.by),
+        None => format!("{name} was removed"),
+    }
+}
+
+/// Why a request is not granted, for whoever made it.
+pub(super) fn refused(name: &str, wanted: &Desired, refusal: &Refusal) -> Refused {
+    let needed = |what: &str| vec![format!("{name} {what}")];
+    match refusal {
+        Refusal::AlreadyChosen => Refused::AlreadyChosen(name.to_owned()),
+        Refusal::Needs(needs) if needs.breaking => {
+            Refused::NeedsAllowBreaking(needed("would lose what clients rely on"))
+        }
+        Refusal::Needs(needs) if needs.wider => {
+            Refused::NeedsAllowWider(needed("would publish, or read, more"))
+        }
+        Refusal::Needs(_) => Refused::NeedsAllowFailing(needed("may fail or fall silent")),
+        Refusal::Withdrawn => Refused::Withdrawn(name.to_owned()),
+        Refusal::Standing => Refused::Standing(name.to_owned()),
+        Refusal::NothingToReturnTo => Refused::NoPrevious(name.to_owned()),
+        Refusal::FirstWithoutProbation => Refused::CanaryWithoutProbation,
+        Refusal::Stale => Refused::Conflict(at(name, wanted)),
+    }
+}

@@ -1,0 +1,379 @@
+//! Every two seconds, and when somebody announces a change: what the fleet wants is read and
+//! followed, what this host has to say is written, and so is what it runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisResult};
+use tokio::sync::Notify;
+
+use super::super::Registry;
+use super::super::decide::stamp;
+use super::super::prepare::ITSELF;
+use super::envelope::{Shared, Unreadable};
+use super::hosts::{HostRecord, Hosts, seconds};
+use super::{Fleet, Unreachable};
+use crate::rollout::wanted::request::Request;
+use crate::upstream::redis::{is_denied, is_resp2_only};
+
+/// How long a change can stay unnoticed whose announcement was lost.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// The least time between two looks: whoever floods the announcements costs Redis no more.
+const AT_LEAST: Duration = Duration::from_millis(50);
+
+/// How long a host that may not listen waits until it tries again; meanwhile it looks.
+const DENIED: Duration = Duration::from_secs(60);
+
+/// The longest name of a transform that is read.
+const MAX_NAME: usize = 200;
+
+/// The most transforms that are read.
+const MAX_TRANSFORMS: usize = 1_000;
+
+/// What was said in the log, so that it is said once.
+#[derive(Debug, Default)]
+struct Said {
+    connected: Option<bool>,
+    unreadable: BTreeMap<String, Unreadable>,
+    /// This process has written its report.
+    written: bool,
+    /// Another process with this host's name.
+    namesake: Option<String>,
+}
+
+/// What stands in Redis of each transform.
+type Read = BTreeMap<String, Result<Arc<Shared>, Unreadable>>;
+
+impl Registry {
+    /// Keeps looking for as long as the host runs.
+    pub(super) async fn keep_looking(self: Arc<Self>, fleet: Arc<Fleet>) {
+        let mut said = Said::default();
+        let mut tick = tokio::time::interval(EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = fleet.announced.notified() => {}
+            }
+            let looked = self.look(&fleet, &mut said).await;
+            self.metrics.fleet_connected.set(looked.is_ok().into());
+            match (&looked, said.connected) {
+                (Ok(()), Some(true)) | (Err(_), Some(false)) => {}
+                (Ok(()), _) => tracing::info!(fleet = fleet.name, "the fleet's Redis answers"),
+                (Err(error), _) => tracing::error!(
+                    fleet = fleet.name,
+                    %error,
+                    "the fleet's Redis cannot be asked; what runs here runs on"
+                ),
+            }
+            said.connected = Some(looked.is_ok());
+            tokio::time::sleep(AT_LEAST).await;
+        }
+    }
+
+    async fn look(
+        self: &Arc<Self>,
+        fleet: &Arc<Fleet>,
+        said: &mut Said,
+    ) -> Result<(), Unreachable> {
+        let (hosts, read) = fleet.look().await?;
+        said.note_unreadable(&read);
+        said.note_namesake(fleet, &hosts);
+        let mut names: BTreeSet<String> = read.keys().cloned().collect();
+        names.extend(self.deployments.lock().keys().cloned());
+        let mut refused = None;
+        for name in names {
+            let of = read.get(&name).map(Result::as_ref).transpose();
+            let shared = of.as_ref().map(|shared| shared.map(|shared| &**shared));
+            let shared = shared.map_err(|unreadable| *unreadable);
+            if let Some(offer) = self.hear(&name, shared, &stamp(ITSELF)) {
+                let before = shared.ok().flatten();
+                // Whoever was faster is heard at the next look.
+                if let Err(why) = self.offer(fleet, &name, before, offer).await {
+                    refused = Some(why);
+                }
+            }
+        }
+        self.forget_what_is_gone(&read);
+        self.report_to(fleet, &hosts).await?;
+        said.written = true;
+        self.count(fleet, &hosts, &said.unreadable);
+        for name in read.keys() {
+            self.speak_for_all(fleet, name, &hosts).await;
+        }
+        self.offer_missing(fleet, &read).await?;
+        match refused {
+            Some(super::super::Refused::FleetUnreachable(why)) => Err(Unreachable(why)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets transforms that were learnt from Redis, never ran here, and are not there any more.
+    fn forget_what_is_gone(&self, read: &Read) {
+        self.deployments.lock().retain(|name, deployment| {
+            let wanted = deployment.intent.wanted();
+            read.contains_key(name)
+                || deployment.running.is_some()
+                || deployment.configured.is_some()
+                || wanted.choice.revision.is_none()
+                || !deployment.intent.pending.is_empty()
+                || !deployment.ready.is_empty()
+        });
+    }
+
+    /// Lets go on what waits for the fleet, whether it was heard of or not.
+    pub(super) fn wait_no_longer(self: &Arc<Self>) {
+        let names: Vec<String> = self.deployments.lock().keys().cloned().collect();
+        for name in names {
+            let changed = self.change(&name, |deployment| {
+                // Who has lost what was wanted has nothing to go by.
+                let waits = deployment.unlooked && !deployment.lost;
+                deployment.unlooked &= deployment.lost;
+                waits
+            });
+            if changed.is_ok_and(|(waited, _)| waited) {
+                tracing::error!(
+                    transform = name,
+                    "nobody knows what the fleet wants; what this host last knew runs"
+                );
+            }
+        }
+    }
+
+    /// What is to be said in the name of the fleet, by what its hosts say of themselves. Every
+    /// host looks at that; who is slower than another finds it done.
+    async fn speak_for_all(self: &Arc<Self>, fleet: &Arc<Fleet>, name: &str, hosts: &Hosts) {
+        let Ok((desired, has_stood)) = self.with(name, |deployment| {
+            let intent = &deployment.intent;
+            (intent.desired.clone(), intent.has_stood())
+        }) else {
+            return;
+        };
+        let Some(revision) = desired.choice.revision.clone() else {
+            return;
+        };
+        let overdue = fleet.is_overdue(name, &desired, self.first_patience());
+        let request = if desired.choice.first.is_empty() {
+            let is_news = has_stood && !desired.proven.contains(&revision);
+            is_news.then(|| Request::Prove(revision.clone()))
+        } else {
+            crate::rollout::wanted::canary::judge(&desired, &hosts.reports(name), overdue)
+        };
+        let Some(request) = request else { return };
+        if matches!(request, Request::Fail(_)) {
+            // It holds here at once, and is shared with the next look.
+            let _ = self.stop(name, request, ITSELF);
+            return;
+        }
+        let opens = matches!(request, Request::Open(_));
+        let decided = self.start(name, &request, ITSELF, None, |_| Ok(())).await;
+        if opens && decided.is_ok() {
+            tracing::info!(
+                transform = name,
+                %revision,
+                first = ?desired.choice.first,
+                "the first hosts have stood the probation; now the others"
+            );
+        }
+    }
+
+    /// Whoever has a component that is wanted sees to it that it is in Redis.
+    async fn offer_missing(&self, fleet: &Fleet, read: &Read) -> Result<(), Unreachable> {
+        let Some(store) = self.loader.store.clone() else {
+            return Ok(());
+        };
+        let shared = read.values().filter_map(|read| read.as_ref().ok());
+        let records: Vec<_> = shared.flat_map(|shared| &shared.records).collect();
+        let missing = fleet.missing(&records).await?;
+        for record in missing {
+            if store.revision(&record.id).is_some()
+                && let Err(error) = fleet.offer_component(&store, record).await
+            {
+                tracing::warn!(transform = record.transform, %error, "a component cannot be offered");
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, fleet: &Fleet, hosts: &Hosts, unreadable: &BTreeMap<String, Unreadable>) {
+        let others = hosts.alive().filter(|it| it.host != fleet.host()).count();
+        let deployments = self.deployments.lock();
+        let behind = deployments.iter().filter(|(name, deployment)| {
+            let wanted = &deployment.intent.desired;
+            let runs = deployment.running.as_ref().map(|it| &it.revision.id);
+            unreadable.contains_key(*name)
+                || deployment.unlooked
+                || runs != wanted.target(fleet.host())
+                || deployment.held && !wanted.paused.yes && runs.is_some()
+        });
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.fleet_hosts.set(count(others) + 1);
+        self.metrics.fleet_behind.set(count(behind.count()));
+    }
+
+    /// Writes this host's report, and forgets who has been gone for long.
+    async fn report_to(&self, fleet: &Fleet, hosts: &Hosts) -> Result<(), Unreachable> {
+        let transforms = {
+            let deployments = self.deployments.lock();
+            let report = |(name, deployment): (&String, &_)| {
+                (name.clone(), super::hosts::HostTransform::of(deployment))
+            };
+            deployments.iter().map(report).collect()
+        };
+        let record = HostRecord {
+            host: fleet.host().to_owned(),
+            instance: fleet.instance.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: fleet.started,
+            seen: hosts.now,
+            transforms,
+        };
+        fleet.write_report(hosts, &record).await
+    }
+}
+
+impl Fleet {
+    /// What stands in Redis now.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub(super) async fn look(&self) -> Result<(Hosts, Read), Unreachable> {
+        type Fields = BTreeMap<String, String>;
+        let mut look = redis::pipe();
+        look.cmd("TIME");
+        look.cmd("HGETALL").arg(self.keys.deployments());
+        look.cmd("HGETALL").arg(self.keys.hosts());
+        let (time, fields, hosts): ((u64, u64), Fields, Fields) = self.link.ask(&look).await?;
+        let fields = fields.into_iter().take(MAX_TRANSFORMS);
+        let read: Read = fields
+            .filter(|(name, _)| name.len() <= MAX_NAME)
+            .map(|(name, text)| {
+                let read = Shared::read(&name, text).map(Arc::new);
+                (name, read)
+            })
+            .collect();
+        let known = read.iter().filter_map(|(name, read)| {
+            let shared = read.as_ref().ok()?;
+            Some((name.clone(), shared.clone()))
+        });
+        *self.shared.lock() = known.collect();
+        Ok((Hosts::of(seconds(time), &hosts), read))
+    }
+
+    /// Those of which something is not in Redis.
+    async fn missing<'a>(
+        &self,
+        records: &[&'a super::super::Revision],
+    ) -> Result<Vec<&'a super::super::Revision>, Unreachable> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut look = redis::pipe();
+        let keys: Vec<_> = records.iter().map(|record| self.keys_of(record)).collect();
+        for keys in &keys {
+            look.cmd("EXISTS").arg(keys);
+        }
+        let there: Vec<usize> = self.link.ask(&look).await?;
+        let short = records.iter().zip(&keys).zip(there);
+        let short = short.filter(|((_, keys), there)| keys.len() != *there);
+        Ok(short.map(|((record, _), _)| *record).collect())
+    }
+
+    async fn write_report(&self, hosts: &Hosts, record: &HostRecord) -> Result<(), Unreachable> {
+        let text = serde_json::to_string(record).map_err(|error| Unreachable(error.to_string()))?;
+        let mut write = redis::pipe();
+        write
+            .cmd("HSET")
+            .arg(self.keys.hosts())
+            .arg(self.host())
+            .arg(text)
+            .ignore();
+        for gone in hosts.gone() {
+            write.cmd("HDEL").arg(self.keys.hosts()).arg(gone).ignore();
+        }
+        self.link.ask(&write).await
+    }
+
+    /// Listens for announcements, and again whenever the connection is lost: without one, a
+    /// change is found by looking.
+    pub(super) async fn listen(self: Arc<Self>) {
+        loop {
+            // Why it ended is said by those who look.
+            let heard = self.hear().await;
+            let denied = heard.is_err_and(|error| is_denied(&error));
+            tokio::time::sleep(if denied { DENIED } else { EVERY }).await;
+        }
+    }
+
+    async fn hear(self: &Arc<Self>) -> RedisResult<()> {
+        let (fleet, closed) = (self.clone(), Arc::new(Notify::new()));
+        let ended = closed.clone();
+        let config = AsyncConnectionConfig::new().set_push_sender(move |push: PushInfo| {
+            match push.kind {
+                PushKind::Message => fleet.announced.notify_one(),
+                PushKind::Disconnection => closed.notify_one(),
+                _ => {}
+            }
+            Ok::<(), redis::aio::SendError>(())
+        });
+        let server = self.link.server();
+        match server.connect(ProtocolVersion::RESP3, &config).await {
+            Err(error) if is_resp2_only(&error) => self.hear_at_resp2().await,
+            connected => {
+                let mut connection = connected?;
+                connection.subscribe(self.keys.changes()).await?;
+                ended.notified().await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn hear_at_resp2(&self) -> RedisResult<()> {
+        let mut heard = self.link.server().listen_at_resp2().await?;
+        heard.subscribe(self.keys.changes()).await?;
+        let mut heard = heard.into_on_message();
+        while heard.next().await.is_some() {
+            self.announced.notify_one();
+        }
+        Ok(())
+    }
+}
+
+impl Said {
+    fn note_unreadable(&mut self, read: &Read) {
+        let unreadable: BTreeMap<String, Unreadable> = read
+            .iter()
+            .filter_map(|(name, read)| Some((name.clone(), read.as_ref().err()?.clone())))
+            .collect();
+        for (name, Unreadable { paused, why }) in &unreadable {
+            if !self.unreadable.contains_key(name) {
+                tracing::error!(
+                    transform = name,
+                    paused,
+                    why,
+                    "what the fleet wants of it cannot be read; what runs here runs on unless \
+                     that says it is paused"
+                );
+            }
+        }
+        self.unreadable = unreadable;
+    }
+
+    /// Two processes that call themselves the same take turns in writing one report.
+    fn note_namesake(&mut self, fleet: &Fleet, hosts: &Hosts) {
+        let own = hosts.all.iter().find(|it| it.host == fleet.host());
+        let own = own.filter(|it| self.written && it.instance != fleet.instance);
+        let Some(namesake) = own else { return };
+        if self.namesake.as_ref() != Some(&namesake.instance) {
+            tracing::error!(
+                host = fleet.host(),
+                started = %namesake.started,
+                "another process in the fleet has this host's name; give each a --host-name of its own"
+            );
+            self.namesake = Some(namesake.instance.clone());
+        }
+    }
+}

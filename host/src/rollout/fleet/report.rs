@@ -1,0 +1,116 @@
+//! The fleet as operators are shown it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::super::{Refused, Registry};
+use super::hosts::HostTransform;
+use crate::rollout::wanted::desired::Desired;
+use crate::transform::RevisionId;
+
+/// Who runs what, beside what is meant to run.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FleetReport {
+    /// The fleet's name.
+    pub fleet: String,
+    /// The host that answers.
+    pub host: String,
+    pub hosts: Vec<HostReport>,
+    /// By transform; one that is not here is not known to the fleet, or was written by another
+    /// version.
+    pub desired: BTreeMap<String, DesiredReport>,
+}
+
+/// One host, as it last said of itself.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct HostReport {
+    pub host: String,
+    /// Of Tidegate.
+    pub version: String,
+    pub started: Timestamp,
+    pub seen_seconds_ago: f64,
+    /// Whether it was seen within the last 15 seconds.
+    pub alive: bool,
+    pub transforms: BTreeMap<String, HostTransform>,
+}
+
+/// What the fleet wants of one transform.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct DesiredReport {
+    pub revision: RevisionId,
+    /// What a rollback goes to.
+    pub previous: Option<RevisionId>,
+    /// Those that were taken back.
+    pub withdrawn: Vec<RevisionId>,
+    /// The hosts that go first; none: it is for all.
+    pub first: Vec<String>,
+    pub paused: bool,
+    /// Grows with each decision.
+    pub generation: u64,
+    /// The last that did not stand, and why.
+    pub failed: Option<FailedReport>,
+    /// Who chose the revision, and when.
+    pub by: String,
+    pub since: Timestamp,
+}
+
+/// A revision that could not stay in the fleet.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FailedReport {
+    pub revision: RevisionId,
+    pub why: String,
+}
+
+impl DesiredReport {
+    /// None where it was removed.
+    fn of(desired: &Desired) -> Option<Self> {
+        let chosen = desired.choice.revision.as_ref()?;
+        let withdrawn = desired.withdrawn.iter().filter(|(_, decided)| decided.yes);
+        Some(Self {
+            revision: chosen.clone(),
+            previous: desired.safe().find(|safe| *safe != chosen).cloned(),
+            withdrawn: withdrawn.map(|(id, _)| id.clone()).collect(),
+            first: desired.choice.first.clone(),
+            paused: desired.paused.yes,
+            generation: desired.generation,
+            failed: desired.failed.as_ref().map(|failed| FailedReport {
+                revision: failed.revision.clone(),
+                why: failed.why.clone(),
+            }),
+            by: desired.choice.by.clone(),
+            since: desired.choice.since,
+        })
+    }
+}
+
+impl Registry {
+    /// What each host of the fleet runs, and what it should.
+    ///
+    /// # Errors
+    /// There is no fleet, or its Redis does not answer.
+    pub async fn fleet(&self) -> Result<FleetReport, Refused> {
+        let fleet = self.fleet.as_ref().ok_or(Refused::NoFleet)?;
+        let (hosts, read) = fleet.look().await?;
+        let host = |one: &super::hosts::HostRecord| HostReport {
+            host: one.host.clone(),
+            version: one.version.clone(),
+            started: one.started,
+            seen_seconds_ago: hosts.age(one),
+            alive: hosts.is_alive(one),
+            transforms: one.transforms.clone(),
+        };
+        let desired = read.iter().filter_map(|(name, read)| {
+            let shared = read.as_ref().ok()?;
+            Some((name.clone(), DesiredReport::of(&shared.desired)?))
+        });
+        Ok(FleetReport {
+            fleet: fleet.name.clone(),
+            host: fleet.host().to_owned(),
+            hosts: hosts.all.iter().map(host).collect(),
+            desired: desired.collect(),
+        })
+    }
+}

@@ -1,0 +1,269 @@
+//! What is wanted of one transform, read from Redis and changed there: only if it still is what
+//! was read.
+
+use std::sync::Arc;
+
+use super::super::change::Deployments;
+use super::super::decide::{nothing_yet, refused, stamp};
+use super::super::deployment::Deployment;
+use super::super::prepare::ITSELF;
+use super::super::store::Kept;
+use super::super::{Refused, Registry, Revision};
+use super::components::UNNAMED_SECONDS;
+use super::envelope::{Shared, Unreadable, recorded};
+use super::{Fleet, Unreachable};
+use crate::rollout::wanted::desired::{DecisionId, Desired, Stamp};
+use crate::rollout::wanted::intent::Intent;
+use crate::rollout::wanted::request::Request;
+
+/// Sets what is wanted if it still is what was read, and announces it. The components that are
+/// there and that it names stay from now on; those that nothing names any more get an end.
+///
+/// KEYS: what is wanted, then all keys of the components that it names. ARGV: transform, the
+/// text that was read or '', the new text, the channel, what components' keys begin with,
+/// seconds that an unnamed component lasts, then the digests that the old text named.
+const REPLACE: &str = r"
+local now = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if now ~= ARGV[2] then return 'changed' end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+for i = 2, #KEYS do redis.call('PERSIST', KEYS[i]) end
+local all = redis.call('HVALS', KEYS[1])
+for i = 7, #ARGV do
+  local named = false
+  for _, text in ipairs(all) do
+    named = named or string.find(text, ARGV[i], 1, true) ~= nil
+  end
+  if not named then
+    local key = ARGV[5] .. ARGV[i]
+    local chunks = tonumber(redis.call('HGET', key, 'chunks') or 0)
+    redis.call('EXPIRE', key, ARGV[6])
+    for n = 0, chunks - 1 do redis.call('EXPIRE', key .. ':' .. n, ARGV[6]) end
+  end
+end
+redis.pcall('PUBLISH', ARGV[4], ARGV[1])
+return 'set'
+";
+
+/// No fleet decides so often while a host is away.
+const MAX_AHEAD: u64 = 1 << 32;
+
+/// What this host has to say to Redis after it has heard what that says.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) desired: Desired,
+    /// The stops that are in it.
+    stops: Vec<DecisionId>,
+}
+
+impl Registry {
+    /// Takes in what stands in Redis of one transform, and follows it. Gives what is to be
+    /// written there in its place.
+    pub(super) fn hear(
+        self: &Arc<Self>,
+        name: &str,
+        read: Result<Option<&Shared>, &Unreadable>,
+        stamp: &Stamp,
+    ) -> Option<Offer> {
+        let mut deployments = self.deployments.lock();
+        let Ok(shared) = read else {
+            // It cannot be followed, but a pause is a pause.
+            let deployment = deployments.get_mut(name)?;
+            let before = deployment.intent.clone();
+            deployment.intent.paused_unread = read.is_err_and(|unreadable| unreadable.paused);
+            let _following = self.come_to_wanted(name, deployments, &before);
+            return None;
+        };
+        let desired = shared.map(|shared| &shared.desired);
+        let known = deployments.get(name).map(|it| it.intent.clone());
+        let far = known.as_ref().map_or(0, |known| known.desired.generation) + MAX_AHEAD;
+        if desired.is_some_and(|desired| desired.generation > far) {
+            tracing::error!(
+                transform = name,
+                "what the fleet wants has a generation that nobody decided"
+            );
+            return None;
+        }
+        if known.is_none() {
+            let intent = Intent::new(desired?.clone());
+            let kept = Kept { intent, lanes: 1 };
+            deployments.insert(name.to_owned(), Deployment::new(kept, None, false));
+        }
+        let before = known.unwrap_or_else(nothing_yet);
+        let deployment = deployments.get_mut(name)?;
+        (deployment.unlooked, deployment.lost) = (false, false);
+        deployment.intent.paused_unread = false;
+        let offered = deployment.intent.hear(desired, stamp);
+        let stops = deployment
+            .intent
+            .pending
+            .iter()
+            .map(|stop| stop.id)
+            .collect();
+        let _following = self.come_to_wanted(name, deployments, &before);
+        offered.map(|desired| Offer { desired, stops })
+    }
+
+    /// Takes in what stands in Redis of one transform now.
+    ///
+    /// # Errors
+    /// Redis does not answer, or it cannot be read.
+    pub(in crate::rollout) async fn hear_now(
+        self: &Arc<Self>,
+        fleet: &Fleet,
+        name: &str,
+    ) -> Result<(), Refused> {
+        let read = fleet.read(name).await?;
+        // What this host has to say to that is said with the next look.
+        let _ = self.hear(name, Ok(read.as_ref()), &stamp(ITSELF));
+        Ok(())
+    }
+
+    /// Writes what this host has to say in place of what was read.
+    ///
+    /// # Errors
+    /// Somebody else was faster, or Redis does not take it.
+    pub(super) async fn offer(
+        self: &Arc<Self>,
+        fleet: &Fleet,
+        name: &str,
+        read: Option<&Shared>,
+        offer: Offer,
+    ) -> Result<(), Refused> {
+        let records = self.records_of(&offer.desired, read, None);
+        let shared = fleet.replace(name, read, offer.desired, records).await?;
+        let noted = self.change(name, |deployment| {
+            deployment
+                .intent
+                .shared(shared.desired.clone(), &offer.stops);
+        });
+        // A transform that is gone here is of no interest.
+        let _ = noted;
+        Ok(())
+    }
+
+    /// Decides with all others: by what is wanted in Redis now, and only if nobody is faster.
+    /// Gives what stands there then, and the stops of this host that are in it.
+    pub(in crate::rollout) async fn decide_with_all(
+        self: &Arc<Self>,
+        fleet: &Fleet,
+        name: &str,
+        request: &Request,
+        stamp: &Stamp,
+        record: Option<&Revision>,
+        holds: &impl Fn(&Deployments) -> Result<(), Refused>,
+    ) -> Result<(Desired, Vec<DecisionId>), Refused> {
+        let read = fleet.read(name).await?;
+        let offer = self.hear(name, Ok(read.as_ref()), stamp);
+        let (from, stops) = {
+            let deployments = self.deployments.lock();
+            holds(&deployments)?;
+            let known = deployments.get(name).map(|it| it.intent.desired.clone());
+            match offer {
+                Some(offer) => (offer.desired, offer.stops),
+                None => (known.unwrap_or_else(Desired::nothing), Vec::new()),
+            }
+        };
+        let next = from.after(request);
+        let next = next.map_err(|refusal| refused(name, &from, &refusal))?;
+        let next = next.stamped(stamp, &[&from]);
+        let records = self.records_of(&next, read.as_ref(), record);
+        if let Some(store) = self.loader.store.clone() {
+            for record in &records {
+                fleet.offer_component(&store, record).await?;
+            }
+        }
+        let shared = fleet.replace(name, read.as_ref(), next, records).await?;
+        Ok((shared.desired.clone(), stops))
+    }
+
+    /// The records of what is wanted, as far as anybody has them.
+    fn records_of(
+        &self,
+        desired: &Desired,
+        read: Option<&Shared>,
+        record: Option<&Revision>,
+    ) -> Vec<Revision> {
+        let store = self.loader.store.as_ref();
+        let of = |id| {
+            let own = store.and_then(|store| store.revision(id));
+            let own = own.map(|own| Revision::clone(&own));
+            let given = record.filter(|record| record.id == *id).cloned();
+            let mut read = read.into_iter().flat_map(|read| &read.records);
+            let read = || read.find(|record| record.id == *id).cloned();
+            own.or(given).or_else(read)
+        };
+        recorded(desired).filter_map(of).collect()
+    }
+}
+
+impl Fleet {
+    /// What is wanted of a transform as it stands in Redis now.
+    ///
+    /// # Errors
+    /// Redis does not answer, or it cannot be read.
+    pub(super) async fn read(&self, name: &str) -> Result<Option<Shared>, Refused> {
+        let mut get = redis::pipe();
+        get.cmd("HGET").arg(self.keys.deployments()).arg(name);
+        let (text,): (Option<String>,) = self.link.ask(&get).await?;
+        let read = text.map(|text| Shared::read(name, text)).transpose();
+        read.map_err(|unreadable| {
+            Refused::FleetUnreachable(format!(
+                "what it wants of {name} cannot be read: {}",
+                unreadable.why
+            ))
+        })
+    }
+
+    /// Changes what is wanted from what was read to something else.
+    ///
+    /// # Errors
+    /// Somebody else has changed it since: `Conflict`.
+    async fn replace(
+        &self,
+        name: &str,
+        before: Option<&Shared>,
+        desired: Desired,
+        records: Vec<Revision>,
+    ) -> Result<Arc<Shared>, Refused> {
+        let shared = Shared::of(desired, records)?;
+        let mut keys: Vec<String> = vec![self.keys.deployments()];
+        keys.extend(
+            shared
+                .records
+                .iter()
+                .flat_map(|record| self.keys_of(record)),
+        );
+        let mut replace = redis::pipe();
+        replace
+            .cmd("EVAL")
+            .arg(REPLACE)
+            .arg(keys.len())
+            .arg(&keys)
+            .arg(name)
+            .arg(before.map_or("", |shared| &shared.text))
+            .arg(&shared.text)
+            .arg(self.keys.changes())
+            .arg(self.keys.components())
+            .arg(UNNAMED_SECONDS);
+        for record in before.into_iter().flat_map(|shared| &shared.records) {
+            replace.arg(&record.component);
+        }
+        let answer = self.link.ask(&replace).await;
+        let (answer,): (String,) = answer.map_err(|why| Refused::FleetUncertain(why.0))?;
+        if answer != "set" {
+            self.look_soon();
+            return Err(Refused::Conflict(format!(
+                "what the fleet wants of {name} has just changed"
+            )));
+        }
+        let shared = Arc::new(shared);
+        self.shared.lock().insert(name.to_owned(), shared.clone());
+        Ok(shared)
+    }
+}
+
+impl From<Unreadable> for Unreachable {
+    fn from(unreadable: Unreadable) -> Self {
+        Self(unreadable.why)
+    }
+}

@@ -1,0 +1,80 @@
+//! Back to what the settings name, from whatever somebody chose since.
+
+use std::sync::Arc;
+
+use super::apply::in_words;
+use super::ask::FollowAsk;
+use super::decide::Prepared;
+use super::prepare::load_kept;
+use super::report::Applied;
+use super::{Caller, Record, Refused, Registry, needs, shown};
+use crate::rollout::wanted::desired::{Chooser, Needs};
+use crate::rollout::wanted::request::{Request, Wish};
+
+impl Registry {
+    /// Makes the revision that the settings name the one that is wanted, now and at later
+    /// starts.
+    ///
+    /// # Errors
+    /// The settings do not name the transform, a consent is missing, or it cannot be made ready.
+    pub async fn follow_config(
+        self: &Arc<Self>,
+        by: Caller<'_>,
+        name: &str,
+        ask: FollowAsk,
+    ) -> Result<Applied, Refused> {
+        let outcome = self.turn_to_config(by, name, &ask).await;
+        let record = Record {
+            by,
+            action: "follow-config",
+            transform: Some(shown(name)),
+            revision: outcome.as_ref().ok().map(|applied| applied.to.clone()),
+            plan: None,
+            detail: outcome.as_ref().map_or_else(|_| String::new(), in_words),
+        };
+        self.record(record, outcome).await
+    }
+
+    async fn turn_to_config(
+        self: &Arc<Self>,
+        by: Caller<'_>,
+        name: &str,
+        ask: &FollowAsk,
+    ) -> Result<Applied, Refused> {
+        let (configured, wanted, lanes) = self.with(name, |deployment| {
+            let wanted = deployment.intent.wanted();
+            (deployment.configured.clone(), wanted, deployment.lanes)
+        })?;
+        let to = configured.ok_or_else(|| Refused::NotInSettings(name.to_owned()))?;
+        self.trail.ready().await?;
+        let loaded = load_kept(&self.loader, name, &to).await;
+        let ready = loaded.map_err(|why| Refused::check(name, vec![why]))?;
+        let store = self.loader.store.as_ref();
+        let from = wanted.choice.revision.clone();
+        let record = from.as_ref().and_then(|from| store?.revision(from));
+        let covers = needs::covers(&wanted, &ready.revision, store);
+        let request = Request::Choose(Wish {
+            revision: to.clone(),
+            chooser: Chooser::Configuration,
+            needs: match from.as_ref() == Some(&to) {
+                true => Needs::default(),
+                false => needs::needs_between(record.as_deref(), Some(&ready.revision)),
+            },
+            consent: Needs {
+                wider: ask.allow_wider,
+                breaking: ask.allow_breaking,
+                ..Needs::default()
+            },
+            probation: from.as_ref() != Some(&to) && !self.options.probation.is_zero(),
+            first: Vec::new(),
+            covers,
+            was_there: false,
+        });
+        let instances = self.warm(&ready.component, lanes).await?;
+        let component = ready.component.clone();
+        let prepared = Some(Prepared { ready, instances });
+        let holds = |deployments: &_| self.refuse_conflicts_in(deployments, &component);
+        let changed = self.start(name, &request, by.name, prepared, holds).await?;
+        Ok(self.applied(name, from, to, changed).await)
+    }
+}

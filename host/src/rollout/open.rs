@@ -1,0 +1,84 @@
+//! From what is wanted to what runs, when the host starts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::audit::Trail;
+use super::fleet::Fleet;
+use super::plans::Plans;
+use super::resolve::resolve;
+use super::start::StartError;
+use super::{Options, Registry};
+use crate::catalog::Catalog;
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::pipeline::Intake;
+use crate::settings::Settings;
+use crate::tasks::Tasks;
+use crate::transform::Engine;
+
+impl Registry {
+    /// Starts all transforms.
+    ///
+    /// # Errors
+    /// What the settings name cannot run, or the state folder is not ours to use.
+    pub async fn open(
+        settings: &Settings,
+        options: Options,
+        engine: &Engine,
+        intake: Arc<Intake>,
+        hub: Arc<Hub>,
+        metrics: Metrics,
+        tasks: Tasks,
+    ) -> Result<Arc<Self>, StartError> {
+        let fleet = Fleet::new(settings).map_err(StartError::Fleet)?;
+        let resolved = resolve(settings, engine, &metrics, fleet.is_some()).await?;
+        let store = &resolved.loader.store;
+        let trail = Trail::start(store.clone(), settings.audit_queue, &metrics, &tasks);
+        let plans = Plans::open(store.clone(), options.plan_time).await;
+        let registry = Arc::new(Self {
+            deployments: Mutex::new(BTreeMap::new()),
+            keeper: super::Keeper::default(),
+            planning: tokio::sync::Mutex::default(),
+            plans: Mutex::new(plans),
+            shadows: Mutex::default(),
+            catalog: Arc::new(Catalog::default()),
+            loader: resolved.loader,
+            trail,
+            intake,
+            hub,
+            metrics,
+            tasks,
+            options,
+            fleet,
+        });
+        for name in resolved.deployments.keys() {
+            let metrics = registry.metrics.transform(name);
+            for kind in ["apply", "settings", "rollback", "return"] {
+                metrics.swapped(kind);
+            }
+        }
+        *registry.deployments.lock() = resolved.deployments;
+        registry.keep_what_changes();
+        let names: Vec<String> = registry.deployments.lock().keys().cloned().collect();
+        for name in names {
+            let started = registry.change(&name, |_| ());
+            // They are there: they were put there just now.
+            if let Ok((_, changed)) = started {
+                changed.followed().await;
+            }
+        }
+        registry.keeper.note_change();
+        for note in resolved.notes {
+            // Nobody waits for an answer.
+            let _ = registry.record(note.record(), Ok(())).await;
+        }
+        if let Some(store) = registry.loader.store.clone() {
+            let count = i64::try_from(store.revisions().len()).unwrap_or(i64::MAX);
+            registry.metrics.revisions.set(count);
+        }
+        Ok(registry)
+    }
+}

@@ -1,0 +1,95 @@
+//! Pause and resume: a transform's events stop, and its clients are told. A pause holds at once,
+//! whatever disk, Redis, locks and compilers do; a resumption is decided first.
+
+use std::sync::Arc;
+
+use super::change::Changed;
+use super::decide::stamp;
+use super::report::TransformReport;
+use super::{Caller, Record, Refused, Registry, shown};
+use crate::rollout::wanted::request::Request;
+
+impl Registry {
+    /// Stops a transform's events, or lets them through again. What waits is stopped too;
+    /// what is stopped is counted and does not come later. `local` stops it on this host only,
+    /// which goes its own way until it is resumed.
+    ///
+    /// # Errors
+    /// There is no such transform, or a resumption cannot be decided now.
+    pub async fn pause(
+        self: &Arc<Self>,
+        by: Caller<'_>,
+        name: &str,
+        paused: bool,
+        local: bool,
+    ) -> Result<TransformReport, Refused> {
+        let outcome = self.set_paused(by, name, paused, local).await;
+        let record = Record {
+            by,
+            action: if paused { "pause" } else { "resume" },
+            transform: Some(shown(name)),
+            revision: None,
+            plan: None,
+            detail: if local {
+                "on this host only".into()
+            } else {
+                String::new()
+            },
+        };
+        self.record_stop(record, outcome, |report| &mut report.not_yet)
+            .await
+    }
+
+    async fn set_paused(
+        self: &Arc<Self>,
+        by: Caller<'_>,
+        name: &str,
+        paused: bool,
+        local: bool,
+    ) -> Result<TransformReport, Refused> {
+        if local && self.fleet.is_none() {
+            return Err(Refused::NoFleet);
+        }
+        if !paused {
+            self.trail.ready().await?;
+        }
+        let request = Request::Pause(paused);
+        let was_detached = self.with(name, |it| it.intent.detached.is_some())?;
+        let changed = if paused {
+            match local {
+                true => self.pause_here(name, by)?,
+                false => self.stop(name, request, by.name)?,
+            }
+        } else if was_detached {
+            // It follows the fleet again, paused or not.
+            self.change(name, |deployment| deployment.intent.attach())?
+                .1
+        } else {
+            self.start(name, &request, by.name, None, |_| Ok(()))
+                .await?
+        };
+        if !paused {
+            // Somebody has looked at what is there.
+            self.change(name, |deployment| deployment.lost = false)?;
+        }
+        let (number, _) = changed.followed().await;
+        let mut report = self.show(name)?;
+        report.not_yet = self.not_yet(number).await;
+        if self.fleet.is_some() && self.has_pending(name) {
+            report.not_yet.push("known to the fleet".to_owned());
+        }
+        Ok(report)
+    }
+
+    /// Goes this host's own way, and lets nothing through.
+    fn pause_here(self: &Arc<Self>, name: &str, by: Caller<'_>) -> Result<Changed, Refused> {
+        let stamp = stamp(by.name);
+        let (paused, changed) = self.change(name, |deployment| {
+            deployment.intent.detach();
+            deployment.intent.ask(&Request::Pause(true), &stamp)
+        })?;
+        // It is always granted.
+        let _ = paused;
+        Ok(changed)
+    }
+}

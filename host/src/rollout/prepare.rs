@@ -1,0 +1,174 @@
+//! Makes revisions ready beside the lanes: from the state folder, or from the fleet. What does
+//! not work is tried again for as long as it is needed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::deployment::Ready;
+use super::loader::{Loader, Trust};
+use super::push::check_record;
+use super::{Caller, Record, Refused, Registry, Revision};
+use crate::rollout::wanted::reconcile::needed;
+use crate::tasks::blocking;
+use crate::transform::{Component, Instance, RevisionId};
+
+/// How long until what could not be made ready is tried again: the first time, and at most.
+const RETRY: Duration = Duration::from_millis(500);
+const MAX_RETRY: Duration = Duration::from_secs(15);
+
+/// How many of the last events a new instance is run on before it meets a live one.
+const WARM_UP: usize = 100;
+
+/// Who acts where no operator does.
+pub(super) const ITSELF: &str = "tidegate";
+
+impl Registry {
+    /// Begins to make a revision ready that `preparing` has been told of.
+    pub(super) fn prepare(self: &Arc<Self>, name: &str, revision: &RevisionId) {
+        let (registry, name, revision) = (self.clone(), name.to_owned(), revision.clone());
+        // It costs nobody else anything, so nobody waits for it.
+        drop(self.tasks.brief("prepare", async move {
+            registry.prepare_until_ready(&name, &revision).await;
+        }));
+    }
+
+    async fn prepare_until_ready(self: &Arc<Self>, name: &str, revision: &RevisionId) {
+        let (mut retry, mut said) = (RETRY, None);
+        loop {
+            let loaded = self.load_anywhere(name, revision).await;
+            let is_ready = loaded.is_ok();
+            if let Err(why) = &loaded
+                && said.as_ref() != Some(why)
+            {
+                said = Some(why.clone());
+                tracing::error!(transform = name, %revision, why, "a revision cannot be made ready");
+            }
+            let needed = self.change(name, |deployment| {
+                let wanted = deployment.intent.wanted();
+                let is_needed = needed(&wanted, self.host()).any(|needed| needed == revision);
+                match loaded {
+                    Ok(ready) => deployment.add_ready(ready),
+                    Err(why) if is_needed => deployment.note_failing(revision.clone(), why),
+                    Err(_) => {}
+                }
+                if is_ready || !is_needed {
+                    deployment.preparing.remove(revision);
+                }
+                is_needed
+            });
+            // A transform that is gone needs nothing.
+            let is_needed = needed.is_ok_and(|(is_needed, _)| is_needed);
+            if is_ready || !is_needed {
+                return;
+            }
+            tokio::time::sleep(retry).await;
+            retry = (retry * 2).min(MAX_RETRY);
+        }
+    }
+
+    async fn load_anywhere(&self, name: &str, revision: &RevisionId) -> Result<Ready, String> {
+        let ready = match &self.fleet {
+            None => load_kept(&self.loader, name, revision).await?,
+            Some(fleet) => match fleet.record(name, revision) {
+                Some(record) => self
+                    .receive(fleet, &record)
+                    .await
+                    .map_err(|refused| in_words(&refused))?,
+                None => load_kept(&self.loader, name, revision).await?,
+            },
+        };
+        let free = self.refuse_conflicts(&ready.component);
+        free.map_err(|refused| in_words(&refused))?;
+        Ok(ready)
+    }
+
+    /// Instances that have seen events already, one for each lane.
+    pub(super) async fn warm(
+        &self,
+        component: &Arc<Component>,
+        lanes: usize,
+    ) -> Result<Vec<Instance>, Refused> {
+        let (name, component) = (&component.descriptor.name, component.clone());
+        let mut events = self.intake.recent(name);
+        let metrics = self.metrics.transform(name);
+        let warmed = blocking(move || {
+            let component = &*component;
+            events.retain(|event| component.wants(&event.channel));
+            let last = &events[events.len().saturating_sub(WARM_UP)..];
+            let instance = |_| {
+                let mut instance = Instance::new(component, &metrics)?;
+                instance.warm(component, component.samples())?;
+                // A fault on a live event is for the probation to judge.
+                match instance.warm(component, last.iter().map(|event| &**event)) {
+                    Ok(()) => Ok(instance),
+                    Err(_) => Instance::new(component, &metrics),
+                }
+            };
+            (0..lanes).map(instance).collect::<Result<Vec<_>, _>>()
+        });
+        warmed
+            .await
+            .map_err(|fault| Refused::NotReady(fault.to_string()))
+    }
+
+    /// Writes down that something else runs than what is wanted.
+    pub(super) async fn note_fallback(&self, name: &str, failing: RevisionId, why: String) {
+        let record = Record {
+            by: Caller::named(ITSELF),
+            action: "fallback",
+            transform: Some(name.to_owned()),
+            revision: Some(failing),
+            plan: None,
+            detail: format!("it is wanted, and cannot be made ready; that is tried again: {why}"),
+        };
+        // Nobody waits for an answer.
+        let _ = self.record(record, Ok(())).await;
+    }
+}
+
+fn in_words(refused: &Refused) -> String {
+    match refused.faults() {
+        [] => refused.to_string(),
+        faults => faults.join("; "),
+    }
+}
+
+/// A revision of this transform in the state folder.
+///
+/// # Errors
+/// Why it cannot be used.
+pub(super) async fn load_kept(
+    loader: &Loader,
+    name: &str,
+    id: &RevisionId,
+) -> Result<Ready, String> {
+    let store = loader.store.clone().ok_or("there is no state folder")?;
+    let revision = store.revision(id);
+    let revision = revision.ok_or("it is not in the state folder; push it again")?;
+    if revision.transform != name {
+        return Err(format!("it is of the transform {}", revision.transform));
+    }
+    let digest = revision.component.clone();
+    let bytes = blocking(move || store.component(&digest)).await;
+    let bytes = bytes.map_err(|error| error.to_string())?.into();
+    let component = load_record(loader, &bytes, &revision).await?;
+    Ok(Ready {
+        revision,
+        component,
+    })
+}
+
+/// The component of a record, which says of it what it says itself.
+///
+/// # Errors
+/// All that is wrong, in one sentence.
+async fn load_record(
+    loader: &Loader,
+    bytes: &Arc<[u8]>,
+    record: &Revision,
+) -> Result<Arc<Component>, String> {
+    let loaded = loader.load(bytes, Trust::None, &record.settings, &record.limits);
+    let loaded = loaded.await.map_err(|faults| faults.join("; "))?;
+    check_record(record, &loaded.component)?;
+    Ok(loader.keep(loaded).await)
+}

@@ -1,0 +1,202 @@
+//! The way back to a revision that was good before. What is left is withdrawn by it, and runs
+//! again only when somebody names it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::apply::in_words;
+use super::decide::{Prepared, at, refused};
+use super::deployment::Ready;
+use super::needs::{covers, needs_between, shows_more};
+use super::prepare::load_kept;
+use super::report::Applied;
+use super::{Caller, MIN_PREFIX, Record, Refused, Registry, RollbackAsk, shown};
+use crate::rollout::wanted::desired::{Desired, Needs};
+use crate::rollout::wanted::request::{Request, Rollback};
+use crate::transform::RevisionId;
+
+/// How long an answer waits for a revision that does not stand ready.
+const LOAD_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Registry {
+    /// Leaves what is wanted now for the last revision that was good, or for a named one. What
+    /// only takes something away holds at once, whatever disk and Redis do.
+    ///
+    /// # Errors
+    /// There is nothing to return to, a consent is missing, or something else is wanted than the
+    /// one who asks saw: of two who return at once, the second would bring back what the first
+    /// has left.
+    pub async fn rollback(
+        self: &Arc<Self>,
+        by: Caller<'_>,
+        name: &str,
+        ask: RollbackAsk,
+    ) -> Result<Applied, Refused> {
+        let mut outcome = self.roll_back(by, name, &ask).await;
+        if let (Some(fleet), Err(Refused::NoPrevious(_))) = (&self.fleet, &outcome) {
+            // The fleet may have gone on, and this host not have heard of it.
+            self.hear_now(fleet, name).await?;
+            outcome = self.roll_back(by, name, &ask).await;
+        }
+        let record = Record {
+            by,
+            action: "rollback",
+            transform: Some(shown(name)),
+            revision: outcome.as_ref().ok().map(|applied| applied.to.clone()),
+            plan: None,
+            detail: outcome.as_ref().map_or_else(|_| String::new(), in_words),
+        };
+        self.record_stop(record, outcome, |applied| &mut applied.not_yet)
+            .await
+    }
+
+    async fn roll_back(
+        self: &Arc<Self>,
+        by: Caller<'_>,
+        name: &str,
+        ask: &RollbackAsk,
+    ) -> Result<Applied, Refused> {
+        let wanted = self.with(name, |deployment| deployment.intent.wanted())?;
+        let from = wanted.choice.revision.clone();
+        let from = from.ok_or_else(|| Refused::NoPrevious(name.to_owned()))?;
+        if let Some(seen) = &ask.from {
+            is_still(&wanted, name, seen)?;
+        }
+        let to = match &ask.to {
+            Some(beginning) => Some(self.was_good(name, &wanted, beginning)?),
+            None => None,
+        };
+        let goes_to = to.clone().or_else(|| wanted.returns_to(&from));
+        let goes_to = goes_to.ok_or_else(|| Refused::NoPrevious(name.to_owned()))?;
+        let [left, next] = [&from, &goes_to].map(|id| self.record_of(name, id));
+        let needs = match wanted.is_withdrawn(&goes_to) {
+            true => needs_between(left.as_deref(), next.as_deref()),
+            false => Needs {
+                wider: shows_more(left.as_deref(), next.as_deref()),
+                ..Needs::default()
+            },
+        };
+        let covers = next.as_ref().map_or_else(Vec::new, |next| {
+            covers(&wanted, next, self.loader.store.as_ref())
+        });
+        let given = Needs {
+            wider: ask.allow_wider,
+            breaking: ask.allow_breaking,
+            ..Needs::default()
+        };
+        let request = Request::Rollback(Rollback {
+            from: from.clone(),
+            to,
+            needs,
+            consent: given,
+            covers,
+        });
+        if let Err(missing) = wanted.after(&request) {
+            return Err(refused(name, &wanted, &missing));
+        }
+        let changed = if request.is_stop(&wanted) {
+            self.stop(name, request, by.name)?
+        } else {
+            self.trail.ready().await?;
+            let ready = self.load_for_return(name, &goes_to).await?;
+            let prepared = Some(Prepared {
+                ready,
+                instances: Vec::new(),
+            });
+            self.start(name, &request, by.name, prepared, |_| Ok(()))
+                .await?
+        };
+        let (number, took) = changed.followed().await;
+        let runs = self.runs_soon(name, &goes_to).await;
+        let mut not_yet = self.not_yet(number).await;
+        if self.fleet.is_some() && self.has_pending(name) {
+            not_yet.push("known to the fleet".to_owned());
+        }
+        if !runs {
+            not_yet.push(format!(
+                "running: {goes_to} is being made ready, nothing goes out"
+            ));
+        }
+        let paused = self.with(name, |it| it.intent.wanted().paused.yes)?;
+        Ok(Applied {
+            transform: name.to_owned(),
+            from: Some(from),
+            to: goes_to,
+            probation_seconds: None,
+            switch_micros: runs.then(|| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+            paused,
+            not_yet,
+        })
+    }
+
+    /// A revision that ran here and was good, or was taken back.
+    fn was_good(
+        &self,
+        name: &str,
+        wanted: &Desired,
+        beginning: &str,
+    ) -> Result<RevisionId, Refused> {
+        let revision = self.known_revision(beginning)?.revision;
+        if wanted.choice.revision.as_ref() == Some(&revision.id) {
+            return Err(Refused::AlreadyActive(revision.id));
+        }
+        let ran =
+            wanted.proven.contains(&revision.id) || wanted.withdrawn.contains_key(&revision.id);
+        if revision.transform != name || !ran {
+            return Err(Refused::NeverActive {
+                transform: name.to_owned(),
+                revision: revision.id,
+            });
+        }
+        Ok(revision.id)
+    }
+
+    async fn load_for_return(&self, name: &str, id: &RevisionId) -> Result<Ready, Refused> {
+        let ready = self.with(name, |deployment| deployment.ready(id).cloned())?;
+        if let Some(ready) = ready {
+            return Ok(ready);
+        }
+        let loaded = load_kept(&self.loader, name, id).await;
+        let ready = loaded.map_err(|why| Refused::check(name, vec![why]))?;
+        self.refuse_conflicts(&ready.component)?;
+        Ok(ready)
+    }
+
+    /// Whether a revision runs before nobody waits for it any more.
+    async fn runs_soon(&self, name: &str, id: &RevisionId) -> bool {
+        let runs = || {
+            let runs = self.with(name, |deployment| {
+                let running = deployment.running.as_ref();
+                running.is_some_and(|running| running.revision.id == *id)
+            });
+            runs.unwrap_or(false)
+        };
+        let until = tokio::time::Instant::now() + LOAD_PATIENCE;
+        while !runs() {
+            if tokio::time::Instant::now() > until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        true
+    }
+
+    /// Whether the fleet has not heard yet of what was stopped here.
+    pub(super) fn has_pending(&self, name: &str) -> bool {
+        let pending = self.with(name, |it| !it.intent.pending.is_empty());
+        pending.unwrap_or(false)
+    }
+}
+
+/// # Errors
+/// What is wanted does not begin with `seen`.
+fn is_still(wanted: &Desired, name: &str, seen: &str) -> Result<(), Refused> {
+    if seen.len() < MIN_PREFIX {
+        return Err(Refused::NoSuchRevision(seen.to_owned()));
+    }
+    let revision = wanted.choice.revision.as_ref();
+    match revision.is_some_and(|id| id.as_str().starts_with(seen)) {
+        true => Ok(()),
+        false => Err(Refused::Conflict(at(name, wanted))),
+    }
+}

@@ -1,0 +1,73 @@
+//! What a check tries without starting: each transform that the settings name, and what the state
+//! folder would have a host run. It changes nothing.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+
+use super::Revision;
+use super::loader::{Loader, Trust};
+use super::push::check_record;
+use super::start::{AT_ONCE, Configured, StartError, load_one, loader, named};
+use super::store::StoreError;
+use super::store::glimpse;
+use crate::metrics::Metrics;
+use crate::rollout::wanted::desired::Choice;
+use crate::settings::Settings;
+use crate::tasks::blocking;
+use crate::transform::{Component, Engine, RevisionId};
+
+/// Loads each transform that the settings name, or tells what is wrong with it.
+pub async fn try_configured(
+    settings: &Settings,
+    engine: &Engine,
+) -> Vec<Result<Configured, StartError>> {
+    let loader = loader(settings, engine, None, &Metrics::new());
+    let named = named(&settings.transforms);
+    let tries = stream::iter(named.iter()).map(|transform| load_one(&loader, transform));
+    tries.buffered(AT_ONCE).collect().await
+}
+
+/// What the state folder would have a host run in place of what the settings name, or beside it.
+#[derive(Debug)]
+pub struct Taken {
+    pub transform: String,
+    /// Which revision, since when and by whom, for operators.
+    pub origin: String,
+    pub component: Result<Arc<Component>, Vec<String>>,
+}
+
+/// Tries all that an operator applied and that the state folder still has; changes nothing.
+///
+/// # Errors
+/// The folder cannot be read.
+pub async fn try_applied(settings: &Settings, engine: &Engine) -> Result<Vec<Taken>, StoreError> {
+    let Some(folder) = settings.state_dir.clone() else {
+        return Ok(Vec::new());
+    };
+    let applied = blocking(move || glimpse::applied(&folder)).await?;
+    let loader = loader(settings, engine, None, &Metrics::new());
+    let tries = stream::iter(applied).map(async |kept| {
+        let Choice { since, by, .. } = &kept.choice;
+        let revision = kept.choice.revision.as_ref().map(RevisionId::short);
+        let revision = revision.unwrap_or_default();
+        Taken {
+            origin: format!("revision {revision} of the state folder, applied by {by} at {since}"),
+            component: try_kept(&loader, kept.found).await,
+            transform: kept.transform,
+        }
+    });
+    Ok(tries.buffered(AT_ONCE).collect().await)
+}
+
+async fn try_kept(
+    loader: &Loader,
+    found: Result<(Revision, Vec<u8>), String>,
+) -> Result<Arc<Component>, Vec<String>> {
+    let (revision, bytes) = found.map_err(|wrong| vec![format!("it {wrong}")])?;
+    let (bytes, settings, limits) = (bytes.into(), &revision.settings, &revision.limits);
+    let loaded = loader.load(&bytes, Trust::None, settings, limits);
+    let component = loaded.await?.component;
+    check_record(&revision, &component).map_err(|wrong| vec![wrong])?;
+    Ok(component)
+}
