@@ -128,7 +128,7 @@ fn lines_are_chained_over_a_restart_a_torn_line_and_a_file_that_was_moved_away()
     let folder = folder();
     let path = folder.path();
     for round in 0..3 {
-        let (store, _) = open_whole(path);
+        let store = open(path).store;
         if round == 2 {
             fs::rename(path.join("audit.jsonl"), path.join("audit.jsonl.1")).unwrap();
         }
@@ -153,7 +153,7 @@ fn lines_of_an_earlier_version_are_read_and_chained_to() {
     let folder = folder();
     let old = serde_json::to_string(&entry("ticks", 1)).unwrap() + "\n";
     fs::write(folder.path().join("audit.jsonl"), old.repeat(2)).unwrap();
-    let (store, _) = open_whole(folder.path());
+    let store = open(folder.path()).store;
     store.audit().append(&entry("ticks", 3)).unwrap();
     let chain = chain(folder.path(), &["audit.jsonl"]).unwrap();
     assert_eq!((chain.unchained, chain.chained), (2, 1));
