@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tidegate_tests::admin::text;
 use tidegate_tests::binary::said;
 use tidegate_tests::guest::Failing;
-use tidegate_tests::{Guest, Setup, Stage, secs};
+use tidegate_tests::{Guest, Setup, Stage, secs, until};
 
 /// A host on `a`, with so many events behind it.
 async fn after_events(count: u64, change: impl FnOnce(Setup) -> Setup) -> Stage {
@@ -113,9 +113,12 @@ async fn what_the_revision_before_fails_at_as_well_is_not_held_against_a_candida
         let report = stage.admin.becomes("ticks", what, secs(10), over).await;
         assert_eq!(report["revision"]["id"], made["to"], "{report:#}");
         assert!(report["returned"].is_null(), "{report:#}");
-        let settled = stage.admin.history().await.pop().expect("an entry");
         let says = "0 failed, 10 failed in the revision before as well";
-        assert!(text(&settled["detail"]).contains(says), "{settled}");
+        until("the word of it", secs(10), async || {
+            let settled = stage.admin.history().await.pop().expect("an entry");
+            text(&settled["detail"]).contains(says)
+        })
+        .await;
     }
 }
 

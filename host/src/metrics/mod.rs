@@ -1,8 +1,7 @@
 //! What operators can count: every metric by name, in one place.
 //!
 //! Labels only ever hold names from descriptors and fixed words, never what a client or an
-//! event chose. Gauges that can be worked out when asked (`outbox_bytes`) are set by the admin
-//! side.
+//! event chose. Gauges that can be worked out when asked are set by the admin side.
 
 mod audit;
 mod compiling;

@@ -170,7 +170,8 @@ impl Registry {
         }
         let metrics = self.metrics.transform(name);
         metrics.fallback.set(deployment.fallback.is_some().into());
-        metrics.paused.set(deployment.held.into());
+        let lets_nothing_through = deployment.held && running.is_some();
+        metrics.paused.set(lets_nothing_through.into());
         for ready in &gone {
             self.metrics.forget_revision(name, Ready::id(ready).short());
         }

@@ -176,7 +176,7 @@ settings! {
     probe_channel: String, "probe-channel", Name, "tidegate:probe";
         "The Redis channel of the probes; the Redis user needs publish and subscribe on it"
     state_dir: Option<PathBuf>, "state-dir", Folder, "";
-        "Folder for revisions, the active set and the audit log; without it transforms cannot be changed while the host runs"
+        "Folder for revisions, what is wanted of each transform and the audit log; without it transforms cannot be changed while the host runs"
     keep_revisions: usize, "keep-revisions", Count<usize>, "20", "0" to "1000";
         "Revisions kept beyond the active and the previous ones"
     plan_time: Duration, "plan-time", Time, "1h", "1s" to "24h";

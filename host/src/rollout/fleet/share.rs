@@ -112,9 +112,12 @@ impl Registry {
         fleet: &Fleet,
         name: &str,
     ) -> Result<(), Refused> {
-        let read = fleet.read(name).await?;
+        let read = fleet.read(name).await?.map(Arc::new);
+        if let Some(read) = &read {
+            fleet.shared.lock().insert(name.to_owned(), read.clone());
+        }
         // What this host has to say to that is said with the next look.
-        let _ = self.hear(name, Ok(read.as_ref()), &stamp(ITSELF));
+        let _ = self.hear(name, Ok(read.as_deref()), &stamp(ITSELF));
         Ok(())
     }
 

@@ -152,7 +152,8 @@ impl Intent {
             return None;
         }
         if wished == self.desired {
-            return Some(wished);
+            // What only the settings of this host name is no wish of its fleet.
+            return (read.is_some() || wished.is_decided()).then_some(wished);
         }
         let mut parents = vec![&self.desired];
         parents.extend(read);

@@ -19,11 +19,7 @@ pub enum Merged {
 /// Brings together what this host knows with what stands in Redis.
 pub fn merge(known: &Desired, read: Option<&Desired>) -> Merged {
     let Some(read) = read else {
-        // What only the settings of one host name is no wish of its fleet.
-        return match known.is_decided() {
-            true => Merged::Offer(known.clone()),
-            false => Merged::Same,
-        };
+        return Merged::Offer(known.clone());
     };
     if known == read {
         Merged::Same
