@@ -99,6 +99,7 @@ mod shutdown;
 mod signals;
 mod snapshots;
 mod source_lines;
+mod stacks;
 mod stale;
 mod stalls;
 mod stops;

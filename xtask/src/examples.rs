@@ -13,6 +13,10 @@ use crate::step::{self, heading};
 use crate::toolchain::{self, StandardLibrary};
 use crate::{components, page, root, sources};
 
+mod mistake;
+
+use self::mistake::Mistake;
+
 /// Everything that the examples are made from, as files and folders below the root.
 const SOURCES: [&str; 7] = [
     "docs/authoring.md",
@@ -25,12 +29,15 @@ const SOURCES: [&str; 7] = [
 ];
 
 /// What is built, each a file of this name.
-const COMPONENTS: [&str; 8] = [
+const COMPONENTS: [&str; 11] = [
     "ticker-rust.wasm",
     "ticker-javascript.wasm",
     "ticker-quickjs.wasm",
     "ticker-quickjs-without-wasi.wasm",
     "ticker-python.wasm",
+    "mistake-javascript.wasm",
+    "mistake-quickjs.wasm",
+    "mistake-python.wasm",
     "page-rust.wasm",
     "page-javascript.wasm",
     "page-python.wasm",
@@ -87,18 +94,19 @@ fn javascript(folder: &Path) -> Result<()> {
         )?;
         place.note_tools()?;
     }
-    for (script, component) in [
-        ("build", "ticker-javascript.wasm"),
-        ("build-quickjs", "ticker-quickjs.wasm"),
-        (
-            "build-quickjs-without-wasi",
-            "ticker-quickjs-without-wasi.wasm",
-        ),
-    ] {
+    let build = |script: &str, component: &str| {
         step::run(place.command("npm").args(["run", "--silent", script]))?;
-        place.hand_over(&folder.join(component))?;
-    }
-    Ok(())
+        place.hand_over(&folder.join(component))
+    };
+    build("build", "ticker-javascript.wasm")?;
+    build("build-quickjs", "ticker-quickjs.wasm")?;
+    build(
+        "build-quickjs-without-wasi",
+        "ticker-quickjs-without-wasi.wasm",
+    )?;
+    place.make(&mistake::JAVASCRIPT)?;
+    build("build", "mistake-javascript.wasm")?;
+    build("build-quickjs", "mistake-quickjs.wasm")
 }
 
 fn python(folder: &Path) -> Result<()> {
@@ -126,13 +134,18 @@ fn python(folder: &Path) -> Result<()> {
         fetch::run(Client::Pip, &mut pip, &wanted)?;
         place.note_tools()?;
     }
-    step::run(
-        place
-            .command("venv/bin/componentize-py")
-            .args(["--quiet", "--wit-path", "wit", "--world", "transform"])
-            .args(["componentize", "--output", "ticker.wasm", "app"]),
-    )?;
-    place.hand_over(&folder.join("ticker-python.wasm"))
+    let build = |component: &str| {
+        step::run(
+            place
+                .command("venv/bin/componentize-py")
+                .args(["--quiet", "--wit-path", "wit", "--world", "transform"])
+                .args(["componentize", "--output", "ticker.wasm", "app"]),
+        )?;
+        place.hand_over(&folder.join(component))
+    };
+    build("ticker-python.wasm")?;
+    place.make(&mistake::PYTHON)?;
+    build("mistake-python.wasm")
 }
 
 /// What stands in `docs/authoring.md`, each language by itself.
@@ -223,6 +236,15 @@ impl Place {
 
     fn note_tools(&self) -> Result<()> {
         copy(&self.folder.join(self.lock), &self.folder.join(INSTALLED))
+    }
+
+    /// Makes a mistake in the copy of the example.
+    fn make(&self, mistake: &Mistake) -> Result<()> {
+        let path = self.folder.join(mistake.file);
+        let source = fs::read_to_string(&path);
+        let source = source.with_context(|| format!("could not read {}", path.display()))?;
+        fs::write(&path, mistake.made_in(&source)?)
+            .with_context(|| format!("could not write {}", path.display()))
     }
 
     /// Moves what was built to where it is looked for.
