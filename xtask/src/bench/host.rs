@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The file of keys, in a host's folder.
 const KEYS: &str = "keys.json";
 
+/// Settings, where a part needs its own.
+const SETTINGS: &str = "bench.toml";
+
 /// Whoever has it may operate the host.
 pub(crate) const TOKEN: &str = "the-operator-of-the-benchmark-000";
 
@@ -118,8 +121,19 @@ impl<'a> Host<'a> {
         Self::listening(binary, "127.0.0.1:0", &more)
     }
 
-    pub(crate) fn listening(binary: &'a Binary, listen: &str, more: &[&str]) -> Result<Self> {
+    /// With a file of settings, too.
+    pub(crate) fn with_settings(binary: &'a Binary, settings: &str, more: &[&str]) -> Result<Self> {
         let ground = Ground::prepare(binary)?;
+        std::fs::write(ground.folder.path().join(SETTINGS), settings)?;
+        let more = [&["--config", SETTINGS], more].concat();
+        Self::on(ground, "127.0.0.1:0", &more)
+    }
+
+    pub(crate) fn listening(binary: &'a Binary, listen: &str, more: &[&str]) -> Result<Self> {
+        Self::on(Ground::prepare(binary)?, listen, more)
+    }
+
+    fn on(ground: Ground<'a>, listen: &str, more: &[&str]) -> Result<Self> {
         let mut process = ground.serve(listen, more)?;
         let public = address(&process.line_after("public ws://")?)?;
         let admin = address(&process.line_after("admin http://")?)?;

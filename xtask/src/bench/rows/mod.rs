@@ -31,7 +31,7 @@ pub(crate) struct Part {
     pub(crate) measure: fn(&Plan, &Binary) -> Result<Vec<Row>>,
 }
 
-pub(crate) const PARTS: [Part; 12] = [
+pub(crate) const PARTS: [Part; 13] = [
     Part {
         name: "calls",
         about: "a transform's call beside the same logic as plain Rust",
@@ -91,5 +91,10 @@ pub(crate) const PARTS: [Part; 12] = [
         name: "swap",
         about: "what an apply and a rollback do to deliveries",
         measure: swap::measure,
+    },
+    Part {
+        name: "stop",
+        about: "how long a pause takes while another transform is applied",
+        measure: swap::measure_stop,
     },
 ];

@@ -7,6 +7,7 @@
 //! switch at one event is for the tests.
 
 mod operator;
+mod stop;
 mod table;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use self::operator::Operator;
+pub(crate) use self::stop::measure as measure_stop;
 use crate::feed::{self, Markets};
 use crate::host::{Binary, Host, wait_until};
 use crate::publisher::{Pace, Shared, Trigger};
@@ -113,7 +115,7 @@ pub(crate) fn measure(plan: &plan::Plan, binary: &Binary) -> Result<Vec<Row>> {
         next: 0,
     };
     stream.quiet().context("before the first round")?;
-    let component = builtin()?;
+    let component = builtin(TRANSFORM)?;
     let mut rounds = Vec::with_capacity(plan.rounds);
     for number in 0..plan.rounds {
         progress(&format!("swaps: round {} of {}", number + 1, plan.rounds));
@@ -123,9 +125,9 @@ pub(crate) fn measure(plan: &plan::Plan, binary: &Binary) -> Result<Vec<Row>> {
     Ok(table::rows(&rounds))
 }
 
-fn builtin() -> Result<Vec<u8>> {
+fn builtin(name: &str) -> Result<Vec<u8>> {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../transforms/dist");
-    std::fs::read(dist.join(TRANSFORM).with_extension("wasm"))
+    std::fs::read(dist.join(name).with_extension("wasm"))
         .context("no component: run `cargo xtask transforms`")
 }
 

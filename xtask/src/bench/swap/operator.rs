@@ -70,6 +70,16 @@ impl Operator<'_> {
         Ok(step)
     }
 
+    pub(super) fn pause(&self, transform: &str) -> Result<Step> {
+        let (_, step) = self.post(&format!("/v1/transforms/{transform}/pause"), b"{}")?;
+        Ok(step)
+    }
+
+    pub(super) fn resume(&self, transform: &str) -> Result<Step> {
+        let (_, step) = self.post(&format!("/v1/transforms/{transform}/resume"), b"{}")?;
+        Ok(step)
+    }
+
     fn post(&self, path: &str, body: &[u8]) -> Result<(Value, Step)> {
         let from = self.clock.now();
         let answer = send(self.host, path, body).with_context(|| format!("POST {path}"))?;
