@@ -9,9 +9,9 @@ use futures_util::StreamExt;
 use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisResult};
 use tokio::sync::Notify;
 
-use super::super::Registry;
 use super::super::decide::stamp;
 use super::super::prepare::ITSELF;
+use super::super::{Refused, Registry};
 use super::envelope::{Shared, Unreadable};
 use super::hosts::{HostRecord, Hosts, seconds};
 use super::{Fleet, Unreachable};
@@ -106,7 +106,9 @@ impl Registry {
         }
         self.offer_missing(fleet, &read).await?;
         match refused {
-            Some(super::super::Refused::FleetUnreachable(why)) => Err(Unreachable(why)),
+            Some(Refused::FleetUnreachable(why) | Refused::FleetUncertain(why)) => {
+                Err(Unreachable(why))
+            }
             _ => Ok(()),
         }
     }
