@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tidegate_tests::admin::{everything, text};
 use tidegate_tests::binary::{run, said};
-use tidegate_tests::{Guest, Stage, eventually, secs};
+use tidegate_tests::{Guest, Setup, Stage, eventually, secs};
 
 /// Where the log is, and where it is put meanwhile.
 fn paths(stage: &Stage) -> (PathBuf, PathBuf) {
@@ -155,12 +155,7 @@ async fn what_has_no_room_to_wait_is_counted_and_the_count_is_written() {
 
 #[tokio::test]
 async fn a_file_of_the_watched_folder_that_is_tried_again_is_written_once() {
-    let stage = Stage::set(&Guest::stamped("a"), |setup| {
-        let folder = setup.path("put-here");
-        fs::create_dir(&folder).expect("a folder in one's own");
-        setup.setting("watch", &folder.to_string_lossy())
-    })
-    .await;
+    let stage = Stage::set(&Guest::stamped("a"), Setup::watching).await;
     let of_watch = async || {
         let mut history = stage.admin.history().await;
         history.retain(|entry| entry["by"] == "watch");

@@ -127,13 +127,10 @@ async fn a_new_host_does_not_impose_the_old_file_of_its_folder() {
     fleet.run([0, 1, 2], &b, secs(10)).await;
     let port = fleet.redis.port();
     let late = Fleet::host("four", port, &Guest::stamped("a"), |setup| {
-        let folder = setup.path("put-here");
-        std::fs::create_dir(&folder).expect("a folder in one's own");
-        let file = folder.join("ticks.wasm");
+        let setup = setup.watching().setting("watch-allow", "breaking");
+        let file = setup.path("put-here").join("ticks.wasm");
         std::fs::write(file, Guest::stamped("old").binary()).expect("a file");
         setup
-            .setting("watch", &folder.to_string_lossy())
-            .setting("watch-allow", "breaking")
     })
     .await;
     until("a word about the file", secs(20), async || {

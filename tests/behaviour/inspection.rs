@@ -151,12 +151,7 @@ async fn compilations(stage: &Stage) -> Vec<f64> {
 
 #[tokio::test]
 async fn each_old_mistake_is_told_with_its_remedy_and_nothing_is_compiled_for_it() {
-    let stage = Stage::set(&Guest::stamped("good"), |setup| {
-        let folder = setup.path("put-here");
-        std::fs::create_dir(&folder).expect("a folder in one's own");
-        setup.setting("watch", &folder.to_string_lossy())
-    })
-    .await;
+    let stage = Stage::set(&Guest::stamped("good"), Setup::watching).await;
     let before = compilations(&stage).await;
     for Mistake { what, bytes, says } in mistakes() {
         for path in ["/v1/check", "/v1/revisions"] {

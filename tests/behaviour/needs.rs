@@ -94,10 +94,7 @@ async fn a_candidate_that_listens_elsewhere_says_nothing_of_the_last_events_eith
 #[tokio::test]
 async fn the_watched_folder_needs_the_same_consents() {
     let stage = Stage::set(&Guest::stamped("a"), |setup| {
-        let folder = setup.path("put-here");
-        std::fs::create_dir(&folder).expect("a folder in one's own");
-        let setup = setup.setting("watch", &folder.to_string_lossy());
-        setup.setting("watch-allow", "breaking")
+        setup.watching().setting("watch-allow", "breaking")
     })
     .await;
     let mut client = stage.tidegate.subscriber(["ticks:*"]).await;

@@ -7,12 +7,7 @@ use serde_json::Value;
 use tidegate_tests::{Guest, Setup, Stage, eventually, millis, secs};
 
 async fn watching(change: impl FnOnce(Setup) -> Setup) -> Stage {
-    Stage::set(&Guest::stamped("a"), |setup| {
-        let folder = setup.path("put-here");
-        std::fs::create_dir(&folder).expect("a folder in one's own");
-        change(setup.setting("watch", &folder.to_string_lossy()))
-    })
-    .await
+    Stage::set(&Guest::stamped("a"), |setup| change(setup.watching())).await
 }
 
 fn folder(stage: &Stage) -> PathBuf {

@@ -8,11 +8,9 @@ use tidegate_tests::{Feed, Guest, Redis, Setup, Stage, Tidegate, Transform, even
 /// A host on `a` from its settings, on which `w`, which is wider, was good and was taken back.
 async fn with_a_withdrawn_one() -> (Stage, String, String) {
     let stage = Stage::set(&Guest::stamped("a"), |setup| {
-        let folder = setup.path("put-here");
-        std::fs::create_dir(&folder).expect("a folder in one's own");
         setup
             .setting("probation-time", "0s")
-            .setting("watch", &folder.to_string_lossy())
+            .watching()
             .setting("watch-allow", "breaking")
     })
     .await;
@@ -109,12 +107,7 @@ async fn a_start_that_cannot_load_what_is_wanted_does_not_fall_back_on_it() {
 
 #[tokio::test]
 async fn what_failed_its_probation_is_not_applied_again_by_the_file_that_brought_it() {
-    let stage = Stage::set(&Guest::stamped("a"), |setup| {
-        let folder = setup.path("put-here");
-        std::fs::create_dir(&folder).expect("a folder in one's own");
-        setup.setting("watch", &folder.to_string_lossy())
-    })
-    .await;
+    let stage = Stage::set(&Guest::stamped("a"), Setup::watching).await;
     let a = stage.admin.active("ticks").await;
     let feed = Feed::start(&stage.redis, &["AB"], 200).await;
     let file = stage.tidegate.path("put-here").join("ticks.wasm");
@@ -153,11 +146,7 @@ async fn what_failed_its_probation_is_not_applied_again_by_the_file_that_brought
 #[tokio::test]
 async fn a_removed_transform_whose_file_lies_in_the_folder_stays_removed() {
     let stage = Stage::set(&Guest::stamped("a"), |setup| {
-        let folder = setup.path("put-here");
-        std::fs::create_dir(&folder).expect("a folder in one's own");
-        setup
-            .setting("watch", &folder.to_string_lossy())
-            .setting("watch-allow", "wider")
+        setup.watching().setting("watch-allow", "wider")
     })
     .await;
     let file = stage.tidegate.path("put-here").join("tocks.wasm");
@@ -267,11 +256,7 @@ async fn a_pause_outlives_a_start_whose_settings_do_not_name_the_transform() {
 #[tokio::test]
 async fn a_file_that_was_away_for_a_while_is_no_new_wish() {
     let stage = Stage::set(&Guest::stamped("a"), |setup| {
-        let folder = setup.path("put-here");
-        std::fs::create_dir(&folder).expect("a folder in one's own");
-        setup
-            .setting("probation-time", "0s")
-            .setting("watch", &folder.to_string_lossy())
+        setup.setting("probation-time", "0s").watching()
     })
     .await;
     let file = stage.tidegate.path("put-here").join("ticks.wasm");

@@ -97,6 +97,13 @@ impl Setup {
         self
     }
 
+    /// Makes the folder `put-here` in the start's folder, and watches it.
+    pub fn watching(self) -> Self {
+        let folder = self.path("put-here");
+        std::fs::create_dir(&folder).expect("a folder in one's own");
+        self.setting("watch", &folder.to_string_lossy())
+    }
+
     /// A variable of the environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));

@@ -9,6 +9,7 @@ use parking_lot::MutexGuard;
 use tokio::task::JoinHandle;
 
 use super::deployment::{Deployment, Ready, Running};
+use super::store::KeptSet;
 use super::{Refused, Registry, shown};
 use crate::pipeline::Following;
 use crate::rollout::wanted::intent::Intent;
@@ -25,6 +26,16 @@ const MAX_REMOVED: usize = 256;
 
 /// By the transform's name.
 pub(super) type Deployments = BTreeMap<String, Deployment>;
+
+/// What the disk is to have of all of them.
+pub(super) fn kept_set(deployments: &Deployments) -> KeptSet {
+    let kept = deployments
+        .iter()
+        .map(|(name, deployment)| (name.clone(), deployment.kept()));
+    KeptSet {
+        transforms: kept.collect(),
+    }
+}
 
 /// A change that was followed, as far as that takes no time.
 #[derive(Debug)]

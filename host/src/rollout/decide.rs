@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::change::{Changed, Deployments};
+use super::change::{Changed, Deployments, kept_set};
 use super::deployment::{Deployment, Ready};
-use super::store::{Kept, KeptSet};
+use super::store::Kept;
 use super::{Refused, Registry};
 use crate::rollout::wanted::desired::{DecisionId, Desired, Stamp};
 use crate::rollout::wanted::intent::Intent;
@@ -115,12 +115,7 @@ impl Registry {
             let deployments = self.deployments.lock();
             holds(&deployments)?;
             let decision = decide(&deployments, name, request, stamp)?;
-            let kept = deployments
-                .iter()
-                .map(|(name, it)| (name.clone(), it.kept()));
-            let mut set = KeptSet {
-                transforms: kept.collect(),
-            };
+            let mut set = kept_set(&deployments);
             let kept = Kept {
                 intent: decision.next.clone(),
                 lanes: deployments.get(name).map_or(1, |it| it.lanes),
@@ -160,8 +155,8 @@ impl Registry {
         Some(self.come_to_wanted(name, deployments, &before))
     }
 
-    /// What a change has not come to yet, for whoever asked for it.
-    pub(super) async fn not_yet(&self, change: Option<u64>) -> Vec<String> {
+    /// What a change of a transform has not come to yet, for whoever asked for it.
+    pub(super) async fn not_yet(&self, name: &str, change: Option<u64>) -> Vec<String> {
         let mut not_yet = Vec::new();
         if self.loader.store.is_none() {
             not_yet.push("written down: this host has no state folder".to_owned());
@@ -169,6 +164,10 @@ impl Registry {
             && let Err(why) = self.keeper.wait(change, STOP_PATIENCE).await
         {
             not_yet.push(format!("written down: {why}"));
+        }
+        let pending = self.with(name, |it| !it.intent.pending.is_empty());
+        if self.fleet.is_some() && pending.unwrap_or(false) {
+            not_yet.push("known to the fleet".to_owned());
         }
         not_yet
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::change::kept_set;
 use super::store::KeptSet;
 use super::{Refused, Registry};
 use crate::tasks::{Unasked, blocking, ever};
@@ -94,13 +95,7 @@ impl Registry {
         let _writing = self.keeper.writing.lock().await;
         let (set, change) = {
             let deployments = self.deployments.lock();
-            let kept = deployments
-                .iter()
-                .map(|(name, it)| (name.clone(), it.kept()));
-            let set = KeptSet {
-                transforms: kept.collect(),
-            };
-            (set, self.keeper.number())
+            (kept_set(&deployments), self.keeper.number())
         };
         self.write(set, change).await
     }

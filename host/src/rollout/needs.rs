@@ -14,7 +14,7 @@ impl Registry {
     /// fleet.
     pub(super) fn record_of(&self, name: &str, id: &RevisionId) -> Option<Arc<Revision>> {
         let ready = self.with(name, |it| it.ready(id).map(|ready| ready.revision.clone()));
-        let kept = || self.loader.store.as_ref()?.revision(id);
+        let kept = || self.kept(id);
         let shared = || self.fleet.as_ref()?.record(name, id).map(Arc::new);
         ready.ok().flatten().or_else(kept).or_else(shared)
     }

@@ -74,22 +74,18 @@ impl Registry {
         }
         let (number, _) = changed.followed().await;
         let mut report = self.show(name)?;
-        report.not_yet = self.not_yet(number).await;
-        if self.fleet.is_some() && self.has_pending(name) {
-            report.not_yet.push("known to the fleet".to_owned());
-        }
+        report.not_yet = self.not_yet(name, number).await;
         Ok(report)
     }
 
     /// Goes this host's own way, and lets nothing through.
     fn pause_here(self: &Arc<Self>, name: &str, by: Caller<'_>) -> Result<Changed, Refused> {
         let stamp = stamp(by.name);
-        let (paused, changed) = self.change(name, |deployment| {
+        let ((), changed) = self.change(name, |deployment| {
             deployment.intent.detach();
-            deployment.intent.ask(&Request::Pause(true), &stamp)
+            // It is always granted.
+            let _ = deployment.intent.ask(&Request::Pause(true), &stamp);
         })?;
-        // It is always granted.
-        let _ = paused;
         Ok(changed)
     }
 }

@@ -24,10 +24,7 @@ impl Registry {
             }
             let changed = self.stop(name, Request::Remove, by.name)?;
             let (number, _) = changed.followed().await;
-            report.not_yet = self.not_yet(number).await;
-            if self.fleet.is_some() && self.has_pending(name) {
-                report.not_yet.push("known to the fleet".to_owned());
-            }
+            report.not_yet = self.not_yet(name, number).await;
             Ok(report)
         };
         let outcome = outcome.await;

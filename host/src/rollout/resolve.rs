@@ -125,10 +125,7 @@ pub(super) async fn resolve(
                 // It is always granted.
                 let _ = kept.intent.ask(&Request::Unname, &stamp(CONFIGURATION));
             }
-            deployments.insert(name, Deployment::new(kept, None, in_fleet));
-            continue;
-        }
-        if kept.intent.wanted().choice.revision.is_some() {
+        } else if wanted.choice.revision.is_some() {
             tracing::info!(
                 transform = name,
                 "the settings do not name this transform; it runs because somebody applied it, \

@@ -108,10 +108,7 @@ impl Registry {
         };
         let (number, took) = changed.followed().await;
         let runs = self.runs_soon(name, &goes_to).await;
-        let mut not_yet = self.not_yet(number).await;
-        if self.fleet.is_some() && self.has_pending(name) {
-            not_yet.push("known to the fleet".to_owned());
-        }
+        let mut not_yet = self.not_yet(name, number).await;
         if !runs {
             not_yet.push(format!(
                 "running: {goes_to} is being made ready, nothing goes out"
@@ -179,12 +176,6 @@ impl Registry {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         true
-    }
-
-    /// Whether the fleet has not heard yet of what was stopped here.
-    pub(super) fn has_pending(&self, name: &str) -> bool {
-        let pending = self.with(name, |it| !it.intent.pending.is_empty());
-        pending.unwrap_or(false)
     }
 }
 
