@@ -60,6 +60,35 @@ async fn the_third_start_within_one_probation_takes_the_revision_back() {
 }
 
 #[tokio::test]
+async fn what_has_stood_its_probation_is_not_tried_again_by_any_start() {
+    let mut stage = Stage::set(&Guest::stamped("a"), |setup| {
+        setup
+            .setting("probation-time", "100ms")
+            .setting("probation-min-events", "1")
+    })
+    .await;
+    let b = stage.admin.push(&Guest::stamped("b")).await;
+    let applied = stage.admin.apply_revision(&b, json!({})).await;
+    assert!(!applied["probation_seconds"].is_null(), "{applied:#}");
+    let feed = Feed::start(&stage.redis, &["AB", "XY"], 100).await;
+    let has_stood = |report: &Value| report["probation"].is_null();
+    let what = "out of its probation";
+    stage
+        .admin
+        .becomes("ticks", what, secs(30), has_stood)
+        .await;
+    feed.stop().await;
+    // Its answer comes when all that was decided before it is on the disk.
+    stage.admin.resume("ticks").await;
+    for _ in 0..4 {
+        stage = stage.kill_and_restart().await;
+        let report = stage.admin.transform("ticks").await;
+        assert_eq!(report["revision"]["id"], b.as_str(), "{report:#}");
+        assert!(report["probation"].is_null(), "{report:#}");
+    }
+}
+
+#[tokio::test]
 async fn a_wanted_revision_that_cannot_be_loaded_is_taken_up_when_it_can() {
     let stage = Stage::set(&Guest::stamped("a"), |setup| {
         setup.setting("probation-time", "0s")

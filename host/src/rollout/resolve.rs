@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
-use super::change::Deployments;
+use super::change::{Deployments, kept_set};
 use super::decide::{refused, stamp};
 use super::deployment::{Deployment, Ready};
 use super::loader::Loader;
@@ -137,6 +137,7 @@ pub(super) async fn resolve(
     for (name, deployment) in &mut deployments {
         count_start(name, &mut deployment.intent, in_fleet, &mut notes);
     }
+    write_starts_down(loader.store.as_ref(), &deployments).await;
     make_ready(&loader, &mut deployments).await;
     set_aside_conflicts(&mut deployments);
     Ok(Resolved {
@@ -276,6 +277,20 @@ fn count_start(name: &str, intent: &mut Intent, in_fleet: bool, notes: &mut Vec<
             revision,
             detail: why,
         });
+    }
+}
+
+/// Makes the counts of starts lasting before anything is loaded or run: what ends the process at
+/// once is counted all the same.
+async fn write_starts_down(store: Option<&Arc<Store>>, deployments: &Deployments) {
+    let is_counted = deployments.values().any(|it| it.intent.trial.is_some());
+    let Some(store) = store.filter(|_| is_counted).cloned() else {
+        return;
+    };
+    let set = kept_set(deployments);
+    if let Err(error) = blocking(move || store.save(&set)).await {
+        // The keeper tries again once the host runs.
+        tracing::error!(%error, "that a probation went through a start is not written down yet");
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     UnprovenIsSafetyNet,
     /// Each start begins its probation anew.
     StartsAreNotCounted,
+    /// A start tries once more what has stood its probation.
+    StoodIsTriedAgain,
     /// A file that was there already overrides what somebody chose.
     FirstLookOverrides,
     /// A folder or the settings bring back what was withdrawn.
@@ -39,7 +41,7 @@ pub(crate) enum Fault {
 
 #[cfg(test)]
 impl Fault {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::RollbackForgets,
         Self::RollbackReturnsToWithdrawn,
         Self::FallbackIsSaved,
@@ -50,6 +52,7 @@ impl Fault {
         Self::DeadCanaryIsSuccess,
         Self::UnprovenIsSafetyNet,
         Self::StartsAreNotCounted,
+        Self::StoodIsTriedAgain,
         Self::FirstLookOverrides,
         Self::FileBringsBack,
         Self::StartWidens,

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::desired::{DecisionId, Desired, Failed, Stamp};
+use super::desired::{Choice, DecisionId, Desired, Failed, Stamp};
 use super::faults::{Fault, is_planted};
 use super::merge::{Merged, merge};
 use super::request::{Refusal, Request};
@@ -53,6 +53,16 @@ pub struct Trial {
     pub choice: DecisionId,
     /// Starts of the process since it began.
     pub starts: u32,
+}
+
+impl Trial {
+    fn new(revision: RevisionId, choice: DecisionId) -> Self {
+        Self {
+            revision,
+            choice,
+            starts: 0,
+        }
+    }
 }
 
 impl Intent {
@@ -169,12 +179,16 @@ impl Intent {
         self.pending.retain(|stop| !stops.contains(&stop.id));
     }
 
-    /// The process starts. A revision within its probation may be what ended it.
+    /// The process starts. A revision within its probation may be what ended it, also before
+    /// it was written down that the probation had begun.
     pub fn start(&mut self, in_fleet: bool, stamp: &Stamp) {
-        if self.wanted().choice.revision.as_ref()
-            != self.trial.as_ref().map(|trial| &trial.revision)
-        {
-            self.trial = None;
+        let choice = self.wanted().choice;
+        let trial = self.trial.take();
+        self.trial = trial.filter(|trial| choice.revision.as_ref() == Some(&trial.revision));
+        if self.trial.is_none() && !in_fleet && self.is_to_be_tried(&choice) {
+            self.trial = choice
+                .revision
+                .map(|revision| Trial::new(revision, choice.id));
         }
         let Some(trial) = &mut self.trial else {
             return;
@@ -218,21 +232,85 @@ impl Intent {
         };
     }
 
+    /// What has stood its probation here is not tried again, by whatever start.
+    fn is_to_be_tried(&self, choice: &Choice) -> bool {
+        let has_stood = self.stood == Some(choice.id) && !is_planted(Fault::StoodIsTriedAgain);
+        choice.probation && !has_stood
+    }
+
     /// Notes that this host has turned to a revision, with a probation where the choice says so.
     pub fn switched(&mut self, to: &RevisionId) {
         let choice = self.wanted().choice;
         if is_planted(Fault::FallbackIsSaved) && choice.revision.as_ref() != Some(to) {
             self.desired.choice.revision = Some(to.clone());
         }
-        let watched = choice.probation && choice.revision.as_ref() == Some(to);
+        let watched = self.is_to_be_tried(&choice) && choice.revision.as_ref() == Some(to);
         // A start within a probation goes on with it.
         let goes_on = |trial: &Trial| trial.revision == *to && trial.choice == choice.id;
         let trial = self.trial.take().filter(goes_on);
-        let begun = || Trial {
-            revision: to.clone(),
-            choice: choice.id,
-            starts: 0,
-        };
+        let begun = || Trial::new(to.clone(), choice.id);
         self.trial = watched.then(|| trial.unwrap_or_else(begun));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::desired::{Chooser, Needs};
+    use super::super::request::Wish;
+    use super::*;
+
+    fn revision(digit: char) -> RevisionId {
+        let id: String = std::iter::repeat_n(digit, 64).collect();
+        id.parse().expect("64 digits are a revision's id")
+    }
+
+    fn stamp(id: DecisionId) -> Stamp {
+        let (by, at) = ("admin".to_owned(), Timestamp::UNIX_EPOCH);
+        Stamp { id, by, at }
+    }
+
+    /// `b` was applied with a probation on a host that ran `a`, and the host has not turned yet.
+    fn applied() -> Intent {
+        let desired = Desired::configured(revision('a'), Timestamp::UNIX_EPOCH);
+        let mut intent = Intent::new(desired);
+        let wish = Wish {
+            revision: revision('b'),
+            chooser: Chooser::Operator,
+            needs: Needs::default(),
+            consent: Needs::default(),
+            probation: true,
+            first: Vec::new(),
+            covers: Vec::new(),
+            was_there: false,
+        };
+        intent
+            .ask(&Request::Choose(wish), &stamp(1))
+            .expect("it needs nothing");
+        intent
+    }
+
+    #[test]
+    fn starts_count_although_the_probation_had_not_been_written_down() {
+        let mut intent = applied();
+        for start in 1..MAX_STARTS {
+            intent.start(false, &stamp(u64::from(start) + 1));
+            assert_eq!(intent.wanted().choice.revision, Some(revision('b')));
+        }
+        intent.start(false, &stamp(9));
+        assert_eq!(intent.wanted().choice.revision, Some(revision('a')));
+        assert!(intent.wanted().is_withdrawn(&revision('b')));
+    }
+
+    #[test]
+    fn what_has_stood_its_probation_is_not_tried_again_by_a_start() {
+        let mut intent = applied();
+        intent.switched(&revision('b'));
+        intent.judge(&revision('b'), &Verdict::Passed, false, &stamp(2));
+        for start in 3..9 {
+            intent.start(false, &stamp(start));
+            intent.switched(&revision('b'));
+            assert_eq!(intent.trial, None);
+        }
+        assert_eq!(intent.wanted().choice.revision, Some(revision('b')));
     }
 }

@@ -32,6 +32,10 @@ impl World {
                 format!("{} publishes, and was paused here", host.name)
             })?;
         }
+        let tried = up.intent.trial.as_ref().map(|trial| trial.choice);
+        ensure(tried.is_none() || tried != up.intent.stood, || {
+            format!("{} tries again what has stood", host.name)
+        })?;
         let running = up.process.running.as_ref();
         let running = running.ok_or("it publishes nothing that runs")?;
         ensure(self.ledger.granted.contains(running), || {
