@@ -26,7 +26,10 @@ pub mod transform;
 
 pub mod hub;
 
+pub mod revision;
 pub mod rollout;
+pub mod state;
+pub mod wanted;
 
 pub mod session;
 

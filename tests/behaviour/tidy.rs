@@ -131,7 +131,7 @@ fn an_error_says_its_cause_in_its_text_or_by_its_source_and_never_twice() {
 }
 
 /// The rooms from the bottom up: what stands in one names nothing that stands in a later one.
-const FLOORS: [&[&str]; 4] = [
+const FLOORS: [&[&str]; 7] = [
     &[
         "channel",
         "event",
@@ -148,6 +148,9 @@ const FLOORS: [&[&str]; 4] = [
     &[
         "catalog", "upstream", "pipeline", "hub", "loops", "session", "gate", "listener",
     ],
+    &["wanted"],
+    &["revision"],
+    &["state"],
     &["rollout"],
 ];
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::endpoint::{Answer, Call};
 use super::problem::Problem;
-use crate::rollout::store::audit::Entry;
+use crate::state::audit::Entry;
 use crate::tasks::blocking;
 
 const DEFAULT_LIMIT: usize = 100;

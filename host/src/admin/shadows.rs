@@ -7,8 +7,9 @@ use super::body::Object;
 use super::endpoint::{Answer, Call, NoQuery};
 use super::problem::Problem;
 use super::tokens::Role;
+use crate::revision::compare::report::Comparison;
 use crate::rollout::ShadowAsk;
-use crate::rollout::report::{Comparison, ShadowReport};
+use crate::rollout::report::ShadowReport;
 
 pub(super) async fn start(
     call: Call<NoQuery, Object<ShadowAsk>>,
@@ -58,7 +59,7 @@ pub(super) fn without_inputs(comparison: &mut Comparison) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::report::{Example, FieldDifference, Rejected};
+    use crate::revision::compare::report::{Example, FieldDifference, Rejected};
 
     #[test]
     fn without_inputs_nothing_that_only_operators_may_see_is_left() {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use super::print::print;
 use crate::count::count;
-use crate::rollout::store::audit::chain::{BEGINS, Chain, hash_of};
+use crate::state::audit::chain::{BEGINS, Chain, hash_of};
 
 /// The longest line that is read, in bytes: far beyond any that is written.
 const MAX_LINE: u64 = 1 << 20;

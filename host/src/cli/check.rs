@@ -28,9 +28,9 @@ use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Dead, unmatched};
 use crate::log;
 use crate::rollout::report::Import;
-use crate::rollout::store::{self, Found};
 use crate::rollout::{Taken, imports_of, refuse_conflicts, try_applied, try_configured};
 use crate::settings::{self, Settings, Unread};
+use crate::state::{self, Found};
 use crate::tasks::Tasks;
 use crate::transform::{Component, Engine};
 
@@ -251,7 +251,7 @@ fn of_files(max_connections: usize) -> Outcome {
 
 fn of_state(folder: &Path) -> Outcome {
     let shown = folder.display();
-    match store::try_folder(folder) {
+    match state::try_folder(folder) {
         Ok(Found::Free) => Good(format!("{shown} can be written")),
         Ok(Found::Absent) => Good(format!("{shown} is not there and can be made")),
         Ok(Found::InUse) => Note(format!(

@@ -7,13 +7,13 @@ use super::change::{Changed, Deployments};
 use super::consent;
 use super::decide::Prepared;
 use super::deployment::Ready;
-use super::needs::covers;
 use super::plans::Made;
 use super::report::{Applied, Reasons};
 use super::{Caller, Consent, Record, Refused, Registry, shown};
-use crate::rollout::wanted::desired::{Chooser, Needs};
-use crate::rollout::wanted::request::{Request, Wish};
+use crate::revision::needs::covers;
 use crate::transform::{Component, RevisionId};
+use crate::wanted::desired::{Chooser, Needs};
+use crate::wanted::request::{Request, Wish};
 
 /// How long the upstream may take to confirm a subscription that a revision needs.
 const SUBSCRIBE_PATIENCE: Duration = Duration::from_secs(5);
@@ -101,7 +101,7 @@ impl Registry {
             covers: self
                 .with(name, |deployment| {
                     let wanted = deployment.intent.wanted();
-                    covers(&wanted, &revision, self.loader.store.as_ref())
+                    covers(&wanted, &revision, |id| self.kept(id))
                 })
                 .unwrap_or_default(),
             was_there: name_of.was_there,

@@ -13,10 +13,10 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, OwnedMutexGuard, watch};
 
-use super::store::Store;
-use super::store::audit::Entry;
 use super::{Caller, Refused};
 use crate::metrics::Metrics;
+use crate::state::Store;
+use crate::state::audit::Entry;
 use crate::tasks::{Tasks, Unasked, blocking, ever};
 use crate::transform::{RevisionId, printable};
 

@@ -9,13 +9,13 @@ use parking_lot::MutexGuard;
 use tokio::task::JoinHandle;
 
 use super::deployment::{Deployment, Ready, Running};
-use super::store::KeptSet;
 use super::{Refused, Registry, shown};
 use crate::pipeline::Following;
-use crate::rollout::wanted::intent::Intent;
-use crate::rollout::wanted::reconcile::{Action, needed, reconcile};
+use crate::state::KeptSet;
 use crate::tasks::blocking;
 use crate::transform::{Instance, RevisionId};
+use crate::wanted::intent::Intent;
+use crate::wanted::reconcile::{Action, needed, reconcile};
 
 /// How long the lanes may take until nobody waits for them any more. They follow when they have
 /// worked off what waits.

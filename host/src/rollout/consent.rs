@@ -2,9 +2,11 @@
 //! against a consent in one place, for the host, which refuses without it, and for the commands,
 //! which say it beforehand or ask.
 
-use super::report::{Change, Comparison, Level, Reasons};
+use super::report::Reasons;
 use super::{Consent, Refused};
 use crate::count::count;
+use crate::revision::change::{Change, Level};
+use crate::revision::compare::report::Comparison;
 use crate::transform::printable;
 
 /// The longest name of a kind of failure, in characters.
@@ -104,7 +106,8 @@ pub fn flags(needs: &Reasons) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::report::{Area, Published};
+    use crate::revision::change::Area;
+    use crate::revision::compare::report::Published;
 
     fn change(level: Level) -> Change {
         Change {

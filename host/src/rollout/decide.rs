@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 use super::change::{Changed, Deployments, kept_set};
 use super::deployment::{Deployment, Ready};
-use super::store::Kept;
 use super::{Refused, Registry};
-use crate::rollout::wanted::desired::{DecisionId, Desired, Stamp};
-use crate::rollout::wanted::intent::Intent;
-use crate::rollout::wanted::request::{Refusal, Request};
+use crate::state::Kept;
 use crate::transform::Instance;
+use crate::wanted::desired::{DecisionId, Desired, Stamp};
+use crate::wanted::intent::Intent;
+use crate::wanted::request::{Refusal, Request};
 
 /// How long a stop waits for the disk before it answers that it is not there yet.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);

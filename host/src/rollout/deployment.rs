@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Revision;
 use super::report::{
     FamilyState, Figures, HighWater, Mark, ProbationReport, Returned, RevisionReport, Role,
     TransformReport, TransformState,
 };
-use super::store::Kept;
 use crate::pipeline::{Counts, Live, Probation};
-use crate::rollout::wanted::desired::Desired;
-use crate::rollout::wanted::intent::Intent;
-use crate::rollout::wanted::reconcile::Process;
+use crate::revision::Revision;
+use crate::state::Kept;
 use crate::transform::{Component, Instance, Peaks, RevisionId};
+use crate::wanted::desired::Desired;
+use crate::wanted::intent::Intent;
+use crate::wanted::reconcile::Process;
 
 /// A revision that can take over at once.
 #[derive(Debug, Clone)]

@@ -7,9 +7,10 @@ use super::ask::FollowAsk;
 use super::decide::Prepared;
 use super::prepare::load_kept;
 use super::report::Applied;
-use super::{Caller, Record, Refused, Registry, needs, shown};
-use crate::rollout::wanted::desired::{Chooser, Needs};
-use crate::rollout::wanted::request::{Request, Wish};
+use super::{Caller, Record, Refused, Registry, shown};
+use crate::revision::needs::{covers, needs_between};
+use crate::wanted::desired::{Chooser, Needs};
+use crate::wanted::request::{Request, Wish};
 
 impl Registry {
     /// Makes the revision that the settings name the one that is wanted, now and at later
@@ -49,16 +50,15 @@ impl Registry {
         self.trail.ready().await?;
         let loaded = load_kept(&self.loader, name, &to).await;
         let ready = loaded.map_err(|why| Refused::check(name, vec![why]))?;
-        let store = self.loader.store.as_ref();
         let from = wanted.choice.revision.clone();
-        let record = from.as_ref().and_then(|from| store?.revision(from));
-        let covers = needs::covers(&wanted, &ready.revision, store);
+        let record = from.as_ref().and_then(|from| self.record_of(name, from));
+        let covers = covers(&wanted, &ready.revision, |id| self.record_of(name, id));
         let request = Request::Choose(Wish {
             revision: to.clone(),
             chooser: Chooser::Configuration,
             needs: match from.as_ref() == Some(&to) {
                 true => Needs::default(),
-                false => needs::needs_between(record.as_deref(), Some(&ready.revision)),
+                false => needs_between(record.as_deref(), Some(&ready.revision)),
             },
             consent: Needs {
                 wider: ask.allow_wider,

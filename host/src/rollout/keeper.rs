@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::change::kept_set;
-use super::store::KeptSet;
 use super::{Refused, Registry};
+use crate::state::KeptSet;
 use crate::tasks::{Unasked, blocking, ever};
 
 /// How long until a write that failed is tried again: the first time, and at most.

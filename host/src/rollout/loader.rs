@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::refusals::Refusals;
-use super::store::{Store, StoreError};
 use crate::metrics::Metrics;
+use crate::state::{Store, StoreError};
 use crate::tasks::blocking;
 use crate::transform::limits::Limits;
 use crate::transform::{

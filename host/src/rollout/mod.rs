@@ -13,17 +13,14 @@ mod audit;
 mod builtin;
 mod caller;
 mod change;
-mod compare;
 pub mod consent;
 mod decide;
 mod deployment;
-mod diff;
 mod examine;
 mod fleet;
 mod follow_config;
 mod keeper;
 mod loader;
-mod needs;
 mod open;
 mod pause;
 mod plans;
@@ -35,16 +32,12 @@ mod refused;
 mod remove;
 pub mod report;
 mod resolve;
-mod revision;
 mod rollback;
 mod shadow;
 mod start;
 mod state;
-pub mod store;
 mod switch;
-mod trial;
 mod trying;
-pub mod wanted;
 mod watch;
 
 use std::sync::Arc;
@@ -67,17 +60,17 @@ pub use self::refused::Refused;
 use self::refused::shown;
 pub use self::report::FamilyState;
 use self::report::{RevisionReport, Role, TransformReport};
-pub use self::revision::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
 use self::shadow::Shadows;
 pub use self::start::{Configured, StartError, configured, refuse_conflicts};
-use self::store::Store;
-use self::store::audit::Entry;
 pub use self::trying::{Taken, try_applied, try_configured};
 pub use self::watch::Rights as FolderRights;
 use crate::catalog::Catalog;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::pipeline::{Intake, ProbationMarks};
+use crate::revision::Revision;
+use crate::state::Store;
+use crate::state::audit::Entry;
 use crate::tasks::Tasks;
 use crate::transform::RevisionId;
 
@@ -323,6 +316,15 @@ impl Registry {
         running
             .map(look)
             .ok_or_else(|| Refused::NoSuchTransform(shown(name)))
+    }
+
+    /// What is known of a revision, where it stands ready, is kept, or is known to the
+    /// fleet.
+    pub(super) fn record_of(&self, name: &str, id: &RevisionId) -> Option<Arc<Revision>> {
+        let ready = self.with(name, |it| it.ready(id).map(|ready| ready.revision.clone()));
+        let kept = || self.kept(id);
+        let shared = || self.fleet.as_ref()?.record(name, id).map(Arc::new);
+        ready.ok().flatten().or_else(kept).or_else(shared)
     }
 
     /// The record of a revision, where it is kept.

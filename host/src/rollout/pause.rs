@@ -7,7 +7,7 @@ use super::change::Changed;
 use super::decide::stamp;
 use super::report::TransformReport;
 use super::{Caller, Record, Refused, Registry, shown};
-use crate::rollout::wanted::request::Request;
+use crate::wanted::request::Request;
 
 impl Registry {
     /// Stops a transform's events, or lets them through again. What waits is stopped too;

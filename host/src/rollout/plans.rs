@@ -11,16 +11,19 @@ use sha2::{Digest, Sha256};
 use super::change::Deployments;
 use super::consent;
 use super::decide::at;
-use super::diff::{self, Side};
 use super::loader::Trust;
 use super::push::check_record;
-use super::report::{Comparison, Level, Plan};
-use super::store::Store;
-use super::trial::Trial;
-use super::{Caller, MAX_PLANS, Record, Refused, Registry, Revision, shown};
+use super::report::Plan;
+use super::{Caller, MAX_PLANS, Record, Refused, Registry, shown};
 use crate::count::count_of;
 use crate::event::Event;
 use crate::pipeline::{Counts, Failure, Paired, Probation, Took};
+use crate::revision::Revision;
+use crate::revision::change::Level;
+use crate::revision::compare::Sides;
+use crate::revision::compare::report::Comparison;
+use crate::revision::diff::{self, Side};
+use crate::state::Store;
 use crate::tasks::blocking;
 use crate::transform::{Component, RevisionId};
 
@@ -189,7 +192,7 @@ impl Registry {
         );
         let (recent, probation_would_undo) = match &active {
             Some((record, running)) => {
-                let trial = Trial::new(running, &record.surface, &component, false);
+                let trial = Sides::new(running, &record.surface, &component, false);
                 let events = self.intake.recent(name);
                 let probation = self.probation_of_next(name);
                 let paired = Paired::of(&running.descriptor, &component.descriptor);
@@ -320,7 +323,7 @@ fn id_of(basis: &str, to: &RevisionId) -> String {
 /// the same rules, were all events like these. It is asked once, at the end, so that its numbers
 /// are those of the comparison.
 fn try_both(
-    mut trial: Trial,
+    mut trial: Sides,
     events: &[Arc<Event>],
     probation: Option<Probation>,
     mut paired: Paired,

@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::deployment::Ready;
 use super::loader::{Loader, Trust};
 use super::push::check_record;
-use super::{Caller, Record, Refused, Registry, Revision};
-use crate::rollout::wanted::reconcile::needed;
+use super::{Caller, Record, Refused, Registry};
+use crate::revision::Revision;
 use crate::tasks::blocking;
 use crate::transform::{Component, Instance, RevisionId};
+use crate::wanted::reconcile::needed;
 
 /// How long until what could not be made ready is tried again: the first time, and at most.
 const RETRY: Duration = Duration::from_millis(500);

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::report::{Checked, Import, Pushed};
-use super::{
-    Ask, Caller, PublicFamily, PublicMessage, Record, Refused, Registry, Revision, Surface,
-};
+use super::{Ask, Caller, Record, Refused, Registry};
+use crate::revision::Revision;
 use crate::tasks::blocking;
-use crate::transform::{self, Component, gets};
+use crate::transform::{Component, gets};
 
 /// Digits of a refused component's digest in the audit log.
 const DIGEST_DIGITS: usize = 12;
@@ -29,7 +27,7 @@ impl Registry {
         let bytes = blocking(move || component.into()).await;
         let outcome = self.examine(&bytes, &ask).await;
         let checked = outcome.map(|loaded| Checked {
-            revision: record_of(&loaded.component, "upload", by.name).shown(),
+            revision: Revision::of(&loaded.component, "upload", by.name).shown(),
             imports: imports_of(&loaded.component),
             log: loaded.component.log.clone(),
         });
@@ -137,7 +135,7 @@ impl Registry {
         self.store()?;
         self.trail.ready().await?;
         let loaded = self.examine(&bytes, ask).await?;
-        let revision = record_of(&loaded.component, origin, by.name);
+        let revision = Revision::of(&loaded.component, origin, by.name);
         let (revision, new) = self.keep_revision(revision, bytes).await?;
         // The plan that comes next needs no compiler.
         let component = self.loader.keep(loaded).await;
@@ -169,7 +167,7 @@ impl Registry {
             Ok((new, store.revisions().len()))
         })
         .await
-        .map_err(|error: super::store::StoreError| Refused::State(error.into()))?;
+        .map_err(|error: crate::state::StoreError| Refused::State(error.into()))?;
         self.metrics
             .revisions
             .set(i64::try_from(count).unwrap_or(i64::MAX));
@@ -200,7 +198,7 @@ fn transform_of<T>(
 /// # Errors
 /// A sentence for whoever keeps the record.
 pub(super) fn check_record(record: &Revision, component: &Component) -> Result<(), String> {
-    let own = record_of(component, &record.origin, &record.by);
+    let own = Revision::of(component, &record.origin, &record.by);
     let same = (&own.id, &own.transform, &own.version)
         == (&record.id, &record.transform, &record.version)
         && (&own.surface, &own.upstream_patterns) == (&record.surface, &record.upstream_patterns)
@@ -222,52 +220,4 @@ pub fn imports_of(component: &Component) -> Vec<Import> {
             gets: gets(name).unwrap_or_default().into(),
         })
         .collect()
-}
-
-/// What is kept and shown of a loaded component.
-pub(super) fn record_of(component: &Component, origin: &str, by: &str) -> Revision {
-    let descriptor = &component.descriptor;
-    Revision {
-        id: component.revision.clone(),
-        transform: descriptor.name.clone(),
-        version: descriptor.version.to_string(),
-        component: component.digest.clone(),
-        size: component.size,
-        settings: component.settings.clone(),
-        settings_schema: descriptor.settings.document().clone(),
-        limits: component.limits().clone(),
-        surface: Surface {
-            summary: descriptor.summary.clone(),
-            families: descriptor
-                .families
-                .iter()
-                .map(|family| public(family))
-                .collect(),
-        },
-        upstream_patterns: component.patterns.iter().map(ToString::to_string).collect(),
-        origin: origin.to_owned(),
-        by: by.to_owned(),
-        at: Timestamp::now(),
-    }
-}
-
-fn public(family: &transform::Family) -> PublicFamily {
-    let parameter = |parameter: &transform::Parameter| super::Parameter {
-        name: parameter.name.clone(),
-        allowed: match &parameter.allowed {
-            transform::Allowed::OneOf(values) => super::Allowed::OneOf(values.clone()),
-            transform::Allowed::Pattern(pattern) => super::Allowed::Pattern(pattern.clone()),
-        },
-    };
-    let message = |message: &transform::MessageType| PublicMessage {
-        message_type: message.name.clone(),
-        data_schema: message.data_schema.clone(),
-    };
-    PublicFamily {
-        name: family.name.clone(),
-        parameters: family.parameters.iter().map(parameter).collect(),
-        messages: family.messages.iter().map(message).collect(),
-        latest: family.delivery.is_latest,
-        snapshot_on_subscribe: family.delivery.has_snapshot,
-    }
 }

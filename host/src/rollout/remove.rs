@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::report::TransformReport;
 use super::{Caller, Record, Refused, Registry, shown};
-use crate::rollout::wanted::request::Request;
+use crate::wanted::request::Request;
 
 impl Registry {
     /// Ends a transform: its events go nowhere, its channels are gone, and clients are told.

@@ -1,17 +1,14 @@
 //! What operators are shown: the shapes that the admin API answers with and the commands read.
 
-mod compared;
-
 use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::compared::{
-    Comparison, Example, FieldDifference, Published, Rejected, ShadowReport, ShadowState, Times,
-};
-use super::revision::Revision;
+use crate::revision::Revision;
+use crate::revision::change::Change;
+use crate::revision::compare::report::Comparison;
 use crate::transform::RevisionId;
 
 /// One transform of this host.
@@ -222,7 +219,7 @@ pub struct Plan {
 }
 
 /// Why somebody has to agree, in sentences by the consent that they need; none where they need
-/// none. `registry::consent` works them out and holds consents against them.
+/// none. `rollout::consent` works them out and holds consents against them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reasons {
     /// What clients could see that they could not before, and what is read or let out that was
@@ -234,69 +231,6 @@ pub struct Reasons {
     pub silent: Vec<String>,
     /// Why it may fail, or be taken back in its probation: `allow_failing`.
     pub failing: Vec<String>,
-}
-
-/// One difference between two revisions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Change {
-    pub area: Area,
-    /// What it concerns: a field as `open` or `legs[].price`, a parameter, a limit.
-    pub subject: String,
-    /// What happened to it, such as `added (string)`.
-    pub what: String,
-    pub level: Level,
-}
-
-impl std::fmt::Display for Change {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}: {}", self.area.word(), self.subject, self.what)
-    }
-}
-
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Area {
-    /// Family, message type.
-    Channel,
-    Parameter,
-    Field,
-    Upstream,
-    Import,
-    Settings,
-    Limit,
-    /// Version, summary, size.
-    Component,
-}
-
-impl Area {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Channel => "channel",
-            Self::Parameter => "parameter",
-            Self::Field => "field",
-            Self::Upstream => "upstream",
-            Self::Import => "import",
-            Self::Settings => "settings",
-            Self::Limit => "limit",
-            Self::Component => "component",
-        }
-    }
-}
-
-/// What a change asks of the operator.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Nothing: clients see no more than before, and nothing that they rely on is gone.
-    Note,
-    /// Clients could see something that they could not see before, or it reads or lets out more.
-    Wider,
-    /// Something that clients rely on is gone or has another form.
-    Breaking,
 }
 
 /// What an apply or a rollback did.
@@ -314,4 +248,26 @@ pub struct Applied {
     /// What the change has not come to yet, such as the disk. That is tried again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_yet: Vec<String>,
+}
+
+/// A candidate beside the active revision, on live events.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ShadowReport {
+    pub id: String,
+    pub transform: String,
+    pub active: RevisionId,
+    pub candidate: RevisionId,
+    pub state: ShadowState,
+    /// How far it is, from 0 to 1: by events or by time, whichever is further.
+    pub progress: f64,
+    pub comparison: Comparison,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ShadowState {
+    Running,
+    Done,
+    /// Ended before its time, because it was asked to or because another revision was applied.
+    Stopped,
 }

@@ -15,20 +15,20 @@ use super::change::{Deployments, kept_set};
 use super::decide::{refused, stamp};
 use super::deployment::{Deployment, Ready};
 use super::loader::Loader;
-use super::needs::{covers, needs_between};
 use super::prepare::{ITSELF, load_kept};
-use super::push::record_of;
 use super::start::{AT_ONCE, Configured, StartError, load_configured, loader, refuse_conflicts};
-use super::store::{FoundSet, Kept, Room, Store};
 use super::{Caller, Record};
 use crate::metrics::Metrics;
-use crate::rollout::wanted::desired::{CONFIGURATION, Chooser, Desired, Failed, Needs};
-use crate::rollout::wanted::intent::Intent;
-use crate::rollout::wanted::reconcile::needed;
-use crate::rollout::wanted::request::{Request, Wish};
+use crate::revision::Revision;
+use crate::revision::needs::{covers, needs_between};
 use crate::settings::{Allow, Settings};
+use crate::state::{FoundSet, Kept, Room, Store};
 use crate::tasks::blocking;
 use crate::transform::{Engine, RevisionId};
+use crate::wanted::desired::{CONFIGURATION, Chooser, Desired, Failed, Needs};
+use crate::wanted::intent::Intent;
+use crate::wanted::reconcile::needed;
+use crate::wanted::request::{Request, Wish};
 
 fn room_of(settings: &Settings) -> Room {
     Room {
@@ -107,7 +107,7 @@ pub(super) async fn resolve(
             // A pause is always granted.
             let _ = deployment.intent.ask(&pause, &stamp(ITSELF));
         }
-        let revision = Arc::new(record_of(&named.component, &named.origin, CONFIGURATION));
+        let revision = Arc::new(Revision::of(&named.component, &named.origin, CONFIGURATION));
         deployment.add_ready(Ready {
             revision,
             component: named.component,
@@ -186,7 +186,7 @@ fn from_settings(
     in_fleet: bool,
     notes: &mut Vec<Note>,
 ) -> Deployment {
-    let record = record_of(&named.component, &named.origin, CONFIGURATION);
+    let record = Revision::of(&named.component, &named.origin, CONFIGURATION);
     let (name, id) = (&record.transform, &record.id);
     let fresh = || Kept {
         intent: Intent::new(Desired::configured(id.clone(), Timestamp::now())),
@@ -226,7 +226,9 @@ fn from_settings(
         },
         probation: false,
         first: Vec::new(),
-        covers: covers(&deployment.intent.wanted(), &record, loader.store.as_ref()),
+        covers: covers(&deployment.intent.wanted(), &record, |id| {
+            loader.store.as_ref()?.revision(id)
+        }),
         was_there: true,
     };
     let asked = deployment

@@ -7,13 +7,13 @@ use std::time::Duration;
 use super::apply::in_words;
 use super::decide::{Prepared, at, refused};
 use super::deployment::Ready;
-use super::needs::{covers, needs_between, shows_more};
 use super::prepare::load_kept;
 use super::report::Applied;
 use super::{Caller, MIN_PREFIX, Record, Refused, Registry, RollbackAsk, shown};
-use crate::rollout::wanted::desired::{Desired, Needs};
-use crate::rollout::wanted::request::{Request, Rollback};
+use crate::revision::needs::{covers, needs_between, shows_more};
 use crate::transform::RevisionId;
+use crate::wanted::desired::{Desired, Needs};
+use crate::wanted::request::{Request, Rollback};
 
 /// How long an answer waits for a revision that does not stand ready.
 const LOAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -76,9 +76,9 @@ impl Registry {
                 ..Needs::default()
             },
         };
-        let covers = next.as_ref().map_or_else(Vec::new, |next| {
-            covers(&wanted, next, self.loader.store.as_ref())
-        });
+        let covers = next
+            .as_ref()
+            .map_or_else(Vec::new, |next| covers(&wanted, next, |id| self.kept(id)));
         let given = Needs {
             wider: ask.allow_wider,
             breaking: ask.allow_breaking,

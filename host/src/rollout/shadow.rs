@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::report::{Comparison, ShadowReport, ShadowState};
-use super::trial::Trial;
+use super::report::{ShadowReport, ShadowState};
 use super::{Caller, Record, Refused, Registry, ShadowAsk, shown};
 use crate::pipeline::Tap;
+use crate::revision::compare::Sides;
+use crate::revision::compare::report::Comparison;
 use crate::transform::RevisionId;
 
 /// How many shadows are remembered; the oldest goes first.
@@ -168,7 +169,7 @@ impl Registry {
             shadow
         };
         let tap = self.intake.tap(patterns);
-        let mut trial = Trial::new(&active, &running.surface, &candidate, ask.show_input);
+        let mut trial = Sides::new(&active, &running.surface, &candidate, ask.show_input);
         let at_work = shadow.clone();
         let started = self
             .tasks
@@ -208,7 +209,7 @@ impl Shadow {
         }
     }
 
-    fn run(&self, tap: &Tap, trial: &mut Trial) {
+    fn run(&self, tap: &Tap, trial: &mut Sides) {
         let _ended = Ended(self);
         let (end, mut compared) = (self.started + self.time, 0_u64);
         let mut told = Instant::now();

@@ -7,15 +7,15 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::builtin;
 use super::loader::{Loader, Trust, read_within};
-use super::push::record_of;
 use super::refusals::Refusals;
-use super::store::{Store, StoreError};
 use crate::files;
 use crate::metrics::Metrics;
-use crate::rollout::wanted::desired::CONFIGURATION;
+use crate::revision::Revision;
 use crate::settings::{ComponentSource, Settings, TransformSettings};
+use crate::state::{Store, StoreError};
 use crate::tasks::blocking;
 use crate::transform::{Compiler, Component, Engine};
+use crate::wanted::desired::CONFIGURATION;
 
 /// How many transforms are loaded at a time. The compiler decides by itself how many it takes;
 /// this bounds the components that wait for it, in memory.
@@ -149,7 +149,10 @@ pub(super) async fn load_one(
         faults,
     })?;
     if let Some(store) = loader.store.clone() {
-        let (kept, bytes) = (record_of(&loaded.component, &origin, CONFIGURATION), bytes);
+        let (kept, bytes) = (
+            Revision::of(&loaded.component, &origin, CONFIGURATION),
+            bytes,
+        );
         if let Err(error) = blocking(move || store.add(&kept, &bytes)).await {
             tracing::error!(
                 transform = loaded.component.descriptor.name,

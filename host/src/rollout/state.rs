@@ -7,7 +7,7 @@ use std::time::Duration;
 use prometheus::IntGauge;
 
 use super::Registry;
-use super::store::Store;
+use crate::state::Store;
 use crate::tasks::{Unasked, blocking, ever};
 
 const EVERY: Duration = Duration::from_secs(5);

@@ -7,8 +7,8 @@ use super::Registry;
 use super::change::Left;
 use super::deployment::{Deployment, Ready, Running, Watched};
 use crate::pipeline::{Live, Next, Probation};
-use crate::rollout::wanted::desired::{Chooser, Desired};
 use crate::transform::RevisionId;
+use crate::wanted::desired::{Chooser, Desired};
 
 impl Registry {
     pub(super) fn hold(

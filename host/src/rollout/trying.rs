@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 
-use super::Revision;
 use super::loader::{Loader, Trust};
 use super::push::check_record;
 use super::start::{AT_ONCE, Configured, StartError, load_one, loader, named};
-use super::store::StoreError;
-use super::store::glimpse;
 use crate::metrics::Metrics;
-use crate::rollout::wanted::desired::Choice;
+use crate::revision::Revision;
 use crate::settings::Settings;
+use crate::state::StoreError;
+use crate::state::glimpse;
 use crate::tasks::blocking;
 use crate::transform::{Component, Engine, RevisionId};
+use crate::wanted::desired::Choice;
 
 /// Loads each transform that the settings name, or tells what is wrong with it.
 pub async fn try_configured(

@@ -15,10 +15,10 @@ use std::time::Duration;
 use super::apply::InNameOf;
 use super::loader::read_within;
 use super::{Ask, Caller, Consent, Refused, Registry};
-use crate::rollout::wanted::desired::Chooser;
 use crate::settings::Allow;
 use crate::tasks::blocking;
 use crate::transform::{Fingerprint, RevisionId};
+use crate::wanted::desired::Chooser;
 
 /// Who acts.
 const BY: Caller<'_> = Caller::named("watch");

@@ -1,7 +1,7 @@
 //! From a component's bytes to machine code, and from machine code to what can be linked.
 //!
 //! Here stands the one unsafe call of the project. That compiling costs no more than it may
-//! is for `compiler`, keeping compiled code on disk for the registry's store.
+//! is for `compiler`, keeping compiled code on disk for the state folder.
 
 use sha2::{Digest, Sha256};
 use wasmtime::OutOfMemory;

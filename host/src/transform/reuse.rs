@@ -3,7 +3,7 @@
 //!
 //! A function is known by the digest of all that its code depends on, which the engine takes.
 //! Here stand what is handed to a child that compiles, what it hands back, and the bytes in
-//! between; where pieces are kept in the meantime is for the registry's store.
+//! between; where pieces are kept in the meantime is for the state folder.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

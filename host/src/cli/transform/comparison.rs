@@ -4,9 +4,8 @@
 use std::fmt::{self, Write};
 
 use super::words::{Paint, count, micros, safe};
-use crate::rollout::report::{
-    Comparison, Example, FieldDifference, Rejected, ShadowReport, ShadowState,
-};
+use crate::revision::compare::report::{Comparison, Example, FieldDifference, Rejected};
+use crate::rollout::report::{ShadowReport, ShadowState};
 
 /// The report of a shadow.
 pub(super) fn shadow(report: &ShadowReport, paint: Paint) -> String {

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::revision::change::{Area, Change, Level};
+use crate::revision::compare::report::{Comparison, Example, FieldDifference, Published, Times};
+use crate::revision::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
 use crate::rollout::report::{
-    Area, Change, Comparison, Example, FieldDifference, Figures, HighWater, Level, Mark, Plan,
-    Published, Reasons, Times, TransformReport, TransformState,
+    Figures, HighWater, Mark, Plan, Reasons, TransformReport, TransformState,
 };
-use crate::rollout::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
 use crate::transform::limits::Limits;
 use crate::transform::{ClosedSchema, RevisionId};
 

@@ -7,7 +7,7 @@ use super::client::shaped;
 use super::failure::Failure;
 use super::{Desk, fleet, tables};
 use crate::rollout::report::{RevisionReport, TransformReport};
-use crate::rollout::store::audit::Entry;
+use crate::state::audit::Entry;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {

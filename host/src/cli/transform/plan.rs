@@ -5,8 +5,9 @@ use std::fmt::{self, Write};
 
 use super::comparison;
 use super::words::{Paint, moment, safe};
+use crate::revision::change::{Area, Change, Level};
 use crate::rollout::consent;
-use crate::rollout::report::{Area, Change, Level, Plan};
+use crate::rollout::report::Plan;
 
 /// The whole plan, without what to do with it.
 pub(super) fn told(plan: &Plan, paint: Paint) -> String {

@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use super::figures;
 use super::words::{Paint, bytes, count, micros, moment, safe, seconds, table};
+use crate::revision::{PublicFamily, Revision, Surface};
 use crate::rollout::report::{
     Figures, Import, Returned, RevisionReport, Role, TransformReport, TransformState,
 };
-use crate::rollout::store::audit::Entry;
-use crate::rollout::{PublicFamily, Revision, Surface};
+use crate::state::audit::Entry;
 
 /// All transforms of a host.
 pub(super) fn transforms(all: &[TransformReport]) -> String {

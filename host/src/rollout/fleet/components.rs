@@ -1,10 +1,11 @@
 //! Components on their way through Redis: in chunks, by digest, and gone after an hour unless
 //! something names them.
 
-use super::super::store::Store;
-use super::super::{Refused, Revision};
+use super::super::Refused;
 use super::Fleet;
 use crate::count::count;
+use crate::revision::Revision;
+use crate::state::Store;
 use crate::tasks::blocking;
 use crate::transform::Fingerprint;
 

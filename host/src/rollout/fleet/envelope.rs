@@ -5,10 +5,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::super::Revision;
 use super::Unreachable;
-use crate::rollout::wanted::desired::{Desired, Generation};
+use crate::revision::Revision;
 use crate::transform::RevisionId;
+use crate::wanted::desired::{Desired, Generation};
 
 /// Of the body's form.
 const VERSION: u32 = 1;

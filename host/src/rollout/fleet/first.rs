@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::super::{Refused, Registry};
 use super::Fleet;
-use crate::rollout::wanted::canary;
-use crate::rollout::wanted::desired::{DecisionId, Desired};
+use crate::wanted::canary;
+use crate::wanted::desired::{DecisionId, Desired};
 
 /// How much longer than a probation the first hosts may take before silence counts as failure.
 const FIRST_GRACE: Duration = Duration::from_secs(60);

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::super::deployment::Deployment;
 use super::super::report::TransformState;
 use super::{Fleet, Unreachable};
-use crate::rollout::wanted::canary::{Report, State};
-use crate::rollout::wanted::desired::Generation;
 use crate::transform::RevisionId;
+use crate::wanted::canary::{Report, State};
+use crate::wanted::desired::Generation;
 
 /// After how many silent seconds a host does not count as alive.
 const SILENT: f64 = 15.0;

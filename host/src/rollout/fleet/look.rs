@@ -15,8 +15,8 @@ use super::super::{Refused, Registry};
 use super::envelope::{Shared, Unreadable};
 use super::hosts::{HostRecord, Hosts, seconds};
 use super::{Fleet, Unreachable};
-use crate::rollout::wanted::request::Request;
 use crate::upstream::redis::{is_denied, is_resp2_only};
+use crate::wanted::request::Request;
 
 /// How long a change can stay unnoticed whose announcement was lost.
 const EVERY: Duration = Duration::from_secs(2);
@@ -162,7 +162,7 @@ impl Registry {
             let is_news = has_stood && !desired.proven.contains(&revision);
             is_news.then(|| Request::Prove(revision.clone()))
         } else {
-            crate::rollout::wanted::canary::judge(&desired, &hosts.reports(name), overdue)
+            crate::wanted::canary::judge(&desired, &hosts.reports(name), overdue)
         };
         let Some(request) = request else { return };
         if matches!(request, Request::Fail(_)) {

@@ -31,12 +31,13 @@ use self::envelope::Shared;
 use self::keys::Keys;
 use self::link::{Link, Unreachable};
 pub use self::report::FleetReport;
-use super::{Registry, Revision};
-use crate::rollout::wanted::desired::DecisionId;
+use super::Registry;
+use crate::revision::Revision;
 use crate::settings::{self, Settings};
 use crate::tasks::{Unasked, ever};
 use crate::transform::RevisionId;
 use crate::upstream::redis::{Server, machine_name};
+use crate::wanted::desired::DecisionId;
 
 /// This host's part in its fleet.
 #[derive(Debug)]

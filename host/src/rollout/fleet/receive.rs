@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::super::deployment::Ready;
 use super::super::loader::Trust;
 use super::super::prepare::load_kept;
-use super::super::push::record_of;
-use super::super::{Refused, Registry, Revision};
+use super::super::{Refused, Registry};
 use super::Fleet;
+use crate::revision::Revision;
 use crate::tasks::blocking;
 
 impl Registry {
@@ -42,7 +42,7 @@ impl Registry {
             .loader
             .load(&bytes, Trust::None, &target.settings, &target.limits);
         let loaded = loaded.await.map_err(refuse)?;
-        let revision = record_of(&loaded.component, "fleet", &target.by);
+        let revision = Revision::of(&loaded.component, "fleet", &target.by);
         let is_same = (&revision.id, &revision.transform) == (&target.id, &target.transform)
             && revision.surface == target.surface;
         if !is_same {

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::super::{Refused, Registry};
 use super::hosts::HostTransform;
-use crate::rollout::wanted::desired::Desired;
 use crate::transform::RevisionId;
+use crate::wanted::desired::Desired;
 
 /// Who runs what, beside what is meant to run.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

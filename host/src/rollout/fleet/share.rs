@@ -7,14 +7,15 @@ use super::super::change::Deployments;
 use super::super::decide::{nothing_yet, refused, stamp};
 use super::super::deployment::Deployment;
 use super::super::prepare::ITSELF;
-use super::super::store::Kept;
-use super::super::{Refused, Registry, Revision};
+use super::super::{Refused, Registry};
 use super::components::UNNAMED_SECONDS;
 use super::envelope::{Shared, Unreadable, recorded};
 use super::{Fleet, Unreachable};
-use crate::rollout::wanted::desired::{DecisionId, Desired, Stamp};
-use crate::rollout::wanted::intent::Intent;
-use crate::rollout::wanted::request::Request;
+use crate::revision::Revision;
+use crate::state::Kept;
+use crate::wanted::desired::{DecisionId, Desired, Stamp};
+use crate::wanted::intent::Intent;
+use crate::wanted::request::Request;
 
 /// Sets what is wanted if it still is what was read, and announces it. The components that are
 /// there and that it names stay from now on; those that nothing names any more get an end.

@@ -1,0 +1,160 @@
+//! What is wanted of each transform, on disk: in two files that say the same, so that one that
+//! is damaged costs nothing. Never is an older state taken for the present one: what was taken
+//! back since would be back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use super::damaged::Damaged;
+use super::earlier::{self, Earlier};
+use super::sealed::{Unusable, seal, unseal};
+use crate::files;
+use crate::transform::RevisionId;
+use crate::wanted::desired::Desired;
+use crate::wanted::intent::Intent;
+
+/// By the transform's name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptSet {
+    pub transforms: BTreeMap<String, Kept>,
+}
+
+/// One transform.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    pub intent: Intent,
+    pub lanes: usize,
+}
+
+/// As it stands in a file: the higher number is the later one.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Numbered<S> {
+    number: u64,
+    set: S,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub set: KeptSet,
+    /// It was there, and cannot be read any more: nobody knows what was taken back.
+    pub lost: bool,
+    /// A sentence for each thing that was wrong.
+    pub damage: Vec<String>,
+}
+
+impl KeptSet {
+    /// What is wanted and what a rollback would go to: these are never pruned.
+    pub fn in_use(&self) -> BTreeSet<RevisionId> {
+        let wanted = self.transforms.values().map(|kept| kept.intent.wanted());
+        wanted.flat_map(|wanted| in_use(&wanted)).collect()
+    }
+}
+
+fn in_use(wanted: &Desired) -> Vec<RevisionId> {
+    let chosen = wanted.choice.revision.iter();
+    let ways_back = wanted
+        .safe()
+        .filter(|safe| wanted.choice.revision.as_ref() != Some(*safe));
+    chosen.chain(ways_back.take(1)).cloned().collect()
+}
+
+#[derive(Debug)]
+pub(super) struct KeptFile {
+    paths: [PathBuf; 2],
+    earlier: Earlier,
+    /// Of the last that was read or written.
+    number: u64,
+}
+
+impl KeptFile {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            paths: ["deployments.json", "deployments.copy.json"].map(|name| folder.join(name)),
+            earlier: Earlier::new(folder),
+            number: 0,
+        }
+    }
+
+    /// The later of the two files that is whole. One that is not is moved aside.
+    /// `is_used` says whether somebody has changed something in the folder: then there must be one.
+    pub(super) fn load(&mut self, damaged: &Damaged, is_used: bool) -> Result<Found, StoreError> {
+        let mut found = Found::default();
+        let mut sets = Vec::new();
+        for path in &self.paths {
+            match read::<KeptSet>(path)? {
+                Ok(Some(numbered)) => sets.push(numbered),
+                Ok(None) => {}
+                Err(Unusable::OtherVersion) => {
+                    return Err(StoreError::OtherVersion { path: path.clone() });
+                }
+                Err(Unusable::Damaged) => {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    let moved = damaged.take(path)?;
+                    found.damage.push(format!("{name} was damaged: {moved}"));
+                }
+            }
+        }
+        if let Some(latest) = sets.into_iter().max_by_key(|numbered| numbered.number) {
+            self.number = latest.number;
+            found.set = latest.set;
+        } else if found.damage.is_empty() {
+            let was_there = earlier::load(&self.earlier, damaged, &mut found)?;
+            found.lost |= is_used && !was_there;
+        } else {
+            found.lost = true;
+        }
+        if found.lost {
+            found.damage.push(
+                "what was applied and what was taken back is not known any more: what the \
+                 settings name is paused; look at it, then `tidegate transform resume NAME`"
+                    .to_owned(),
+            );
+        }
+        Ok(found)
+    }
+
+    /// What a host would take up; changes nothing.
+    pub(super) fn look(folder: &Path) -> Result<Option<KeptSet>, StoreError> {
+        let file = Self::new(folder);
+        let mut sets = Vec::new();
+        for path in &file.paths {
+            sets.extend(read::<KeptSet>(path)?.ok().flatten());
+        }
+        let latest = sets.into_iter().max_by_key(|numbered| numbered.number);
+        match latest {
+            Some(latest) => Ok(Some(latest.set)),
+            None => file.earlier.look(),
+        }
+    }
+
+    /// Writes the set to the one file and then to the other.
+    pub(super) fn save(&mut self, set: &KeptSet) -> Result<(), StoreError> {
+        self.number += 1;
+        let numbered = Numbered {
+            number: self.number,
+            set,
+        };
+        for path in &self.paths {
+            seal(&numbered)
+                .map_err(Into::into)
+                .and_then(|bytes| files::replace(path, &bytes))
+                .map_err(StoreError::io("write", path))?;
+        }
+        self.earlier.remove()
+    }
+}
+
+/// The content, where the file is there.
+fn read<S: for<'de> Deserialize<'de>>(
+    path: &Path,
+) -> Result<Result<Option<Numbered<S>>, Unusable>, StoreError> {
+    let bytes = files::read_if_there(path).map_err(StoreError::io("read", path))?;
+    Ok(bytes.map(|bytes| unseal(&bytes)).transpose())
+}
