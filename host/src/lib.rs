@@ -48,6 +48,8 @@ pub mod host;
 
 pub mod cli;
 
+pub mod kit;
+
 pub mod catalog;
 mod causes;
 pub mod certificates;

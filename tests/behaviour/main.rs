@@ -50,6 +50,7 @@ mod inspection;
 mod keep_alive;
 mod keys;
 mod kit;
+mod kit_check;
 mod laggards;
 mod latest;
 mod leaving;

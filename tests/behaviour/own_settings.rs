@@ -6,6 +6,9 @@ use tidegate_tests::admin::revision_of;
 use tidegate_tests::binary::said;
 use tidegate_tests::{Guest, Stage, Transform};
 
+/// A check by the host, which alone knows the settings.
+const ASK_HOST: [&str; 2] = ["check", "--on-host"];
+
 /// A host on ticks with settings, and on bars with other settings and more memory.
 async fn on_ticks_and_bars() -> Stage {
     let bars = Guest::stamped("a").named("bars");
@@ -44,9 +47,9 @@ async fn a_component_that_fails_is_told_its_own_faults_with_the_settings_of_its_
         ("bars", r#"{"of":"bars"}"#),
         ("tocks", "{}"),
     ] {
-        for command in ["check", "push"] {
+        for (command, words) in [("check", &ASK_HOST[..]), ("push", &["push"])] {
             let guest = Guest::stamped("b").named(name).refusing_its_settings();
-            let text = told(&stage, &guest, &[command]).await;
+            let text = told(&stage, &guest, words).await;
             let own = format!("its configure refuses the settings: {settings}");
             assert!(text.contains(&own), "{text}");
             assert_eq!(
@@ -82,8 +85,8 @@ async fn a_component_that_has_another_name_where_its_limits_are_narrower_is_give
     let renamed = "(if (i32.eq (memory.grow (i32.const 288)) (i32.const -1)) (then
         (i32.store8 offset=1 (i32.load (local.get $said)) (i32.const 97))))";
     let guest = Guest::stamped("b").refusing_its_settings();
-    for command in ["check", "push"] {
-        let text = told(&stage, &guest.clone().describe(renamed), &[command]).await;
+    for words in [&ASK_HOST[..], &["push"]] {
+        let text = told(&stage, &guest.clone().describe(renamed), words).await;
         for word in ["its name was \"ticks\"", "within the limits", "\"tacks\""] {
             assert!(text.contains(word), "{word} in {text}");
         }
@@ -91,7 +94,7 @@ async fn a_component_that_has_another_name_where_its_limits_are_narrower_is_give
     }
     // Who needs so much and has one name is refused for what it was given.
     let grows = "(drop (memory.grow (i32.const 288)))";
-    let text = told(&stage, &guest.describe(grows), &["check"]).await;
+    let text = told(&stage, &guest.describe(grows), &ASK_HOST).await;
     assert!(
         text.contains("refuses the settings: {\"of\":\"ticks\"}"),
         "{text}"
@@ -117,7 +120,7 @@ async fn a_good_check_is_in_the_history_and_keeps_nothing() {
     let file = Guest::stamped("b").write(&stage.tidegate.path(""));
     let output = stage
         .tidegate
-        .transform(&["check", &file.to_string_lossy()])
+        .transform(&["check", "--on-host", &file.to_string_lossy()])
         .await;
     assert!(output.status.success(), "{}", said(&output));
     let entry = last(&stage).await;

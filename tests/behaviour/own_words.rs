@@ -56,10 +56,10 @@ async fn a_component_that_is_checked_cannot_show_the_secret_of_what_runs() {
     let file = guest.write(&stage.tidegate.path(""));
     let file = file.to_string_lossy();
     for words in [
-        &["check", &*file][..],
+        &["check", "--on-host", &*file][..],
         &["check", &*file, "--transform", "ticks"],
         &["push", &*file],
-        &["check", &*file, "--json"],
+        &["check", "--on-host", &*file, "--json"],
     ] {
         let shown = command(&stage, words, false).await;
         is_not_in(&shown);

@@ -62,6 +62,7 @@ async fn with_the_authoritys_file_commands_speak_tls() {
     let check = [
         "transform",
         "check",
+        "--on-host",
         &file.to_string_lossy(),
         "--admin",
         &admin,

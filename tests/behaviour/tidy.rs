@@ -155,7 +155,7 @@ const FLOORS: [&[&str]; 7] = [
 ];
 
 /// What starts everything, and speaks to people.
-const TOP: [&str; 4] = ["admin", "cli", "host", "main"];
+const TOP: [&str; 5] = ["admin", "cli", "host", "kit", "main"];
 
 /// Room and what it names from above, each of which is to go.
 const UPWARD: [(&str, &str); 1] = [("log", "listener")];

@@ -128,7 +128,7 @@ async fn what_was_written_while_it_was_tried_is_in_the_answer_of_a_check() {
     std::fs::write(&file, &good).expect("a file in one's own folder");
     let said = stage
         .tidegate
-        .transform(&["check", &file.to_string_lossy()])
+        .transform(&["check", "--on-host", &file.to_string_lossy()])
         .await;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(said.contains("to its log meanwhile:\n  info: a"), "{said}");

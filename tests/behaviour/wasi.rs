@@ -255,7 +255,7 @@ async fn a_check_says_what_is_imported_and_what_it_gets() {
     std::fs::write(&file, &guest).expect("a file in one's own folder");
     let said = stage
         .tidegate
-        .transform(&["check", &file.to_string_lossy()])
+        .transform(&["check", "--on-host", &file.to_string_lossy()])
         .await;
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     for word in ["wasi:clocks/wall-clock@0.2.3", "IT GETS", "received-at"] {

@@ -2,11 +2,12 @@
 //!
 //! `Redis` and `Tidegate` are the real programs as children, `Client` is an API client, `Raw`
 //! one with hand-made bytes, `Admin` an operator, `Proxy` stands between any two, `Fleet` is
-//! three hosts; `payloads` are internal events, `guest` builds components from text; `Feed`
+//! three hosts, `Author` writes transforms beside none; `payloads` are internal events, `guest` builds components from text; `Feed`
 //! and `Tape` publish what a `Follower`, a `Ledger` and a `Swarm` hold their messages against.
 //! Nothing here knows Tidegate's code: only its command line, sockets and contract.
 
 pub mod admin;
+pub mod author;
 pub mod binary;
 pub mod checked;
 pub mod client;

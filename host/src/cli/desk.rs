@@ -102,8 +102,13 @@ pub(super) fn run(
     let Err(failure) = told else {
         return ExitCode::SUCCESS;
     };
+    explain(json, &failure);
+    ExitCode::FAILURE
+}
+
+/// Says why a command ended: to programs on standard output, to people beside it.
+pub(super) fn explain(json: bool, failure: &Failure) {
     if !json || print(&format!("{:#}", failure.json())).is_err() {
         complain(&format!("error: {failure}"));
     }
-    ExitCode::FAILURE
 }

@@ -69,6 +69,23 @@ impl Loader {
         self.configure(&code, described, settings).await
     }
 
+    /// The same without its samples, for whoever tries them by himself.
+    ///
+    /// # Errors
+    /// As `load`, but for what its samples come to.
+    pub(super) async fn load_untried(
+        &self,
+        bytes: &Arc<[u8]>,
+        settings: &Value,
+        limits: &Limits,
+    ) -> Result<Component, Vec<String>> {
+        let code = self.code(bytes, Trust::None, vec![limits.clone()]).await?;
+        let described = self.describe(&code, limits).await?;
+        let settings = settings.clone();
+        let component = blocking(move || described.configure_untried(&settings)).await?;
+        Ok(component.with_instances(code.inspected.instances()))
+    }
+
     /// The machine code of a component that may come to run within any of these limits, made
     /// now where it is not in the cache. All bytes come by here, and are inspected first.
     ///
@@ -302,7 +319,7 @@ fn unreadable(error: &StoreError) {
 }
 
 /// Reads one byte more than allowed at most: what is too big is refused without being read.
-pub(super) fn read_within(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+pub(crate) fn read_within(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
     std::fs::File::open(path)?

@@ -26,11 +26,7 @@ impl Registry {
     ) -> Result<Checked, Refused> {
         let bytes = blocking(move || component.into()).await;
         let outcome = self.examine(&bytes, &ask).await;
-        let checked = outcome.map(|loaded| Checked {
-            revision: Revision::of(&loaded.component, "upload", by.name).shown(),
-            imports: imports_of(&loaded.component),
-            log: loaded.component.log.clone(),
-        });
+        let checked = outcome.map(|loaded| checked(&loaded.component, "upload", by.name));
         let revision = checked.as_ref().ok().map(|checked| &checked.revision);
         let record = Record {
             by,
@@ -220,4 +216,13 @@ pub fn imports_of(component: &Component) -> Vec<Import> {
             gets: gets(name).unwrap_or_default().into(),
         })
         .collect()
+}
+
+/// What is answered about a component that would run.
+pub(super) fn checked(component: &Component, origin: &str, by: &str) -> Checked {
+    Checked {
+        revision: Revision::of(component, origin, by).shown(),
+        imports: imports_of(component),
+        log: component.log.clone(),
+    }
 }

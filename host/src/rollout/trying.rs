@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
+use serde_json::Value;
 
 use super::loader::{Loader, Trust};
-use super::push::check_record;
+use super::push::{self, check_record};
+use super::report::Checked;
 use super::start::{AT_ONCE, Configured, StartError, load_one, loader, named};
 use crate::metrics::Metrics;
 use crate::revision::Revision;
@@ -14,6 +16,7 @@ use crate::settings::Settings;
 use crate::state::StoreError;
 use crate::state::glimpse;
 use crate::tasks::blocking;
+use crate::transform::limits::Limits;
 use crate::transform::{Component, Engine, RevisionId};
 use crate::wanted::desired::Choice;
 
@@ -26,6 +29,48 @@ pub async fn try_configured(
     let named = named(&settings.transforms);
     let tries = stream::iter(named.iter()).map(|transform| load_one(&loader, transform));
     tries.buffered(AT_ONCE).collect().await
+}
+
+/// Loads components as a host does, beside no host: nothing of them is kept.
+#[derive(Debug, Clone)]
+pub struct Offline(Loader);
+
+impl Offline {
+    /// With what the host's settings give a compiler.
+    pub fn new(settings: &Settings, engine: &Engine) -> Self {
+        Self(loader(settings, engine, None, &Metrics::new()))
+    }
+
+    /// # Errors
+    /// All for which a host would refuse it, a sentence each.
+    pub async fn load(
+        &self,
+        bytes: &Arc<[u8]>,
+        settings: &Value,
+        limits: &Limits,
+    ) -> Result<Arc<Component>, Vec<String>> {
+        let loaded = self.0.load(bytes, Trust::None, settings, limits);
+        Ok(loaded.await?.component)
+    }
+
+    /// The same without its samples, for whoever tries them by himself.
+    ///
+    /// # Errors
+    /// As `load`, but for what its samples come to.
+    pub async fn load_untried(
+        &self,
+        bytes: &Arc<[u8]>,
+        settings: &Value,
+        limits: &Limits,
+    ) -> Result<Arc<Component>, Vec<String>> {
+        let loaded = self.0.load_untried(bytes, settings, limits);
+        Ok(Arc::new(loaded.await?))
+    }
+}
+
+/// What a host answers to whoever asks it about this component.
+pub fn checked(component: &Component, origin: &str, by: &str) -> Checked {
+    push::checked(component, origin, by)
 }
 
 /// What the state folder would have a host run in place of what the settings name, or beside it.

@@ -32,6 +32,7 @@ pub use error::{Origin, Problem, SettingsError};
 pub use layers::Flags;
 pub use limits::limits_from_json;
 pub use secret::{RedisUrl, Secret};
+pub(crate) use transforms::json_object;
 pub use transforms::{ComponentSource, TransformSettings};
 pub use variables::{Unread, known, unread};
 

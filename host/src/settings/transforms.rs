@@ -136,7 +136,8 @@ fn parse_source(source: &Source<'_>, text: &str) -> Option<ComponentSource> {
     }
 }
 
-fn json_object(table: &DeTable<'_>) -> Option<Map<String, Value>> {
+/// A table of the file as JSON; none where it has something that JSON has not.
+pub(crate) fn json_object(table: &DeTable<'_>) -> Option<Map<String, Value>> {
     let pair = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
         Some((ToString::to_string(key.get_ref()), json(value.get_ref())?))
     };

@@ -130,6 +130,16 @@ impl Component {
         globs.cloned().collect()
     }
 
+    /// Keeps the first lines that its instances write from now on, until `heard` is called.
+    pub fn listen(&self) {
+        self.prepared.log_allowance.listen();
+    }
+
+    /// Those lines, with their levels, as people may read them.
+    pub fn heard(&self) -> Vec<String> {
+        self.prepared.log_allowance.heard()
+    }
+
     /// The events of its own samples that go with its settings: something to warm an
     /// instance with.
     pub fn samples(&self) -> impl Iterator<Item = Event> {
@@ -180,8 +190,12 @@ pub(super) fn prepare(
     })
 }
 
-/// The component that has these settings, or all that is wrong.
-pub(super) fn finish(described: Described, settings: &Value) -> Result<Component, Vec<String>> {
+/// The component that has these settings, or all that is wrong; its samples, where `tries`.
+pub(super) fn finish(
+    described: Described,
+    settings: &Value,
+    tries: bool,
+) -> Result<Component, Vec<String>> {
     let Described {
         prepared,
         reading,
@@ -193,7 +207,7 @@ pub(super) fn finish(described: Described, settings: &Value) -> Result<Component
         descriptor: reading.descriptor.as_ref().ok(),
         settings: reading.settings.as_deref(),
     };
-    let configured = configure(&prepared, known, settings, &settings_text);
+    let configured = configure(&prepared, known, settings, &settings_text, tries);
     let of_descriptor = |faults: Vec<String>| -> Vec<String> {
         let faults = faults.into_iter();
         faults
@@ -225,6 +239,7 @@ fn configure(
     known: samples::Known<'_>,
     settings: &Value,
     settings_text: &str,
+    tries: bool,
 ) -> Result<(Vec<EventPattern>, contract::Configuration), Vec<String>> {
     let refused = known.settings.map(|schema| schema.faults(settings));
     if let Some(refused) = refused.filter(|refused| !refused.is_empty()) {
@@ -234,6 +249,9 @@ fn configure(
     let (instance, stated) = Instance::configured(prepared, settings_text, NAMELESS, &uncounted)
         .map_err(|fault| vec![not_configured(&fault)])?;
     let patterns = configuration::check(&stated)?;
+    if !tries {
+        return Ok((patterns, stated));
+    }
     let own = samples::Setup {
         text: settings_text.to_owned(),
         patterns: patterns.clone(),

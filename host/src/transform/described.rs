@@ -99,6 +99,18 @@ impl Described {
     /// All that is wrong, a sentence each; what cannot be tried before something else is
     /// right is left out.
     pub fn configure(self, settings: &Value) -> Result<Component, Vec<String>> {
+        self.configured(settings, true)
+    }
+
+    /// The same without its samples, for whoever tries them by himself.
+    ///
+    /// # Errors
+    /// As `configure`, but for what its samples come to.
+    pub fn configure_untried(self, settings: &Value) -> Result<Component, Vec<String>> {
+        self.configured(settings, false)
+    }
+
+    fn configured(self, settings: &Value, tries: bool) -> Result<Component, Vec<String>> {
         let secrets = match &self.reading.settings {
             Some(schema) => Secrets::at(settings, schema.secrets()),
             // Which are secret, nobody can know.
@@ -106,7 +118,7 @@ impl Described {
         };
         let log = self.prepared.log_allowance.clone();
         log.keep_secret(secrets);
-        let finished = finish(self, settings);
+        let finished = finish(self, settings, tries);
         let heard = log.heard();
         match finished {
             Ok(component) => Ok(Component {

@@ -18,6 +18,20 @@ pub struct Admitted {
     pub family: usize,
 }
 
+impl Admitted {
+    /// The type of the message. It has no character that JSON escapes.
+    pub fn message_type(&self) -> &str {
+        let named = self.text.strip_prefix(AROUND[0]).unwrap_or_default();
+        named.split('"').next().unwrap_or_default()
+    }
+
+    /// The data as it leaves: JSON.
+    pub fn data(&self) -> &str {
+        let data = &self.text[self.head - 1 + AROUND[2].len()..];
+        data.strip_suffix('}').unwrap_or(data)
+    }
+}
+
 /// Why a publication was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Block {
@@ -79,10 +93,12 @@ impl Descriptor {
     }
 }
 
+/// What stands before a message's type, its channel and its data.
+const AROUND: [&str; 3] = [r#"{"type":""#, r#"","channel":""#, r#"","data":"#];
+
 /// A message up to its `data`, which takes some `room` bytes, and where its number belongs.
 /// Neither a type nor a channel has a character that JSON writes in another way.
 fn opening(message_type: &str, channel: &Channel, room: usize) -> (String, usize) {
-    const AROUND: [&str; 3] = [r#"{"type":""#, r#"","channel":""#, r#"","data":"#];
     let channel = channel.as_str();
     let fixed: usize = AROUND.iter().map(|part| part.len()).sum();
     let mut text = String::with_capacity(fixed + message_type.len() + channel.len() + room + 1);
@@ -113,6 +129,14 @@ mod tests {
         };
         let admitted = descriptor.admit(&publication)?;
         assert!(admitted.text[admitted.head..].starts_with(r#","data":"#));
+        assert_eq!(admitted.message_type(), message_type);
+        assert_eq!(admitted.channel.as_str(), channel);
+        let whole = format!(
+            "{},\"data\":{}}}",
+            &admitted.text[..admitted.head],
+            admitted.data()
+        );
+        assert_eq!(admitted.text, whole);
         Ok(admitted.text)
     }
 

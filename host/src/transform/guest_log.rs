@@ -72,8 +72,13 @@ impl Allowance {
     /// As `new`, and what is written is kept until `heard` is called.
     pub(super) fn listening(per_second: u32) -> Arc<Self> {
         let allowance = Self::new(per_second);
-        allowance.used.lock().heard = Some(Vec::new());
+        allowance.listen();
         allowance
+    }
+
+    /// What is written is kept from now on, until `heard` is called.
+    pub(super) fn listen(&self) {
+        self.used.lock().heard = Some(Vec::new());
     }
 
     /// The first lines that were written, with their levels. Nothing is kept from now on.

@@ -62,7 +62,7 @@ pub use self::guard::{Admitted, Block};
 pub(crate) use self::guest_log::printable;
 pub use self::health::Health;
 pub use self::high_water::{HighWater, Peaks};
-pub use self::inspect::Inspected;
+pub use self::inspect::{Inspected, must_be_component};
 pub use self::instance::Instance;
 pub(crate) use self::interface::gets;
 pub use self::line_table::{LineTable, line_table_here};
@@ -72,7 +72,7 @@ pub use self::reuse::{MAX_PIECES, Piece, Reuse, compile_here_reusing, hand_back,
 pub use self::revision::RevisionId;
 pub(crate) use self::revision::is_digest;
 pub(crate) use self::schema::NOTES;
-pub use self::schema::{ClosedSchema, Refusal};
+pub use self::schema::{ClosedSchema, Refusal, Width};
 pub use self::secrets::Secrets;
 pub use self::settings_schema::SettingsSchema;
 pub(crate) use self::settings_schema::{secrets_of, shown as shown_settings};

@@ -188,7 +188,10 @@ async fn for_programs_standard_output_is_json_and_nothing_else() {
     let desk = Desk::new().await;
     let file = desk.file("next.wasm", &next_version("1.0.1"));
     assert_eq!(desk.json(&["list"])["transforms"][0]["name"], "ticks");
-    assert_eq!(desk.json(&["check", &file])["version"], "1.0.1");
+    assert_eq!(
+        desk.json(&["check", "--on-host", &file])["version"],
+        "1.0.1"
+    );
     let shown = desk.json(&["show", "ticks"]);
     assert_eq!(
         shown["revisions"][0]["role"], "active",

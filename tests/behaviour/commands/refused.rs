@@ -88,7 +88,7 @@ async fn everything_that_a_check_finds_is_told_a_line_each() {
     let desk = Desk::new().await;
     let guest = next_version("not a version").descriptor(|of| of.family = "Not A Family".into());
     let file = desk.file("wrong.wasm", &guest);
-    let told = desk.refused(&["check", &file]);
+    let told = desk.refused(&["check", "--on-host", &file]);
     let faults = told.lines().filter(|line| line.starts_with("  - ")).count();
     assert!(faults >= 2, "{told}");
     let problem = desk.problem(&["push", &file]);
@@ -193,13 +193,14 @@ async fn a_host_that_is_away_or_wants_a_token_says_what_to_try() {
 async fn what_is_not_there_is_named() {
     let desk = Desk::new().await;
     for (words, code) in [
-        (["show", "nothing"], "no-such-transform"),
-        (["plan", "abcdef012345"], "no-such-revision"),
-        (["apply", "no-plan"], "no-such-plan"),
-        (["rollback", "ticks"], "no-previous"),
-        (["rollback", "nothing"], "no-such-transform"),
-        (["check", "nowhere.wasm"], "unreadable"),
+        (&["show", "nothing"][..], "no-such-transform"),
+        (&["plan", "abcdef012345"], "no-such-revision"),
+        (&["apply", "no-plan"], "no-such-plan"),
+        (&["rollback", "ticks"], "no-previous"),
+        (&["rollback", "nothing"], "no-such-transform"),
+        (&["check", "--on-host", "nowhere.wasm"], "unreadable"),
+        (&["check", "--on-host"], "unusable"),
     ] {
-        assert_eq!(desk.problem(&words)["code"], code, "{words:?}");
+        assert_eq!(desk.problem(words)["code"], code, "{words:?}");
     }
 }

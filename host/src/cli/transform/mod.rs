@@ -3,6 +3,7 @@
 //! and `comparison` are what people read. Speaking to the host is `client`'s and `desk`'s.
 
 mod apply;
+mod author;
 mod comparison;
 mod consent;
 mod document;
@@ -42,8 +43,8 @@ enum TransformCommand {
     List(inspect::ListArgs),
     /// Show one transform: what runs, what is kept, what happened
     Show(inspect::ShowArgs),
-    /// Check a component as a push would, and keep nothing
-    Check(push::FileArgs),
+    /// Check a component: what a host would refuse, what it would make public, what to think about
+    Check(CheckArgs),
     /// Send a component; it is checked and kept as a revision
     Push(push::PushArgs),
     /// Show the settings of what runs; with new ones, or limits, make a revision of them
@@ -70,15 +71,37 @@ enum TransformCommand {
     Wit,
 }
 
+/// Without a host, unless one is asked.
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    target: author::TargetArgs,
+    /// Ask the running host instead: with what it would run with there, and beside what runs
+    #[arg(long)]
+    on_host: bool,
+    /// The same, for this transform: its settings and limits are taken
+    #[arg(long, value_name = "NAME")]
+    transform: Option<String>,
+}
+
+impl CheckArgs {
+    fn asks_host(&self) -> bool {
+        self.on_host || self.transform.is_some()
+    }
+}
+
 /// The contract that this host serves.
 const WIT: &str = include_str!("../../../../wit/transform.wit");
 
 /// Does what was asked and tells it.
 pub(super) fn run(args: TransformArgs) -> ExitCode {
-    if matches!(args.command, TransformCommand::Wit) {
-        return super::ended(print(WIT).map_err(Into::into));
+    match args.command {
+        TransformCommand::Wit => super::ended(print(WIT).map_err(Into::into)),
+        TransformCommand::Check(check) if !check.asks_host() => {
+            author::run(args.host.json, author::AuthorCommand::Check(check.target))
+        }
+        asked => desk::run(args.host, async |desk| command(desk, asked).await),
     }
-    desk::run(args.host, async |desk| command(desk, args.command).await)
 }
 
 /// Gives the answer for programs; what people read was told on the way.
@@ -87,7 +110,12 @@ async fn command(desk: &Desk, command: TransformCommand) -> Result<Value, Failur
         TransformCommand::List(args) => inspect::list(desk, &args).await,
         TransformCommand::Show(args) => inspect::show(desk, &args).await,
         TransformCommand::History(args) => inspect::history(desk, &args).await,
-        TransformCommand::Check(args) => push::check(desk, &args).await,
+        TransformCommand::Check(args) => {
+            let CheckArgs {
+                target, transform, ..
+            } = args;
+            push::check(desk, &target.file(transform)?).await
+        }
         TransformCommand::Push(args) => push::push(desk, &args).await,
         TransformCommand::Settings(args) => push::settings(desk, &args).await,
         TransformCommand::Plan(args) => apply::plan(desk, &args).await,

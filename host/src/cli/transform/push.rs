@@ -15,16 +15,16 @@ use crate::rollout::report::{Checked, Import, Pushed, TransformReport};
 #[derive(Debug, clap::Args)]
 pub(super) struct FileArgs {
     /// The component
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// The transform to take settings and limits from [default: the one of its own name]
     #[arg(long, value_name = "NAME")]
-    transform: Option<String>,
+    pub(super) transform: Option<String>,
     /// For the component's configure: JSON, or @FILE [default: as those of what runs]
     #[arg(long, value_name = "JSON", value_parser = document::parse)]
-    settings: Option<Value>,
+    pub(super) settings: Option<Value>,
     /// Limits that shall be others, such as '{"deadline": "20ms"}', or @FILE
     #[arg(long, value_name = "JSON", value_parser = document::parse)]
-    limits: Option<Value>,
+    pub(super) limits: Option<Value>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -245,14 +245,16 @@ fn state(one: &TransformReport) -> String {
 }
 
 fn channels(surface: &Surface) -> String {
-    let form = |family: &PublicFamily| {
-        let parameters = family.parameters.iter();
-        parameters.fold(safe(&family.name), |form, parameter| {
-            format!("{form}:{{{}}}", safe(&parameter.name))
-        })
-    };
-    let forms: Vec<_> = surface.families.iter().map(form).collect();
+    let forms: Vec<_> = surface.families.iter().map(channel).collect();
     forms.join(", ")
+}
+
+/// The form of a family's channels.
+pub(super) fn channel(family: &PublicFamily) -> String {
+    let parameters = family.parameters.iter();
+    parameters.fold(safe(&family.name), |form, parameter| {
+        format!("{form}:{{{}}}", safe(&parameter.name))
+    })
 }
 
 fn messages(surface: &Surface) -> String {

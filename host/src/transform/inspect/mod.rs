@@ -17,6 +17,14 @@ use self::needs::{Needs, beyond_size};
 use self::outline::Outline;
 use super::limits::Limits;
 
+/// Whether the bytes are a component at all.
+///
+/// # Errors
+/// What else they are, and what to do, as the rest of a sentence.
+pub fn must_be_component(bytes: &[u8]) -> Result<(), String> {
+    kind::must_be_component(bytes)
+}
+
 /// A component that passed the inspection; nothing else is compiled.
 #[derive(Debug, Clone)]
 pub struct Inspected {

@@ -9,6 +9,7 @@ mod check;
 mod keywords;
 mod node;
 mod plain;
+mod width;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use serde_json::Value;
 use self::check::Patterns;
 use self::node::Node;
 use self::plain::Plain;
+pub use self::width::Width;
 use super::whole_match::WholeMatch;
 
 /// Keywords that describe and do not decide.

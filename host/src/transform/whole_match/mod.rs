@@ -26,6 +26,8 @@ const MAX_MEMORY: usize = 1 << 20;
 pub struct WholeMatch {
     text: String,
     compiled: Arc<dense::DFA<Vec<u32>>>,
+    /// Bytes of the longest text that matches; none where there is no longest.
+    longest: Option<usize>,
 }
 
 impl WholeMatch {
@@ -63,6 +65,7 @@ impl WholeMatch {
     }
 
     fn compile(text: &str, tree: Hir) -> Result<Self, String> {
+        let longest = tree.properties().maximum_len();
         let whole = Hir::concat(vec![Hir::look(Look::Start), tree, Hir::look(Look::End)]);
         let states = thompson::Config::new().nfa_size_limit(Some(MAX_MEMORY));
         let table = dense::Config::new()
@@ -82,6 +85,7 @@ impl WholeMatch {
             Some(compiled) => Ok(Self {
                 text: text.to_owned(),
                 compiled: Arc::new(compiled),
+                longest,
             }),
             None => Err(format!(
                 "takes more than {MAX_MEMORY} bytes when it is compiled to a table"
@@ -94,6 +98,11 @@ impl WholeMatch {
     pub fn is_match(&self, text: &str) -> bool {
         let whole = Input::new(text).anchored(Anchored::Yes);
         matches!(self.compiled.try_search_fwd(&whole), Ok(Some(_)))
+    }
+
+    /// Bytes of the longest text that matches; none where there is no longest.
+    pub(super) fn longest(&self) -> Option<usize> {
+        self.longest
     }
 
     /// What the matcher takes, in bytes of memory.

@@ -25,6 +25,13 @@ use crate::transform::{ClosedSchema, NOTES};
 /// How the whole of a message's data is called.
 const ALL: &str = "(data)";
 
+/// All fields of a schema of messages: the path, what may stand there in words, and the schema
+/// of it.
+pub(crate) fn fields_in_words(schema: &ClosedSchema) -> Vec<(String, String, &Value)> {
+    let fields = fields(schema).into_iter();
+    fields.map(|(path, of)| (path, shape(of), of)).collect()
+}
+
 /// Adds what is different between the schemas of the messages' data.
 pub(super) fn compare(from: &ClosedSchema, to: &ClosedSchema, found: &mut Changes) {
     Walk { found }.node("", from.document(), to.document());

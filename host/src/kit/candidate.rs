@@ -1,0 +1,121 @@
+//! A component that was loaded as a host would load it, and what it takes to do so: an engine,
+//! and the host's own loader with the host's defaults.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Target, Unusable};
+use crate::files;
+use crate::metrics::{Metrics, TransformMetrics};
+use crate::rollout::{Offline, read_within};
+use crate::settings::Settings;
+use crate::tasks::{Tasks, blocking};
+use crate::transform::{Component, Engine, Fault, Instance, must_be_component};
+
+/// Where candidates are loaded.
+#[derive(Debug)]
+pub struct Workshop {
+    offline: Offline,
+}
+
+/// A component with its settings and limits, as a host would run it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    pub component: Arc<Component>,
+    /// The file that it came from, for people.
+    pub origin: String,
+    /// Of nobody's interest: what is tried is not what happened.
+    pub metrics: TransformMetrics,
+}
+
+impl Workshop {
+    /// # Errors
+    /// This machine cannot run WebAssembly.
+    pub fn open() -> Result<Self, Unusable> {
+        let settings = Settings::default();
+        let engine = Engine::start(settings.wasm_stack, &Tasks::default());
+        let engine = engine.map_err(|error| Unusable::Machine(format!("{error:#}")))?;
+        Ok(Self {
+            offline: Offline::new(&settings, &engine),
+        })
+    }
+
+    /// Loads what a host would run, its own samples included.
+    ///
+    /// # Errors
+    /// There is no component to load, or a host would refuse it.
+    pub async fn load(&self, target: &Target) -> Result<Candidate, Unusable> {
+        let bytes = read(target).await?;
+        let loaded = self.offline.load(&bytes, &target.settings, &target.limits);
+        Ok(Candidate::of(
+            loaded.await.map_err(Unusable::Refused)?,
+            target,
+        ))
+    }
+
+    /// The same whatever comes of the component's own samples.
+    ///
+    /// # Errors
+    /// As `load`, but for the samples.
+    pub async fn load_untried(&self, target: &Target) -> Result<Candidate, Unusable> {
+        let bytes = read(target).await?;
+        let loaded = self
+            .offline
+            .load_untried(&bytes, &target.settings, &target.limits);
+        Ok(Candidate::of(
+            loaded.await.map_err(Unusable::Refused)?,
+            target,
+        ))
+    }
+}
+
+impl Candidate {
+    fn of(component: Arc<Component>, target: &Target) -> Self {
+        let name = component.descriptor.name.clone();
+        Self {
+            component,
+            origin: target.file.display().to_string(),
+            metrics: Metrics::new().transform(&name),
+        }
+    }
+
+    /// A fresh instance, which keeps the words with which it refuses events.
+    ///
+    /// # Errors
+    /// The fault that it began with.
+    pub fn instance(&self) -> Result<Instance, Fault> {
+        Ok(Instance::new(&self.component, &self.metrics)?.with_details())
+    }
+}
+
+/// The bytes of the component; no more than may be.
+async fn read(target: &Target) -> Result<Arc<[u8]>, Unusable> {
+    let (file, most) = (target.file.clone(), target.limits.max_component_size);
+    let bytes = blocking(move || read_within(&file, most)).await;
+    let bytes = bytes.map_err(|cause| missing(target, &cause))?;
+    must_be_component(&bytes).map_err(|what| {
+        let file = target.file.display();
+        Unusable::Given(format!("{file} is not a WebAssembly component: {what}"))
+    })?;
+    Ok(bytes.into())
+}
+
+fn missing(target: &Target, cause: &std::io::Error) -> Unusable {
+    let file = target.file.display();
+    let is_unbuilt = cause.kind() == std::io::ErrorKind::NotFound;
+    Unusable::Given(match &target.project {
+        Some(project) if is_unbuilt => format!(
+            "there is no {file} yet; build it with `tidegate transform build{}`",
+            folder_argument(&project.folder)
+        ),
+        _ => format!("cannot read {file}: {cause}; {}", files::advice(cause)),
+    })
+}
+
+/// The folder as a command needs it; nothing where it is the working folder.
+fn folder_argument(folder: &Path) -> String {
+    match folder.as_os_str().is_empty() || folder == Path::new(".") {
+        true => String::new(),
+        false => format!(" {}", folder.display()),
+    }
+}

@@ -1,0 +1,29 @@
+//! What product teams do with a component before any host sees it: beside no host, without a
+//! Redis, and by the host's own engine, loader, limits and guard.
+//!
+//! ```text
+//! PATH ─► Target (a file, or what a project says) ─► Workshop ─► Candidate ─► check, …
+//! ```
+//! What can be typed and how it is printed is for `cli`.
+
+mod candidate;
+mod check;
+mod project;
+
+pub use self::candidate::{Candidate, Workshop};
+pub use self::check::{Tried, Verdict, Warning, check};
+pub use self::project::{Language, MayDepend, PROJECT_FILE, Project, Target};
+
+/// Why a command for authors cannot do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// What was given is not what the command takes, and what to do about it: a line.
+    #[error("{0}")]
+    Given(String),
+    /// A host would refuse the component, for each of these.
+    #[error("a host would refuse the component")]
+    Refused(Vec<String>),
+    /// This machine does not let it work.
+    #[error("{0}")]
+    Machine(String),
+}
