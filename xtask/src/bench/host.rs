@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const KEYS: &str = "keys.json";
 
 /// Settings, where a part needs its own.
-const SETTINGS: &str = "bench.toml";
+pub(crate) const SETTINGS: &str = "bench.toml";
 
 /// Whoever has it may operate the host.
 pub(crate) const TOKEN: &str = "the-operator-of-the-benchmark-000";
@@ -97,6 +97,11 @@ impl<'a> Ground<'a> {
         })
     }
 
+    /// Puts a file beside the keys.
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        Ok(std::fs::write(self.folder.path().join(name), bytes)?)
+    }
+
     /// Starts a host with default settings and these arguments of `serve`; a file or folder in
     /// them is beside the keys.
     pub(crate) fn serve(&self, listen: &str, more: &[&str]) -> Result<Child> {
@@ -124,7 +129,7 @@ impl<'a> Host<'a> {
     /// With a file of settings, too.
     pub(crate) fn with_settings(binary: &'a Binary, settings: &str, more: &[&str]) -> Result<Self> {
         let ground = Ground::prepare(binary)?;
-        std::fs::write(ground.folder.path().join(SETTINGS), settings)?;
+        ground.put(SETTINGS, settings.as_bytes())?;
         let more = [&["--config", SETTINGS], more].concat();
         Self::on(ground, "127.0.0.1:0", &more)
     }

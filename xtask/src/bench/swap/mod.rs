@@ -125,7 +125,8 @@ pub(crate) fn measure(plan: &plan::Plan, binary: &Binary) -> Result<Vec<Row>> {
     Ok(table::rows(&rounds))
 }
 
-fn builtin(name: &str) -> Result<Vec<u8>> {
+/// A component that the host has in it.
+pub(crate) fn builtin(name: &str) -> Result<Vec<u8>> {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../transforms/dist");
     std::fs::read(dist.join(name).with_extension("wasm"))
         .context("no component: run `cargo xtask transforms`")
