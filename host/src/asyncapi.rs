@@ -15,8 +15,8 @@ use self::draft_07::draft_07;
 use self::messages::{answers, message, number, object, requests};
 use crate::catalog::Catalog;
 use crate::channel::MAX_BYTES;
-use crate::session::{CloseReason, Limits};
-use crate::transform::{Allowed, Delivery, Family, MessageType, Parameter};
+use crate::session::{CloseReason, SessionLimits};
+use crate::transform::{AllowedValues, Delivery, Family, FamilyParameter, MessageType};
 
 fn close_codes() -> String {
     let row =
@@ -26,7 +26,7 @@ fn close_codes() -> String {
 }
 
 /// What a client may do, and what happens beyond it.
-fn limits_table(limits: &Limits) -> String {
+fn limits_table(limits: &SessionLimits) -> String {
     let size = |bytes: usize| {
         bytesize::ByteSize::b(bytes as u64)
             .display()
@@ -94,15 +94,15 @@ fn limits_table(limits: &Limits) -> String {
 
 /// The document of a running host, written anew when what runs has changed.
 #[derive(Debug)]
-pub struct Published {
+pub struct RunningDocument {
     catalog: Arc<Catalog>,
-    limits: Limits,
+    limits: SessionLimits,
     /// For which version of the catalog, and the text.
     written: Mutex<(u64, Arc<str>)>,
 }
 
-impl Published {
-    pub fn new(catalog: Arc<Catalog>, limits: Limits) -> Self {
+impl RunningDocument {
+    pub fn new(catalog: Arc<Catalog>, limits: SessionLimits) -> Self {
         let written = (catalog.version(), document(&catalog, &limits).into());
         Self {
             catalog,
@@ -126,12 +126,12 @@ impl Published {
 ///
 /// # Panics
 /// Never: a JSON value always has a YAML form.
-pub fn document(catalog: &Catalog, limits: &Limits) -> String {
+pub fn document(catalog: &Catalog, limits: &SessionLimits) -> String {
     serde_saphyr::to_string(&value(catalog, limits))
         .expect("a JSON value is written without errors")
 }
 
-fn value(catalog: &Catalog, limits: &Limits) -> Value {
+fn value(catalog: &Catalog, limits: &SessionLimits) -> Value {
     let mut messages = requests(limits);
     messages.extend(answers());
     let mut sent: Vec<String> = answers().keys().cloned().collect();
@@ -251,16 +251,16 @@ fn family_message(family: &Family, kind: &MessageType) -> Value {
 
 /// The form of a family's channels, and which values there are, for a person.
 fn channel_rules(family: &Family) -> String {
-    let rules = family.parameters.iter().map(Parameter::rule);
-    let all: Vec<String> = std::iter::once(family.channel_form())
+    let rules = family.parameters.iter().map(FamilyParameter::rule);
+    let rules_of_channel: Vec<String> = std::iter::once(family.channel_form())
         .chain(rules)
         .collect();
-    all.join("; ")
+    rules_of_channel.join("; ")
 }
 
 fn channel_pattern(family: &Family) -> String {
-    let part = |parameter: &Parameter| match &parameter.allowed {
-        Allowed::OneOf(values) => format!(
+    let part = |parameter: &FamilyParameter| match &parameter.allowed {
+        AllowedValues::OneOf(values) => format!(
             "(?:{})",
             // Of all that a channel can have in it, only the dot means something else here.
             values
@@ -269,7 +269,7 @@ fn channel_pattern(family: &Family) -> String {
                 .collect::<Vec<_>>()
                 .join("|")
         ),
-        Allowed::Pattern(pattern) => format!("(?:{pattern})"),
+        AllowedValues::Pattern(pattern) => format!("(?:{pattern})"),
     };
     let parts: Vec<String> = family.parameters.iter().map(part).collect();
     format!("^{}:{}$", family.name, parts.join(":"))

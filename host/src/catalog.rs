@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::channel::Pattern;
-use crate::transform::{Delivery, Descriptor, Family, Parameter};
+use crate::transform::{Delivery, Descriptor, Family, FamilyParameter};
 
 /// Families by name. They change when a revision takes over.
 #[derive(Debug, Default)]
@@ -104,7 +104,11 @@ fn rules(families: &Families) -> Vec<(String, Vec<String>)> {
     families
         .values()
         .map(|family| {
-            let rules = family.parameters.iter().map(Parameter::rule).collect();
+            let rules = family
+                .parameters
+                .iter()
+                .map(FamilyParameter::rule)
+                .collect();
             (family.channel_form(), rules)
         })
         .collect()

@@ -7,14 +7,14 @@ use crate::files;
 /// An error with its causes, each told once: many errors have the words of their cause in
 /// their own already.
 pub(crate) fn whole(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |told, cause| {
+    error.chain().fold(String::new(), |text, cause| {
         let cause = cause.to_string();
-        if told.is_empty() {
+        if text.is_empty() {
             cause
-        } else if told.contains(&cause) {
-            told
+        } else if text.contains(&cause) {
+            text
         } else {
-            format!("{told}: {cause}")
+            format!("{text}: {cause}")
         }
     })
 }
@@ -25,12 +25,12 @@ pub(crate) fn advised(error: &anyhow::Error) -> String {
     use io::ErrorKind::{
         NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
     };
-    let told = whole(error);
+    let text = whole(error);
     let system = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<io::Error>());
     let advice = system
-        .filter(|_| !told.contains(';'))
+        .filter(|_| !text.contains(';'))
         .filter(|error| {
             matches!(
                 error.kind(),
@@ -38,7 +38,7 @@ pub(crate) fn advised(error: &anyhow::Error) -> String {
             )
         })
         .map(files::advice);
-    advice.map_or(told.clone(), |advice| format!("{told}; {advice}"))
+    advice.map_or(text.clone(), |advice| format!("{text}; {advice}"))
 }
 
 #[cfg(test)]
@@ -62,11 +62,11 @@ mod tests {
         let error = |kind: io::ErrorKind| anyhow::Error::new(io::Error::from(kind));
         let missing = error(io::ErrorKind::NotFound).context("cannot read x");
         assert!(advised(&missing).ends_with("correct the path, or make what it names"));
-        let told = error(io::ErrorKind::NotFound).context("cannot read x; make one first");
-        assert_eq!(advised(&told).matches(';').count(), 1);
+        let advising = error(io::ErrorKind::NotFound).context("cannot read x; make one first");
+        assert_eq!(advised(&advising).matches(';').count(), 1);
         let full = error(io::ErrorKind::StorageFull);
         assert!(advised(&full).contains("make room"));
-        let other = error(io::ErrorKind::InvalidData);
-        assert_eq!(advised(&other), whole(&other));
+        let corrupt = error(io::ErrorKind::InvalidData);
+        assert_eq!(advised(&corrupt), whole(&corrupt));
     }
 }

@@ -57,9 +57,9 @@ impl Pattern {
         self.parameters().any(|part| part == "*")
     }
 
-    /// Whether every channel that `other` matches is matched by this pattern too.
-    pub fn covers(&self, other: &Pattern) -> bool {
-        let (mut mine, mut theirs) = (self.0.split(':'), other.0.split(':'));
+    /// Whether every channel that `pattern` matches is matched by this pattern too.
+    pub fn covers(&self, pattern: &Pattern) -> bool {
+        let (mut mine, mut theirs) = (self.0.split(':'), pattern.0.split(':'));
         loop {
             match (mine.next(), theirs.next()) {
                 (None, None) => return true,
@@ -70,8 +70,8 @@ impl Pattern {
     }
 
     /// Whether some channel is matched by both.
-    pub fn overlaps(&self, other: &Pattern) -> bool {
-        let (mut mine, mut theirs) = (self.0.split(':'), other.0.split(':'));
+    pub fn overlaps(&self, pattern: &Pattern) -> bool {
+        let (mut mine, mut theirs) = (self.0.split(':'), pattern.0.split(':'));
         loop {
             match (mine.next(), theirs.next()) {
                 (None, None) => return true,
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn patterns_overlap_where_a_channel_is_in_both() {
-        for (one, other, overlap) in [
+        for (first, second, overlap) in [
             ("ticks:*:1h", "ticks:BTC-USD:*", true),
             ("ticks:*:1h", "ticks:BTC-USD:1h", true),
             ("ticks:*:1h", "ticks:*:1d", false),
@@ -246,14 +246,14 @@ mod tests {
             ("ticks:*", "ticks:*:*", false),
         ] {
             assert_eq!(
-                pattern(one).overlaps(&pattern(other)),
+                pattern(first).overlaps(&pattern(second)),
                 overlap,
-                "{one} {other}"
+                "{first} {second}"
             );
             assert_eq!(
-                pattern(other).overlaps(&pattern(one)),
+                pattern(second).overlaps(&pattern(first)),
                 overlap,
-                "{one} {other}"
+                "{first} {second}"
             );
         }
     }

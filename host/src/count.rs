@@ -22,9 +22,9 @@ mod tests {
 
     #[test]
     fn one_is_singular_and_none_is_not() {
-        let told = [0, 1, 2].map(|number| count_of(number, "key"));
-        assert_eq!(told, ["0 keys", "1 key", "2 keys"]);
-        let told = [1, 2].map(|number| count_of(number, "memory"));
-        assert_eq!(told, ["1 memory", "2 memories"]);
+        let texts = [0, 1, 2].map(|number| count_of(number, "key"));
+        assert_eq!(texts, ["0 keys", "1 key", "2 keys"]);
+        let texts = [1, 2].map(|number| count_of(number, "memory"));
+        assert_eq!(texts, ["1 memory", "2 memories"]);
     }
 }

@@ -79,11 +79,11 @@ pub(crate) fn if_writable(done: io::Result<()>) -> io::Result<()> {
 
 /// Whether files can be made in the folder: one is, with some bytes, and removed again.
 pub(crate) fn try_folder(folder: &Path) -> io::Result<()> {
-    let mut trial = tempfile::Builder::new()
+    let mut probe = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .tempfile_in(folder)?;
-    trial.write_all(&[0; 4096])?;
-    trial.as_file().sync_all()
+    probe.write_all(&[0; 4096])?;
+    probe.as_file().sync_all()
 }
 
 /// Removes what interrupted writers left behind. Only where nobody writes at this time.
@@ -118,7 +118,7 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
 
 fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
-        Ok(it) => Ok(Some(it)),
+        Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -12,16 +12,16 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::sync::Semaphore;
 
-pub use self::keys::Keys;
+pub use self::keys::KeySource;
 use self::limits::largest_component;
 pub(crate) use self::limits::session_limits;
 use crate::admin::tokens::TokenRecord;
 use crate::admin::{self, Admin, Tokens};
-use crate::asyncapi::Published;
+use crate::asyncapi::RunningDocument;
 use crate::catalog::Catalog;
 use crate::credentials::FileError;
 use crate::gate::Gate;
-use crate::hub::{Hub, Order};
+use crate::hub::{Hub, LoopOrder};
 use crate::listener::budget::Shares;
 use crate::listener::{Clients, Places};
 use crate::log::{self, Strangers};
@@ -35,7 +35,7 @@ use crate::session::{self, routes};
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::signals::{Signals, time_to_drain};
-use crate::tasks::{Ended, Tasks, Unasked, ever};
+use crate::tasks::{TaskEnd, Tasks, Unasked, ever};
 use crate::transform::Engine;
 use crate::upstream::{Status, redis};
 
@@ -44,7 +44,7 @@ const DRAIN_GRACE: Duration = Duration::from_secs(3);
 
 /// Where events come from.
 #[derive(Debug, Clone, Copy)]
-pub enum Source {
+pub enum EventSource {
     Redis,
     /// The feed that the binary carries.
     Demo,
@@ -81,7 +81,7 @@ impl Default for Life {
 
 /// Where a host listens.
 #[derive(Debug, Clone, Copy)]
-pub struct Addresses {
+pub struct ListenAddresses {
     pub public: std::net::SocketAddr,
     pub admin: std::net::SocketAddr,
 }
@@ -159,9 +159,9 @@ impl Host {
     /// What kept it from starting, or a listener that failed.
     pub async fn run(
         self,
-        source: Source,
-        keys: Keys,
-        announce: impl FnOnce(Addresses, &Registry) -> String,
+        source: EventSource,
+        keys: KeySource,
+        announce: impl FnOnce(ListenAddresses, &Registry) -> String,
     ) -> anyhow::Result<()> {
         let Self {
             settings,
@@ -204,7 +204,7 @@ impl Host {
                 tasks.clone(),
             ))
         });
-        let context = Arc::new(session::Context {
+        let context = Arc::new(session::SessionContext {
             hub: hub.clone(),
             catalog: registry.catalog().clone(),
             limits: session_limits(&settings),
@@ -218,7 +218,7 @@ impl Host {
             .context("cannot start the loops that send to clients")?;
         let public = listeners::bind("listen", settings.listen).await?;
         let admin_listener = listeners::bind("admin-listen", settings.admin_listen).await?;
-        let addresses = Addresses {
+        let addresses = ListenAddresses {
             public: public.local_addr()?,
             admin: admin_listener.local_addr()?,
         };
@@ -254,14 +254,14 @@ impl Host {
             shutdown.token(),
         );
         log::say_what_happens_often(&tasks, &door.context.strangers, &metrics);
-        let document = Published::new(registry.catalog().clone(), session_limits(&settings));
+        let document = RunningDocument::new(registry.catalog().clone(), session_limits(&settings));
         feed::feed(&tasks, source, redis, intake, upstream);
         let administer = admin_listener.serve(admin::router(admin));
         tasks.vital("admin_listener", ever(administer));
         let serve = public.serve(routes::router(door, document));
         tasks.vital("public_listener", async {
             serve.await;
-            Ended::Asked
+            TaskEnd::Asked
         });
         tell_loops(&tasks, &hub, registry.catalog());
         tasks.spawn("key_expiry", Unasked::Restart, move || {
@@ -290,7 +290,7 @@ impl Host {
             }
         };
         shutdown.begin();
-        hub.order(|| Order::Drain);
+        hub.order(|| LoopOrder::Drain);
         tokio::select! {
             ended = tokio::time::timeout(settings.drain_time + DRAIN_GRACE, shutdown.sessions_ended()) => {
                 tracing::info!(left = shutdown.sessions(), in_time = ended.is_ok(), "drained");
@@ -317,7 +317,7 @@ fn tell_loops(tasks: &Tasks, hub: &Arc<Hub>, catalog: &Arc<Catalog>) {
         ever(async move {
             // The catalog lives as long as the process.
             while channels.changed().await.is_ok() {
-                hub.order(|| Order::Catalog);
+                hub.order(|| LoopOrder::Catalog);
             }
         })
     });

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::admin::Tokens;
 use crate::causes::whole;
-use crate::credentials::Watch;
+use crate::credentials::FileWatch;
 use crate::rollout::Registry;
 use crate::tasks::Tasks;
 use crate::upstream::redis::Server;
@@ -16,7 +16,7 @@ use crate::upstream::redis::Server;
 /// Everything that comes from a file which may change while the host runs.
 #[derive(Debug)]
 pub(crate) struct Reload {
-    keys: Watch,
+    keys: FileWatch,
     tokens: Option<Tokens>,
     redis: Server,
     registry: Arc<Registry>,
@@ -35,7 +35,7 @@ struct Catching {
 
 impl Catching {
     /// Works, unless somebody does: that one then works once more.
-    fn ask(&self, work: impl Fn()) {
+    fn run(&self, work: impl Fn()) {
         self.asked.store(true, Ordering::SeqCst);
         // Looked at again without the lock, for whoever asked and found it still held.
         while self.asked.load(Ordering::SeqCst) {
@@ -51,7 +51,7 @@ impl Catching {
 
 impl Reload {
     pub(crate) fn new(
-        keys: Watch,
+        keys: FileWatch,
         tokens: Option<Tokens>,
         redis: Server,
         registry: Arc<Registry>,
@@ -72,7 +72,7 @@ impl Reload {
     pub(crate) fn start(self: &Arc<Self>) {
         let reload = self.clone();
         let started = self.tasks.brief_thread("reload", move || {
-            reload.reading.ask(|| reload.read());
+            reload.reading.run(|| reload.read());
         });
         if let Err(error) = started {
             tracing::error!(%error, "SIGHUP: there is no thread to read anything anew");
@@ -87,9 +87,9 @@ impl Reload {
             .and_then(|count| self.registry.reload_certificates().map(|()| count))
             .map_err(|error| whole(&error))
             .transpose();
-        let all = [&keys, &tokens, &certificates];
-        let good = all.iter().all(|read| !matches!(read, Some(Err(_))));
-        let [keys, admin_tokens, certificates] = all.map(words);
+        let results = [&keys, &tokens, &certificates];
+        let good = results.iter().all(|read| !matches!(read, Some(Err(_))));
+        let [keys, admin_tokens, certificates] = results.map(words);
         if good {
             tracing::info!(keys, admin_tokens, certificates, "SIGHUP: read anew");
         } else {
@@ -121,16 +121,16 @@ mod tests {
     #[test]
     fn what_is_asked_for_meanwhile_is_done_once_more() {
         let (catching, times) = (Catching::default(), Cell::new(0));
-        catching.ask(|| {
+        catching.run(|| {
             times.set(times.get() + 1);
             if times.get() == 1 {
                 for _ in 0..3 {
-                    catching.ask(|| unreachable!("somebody is at it"));
+                    catching.run(|| unreachable!("somebody is at it"));
                 }
             }
         });
         assert_eq!(times.get(), 2);
-        catching.ask(|| times.set(times.get() + 1));
+        catching.run(|| times.set(times.get() + 1));
         assert_eq!(times.get(), 3);
     }
 }

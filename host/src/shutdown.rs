@@ -13,14 +13,14 @@ use crate::tasks::Tasks;
 
 /// How far the end has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum ShutdownStage {
     Running,
     /// Balancers are asked to send nobody new; who comes all the same is served.
     Leaving,
     Draining,
 }
 
-impl Stage {
+impl ShutdownStage {
     /// What is said of a host that clients should leave.
     pub fn word(self) -> Option<&'static str> {
         match self {
@@ -52,18 +52,18 @@ impl Shutdown {
         self.sessions.close();
     }
 
-    pub fn stage(&self) -> Stage {
+    pub fn stage(&self) -> ShutdownStage {
         if self.draining.is_cancelled() {
-            Stage::Draining
+            ShutdownStage::Draining
         } else if self.leaving.is_cancelled() {
-            Stage::Leaving
+            ShutdownStage::Leaving
         } else {
-            Stage::Running
+            ShutdownStage::Running
         }
     }
 
     pub fn is_draining(&self) -> bool {
-        self.stage() == Stage::Draining
+        self.stage() == ShutdownStage::Draining
     }
 
     /// Cancelled when the draining begins.

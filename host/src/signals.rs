@@ -12,7 +12,7 @@ use crate::shutdown::Shutdown;
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum SignalAction {
     /// By the signal of this name.
     Stop(&'static str),
     Reload,
@@ -43,12 +43,12 @@ impl Signals {
         })
     }
 
-    pub(crate) async fn next(&mut self) -> Asked {
+    pub(crate) async fn next(&mut self) -> SignalAction {
         loop {
             let harmless = tokio::select! {
-                _ = self.terminate.recv() => return Asked::Stop("SIGTERM"),
-                _ = self.interrupt.recv() => return Asked::Stop("SIGINT"),
-                _ = self.hangup.recv() => return Asked::Reload,
+                _ = self.terminate.recv() => return SignalAction::Stop("SIGTERM"),
+                _ = self.interrupt.recv() => return SignalAction::Stop("SIGINT"),
+                _ = self.hangup.recv() => return SignalAction::Reload,
                 _ = self.quit.recv() => "SIGQUIT",
                 _ = self.user_1.recv() => "SIGUSR1",
                 _ = self.user_2.recv() => "SIGUSR2",
@@ -61,10 +61,10 @@ impl Signals {
     async fn stop_or_reload(&mut self, reload: Option<&Arc<Reload>>) -> &'static str {
         loop {
             match (self.next().await, reload) {
-                (Asked::Stop(name), _) => return name,
-                (Asked::Reload, Some(reload)) => reload.start(),
+                (SignalAction::Stop(name), _) => return name,
+                (SignalAction::Reload, Some(reload)) => reload.start(),
                 // Nothing can be read anew, and its terminal has gone.
-                (Asked::Reload, None) => return "SIGHUP",
+                (SignalAction::Reload, None) => return "SIGHUP",
             }
         }
     }
@@ -72,7 +72,7 @@ impl Signals {
     /// Waits for one that ends the process, and gives its name.
     pub(crate) async fn stop(&mut self) -> &'static str {
         loop {
-            if let Asked::Stop(name) = self.next().await {
+            if let SignalAction::Stop(name) = self.next().await {
                 return name;
             }
         }

@@ -52,7 +52,7 @@ pub enum Unasked {
 
 /// How a piece of work came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum TaskEnd {
     /// Nobody needs it any more, or it is done.
     Asked,
     /// It cannot go on, and why.
@@ -61,26 +61,26 @@ pub enum Ended {
 
 /// What a task or thread is called: in the log, on `/readyz`, and by its kind in metrics.
 #[derive(Debug, Clone)]
-pub struct Name {
+pub struct TaskName {
     kind: &'static str,
     /// Which of its kind, where there are several.
     which: Option<String>,
 }
 
-impl Name {
+impl TaskName {
     pub fn of(kind: &'static str, which: impl Into<String>) -> Self {
         let which = Some(which.into());
         Self { kind, which }
     }
 }
 
-impl From<&'static str> for Name {
+impl From<&'static str> for TaskName {
     fn from(kind: &'static str) -> Self {
         Self { kind, which: None }
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for TaskName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.which {
             Some(which) => write!(f, "{} {which}", self.kind),
@@ -91,10 +91,10 @@ impl fmt::Display for Name {
 
 /// Starts and watches; clones watch the same.
 #[derive(Debug, Clone)]
-pub struct Tasks(Arc<Watched>);
+pub struct Tasks(Arc<TaskHealth>);
 
 #[derive(Debug)]
-struct Watched {
+struct TaskHealth {
     /// What does not run now though it should, and why; by the number of its start.
     down: Mutex<BTreeMap<u64, String>>,
     next: AtomicU64,
@@ -107,7 +107,7 @@ struct Watched {
 
 impl Tasks {
     pub fn new(metrics: &Metrics) -> Self {
-        Self(Arc::new(Watched {
+        Self(Arc::new(TaskHealth {
             down: Mutex::default(),
             next: AtomicU64::new(0),
             fatal: OnceLock::new(),
@@ -121,12 +121,12 @@ impl Tasks {
     /// it anew for each restart.
     pub fn spawn<F>(
         &self,
-        name: impl Into<Name>,
+        name: impl Into<TaskName>,
         unasked: Unasked,
         mut make: impl FnMut() -> F + Send + 'static,
     ) -> JoinHandle<()>
     where
-        F: Future<Output = Ended> + Send + 'static,
+        F: Future<Output = TaskEnd> + Send + 'static,
     {
         let mut watch = self.watch(name.into(), unasked);
         tokio::spawn(async move {
@@ -147,8 +147,8 @@ impl Tasks {
     /// nobody asked for it, ends the process.
     pub fn vital(
         &self,
-        name: impl Into<Name>,
-        work: impl Future<Output = Ended> + Send + 'static,
+        name: impl Into<TaskName>,
+        work: impl Future<Output = TaskEnd> + Send + 'static,
     ) -> JoinHandle<()> {
         let mut work = Some(work);
         self.spawn(name, Unasked::EndProcess, move || {
@@ -163,9 +163,9 @@ impl Tasks {
     /// When the machine has no thread left.
     pub fn thread(
         &self,
-        name: impl Into<Name>,
+        name: impl Into<TaskName>,
         unasked: Unasked,
-        mut body: impl FnMut() -> Ended + Send + 'static,
+        mut body: impl FnMut() -> TaskEnd + Send + 'static,
     ) -> io::Result<()> {
         let name = name.into();
         let mut watch = self.watch(name.clone(), unasked);
@@ -210,7 +210,7 @@ impl Tasks {
         work: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         let ends = self.counter(name);
-        let name = Name::from(name);
+        let name = TaskName::from(name);
         start_thread(&name.clone(), move || {
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
                 note_end(&name, &ends, &panics::reason());
@@ -229,8 +229,8 @@ impl Tasks {
         self.0.fatal.get().cloned().unwrap_or_default()
     }
 
-    fn watch(&self, name: Name, unasked: Unasked) -> Watch {
-        Watch {
+    fn watch(&self, name: TaskName, unasked: Unasked) -> TaskWatch {
+        TaskWatch {
             ends: self.counter(name.kind),
             tasks: self.clone(),
             number: self.0.next.fetch_add(1, Ordering::Relaxed),
@@ -280,9 +280,9 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 }
 
 /// Work that has no end of its own.
-pub async fn ever(work: impl Future<Output = ()>) -> Ended {
+pub async fn ever(work: impl Future<Output = ()>) -> TaskEnd {
     work.await;
-    Ended::Failed("it returned".into())
+    TaskEnd::Failed("it returned".into())
 }
 
 /// A task of a command, which awaits its handle and is there for nothing else.
@@ -291,26 +291,26 @@ pub fn awaited<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static
 }
 
 /// The watch over one task or thread.
-struct Watch {
+struct TaskWatch {
     tasks: Tasks,
     number: u64,
-    name: Name,
+    name: TaskName,
     unasked: Unasked,
     ends: IntCounter,
     pauses: Pauses,
 }
 
-impl Watch {
+impl TaskWatch {
     /// Notes how it ended after it `ran` for so long. None where it is not to be started
     /// again, and otherwise for how long to pause before.
     fn ended(
         &mut self,
-        ended: Result<Ended, Box<dyn Any + Send>>,
+        ended: Result<TaskEnd, Box<dyn Any + Send>>,
         ran: Duration,
     ) -> Option<Duration> {
         let reason = match ended {
-            Ok(Ended::Asked) => return None,
-            Ok(Ended::Failed(reason)) => reason,
+            Ok(TaskEnd::Asked) => return None,
+            Ok(TaskEnd::Failed(reason)) => reason,
             Err(_) => panics::reason(),
         };
         note_end(&self.name, &self.ends, &reason);
@@ -333,12 +333,12 @@ impl Watch {
     }
 }
 
-fn note_end(name: &Name, ends: &IntCounter, reason: &str) {
+fn note_end(name: &TaskName, ends: &IntCounter, reason: &str) {
     ends.inc();
     tracing::error!(task = %name, reason, "a task or thread ended that nobody asked to end");
 }
 
-fn start_thread(name: &Name, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+fn start_thread(name: &TaskName, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let shown = name.which.as_deref().unwrap_or(name.kind);
     std::thread::Builder::new()
         .name(shown.to_owned())

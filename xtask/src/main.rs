@@ -45,9 +45,9 @@ fn main() -> ExitCode {
         ["test"] => test::run(&[]),
         ["test", "--", filters @ ..] => test::run(filters),
         ["bench", options @ ..] => bench(options),
-        other => Err(anyhow::anyhow!(
+        words => Err(anyhow::anyhow!(
             "no such task: {}\n\n{HELP}",
-            other.join(" ")
+            words.join(" ")
         )),
     };
     match result {

@@ -33,16 +33,16 @@ const MAX_LINGER: usize = 64 << 20;
 
 /// A body's form in the document.
 #[derive(Debug)]
-pub(super) struct Form {
+pub(super) struct BodyForm {
     pub(super) content_type: &'static str,
     pub(super) schema: Schema,
     pub(super) required: bool,
 }
 
 /// Something that can come as a request's body.
-pub(super) trait Given: Send + Sized + 'static {
+pub(super) trait FromBody: Send + Sized + 'static {
     /// None where there is no body.
-    fn form(schemas: &mut SchemaGenerator) -> Option<Form>;
+    fn form(schemas: &mut SchemaGenerator) -> Option<BodyForm>;
 
     fn read(
         admin: &Admin,
@@ -55,8 +55,8 @@ pub(super) trait Given: Send + Sized + 'static {
 #[derive(Debug)]
 pub(super) struct NoBody;
 
-impl Given for NoBody {
-    fn form(_: &mut SchemaGenerator) -> Option<Form> {
+impl FromBody for NoBody {
+    fn form(_: &mut SchemaGenerator) -> Option<BodyForm> {
         None
     }
 
@@ -67,11 +67,11 @@ impl Given for NoBody {
 
 /// A JSON object. No body at all counts as an empty object.
 #[derive(Debug)]
-pub(super) struct Object<T>(pub(super) T);
+pub(super) struct JsonObject<T>(pub(super) T);
 
-impl<T: DeserializeOwned + JsonSchema + Send + 'static> Given for Object<T> {
-    fn form(schemas: &mut SchemaGenerator) -> Option<Form> {
-        Some(Form {
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> FromBody for JsonObject<T> {
+    fn form(schemas: &mut SchemaGenerator) -> Option<BodyForm> {
+        Some(BodyForm {
             content_type: "application/json",
             schema: schemas.subschema_for::<T>(),
             required: false,
@@ -104,9 +104,9 @@ pub(super) struct Upload {
     pub(super) place: OwnedSemaphorePermit,
 }
 
-impl Given for Upload {
-    fn form(_: &mut SchemaGenerator) -> Option<Form> {
-        Some(Form {
+impl FromBody for Upload {
+    fn form(_: &mut SchemaGenerator) -> Option<BodyForm> {
+        Some(BodyForm {
             content_type: "application/wasm",
             schema: Schema::default(),
             required: true,
@@ -164,8 +164,8 @@ async fn collect(
             bytes.extend_from_slice(&frame);
         }
     };
-    let all = timeout_at(Instant::now() + LONGEST, reading).await;
-    all.unwrap_or_else(|_| {
+    let body = timeout_at(Instant::now() + LONGEST, reading).await;
+    body.unwrap_or_else(|_| {
         let detail = format!("not done in {} s; send it faster", LONGEST.as_secs());
         Err(Problem::stalled(detail))
     })

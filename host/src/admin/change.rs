@@ -2,25 +2,30 @@
 //! of what was sent.
 
 use super::problem::Problem;
-use super::tokens::{Holder, Role};
+use super::tokens::{Holder, TokenRole};
 
 /// Characters of a name or an id that are logged: any path can be asked for.
 const MAX_OF: usize = 80;
 
 /// A change that is under way; none where somebody only looks.
 #[derive(Debug)]
-pub(super) struct Asked(Option<Change>);
+pub(super) struct ChangeInProgress(Option<AuditedChange>);
 
 #[derive(Debug)]
-struct Change {
+struct AuditedChange {
     operation: &'static str,
     by: String,
     of: String,
 }
 
-impl Asked {
-    pub(super) fn new(operation: &'static str, needed: Role, holder: &Holder, of: &str) -> Self {
-        let change = (needed == Role::Operate).then(|| Change {
+impl ChangeInProgress {
+    pub(super) fn new(
+        operation: &'static str,
+        needed: TokenRole,
+        holder: &Holder,
+        of: &str,
+    ) -> Self {
+        let change = (needed == TokenRole::Operate).then(|| AuditedChange {
             operation,
             by: holder.name.clone(),
             of: of.chars().take(MAX_OF).collect(),
@@ -29,7 +34,7 @@ impl Asked {
     }
 
     pub(super) fn log(&self, problem: Option<&Problem>) {
-        let Some(Change { operation, by, of }) = &self.0 else {
+        let Some(AuditedChange { operation, by, of }) = &self.0 else {
             return;
         };
         let result = problem.map_or("done", Problem::code);

@@ -20,10 +20,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
-use super::body::{self, Form, Given, NoBody};
-use super::change::Asked;
+use super::body::{self, BodyForm, FromBody, NoBody};
+use super::change::ChangeInProgress;
 use super::problem::Problem;
-use super::tokens::{Holder, Role};
+use super::tokens::{Holder, TokenRole};
 use super::tries::Why;
 use crate::listener::{Arrival, Remote};
 
@@ -36,11 +36,11 @@ pub(super) struct Endpoint {
     pub(super) id: &'static str,
     pub(super) summary: &'static str,
     /// None where no token is asked for.
-    pub(super) role: Option<Role>,
+    pub(super) role: Option<TokenRole>,
     /// The codes of the problems that are its own, beside those that every endpoint has.
     pub(super) refusals: Vec<&'static str>,
     pub(super) query: fn(&mut SchemaGenerator) -> Schema,
-    pub(super) body: fn(&mut SchemaGenerator) -> Option<Form>,
+    pub(super) body: fn(&mut SchemaGenerator) -> Option<BodyForm>,
     /// The statuses of what it answers when nothing is wrong, and what they mean.
     pub(super) statuses: Vec<(StatusCode, &'static str)>,
     pub(super) content_type: &'static str,
@@ -50,7 +50,7 @@ pub(super) struct Endpoint {
 
 /// What is known of an endpoint before there is a function for it.
 #[derive(Debug)]
-pub(super) struct Outline {
+pub(super) struct EndpointOutline {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) id: &'static str,
@@ -78,13 +78,13 @@ pub(super) struct NoQuery {}
 
 /// What is answered when nothing is wrong.
 #[derive(Debug)]
-pub(super) struct Answer<A> {
+pub(super) struct Success<A> {
     status: StatusCode,
     location: Option<String>,
     value: A,
 }
 
-impl<A> Answer<A> {
+impl<A> Success<A> {
     pub(super) fn ok(value: A) -> Result<Self, Problem> {
         Self::of(StatusCode::OK, None, value)
     }
@@ -103,7 +103,7 @@ impl<A> Answer<A> {
     }
 }
 
-impl<A: Serialize> IntoResponse for Answer<A> {
+impl<A: Serialize> IntoResponse for Success<A> {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.value)).into_response();
         let location = self
@@ -116,7 +116,7 @@ impl<A: Serialize> IntoResponse for Answer<A> {
     }
 }
 
-impl Outline {
+impl EndpointOutline {
     /// Codes of its own problems.
     pub(super) fn refuses(mut self, codes: &[&'static str]) -> Self {
         self.refusals.extend_from_slice(codes);
@@ -150,16 +150,16 @@ impl Outline {
     /// One that asks for a token of this role, and that `answer` answers.
     pub(super) fn with<Q, B, A, F, R>(
         self,
-        role: Role,
+        role: TokenRole,
         statuses: &[(StatusCode, &'static str)],
         answer: F,
     ) -> Endpoint
     where
         Q: DeserializeOwned + JsonSchema + Send + 'static,
-        B: Given,
+        B: FromBody,
         A: Serialize + JsonSchema + Send + 'static,
         F: Fn(Call<Q, B>) -> R + Clone + Send + Sync + 'static,
-        R: Future<Output = Result<Answer<A>, Problem>> + Send + 'static,
+        R: Future<Output = Result<Success<A>, Problem>> + Send + 'static,
     {
         let id = self.id;
         let filter = MethodFilter::try_from(self.method.clone())
@@ -200,13 +200,13 @@ impl Outline {
 }
 
 /// The token first, then the address, then the body.
-async fn read<Q: DeserializeOwned, B: Given>(
+async fn read<Q: DeserializeOwned, B: FromBody>(
     admin: Arc<Admin>,
     id: &'static str,
-    needed: Role,
+    needed: TokenRole,
     of: String,
     request: Request,
-) -> Result<(Call<Q, B>, Asked), Problem> {
+) -> Result<(Call<Q, B>, ChangeInProgress), Problem> {
     let (parts, body) = request.into_parts();
     let mut body = body::stream(body);
     let holder = match known(&admin, &parts.headers) {
@@ -217,7 +217,7 @@ async fn read<Q: DeserializeOwned, B: Given>(
             return Err(problem);
         }
     };
-    let asked = Asked::new(id, needed, &holder, &of);
+    let asked = ChangeInProgress::new(id, needed, &holder, &of);
     let reading = async {
         if !holder.role.allows(needed) {
             admin.refuse(Why::Role, 403, id, Some(&holder.name), remote(&parts));

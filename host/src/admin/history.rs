@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::{Answer, Call};
+use super::endpoint::{Call, Success};
 use super::problem::Problem;
 use crate::state::audit::Entry;
 use crate::tasks::blocking;
@@ -30,7 +30,7 @@ pub(super) struct Which {
     limit: Option<usize>,
 }
 
-pub(super) async fn list(call: Call<Which>) -> Result<Answer<Entries>, Problem> {
+pub(super) async fn list(call: Call<Which>) -> Result<Success<Entries>, Problem> {
     let Which { transform, limit } = call.query;
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
@@ -40,5 +40,5 @@ pub(super) async fn list(call: Call<Which>) -> Result<Answer<Entries>, Problem> 
     let registry = call.admin.registry.clone();
     // It reads a file.
     let (entries, head) = blocking(move || registry.history(transform.as_deref(), limit)).await?;
-    Answer::ok(Entries { entries, head })
+    Success::ok(Entries { entries, head })
 }

@@ -34,12 +34,12 @@ use axum::middleware;
 use tokio::sync::Semaphore;
 
 use self::problem::Problem;
-pub use self::tokens::{Holder, Role, Tokens};
+pub use self::tokens::{Holder, TokenRole, Tokens};
 use self::tries::{Tries, Why};
 use crate::listener::{BEFORE_HTTP, Remote};
 use crate::metrics::Metrics;
 use crate::rollout::Registry;
-use crate::session::Context;
+use crate::session::SessionContext;
 use crate::upstream::Status;
 
 /// Components that may be on their way in, or being looked at, at once: each is in memory.
@@ -48,7 +48,7 @@ const MAX_UPLOADS: usize = 2;
 /// What operators can ask about.
 #[derive(Debug)]
 pub struct Admin {
-    context: Arc<Context>,
+    context: Arc<SessionContext>,
     registry: Arc<Registry>,
     upstream: Arc<Status>,
     /// Without any, what lies behind them does not exist.
@@ -85,7 +85,7 @@ impl Admin {
     /// `max_upload` is the largest component that may be sent, in bytes; `hosts` are names that
     /// the host may be called by, beside loopback's and any IP address.
     pub fn new(
-        context: Arc<Context>,
+        context: Arc<SessionContext>,
         registry: Arc<Registry>,
         upstream: Arc<Status>,
         tokens: Option<Tokens>,
@@ -118,12 +118,12 @@ pub fn declare(metrics: &Metrics) {
 /// What is asked for on the listener for operators.
 pub fn router(admin: Arc<Admin>) -> Router {
     let guarded = admin.tokens.is_some();
-    let there = |one: &endpoint::Endpoint| guarded || one.role.is_none();
+    let is_served = |endpoint: &endpoint::Endpoint| guarded || endpoint.role.is_none();
     table::endpoints()
         .into_iter()
-        .filter(there)
-        .fold(Router::new(), |router, one| {
-            router.route(one.path, one.route)
+        .filter(is_served)
+        .fold(Router::new(), |router, endpoint| {
+            router.route(endpoint.path, endpoint.route)
         })
         .fallback(async |State(admin): State<Arc<Admin>>| {
             Problem::not_found(admin.tokens.is_some())

@@ -10,11 +10,11 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::body::Form;
+use super::body::BodyForm;
 use super::endpoint::Endpoint;
 use super::problem::{self, KINDS};
 use super::table;
-use super::tokens::Role;
+use super::tokens::TokenRole;
 
 /// What the parts of a path stand for.
 const PATH_PARTS: [(&str, &str); 3] = [
@@ -117,7 +117,7 @@ fn unwrap_lines(value: &mut Value) {
             for (name, value) in fields {
                 match value {
                     Value::String(text) if name == "description" => *text = text.replace('\n', " "),
-                    other => unwrap_lines(other),
+                    nested => unwrap_lines(nested),
                 }
             }
         }
@@ -145,7 +145,7 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
     responses.extend(problems(endpoint, body.is_some()));
     responses.sort_keys();
     if let Some(form) = body {
-        let Form {
+        let BodyForm {
             content_type,
             schema,
             required,
@@ -211,8 +211,8 @@ fn problems(endpoint: &Endpoint, has_body: bool) -> Map<String, Value> {
     let mut codes = endpoint.refusals.clone();
     codes.extend(["foreign-host", "foreign-origin"]);
     match endpoint.role {
-        Some(Role::View) => codes.extend(["bad-request", "unauthorized", "internal"]),
-        Some(Role::Operate) => {
+        Some(TokenRole::View) => codes.extend(["bad-request", "unauthorized", "internal"]),
+        Some(TokenRole::Operate) => {
             codes.extend(["bad-request", "unauthorized", "forbidden", "internal"]);
         }
         None => {}
@@ -222,13 +222,13 @@ fn problems(endpoint: &Endpoint, has_body: bool) -> Map<String, Value> {
     }
     codes.sort_unstable();
     codes.dedup();
-    let mut by_status: BTreeMap<StatusCode, Vec<problem::Kind>> = BTreeMap::new();
+    let mut by_status: BTreeMap<StatusCode, Vec<problem::ProblemKind>> = BTreeMap::new();
     for kind in codes.into_iter().filter_map(problem::find) {
         by_status.entry(kind.status).or_default().push(kind);
     }
-    let response = |(status, kinds): (StatusCode, Vec<problem::Kind>)| {
+    let response = |(status, kinds): (StatusCode, Vec<problem::ProblemKind>)| {
         let response = match &kinds[..] {
-            [one] => json!({ "$ref": format!("#/components/responses/{}", one.code) }),
+            [only] => json!({ "$ref": format!("#/components/responses/{}", only.code) }),
             several => problem_response(several),
         };
         (status.as_str().to_owned(), response)
@@ -236,7 +236,7 @@ fn problems(endpoint: &Endpoint, has_body: bool) -> Map<String, Value> {
     by_status.into_iter().map(response).collect()
 }
 
-fn problem_response(kinds: &[problem::Kind]) -> Value {
+fn problem_response(kinds: &[problem::ProblemKind]) -> Value {
     let rows: Vec<String> = kinds
         .iter()
         .map(|kind| format!("`{}`: {}.", kind.code, kind.title))

@@ -2,37 +2,37 @@
 
 use axum::http::StatusCode;
 
-use super::body::Object;
-use super::endpoint::{Answer, Call, NoQuery};
+use super::body::JsonObject;
+use super::endpoint::{Call, NoQuery, Success};
 use super::problem::Problem;
 use super::shadows::without_inputs;
-use super::tokens::Role;
+use super::tokens::TokenRole;
 use crate::rollout::Consent;
 use crate::rollout::report::{Applied, Plan};
 
-pub(super) async fn make(call: Call) -> Result<Answer<Plan>, Problem> {
+pub(super) async fn make(call: Call) -> Result<Success<Plan>, Problem> {
     let registry = &call.admin.registry;
     let plan = registry
         .plan(call.holder.at(call.address), &call.of)
         .await?;
     let location = format!("/v1/plans/{}", plan.id);
-    Answer::of(StatusCode::CREATED, Some(location), Plan::clone(&plan))
+    Success::of(StatusCode::CREATED, Some(location), Plan::clone(&plan))
 }
 
-pub(super) async fn show(call: Call) -> Result<Answer<Plan>, Problem> {
+pub(super) async fn show(call: Call) -> Result<Success<Plan>, Problem> {
     let mut plan = Plan::clone(&*call.admin.registry.find_plan(&call.of)?);
     if let Some(recent) = &mut plan.recent
-        && call.holder.role != Role::Operate
+        && call.holder.role != TokenRole::Operate
     {
         without_inputs(recent);
     }
-    Answer::ok(plan)
+    Success::ok(plan)
 }
 
 pub(super) async fn apply(
-    call: Call<NoQuery, Object<Consent>>,
-) -> Result<Answer<Applied>, Problem> {
-    let Object(consent) = call.body;
+    call: Call<NoQuery, JsonObject<Consent>>,
+) -> Result<Success<Applied>, Problem> {
+    let JsonObject(consent) = call.body;
     if let Some(canary) = consent.canary
         && !(1..=100).contains(&canary)
     {
@@ -43,5 +43,5 @@ pub(super) async fn apply(
     let applied = registry
         .apply(call.holder.at(call.address), &call.of, consent)
         .await?;
-    Answer::ok(applied)
+    Success::ok(applied)
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::tokens::Role;
+use super::tokens::TokenRole;
 use crate::count::count;
 use crate::rollout::Refused;
 
@@ -15,14 +15,14 @@ const TYPE: &str = "urn:tidegate:problem:";
 
 /// One kind of problem. Its title never changes, its detail is of the case.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Kind {
+pub(super) struct ProblemKind {
     pub(super) code: &'static str,
     pub(super) status: StatusCode,
     pub(super) title: &'static str,
 }
 
-const fn kind(status: StatusCode, code: &'static str, title: &'static str) -> Kind {
-    Kind {
+const fn kind(status: StatusCode, code: &'static str, title: &'static str) -> ProblemKind {
+    ProblemKind {
         code,
         status,
         title,
@@ -31,7 +31,7 @@ const fn kind(status: StatusCode, code: &'static str, title: &'static str) -> Ki
 
 /// All kinds, by status.
 #[rustfmt::skip]
-pub(super) const KINDS: &[Kind] = &[
+pub(super) const KINDS: &[ProblemKind] = &[
     kind(StatusCode::BAD_REQUEST, "bad-request", "The request cannot be read"),
     kind(StatusCode::UNAUTHORIZED, "unauthorized", "No valid admin token"),
     kind(StatusCode::FORBIDDEN, "forbidden", "The token's role does not allow this"),
@@ -89,7 +89,7 @@ pub(super) const KINDS: &[Kind] = &[
 ];
 
 /// The last resort of a code that the table does not have.
-const INTERNAL: Kind = kind(
+const INTERNAL: ProblemKind = kind(
     StatusCode::INTERNAL_SERVER_ERROR,
     "internal",
     "Tidegate has a fault",
@@ -98,7 +98,7 @@ const INTERNAL: Kind = kind(
 /// A problem as it is answered.
 #[derive(Debug)]
 pub(super) struct Problem {
-    kind: Kind,
+    kind: ProblemKind,
     detail: String,
     faults: Vec<String>,
 }
@@ -145,7 +145,7 @@ impl Problem {
         Self::new("unauthorized", detail.into())
     }
 
-    pub(super) fn forbidden(name: &str, needed: Role) -> Self {
+    pub(super) fn forbidden(name: &str, needed: TokenRole) -> Self {
         let detail = format!(
             "this needs a token with the role {needed}, and \"{name}\" has a lesser one; `tidegate admin-token create --role {needed}` makes one"
         );
@@ -206,7 +206,7 @@ impl Problem {
     }
 }
 
-pub(super) fn find(code: &str) -> Option<Kind> {
+pub(super) fn find(code: &str) -> Option<ProblemKind> {
     KINDS.iter().find(|kind| kind.code == code).copied()
 }
 
@@ -222,7 +222,7 @@ impl From<Refused> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Kind {
+        let ProblemKind {
             code,
             status,
             title,
@@ -267,7 +267,11 @@ mod tests {
     #[test]
     fn no_code_stands_in_the_table_twice() {
         for (place, kind) in KINDS.iter().enumerate() {
-            assert!(!KINDS[..place].iter().any(|other| other.code == kind.code));
+            assert!(
+                !KINDS[..place]
+                    .iter()
+                    .any(|earlier| earlier.code == kind.code)
+            );
         }
     }
 

@@ -136,8 +136,8 @@ mod tests {
         assert_eq!(readiness.reasons, Vec::<String>::new());
         assert_eq!(readiness.notes.len(), 4, "{:?}", readiness.notes);
         let ready = |family: &str| readiness.families[family].ready;
-        let all = ["ticks", "bars", "news", "odds"];
-        assert_eq!(all.map(ready), [false, true, false, false]);
+        let names = ["ticks", "bars", "news", "odds"];
+        assert_eq!(names.map(ready), [false, true, false, false]);
         let reasons = &readiness.families["ticks"].reasons;
         assert!(reasons[0].contains("ticks-maker: put out"), "{reasons:?}");
         assert!(reasons[0].contains("1.5 s"), "{reasons:?}");

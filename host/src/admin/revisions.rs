@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::body::Upload;
-use super::endpoint::{Answer, Call};
+use super::endpoint::{Call, Success};
 use super::problem::Problem;
 use crate::rollout::Ask;
 use crate::rollout::report::{Checked, Pushed, RevisionReport};
@@ -44,7 +44,7 @@ pub(super) struct HowToRun {
 }
 
 impl HowToRun {
-    fn ask(self) -> Result<Ask, Problem> {
+    fn request(self) -> Result<Ask, Problem> {
         Ok(Ask {
             transform: self.transform,
             settings: object("settings", self.settings)?,
@@ -68,51 +68,51 @@ fn object(name: &str, text: Option<String>) -> Result<Option<Value>, Problem> {
     }
 }
 
-pub(super) async fn check(call: Call<HowToRun, Upload>) -> Result<Answer<Checked>, Problem> {
+pub(super) async fn check(call: Call<HowToRun, Upload>) -> Result<Success<Checked>, Problem> {
     let Upload {
         bytes,
         place: _place,
     } = call.body;
-    let ask = call.query.ask()?;
+    let request = call.query.request()?;
     let registry = &call.admin.registry;
-    Answer::ok(
+    Success::ok(
         registry
-            .check(call.holder.at(call.address), bytes, ask)
+            .check(call.holder.at(call.address), bytes, request)
             .await?,
     )
 }
 
-pub(super) async fn push(call: Call<HowToRun, Upload>) -> Result<Answer<Pushed>, Problem> {
+pub(super) async fn push(call: Call<HowToRun, Upload>) -> Result<Success<Pushed>, Problem> {
     let Upload {
         bytes,
         place: _place,
     } = call.body;
-    let ask = call.query.ask()?;
+    let request = call.query.request()?;
     let registry = &call.admin.registry;
     pushed(
         registry
-            .push(call.holder.at(call.address), ORIGIN, bytes, ask)
+            .push(call.holder.at(call.address), ORIGIN, bytes, request)
             .await?,
     )
 }
 
 /// 201 for a revision that is new, 200 for one that was here.
-pub(super) fn pushed(pushed: Pushed) -> Result<Answer<Pushed>, Problem> {
+pub(super) fn pushed(pushed: Pushed) -> Result<Success<Pushed>, Problem> {
     let status = if pushed.new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
     let location = format!("/v1/revisions/{}", pushed.revision.id.as_str());
-    Answer::of(status, Some(location), pushed)
+    Success::of(status, Some(location), pushed)
 }
 
-pub(super) async fn list(call: Call<OfTransform>) -> Result<Answer<Revisions>, Problem> {
+pub(super) async fn list(call: Call<OfTransform>) -> Result<Success<Revisions>, Problem> {
     let transform = call.query.transform.as_deref();
     let revisions = call.admin.registry.revisions(transform);
-    Answer::ok(Revisions { revisions })
+    Success::ok(Revisions { revisions })
 }
 
-pub(super) async fn show(call: Call) -> Result<Answer<RevisionReport>, Problem> {
-    Answer::ok(call.admin.registry.revision(&call.of)?)
+pub(super) async fn show(call: Call) -> Result<Success<RevisionReport>, Problem> {
+    Success::ok(call.admin.registry.revision(&call.of)?)
 }

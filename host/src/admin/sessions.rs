@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::endpoint::{Answer, Call};
+use super::endpoint::{Call, Success};
 use super::problem::Problem;
 use crate::hub::Listed;
 use crate::rollout::Refused;
@@ -14,13 +14,13 @@ pub(super) struct Sessions {
     sessions: Vec<Listed>,
 }
 
-pub(super) async fn list(call: Call) -> Result<Answer<Sessions>, Problem> {
+pub(super) async fn list(call: Call) -> Result<Success<Sessions>, Problem> {
     let sessions = call.admin.context.hub.sessions().await;
-    Answer::ok(Sessions { sessions })
+    Success::ok(Sessions { sessions })
 }
 
 /// The session is told first and the audit log after, so that a full disk keeps nobody in.
-pub(super) async fn close(call: Call) -> Result<Answer<Listed>, Problem> {
+pub(super) async fn close(call: Call) -> Result<Success<Listed>, Problem> {
     let admin = &call.admin;
     let closed = match call.of.parse() {
         Ok(id) => admin.context.hub.close(id).await,
@@ -35,5 +35,5 @@ pub(super) async fn close(call: Call) -> Result<Answer<Listed>, Problem> {
     let outcome = closed.ok_or_else(|| Refused::no_such_session(&call.of));
     let by = call.holder.at(call.address);
     let noted = admin.registry.note(by, "close-session", detail, outcome);
-    Answer::ok(noted.await?)
+    Success::ok(noted.await?)
 }

@@ -3,41 +3,41 @@
 
 use axum::http::StatusCode;
 
-use super::body::Object;
-use super::endpoint::{Answer, Call, NoQuery};
+use super::body::JsonObject;
+use super::endpoint::{Call, NoQuery, Success};
 use super::problem::Problem;
-use super::tokens::Role;
+use super::tokens::TokenRole;
 use crate::revision::compare::report::Comparison;
 use crate::rollout::ShadowAsk;
 use crate::rollout::report::ShadowReport;
 
 pub(super) async fn start(
-    call: Call<NoQuery, Object<ShadowAsk>>,
-) -> Result<Answer<ShadowReport>, Problem> {
-    let Object(ask) = call.body;
-    if ask.events == Some(0) || ask.seconds == Some(0) {
+    call: Call<NoQuery, JsonObject<ShadowAsk>>,
+) -> Result<Success<ShadowReport>, Problem> {
+    let JsonObject(request) = call.body;
+    if request.events == Some(0) || request.seconds == Some(0) {
         let detail = "the body: `events` and `seconds` must be at least 1";
         return Err(Problem::bad_request(detail));
     }
     let registry = &call.admin.registry;
     let shadow = registry
-        .shadow(call.holder.at(call.address), &call.of, ask)
+        .shadow(call.holder.at(call.address), &call.of, request)
         .await?;
     let location = format!("/v1/shadows/{}", shadow.id);
-    Answer::of(StatusCode::ACCEPTED, Some(location), shadow)
+    Success::of(StatusCode::ACCEPTED, Some(location), shadow)
 }
 
-pub(super) async fn show(call: Call) -> Result<Answer<ShadowReport>, Problem> {
+pub(super) async fn show(call: Call) -> Result<Success<ShadowReport>, Problem> {
     let mut shadow = call.admin.registry.find_shadow(&call.of)?;
-    if call.holder.role != Role::Operate {
+    if call.holder.role != TokenRole::Operate {
         without_inputs(&mut shadow.comparison);
     }
-    Answer::ok(shadow)
+    Success::ok(shadow)
 }
 
-pub(super) async fn stop(call: Call) -> Result<Answer<ShadowReport>, Problem> {
+pub(super) async fn stop(call: Call) -> Result<Success<ShadowReport>, Problem> {
     let registry = &call.admin.registry;
-    Answer::ok(
+    Success::ok(
         registry
             .stop_shadow(call.holder.at(call.address), &call.of)
             .await?,

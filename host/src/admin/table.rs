@@ -5,8 +5,8 @@ use axum::routing::get;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
-use super::endpoint::{Endpoint, Outline};
-use super::tokens::Role::{Operate, View};
+use super::endpoint::{Endpoint, EndpointOutline};
+use super::tokens::TokenRole::{Operate, View};
 use super::{
     fleet, health, history, openapi, plans, readiness, revisions, sessions, shadows, transforms,
 };
@@ -37,8 +37,13 @@ const CHECK: &[&str] = &["no-such-transform", "check-failed", "bad-settings"];
 /// A revision by the beginning of its id.
 const REVISION: &[&str] = &["no-such-revision", "ambiguous-revision"];
 
-fn outline(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Outline {
-    Outline {
+fn outline(
+    method: Method,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+) -> EndpointOutline {
+    EndpointOutline {
         method,
         path,
         id,
@@ -50,13 +55,13 @@ fn outline(method: Method, path: &'static str, id: &'static str, summary: &'stat
 /// First what anybody may ask, then looking, then the steps of a change in their order, then
 /// sessions.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let mut all = open();
-    all.extend(looking());
-    all.extend(sending());
-    all.extend(trying());
-    all.extend(switching());
-    all.extend(ending());
-    all
+    let mut endpoints = open();
+    endpoints.extend(looking());
+    endpoints.extend(sending());
+    endpoints.extend(trying());
+    endpoints.extend(switching());
+    endpoints.extend(ending());
+    endpoints
 }
 
 fn open() -> Vec<Endpoint> {

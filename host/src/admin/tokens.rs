@@ -14,7 +14,7 @@ use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use crate::credentials::{self, Credential, FileError, VERSION, Watch, field};
+use crate::credentials::{self, Credential, FileError, FileWatch, VERSION, field};
 use crate::rollout::Caller;
 use crate::settings::Secret;
 use crate::tasks::Tasks;
@@ -32,14 +32,14 @@ const RESERVED: [&str; 5] = [SINGLE, "configuration", "fleet", "tidegate", "watc
 /// What a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum TokenRole {
     /// Look at everything, payloads excepted
     View,
     /// Change what runs, too
     Operate,
 }
 
-impl Role {
+impl TokenRole {
     /// Whether a holder of this role may do what needs the role `needed`.
     pub fn allows(self, needed: Self) -> bool {
         self == Self::Operate || needed == Self::View
@@ -53,7 +53,7 @@ impl Role {
     }
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for TokenRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
@@ -70,7 +70,7 @@ pub struct TokenRecord {
     #[serde(deserialize_with = "name")]
     pub name: String,
     #[serde(deserialize_with = "role")]
-    pub role: Role,
+    pub role: TokenRole,
     /// Of the token's text.
     #[serde(
         serialize_with = "credentials::write_sha256",
@@ -92,13 +92,13 @@ impl Credential for TokenRecord {
                                  id, name, role, sha256, created and revoked";
 
     fn parse(json: &[u8]) -> serde_json::Result<Vec<Self>> {
-        serde_json::from_slice::<Form>(json).map(|form| form.tokens)
+        serde_json::from_slice::<TokensFile>(json).map(|form| form.tokens)
     }
 
-    fn form(all: &[Self]) -> impl Serialize {
-        Form {
+    fn form(tokens: &[Self]) -> impl Serialize {
+        TokensFile {
             version: VERSION,
-            tokens: all.to_vec(),
+            tokens: tokens.to_vec(),
         }
     }
 
@@ -125,7 +125,7 @@ impl Credential for TokenRecord {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Form {
+struct TokensFile {
     #[serde(deserialize_with = "credentials::version")]
     version: u64,
     #[serde(deserialize_with = "credentials::list")]
@@ -148,9 +148,9 @@ fn name<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     })
 }
 
-fn role<'de, D: Deserializer<'de>>(input: D) -> Result<Role, D::Error> {
+fn role<'de, D: Deserializer<'de>>(input: D) -> Result<TokenRole, D::Error> {
     field(input, "`role` must be view or operate", |value| {
-        Role::deserialize(value).ok()
+        TokenRole::deserialize(value).ok()
     })
 }
 
@@ -158,7 +158,7 @@ fn role<'de, D: Deserializer<'de>>(input: D) -> Result<Role, D::Error> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     pub name: String,
-    pub role: Role,
+    pub role: TokenRole,
 }
 
 impl Holder {
@@ -178,7 +178,7 @@ pub struct Tokens {
     /// The digest of the setting `admin-token`.
     single: Option<[u8; 32]>,
     listed: Arc<RwLock<Vec<TokenRecord>>>,
-    watch: Option<Arc<Watch>>,
+    watch: Option<Arc<FileWatch>>,
 }
 
 impl Tokens {
@@ -200,9 +200,9 @@ impl Tokens {
         let listed = Arc::new(RwLock::new(Vec::new()));
         let follow = |file| {
             let listed = listed.clone();
-            let replace = move |mut all: Vec<TokenRecord>| {
-                all.retain(|token| token.revoked.is_none());
-                *listed.write() = all;
+            let replace = move |mut records: Vec<TokenRecord>| {
+                records.retain(|token| token.revoked.is_none());
+                *listed.write() = records;
             };
             credentials::watch(file, tasks, ok, replace).map(Arc::new)
         };
@@ -226,7 +226,7 @@ impl Tokens {
         let single = self.single.as_ref().is_some_and(same);
         let mut holder = single.then(|| Holder {
             name: SINGLE.to_owned(),
-            role: Role::Operate,
+            role: TokenRole::Operate,
         });
         for token in self.listed.read().iter() {
             if same(&token.sha256) {

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::body::Object;
-use super::endpoint::{Answer, Call, NoQuery};
+use super::body::JsonObject;
+use super::endpoint::{Call, NoQuery, Success};
 use super::problem::Problem;
 use super::revisions;
 use crate::rollout::report::{Applied, Pushed, TransformReport};
@@ -27,57 +27,57 @@ pub(super) struct SettingsAsk {
     limits: Option<Map<String, Value>>,
 }
 
-pub(super) async fn list(call: Call) -> Result<Answer<Transforms>, Problem> {
+pub(super) async fn list(call: Call) -> Result<Success<Transforms>, Problem> {
     let transforms = call.admin.registry.list();
-    Answer::ok(Transforms { transforms })
+    Success::ok(Transforms { transforms })
 }
 
-pub(super) async fn show(call: Call) -> Result<Answer<TransformReport>, Problem> {
-    Answer::ok(call.admin.registry.show(&call.of)?)
+pub(super) async fn show(call: Call) -> Result<Success<TransformReport>, Problem> {
+    Success::ok(call.admin.registry.show(&call.of)?)
 }
 
 pub(super) async fn settings(
-    call: Call<NoQuery, Object<SettingsAsk>>,
-) -> Result<Answer<Pushed>, Problem> {
-    let Object(SettingsAsk { settings, limits }) = call.body;
+    call: Call<NoQuery, JsonObject<SettingsAsk>>,
+) -> Result<Success<Pushed>, Problem> {
+    let JsonObject(SettingsAsk { settings, limits }) = call.body;
     if settings.is_none() && limits.is_none() {
         let detail = "the body: give `settings`, `limits` or both";
         return Err(Problem::bad_request(detail));
     }
-    let ask = Ask {
+    let request = Ask {
         transform: None,
         settings: settings.map(Value::Object),
         limits: limits.map(Value::Object),
     };
     let registry = &call.admin.registry;
     let pushed = registry
-        .reconfigure(call.holder.at(call.address), &call.of, ask)
+        .reconfigure(call.holder.at(call.address), &call.of, request)
         .await?;
     revisions::pushed(pushed)
 }
 
 pub(super) async fn rollback(
-    call: Call<NoQuery, Object<RollbackAsk>>,
-) -> Result<Answer<Applied>, Problem> {
-    let Object(ask) = call.body;
+    call: Call<NoQuery, JsonObject<RollbackAsk>>,
+) -> Result<Success<Applied>, Problem> {
+    let JsonObject(request) = call.body;
     let registry = &call.admin.registry;
     let applied = registry
-        .rollback(call.holder.at(call.address), &call.of, ask)
+        .rollback(call.holder.at(call.address), &call.of, request)
         .await?;
-    Answer::ok(applied)
+    Success::ok(applied)
 }
 
 pub(super) async fn follow_config(
-    call: Call<NoQuery, Object<FollowAsk>>,
-) -> Result<Answer<Applied>, Problem> {
-    let (Object(ask), registry) = (call.body, &call.admin.registry);
-    let applied = registry.follow_config(call.holder.at(call.address), &call.of, ask);
-    Answer::ok(applied.await?)
+    call: Call<NoQuery, JsonObject<FollowAsk>>,
+) -> Result<Success<Applied>, Problem> {
+    let (JsonObject(request), registry) = (call.body, &call.admin.registry);
+    let applied = registry.follow_config(call.holder.at(call.address), &call.of, request);
+    Success::ok(applied.await?)
 }
 
-pub(super) async fn remove(call: Call) -> Result<Answer<TransformReport>, Problem> {
+pub(super) async fn remove(call: Call) -> Result<Success<TransformReport>, Problem> {
     let registry = &call.admin.registry;
-    Answer::ok(
+    Success::ok(
         registry
             .remove(call.holder.at(call.address), &call.of)
             .await?,
@@ -92,14 +92,14 @@ pub(super) struct PauseAsk {
     local: bool,
 }
 
-pub(super) async fn pause(call: Call<PauseAsk>) -> Result<Answer<TransformReport>, Problem> {
+pub(super) async fn pause(call: Call<PauseAsk>) -> Result<Success<TransformReport>, Problem> {
     let (registry, local) = (&call.admin.registry, call.query.local);
     let paused = registry.pause(call.holder.at(call.address), &call.of, true, local);
-    Answer::ok(paused.await?)
+    Success::ok(paused.await?)
 }
 
-pub(super) async fn resume(call: Call) -> Result<Answer<TransformReport>, Problem> {
+pub(super) async fn resume(call: Call) -> Result<Success<TransformReport>, Problem> {
     let registry = &call.admin.registry;
     let resumed = registry.pause(call.holder.at(call.address), &call.of, false, false);
-    Answer::ok(resumed.await?)
+    Success::ok(resumed.await?)
 }

@@ -45,8 +45,8 @@ type Who = (String, Option<IpAddr>);
 /// strangers delay and displace none of them.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
-    unknown: Mutex<Counts>,
-    role: Mutex<Counts>,
+    unknown: Mutex<TryCounts>,
+    role: Mutex<TryCounts>,
 }
 
 impl Tries {
@@ -74,7 +74,7 @@ impl Tries {
         self.of(why).lock().note(who, operation, Instant::now());
     }
 
-    fn of(&self, why: Why) -> &Mutex<Counts> {
+    fn of(&self, why: Why) -> &Mutex<TryCounts> {
         match why {
             Why::Unknown => &self.unknown,
             Why::Role => &self.role,
@@ -87,7 +87,7 @@ impl Tries {
             tokio::time::sleep(pause).await;
             let counts = std::mem::take(&mut *self.of(why).lock());
             pause = next_pause(pause, counts.is_empty());
-            for ((name, address), detail) in counts.told(Instant::now()) {
+            for ((name, address), detail) in counts.lines(Instant::now()) {
                 let by = Caller {
                     name: &name,
                     address,
@@ -106,26 +106,26 @@ fn next_pause(pause: Duration, quiet: bool) -> Duration {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
-    callers: BTreeMap<Who, Count>,
+struct TryCounts {
+    callers: BTreeMap<Who, CallerTries>,
     /// Of those that had no room.
-    others: Option<Count>,
+    others: Option<CallerTries>,
 }
 
 #[derive(Debug)]
-struct Count {
+struct CallerTries {
     tries: u64,
     operation: &'static str,
     since: Instant,
 }
 
-impl Counts {
+impl TryCounts {
     fn is_empty(&self) -> bool {
         self.callers.is_empty()
     }
 
     fn note(&mut self, who: Who, operation: &'static str, now: Instant) {
-        let first = || Count {
+        let first = || CallerTries {
             tries: 0,
             operation,
             since: now,
@@ -139,19 +139,21 @@ impl Counts {
     }
 
     /// A line for each caller, and one for the others.
-    fn told(self, now: Instant) -> Vec<(Who, String)> {
+    fn lines(self, now: Instant) -> Vec<(Who, String)> {
         let callers = self.callers.into_iter();
-        let mut told: Vec<_> = callers.map(|(who, count)| (who, count.told(now))).collect();
+        let mut lines: Vec<_> = callers
+            .map(|(who, count)| (who, count.words(now)))
+            .collect();
         if let Some(count) = self.others {
-            let detail = format!("{}, of other callers", count.told(now));
-            told.push(((String::new(), None), detail));
+            let detail = format!("{}, of other callers", count.words(now));
+            lines.push(((String::new(), None), detail));
         }
-        told
+        lines
     }
 }
 
-impl Count {
-    fn told(&self, now: Instant) -> String {
+impl CallerTries {
+    fn words(&self, now: Instant) -> String {
         let tries = count(self.tries, "request");
         match self.tries {
             1 => format!("{tries}, for {}", self.operation),
@@ -176,17 +178,17 @@ mod tests {
 
     #[test]
     fn tries_are_counted_by_caller_and_beyond_the_bound_together() {
-        let (mut counts, now) = (Counts::default(), Instant::now());
+        let (mut counts, now) = (TryCounts::default(), Instant::now());
         for _ in 0..1_000 {
             for number in 0..=200 {
                 counts.note((String::new(), address(number)), "apply", now);
             }
         }
-        let told = counts.told(now);
-        assert_eq!(told.len(), MAX_CALLERS + 1);
+        let lines = counts.lines(now);
+        assert_eq!(lines.len(), MAX_CALLERS + 1);
         let detail = "1000 requests within 1 s, the first for apply";
-        assert_eq!(told[0], ((String::new(), address(0)), detail.to_owned()));
-        let (who, detail) = &told[MAX_CALLERS];
+        assert_eq!(lines[0], ((String::new(), address(0)), detail.to_owned()));
+        let (who, detail) = &lines[MAX_CALLERS];
         assert_eq!(*who, (String::new(), None));
         assert!(detail.starts_with("185000 requests"), "{detail}");
     }

@@ -19,7 +19,7 @@ pub(super) fn draft_07(schema: &Value) -> Value {
             "items" => (rest, draft_07(value)),
             "anyOf" | "oneOf" => (keyword.as_str(), each(value)),
             "properties" => ("properties", each(value)),
-            other => (other, value.clone()),
+            keyword => (keyword, value.clone()),
         };
         (keyword.to_owned(), value)
     });
@@ -34,7 +34,7 @@ fn each(schemas: &Value) -> Value {
             let translated = |(name, schema): (&String, &Value)| (name.clone(), draft_07(schema));
             Value::Object(fields.iter().map(translated).collect())
         }
-        other => other.clone(),
+        value => value.clone(),
     }
 }
 

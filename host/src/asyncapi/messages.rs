@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::hub::notice::Reason;
-use crate::session::{Limits, MAX_ID_BYTES, error_codes};
+use crate::session::{MAX_ID_BYTES, SessionLimits, error_codes};
 
 pub(super) fn message(summary: &str, payload: &Value) -> Value {
     json!({ "summary": summary, "payload": payload })
@@ -32,7 +32,7 @@ fn end_of_gap(description: &str) -> Value {
     json!({ "type": ["integer", "null"], "minimum": 1, "description": description })
 }
 
-pub(super) fn requests(limits: &Limits) -> Map<String, Value> {
+pub(super) fn requests(limits: &SessionLimits) -> Map<String, Value> {
     let with_channels = |action: &str| {
         let mut channels = channels();
         channels["maxItems"] = limits.max_channels_per_message.into();

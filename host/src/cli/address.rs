@@ -7,7 +7,7 @@ use hyper::Uri;
 
 /// The address of an admin listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct AdminAddress {
     /// Whether TLS is spoken there.
     pub(super) secure: bool,
     authority: String,
@@ -15,11 +15,11 @@ pub(super) struct Address {
     prefix: String,
 }
 
-impl Address {
+impl AdminAddress {
     pub(super) const DEFAULT: &str = "http://127.0.0.1:8081";
 }
 
-impl FromStr for Address {
+impl FromStr for AdminAddress {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -44,7 +44,7 @@ impl FromStr for Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for AdminAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "https" } else { "http" };
         write!(f, "{scheme}://{}{}", self.authority, self.prefix)
@@ -71,15 +71,15 @@ mod tests {
     #[test]
     fn an_address_is_read_and_shown_as_it_was_typed() {
         for text in [
-            Address::DEFAULT,
+            AdminAddress::DEFAULT,
             "http://[::1]:9/gate",
             "https://gate.example",
         ] {
-            let address: Address = text.parse().unwrap();
+            let address: AdminAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), text);
             assert_eq!(address.secure, text.starts_with("https"));
         }
-        let slash: Address = "http://host/gate/".parse().unwrap();
+        let slash: AdminAddress = "http://host/gate/".parse().unwrap();
         assert_eq!(slash.to_string(), "http://host/gate");
     }
 
@@ -92,7 +92,7 @@ mod tests {
             "http://user:word@host",
             "http://host/?a=b",
         ] {
-            assert!(text.parse::<Address>().is_err(), "{text}");
+            assert!(text.parse::<AdminAddress>().is_err(), "{text}");
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) fn run(args: &AuditArgs) -> anyhow::Result<()> {
              written anew; compare with what the host's log and its collector have"
         );
     }
-    Ok(print(&told(&chain))?)
+    Ok(print(&summary(&chain))?)
 }
 
 /// Takes all lines of a file, and says whether one of them has the hash that is looked for.
@@ -76,8 +76,8 @@ fn verify(chain: &mut Chain, file: &Path, head: Option<&str>) -> anyhow::Result<
     }
 }
 
-fn told(chain: &Chain) -> String {
-    let mut told = match chain.begins.as_deref() {
+fn summary(chain: &Chain) -> String {
+    let mut summary = match chain.begins.as_deref() {
         None => "no line is chained, so there is nothing to verify".to_owned(),
         Some(begins) => {
             let lines = count(chain.chained, "line");
@@ -91,16 +91,16 @@ fn told(chain: &Chain) -> String {
     };
     if chain.unchained > 0 {
         let lines = count(chain.unchained, "line");
-        told += &format!("\n{lines} of an earlier version, which cannot be verified");
+        summary += &format!("\n{lines} of an earlier version, which cannot be verified");
     }
     if chain.torn > 0 {
-        told += &format!(
+        summary += &format!(
             "\n{} torn by a crash or a full disk",
             count(chain.torn, "line")
         );
     }
     if let Some(head) = &chain.head {
-        told += &format!("\nhead {head}");
+        summary += &format!("\nhead {head}");
     }
-    told + "\n"
+    summary + "\n"
 }

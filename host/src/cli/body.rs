@@ -52,7 +52,7 @@ impl Body for Content {
         };
         match piece {
             Ok(piece) if piece.is_empty() => Poll::Ready(None),
-            other => Poll::Ready(Some(other.map(Frame::data))),
+            read => Poll::Ready(Some(read.map(Frame::data))),
         }
     }
 

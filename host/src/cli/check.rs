@@ -30,28 +30,28 @@ use crate::log;
 use crate::rollout::report::Import;
 use crate::rollout::{Taken, imports_of, refuse_conflicts, try_applied, try_configured};
 use crate::settings::{self, Settings, Unread};
-use crate::state::{self, Found};
+use crate::state::{self, FolderCondition};
 use crate::tasks::Tasks;
 use crate::transform::{Component, Engine};
 
 /// What came of trying something.
-enum Outcome {
+enum Finding {
     Good(String),
     /// Nothing that keeps a host from starting.
     Note(String),
     Bad(String),
 }
 
-use Outcome::{Bad, Good, Note};
+use Finding::{Bad, Good, Note};
 
-struct Tried {
+struct CheckLine {
     what: String,
-    outcome: Outcome,
+    finding: Finding,
 }
 
-fn tried(what: impl Into<String>, outcome: Outcome) -> Tried {
+fn tried(what: impl Into<String>, finding: Finding) -> CheckLine {
     let what = what.into();
-    Tried { what, outcome }
+    CheckLine { what, finding }
 }
 
 /// Tells what was tried, a line each.
@@ -60,34 +60,34 @@ fn tried(what: impl Into<String>, outcome: Outcome) -> Tried {
 /// A host would not start; with all that keeps it from it.
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let engine = Engine::start(settings.wasm_stack, &Tasks::default())?;
-    let mut all = of_settings(settings);
+    let mut lines = of_settings(settings);
     let transforms = super::block_on(async { Ok(try_configured(settings, &engine).await) })?;
     let mut running = Vec::new();
     let mut whole = true;
     for transform in transforms {
         match transform {
             Ok(transform) => {
-                all.push(of_transform(&transform.component, &transform.origin));
+                lines.push(of_transform(&transform.component, &transform.origin));
                 running.push((transform.component, transform.origin));
             }
             Err(error) => {
                 whole = false;
                 // It says itself which one.
-                all.push(tried("transform", bad(error)));
+                lines.push(tried("transform", bad(error)));
             }
         }
     }
     match super::block_on(async { Ok(try_applied(settings, &engine).await) })? {
         Ok(applied) => {
             for taken in applied {
-                all.push(of_taken(&taken, &running));
+                lines.push(of_taken(&taken, &running));
                 take(taken, &mut running);
             }
         }
-        Err(error) => all.push(tried("state-dir", bad(error))),
+        Err(error) => lines.push(tried("state-dir", bad(error))),
     }
     let together = refuse_conflicts(running.iter().map(|(of, origin)| (&**of, &**origin)));
-    all.extend(together.err().map(|error| tried("transforms", bad(error))));
+    lines.extend(together.err().map(|error| tried("transforms", bad(error))));
     let components: Vec<_> = running
         .into_iter()
         .map(|(component, _)| component)
@@ -95,15 +95,15 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let imports = imports(&components);
     let mut rights = String::new();
     if whole {
-        all.extend(dead_keys(settings, &components).iter().map(of_dead_key));
+        lines.extend(dead_keys(settings, &components).iter().map(of_dead_key));
         rights = redis_rights::text(settings, &components);
     }
-    print(&format!("{}\n{imports}{rights}", table(&all)))?;
-    verdict(&all)
+    print(&format!("{}\n{imports}{rights}", table(&lines)))?;
+    verdict(&lines)
 }
 
-fn of_settings(settings: &Settings) -> Vec<Tried> {
-    let mut all = vec![
+fn of_settings(settings: &Settings) -> Vec<CheckLine> {
+    let mut lines = vec![
         tried("settings", Good("all have allowed values".into())),
         tried("keys-file", of_keys(settings)),
         tried("redis-url", of_redis(settings)),
@@ -126,25 +126,25 @@ fn of_settings(settings: &Settings) -> Vec<Tried> {
         ("watch", settings.watch.as_deref(), of_watch),
     ];
     let files = files.into_iter();
-    all.extend(files.filter_map(|(what, path, of)| Some(tried(what, of(path?)))));
+    lines.extend(files.filter_map(|(what, path, of)| Some(tried(what, of(path?)))));
     if settings.admin_token.is_some() {
         let on = "on: whoever holds it may do everything, by the name of admin";
-        all.push(tried("admin-token", Note(on.into())));
+        lines.push(tried("admin-token", Note(on.into())));
     }
-    all.extend(log::unusable().map(|what| tried("TIDEGATE_LOG", Note(what))));
+    lines.extend(log::unusable().map(|what| tried("TIDEGATE_LOG", Note(what))));
     let unread = settings::unread(std::env::vars_os()).into_iter();
-    all.extend(unread.map(|Unread { name, nearest }| {
+    lines.extend(unread.map(|Unread { name, nearest }| {
         let text = format!("no part of Tidegate reads this variable; is {nearest} meant?");
         tried(name.escape_debug().to_string(), Note(text))
     }));
-    all
+    lines
 }
 
-fn bad(error: impl Into<anyhow::Error>) -> Outcome {
+fn bad(error: impl Into<anyhow::Error>) -> Finding {
     Bad(whole(&error.into()))
 }
 
-fn of_keys(settings: &Settings) -> Outcome {
+fn of_keys(settings: &Settings) -> Finding {
     let path = match settings.required_keys_file() {
         Ok(path) => path,
         Err(error) => return bad(error),
@@ -169,12 +169,12 @@ fn dead_keys(settings: &Settings, loaded: &[Arc<Component>]) -> Vec<Dead> {
     unmatched(&keys.unwrap_or_default(), Timestamp::now(), why)
 }
 
-fn of_dead_key(key: &Dead) -> Tried {
+fn of_dead_key(key: &Dead) -> CheckLine {
     let what = format!("key {} ({:?})", key.key_id, key.key_name);
     tried(what, Note(key.reasons.join("; ")))
 }
 
-fn of_tokens(path: &Path) -> Outcome {
+fn of_tokens(path: &Path) -> Finding {
     match in_force::<TokenRecord>(path) {
         Ok((known, live)) => Good(format!(
             "{}, {live} in force",
@@ -192,14 +192,14 @@ fn in_force<T: Credential>(path: &Path) -> Result<(usize, usize), FileError> {
     Ok((records.len(), live))
 }
 
-fn of_redis(settings: &Settings) -> Outcome {
+fn of_redis(settings: &Settings) -> Finding {
     Good(format!(
         "{} is an address; it was not tried, as a check uses no network",
         settings.redis_url
     ))
 }
 
-fn of_certificates(path: &Path) -> Outcome {
+fn of_certificates(path: &Path) -> Finding {
     match certificates::read(path) {
         Ok(authorities) => Good(count_of(authorities.roots.len(), "certificate")),
         Err(error) => bad(error),
@@ -207,7 +207,7 @@ fn of_certificates(path: &Path) -> Outcome {
 }
 
 /// Bound without listening: nobody can connect meanwhile.
-fn of_address(address: SocketAddr) -> Outcome {
+fn of_address(address: SocketAddr) -> Finding {
     let bind = || {
         let socket = Socket::new(
             Domain::for_address(address),
@@ -230,7 +230,7 @@ fn of_address(address: SocketAddr) -> Outcome {
 }
 
 /// Each connection is a file.
-fn of_files(max_connections: usize) -> Outcome {
+fn of_files(max_connections: usize) -> Finding {
     match getrlimit(Resource::Nofile).maximum {
         Some(files) if files <= max_connections as u64 => Note(format!(
             "max-connections is {max_connections}, which takes more than the {} that may be open; \
@@ -249,19 +249,19 @@ fn of_files(max_connections: usize) -> Outcome {
     }
 }
 
-fn of_state(folder: &Path) -> Outcome {
+fn of_state(folder: &Path) -> Finding {
     let shown = folder.display();
     match state::try_folder(folder) {
-        Ok(Found::Free) => Good(format!("{shown} can be written")),
-        Ok(Found::Absent) => Good(format!("{shown} is not there and can be made")),
-        Ok(Found::InUse) => Note(format!(
+        Ok(FolderCondition::Free) => Good(format!("{shown} can be written")),
+        Ok(FolderCondition::Absent) => Good(format!("{shown} is not there and can be made")),
+        Ok(FolderCondition::InUse) => Note(format!(
             "{shown} can be written; a running host has it, which must end before another starts"
         )),
         Err(error) => bad(error),
     }
 }
 
-fn of_watch(folder: &Path) -> Outcome {
+fn of_watch(folder: &Path) -> Finding {
     let shown = folder.display();
     match std::fs::read_dir(folder) {
         Ok(entries) => {
@@ -281,7 +281,7 @@ fn of_watch(folder: &Path) -> Outcome {
     }
 }
 
-fn of_transform(component: &Component, origin: &str) -> Tried {
+fn of_transform(component: &Component, origin: &str) -> CheckLine {
     let what = format!("transform {}", component.descriptor.name);
     tried(what, Good(about(component, origin)))
 }
@@ -299,7 +299,7 @@ fn about(component: &Component, origin: &str) -> String {
 }
 
 /// What the state folder has a host run: in place of what the settings name, or beside it.
-fn of_taken(taken: &Taken, configured: &[(Arc<Component>, String)]) -> Tried {
+fn of_taken(taken: &Taken, configured: &[(Arc<Component>, String)]) -> CheckLine {
     let what = format!("applied {}", taken.transform);
     let Taken {
         transform,
@@ -336,11 +336,15 @@ fn take(taken: Taken, running: &mut Vec<(Arc<Component>, String)>) {
     running.push((component, taken.origin));
 }
 
-fn table(all: &[Tried]) -> Table {
+fn table(lines: &[CheckLine]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header(["CHECK", "RESULT", "FOUND"]);
-    for Tried { what, outcome } in all {
+    for CheckLine {
+        what,
+        finding: outcome,
+    } in lines
+    {
         let (result, found) = match outcome {
             Good(found) => ("good", found.as_str()),
             Note(found) => ("note", found.as_str()),
@@ -369,16 +373,25 @@ fn imports(components: &[Arc<Component>]) -> String {
     }
 }
 
-fn verdict(all: &[Tried]) -> anyhow::Result<()> {
-    let faults: Vec<String> = all
+fn verdict(lines: &[CheckLine]) -> anyhow::Result<()> {
+    let faults: Vec<String> = lines
         .iter()
-        .filter_map(|Tried { what, outcome }| match outcome {
-            Bad(why) => Some(format!("\n  {what}: {why}")),
-            Good(_) | Note(_) => None,
-        })
+        .filter_map(
+            |CheckLine {
+                 what,
+                 finding: outcome,
+             }| match outcome {
+                Bad(why) => Some(format!("\n  {what}: {why}")),
+                Good(_) | Note(_) => None,
+            },
+        )
         .collect();
     match faults.len() {
         0 => Ok(()),
-        count => bail!("{count} of {} checks failed{}", all.len(), faults.concat()),
+        count => bail!(
+            "{count} of {} checks failed{}",
+            lines.len(),
+            faults.concat()
+        ),
     }
 }

@@ -12,11 +12,11 @@ use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::address::Address;
+use super::address::AdminAddress;
 use super::body::Content;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::progress::shown;
-use super::reach::{Connector, Trust, find, is_of_tls, why};
+use super::reach::{Connector, TrustArgs, find, is_of_tls, why};
 use crate::causes::whole;
 use crate::count::count;
 use crate::settings::Secret;
@@ -32,22 +32,22 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// A host's admin API.
 #[derive(Debug)]
-pub(super) struct Client {
-    pub(super) address: Address,
+pub(super) struct AdminClient {
+    pub(super) address: AdminAddress,
     token: Option<Secret>,
     http: legacy::Client<Connector, Content>,
 }
 
-impl Client {
+impl AdminClient {
     /// # Errors
     /// There is nobody to trust at an `https://` address.
     pub(super) fn new(
-        address: Address,
+        address: AdminAddress,
         token: Option<Secret>,
-        trust: &Trust,
-    ) -> Result<Self, Failure> {
+        trust: &TrustArgs,
+    ) -> Result<Self, CommandFailure> {
         let connector = Connector::new(trust, address.secure)
-            .map_err(|error| Failure::new("no-trust", whole(&error)))?;
+            .map_err(|error| CommandFailure::new("no-trust", whole(&error)))?;
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         // A host closes what is idle, and a request must not meet that.
         let http = builder.pool_max_idle_per_host(0).build(connector);
@@ -58,20 +58,20 @@ impl Client {
         })
     }
 
-    pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
+    pub(super) async fn get(&self, path: &str) -> Result<Value, CommandFailure> {
         let look = self.look(path);
         or_ctrl_c("ask again", shown("asking the host", look)).await
     }
 
     /// The same without a word to the person, for what is asked again and again. Who asks
     /// minds Ctrl-C.
-    pub(super) async fn look(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(Method::GET, path, Content::nothing(), "").await
+    pub(super) async fn look(&self, path: &str) -> Result<Value, CommandFailure> {
+        self.send(Method::GET, path, Content::nothing(), "").await
     }
 
-    pub(super) async fn delete(&self, path: &str) -> Result<Value, Failure> {
-        let ask = self.ask(Method::DELETE, path, Content::nothing(), "");
-        or_ctrl_c(LOOK, ask).await
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, CommandFailure> {
+        let answer = self.send(Method::DELETE, path, Content::nothing(), "");
+        or_ctrl_c(LOOK, answer).await
     }
 
     /// `doing` is what a person is shown while it takes long.
@@ -80,10 +80,10 @@ impl Client {
         path: &str,
         content: &Value,
         doing: &str,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, CommandFailure> {
         let text = Content::Text(content.to_string().into());
-        let ask = self.ask(Method::POST, path, text, "application/json");
-        or_ctrl_c(LOOK, shown(doing, ask)).await
+        let answer = self.send(Method::POST, path, text, "application/json");
+        or_ctrl_c(LOOK, shown(doing, answer)).await
     }
 
     /// Sends a file while it is read.
@@ -92,30 +92,30 @@ impl Client {
         path: &str,
         file: Content,
         doing: &str,
-    ) -> Result<Value, Failure> {
-        let ask = self.ask(Method::POST, path, file, "application/wasm");
-        or_ctrl_c(LOOK, shown(doing, ask)).await
+    ) -> Result<Value, CommandFailure> {
+        let answer = self.send(Method::POST, path, file, "application/wasm");
+        or_ctrl_c(LOOK, shown(doing, answer)).await
     }
 
-    async fn ask(
+    async fn send(
         &self,
         method: Method,
         path: &str,
         content: Content,
         form: &'static str,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Value, CommandFailure> {
         let request = self.request(method, path, content, form)?;
         match tokio::time::timeout(ANSWER_TIME, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => {
                 let minutes = count(ANSWER_TIME.as_secs() / 60, "minute");
                 let what = format!("{} did not answer within {minutes}", self.address);
-                Err(Failure::new("no-answer", what).advise(LOOK))
+                Err(CommandFailure::new("no-answer", what).advise(LOOK))
             }
         }
     }
 
-    async fn exchange(&self, request: Request<Content>) -> Result<Value, Failure> {
+    async fn exchange(&self, request: Request<Content>) -> Result<Value, CommandFailure> {
         let answer = self.http.request(request).await;
         let answer = answer.map_err(|error| self.broke(&error))?;
         let status = answer.status();
@@ -140,7 +140,7 @@ impl Client {
         path: &str,
         content: Content,
         form: &'static str,
-    ) -> Result<Request<Content>, Failure> {
+    ) -> Result<Request<Content>, CommandFailure> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.address));
@@ -148,7 +148,8 @@ impl Client {
             request = request.header(CONTENT_TYPE, form);
         }
         if let Some(token) = &self.token {
-            let bad = |fault| Failure::new("bad-token", format!("the token in {TOKEN} {fault}"));
+            let bad =
+                |fault| CommandFailure::new("bad-token", format!("the token in {TOKEN} {fault}"));
             if let Some(fault) = token.fault() {
                 return Err(bad(fault));
             }
@@ -159,14 +160,14 @@ impl Client {
         }
         request
             .body(content)
-            .map_err(|error| Failure::new("bad-request", error.to_string()))
+            .map_err(|error| CommandFailure::new("bad-request", error.to_string()))
     }
 
-    fn broke(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+    fn broke(&self, error: &(dyn std::error::Error + 'static)) -> CommandFailure {
         let why = why(error);
         if find::<legacy::Error>(error).is_some_and(legacy::Error::is_connect) {
             let what = format!("cannot reach {}: {why}", self.address);
-            let failure = Failure::new("unreachable", what);
+            let failure = CommandFailure::new("unreachable", what);
             if is_of_tls(error) {
                 return failure;
             }
@@ -176,25 +177,25 @@ impl Client {
             );
         }
         if find::<hyper::Error>(error).is_some_and(hyper::Error::is_user) {
-            return Failure::new("unreadable", format!("cannot send the file: {why}"));
+            return CommandFailure::new("unreadable", format!("cannot send the file: {why}"));
         }
         let what = format!("the connection to {} broke: {why}", self.address);
-        Failure::new("unreachable", what).advise(
+        CommandFailure::new("unreachable", what).advise(
             "if a file was on its way, it may be larger than the host takes; otherwise try again",
         )
     }
 
-    fn stranger(&self, status: StatusCode) -> Failure {
+    fn stranger(&self, status: StatusCode) -> CommandFailure {
         let what = format!(
             "{} answered {status} in a form that this program does not know",
             self.address
         );
-        Failure::new("unknown-answer", what)
+        CommandFailure::new("unknown-answer", what)
             .advise("is this the admin listener of a Tidegate of the same version?")
     }
 
-    fn refused(&self, status: StatusCode, problem: Value) -> Failure {
-        let said = Failure::from_host(problem);
+    fn refused(&self, status: StatusCode, problem: Value) -> CommandFailure {
+        let said = CommandFailure::from_host(problem);
         match (status, said) {
             (StatusCode::UNAUTHORIZED, said) => {
                 let what = if self.token.is_some() {
@@ -205,20 +206,20 @@ impl Client {
                         self.address
                     )
                 };
-                said.unwrap_or_else(|| Failure::new("unauthorized", ""))
+                said.unwrap_or_else(|| CommandFailure::new("unauthorized", ""))
                     .with("detail", what.into())
                     .advise("`tidegate admin-token create` makes one; the demo's is `demo`")
             }
             (StatusCode::FORBIDDEN, said) => {
                 let what = format!("{} does not let this token do that", self.address);
-                said.unwrap_or_else(|| Failure::new("forbidden", what))
+                said.unwrap_or_else(|| CommandFailure::new("forbidden", what))
                     .advise(&format!("give one of the role `operate` in {TOKEN}"))
             }
             (StatusCode::NOT_FOUND, said) => {
                 let known = said.filter(|said| said.code().starts_with("no-such-"));
                 known.unwrap_or_else(|| {
                     let what = format!("{} has no such admin API", self.address);
-                    Failure::new("not-found", what).advise(
+                    CommandFailure::new("not-found", what).advise(
                         "start the host with --admin-tokens-file or TIDEGATE_SERVE_ADMIN_TOKEN, and give \
                          the admin listener's address, not the public one's",
                     )
@@ -235,20 +236,20 @@ const LOOK: &str = "the host may have done it all the same: look at `tidegate tr
 
 async fn or_ctrl_c(
     advice: &str,
-    ask: impl Future<Output = Result<Value, Failure>>,
-) -> Result<Value, Failure> {
+    answer: impl Future<Output = Result<Value, CommandFailure>>,
+) -> Result<Value, CommandFailure> {
     tokio::select! {
-        answer = ask => answer,
+        answer = answer => answer,
         Ok(()) = tokio::signal::ctrl_c() => {
-            Err(Failure::new("interrupted", "interrupted").advise(advice))
+            Err(CommandFailure::new("interrupted", "interrupted").advise(advice))
         }
     }
 }
 
 /// The answer in the shape that the host's version of this program writes.
-pub(super) fn shaped<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
+pub(super) fn shaped<T: DeserializeOwned>(answer: &Value) -> Result<T, CommandFailure> {
     T::deserialize(answer).map_err(|error| {
-        Failure::new(
+        CommandFailure::new(
             "unknown-answer",
             format!(
                 "the host's answer has another form than expected ({error}); use the `tidegate` \
@@ -259,7 +260,7 @@ pub(super) fn shaped<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> 
 }
 
 /// Opens the file that shall be sent.
-pub(super) fn open(path: &std::path::Path) -> Result<Content, Failure> {
+pub(super) fn open(path: &std::path::Path) -> Result<Content, CommandFailure> {
     Content::file(path).map_err(|error| {
         let next = match error.kind() {
             io::ErrorKind::NotFound => "; is the name right?",
@@ -267,6 +268,6 @@ pub(super) fn open(path: &std::path::Path) -> Result<Content, Failure> {
             _ => "",
         };
         let what = format!("cannot read {}: {error}{next}", path.display());
-        Failure::new("unreadable", what)
+        CommandFailure::new("unreadable", what)
     })
 }

@@ -83,9 +83,9 @@ fn compile(args: &CompileArgs) -> anyhow::Result<()> {
     write(compile_here(&Engine::without_clock(args.stack)?, &component)?.code())
 }
 
-fn write(made: &[u8]) -> anyhow::Result<()> {
+fn write(code: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(made)
+    out.write_all(code)
         .and_then(|()| out.flush())
         .context("cannot write what was made")
 }

@@ -18,9 +18,9 @@ pub(super) fn to_the_second(now: Timestamp) -> Timestamp {
 
 /// Puts a new record into the file, unless its name is in use.
 pub(super) fn add<T: Credential>(path: &Path, record: &T, now: Timestamp) -> anyhow::Result<()> {
-    credentials::update(path, |all: &mut Vec<T>| {
+    credentials::update(path, |records: &mut Vec<T>| {
         let live = |old: &&T| old.name() == record.name() && old.in_force(now);
-        if let Some(old) = all.iter().find(live) {
+        if let Some(old) = records.iter().find(live) {
             bail!(
                 "the name {:?} is in use by {} {}; choose another, or end that one with \
                  `{} revoke {}`",
@@ -31,7 +31,7 @@ pub(super) fn add<T: Credential>(path: &Path, record: &T, now: Timestamp) -> any
                 old.id()
             );
         }
-        all.push(record.clone());
+        records.push(record.clone());
         Ok(())
     })
     .map_err(advise::<T>)
@@ -51,14 +51,19 @@ pub(super) fn revoke<T: Credential>(
 ) -> anyhow::Result<Revoked<T>> {
     // An update would take a missing file for an empty one and leave a lock beside it.
     read::<T>(path)?;
-    credentials::update(path, |all: &mut Vec<T>| {
-        let found = all.iter().position(|one| one.id() == which).or_else(|| {
-            // The one in force, which is one at most, or else the latest of that name.
-            let named = |one: &T| one.name() == which;
-            let live = all.iter().position(|one| named(one) && one.in_force(now));
-            live.or_else(|| all.iter().rposition(named))
-        });
-        let Some(record) = found.map(|index| &mut all[index]) else {
+    credentials::update(path, |records: &mut Vec<T>| {
+        let found = records
+            .iter()
+            .position(|record| record.id() == which)
+            .or_else(|| {
+                // The one in force, which is one at most, or else the latest of that name.
+                let named = |record: &T| record.name() == which;
+                let live = records
+                    .iter()
+                    .position(|record| named(record) && record.in_force(now));
+                live.or_else(|| records.iter().rposition(named))
+            });
+        let Some(record) = found.map(|index| &mut records[index]) else {
             bail!(
                 "there is no {} {which:?}; `{} list` shows those there are",
                 T::NOUN,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::serve::with_log;
 use crate::gate::keys::{self, AtLimit, KeyRecord};
-use crate::host::{Addresses, Host, Keys, Source};
+use crate::host::{EventSource, Host, KeySource, ListenAddresses};
 use crate::rollout::Registry;
 use crate::settings::{Secret, Settings};
 use crate::upstream::demo::EXAMPLE_CHANNEL;
@@ -52,14 +52,14 @@ pub(super) fn run(args: &DemoArgs) -> ExitCode {
     };
     with_log(&settings.clone(), |life| async {
         let host = Host::prepare(settings, life).await?;
-        host.run(Source::Demo, Keys::Fixed(vec![key]), welcome)
+        host.run(EventSource::Demo, KeySource::Fixed(vec![key]), welcome)
             .await
     })
 }
 
 /// What is said on standard output once it listens.
-fn welcome(addresses: Addresses, registry: &Registry) -> String {
-    let Addresses { public, admin } = addresses;
+fn welcome(addresses: ListenAddresses, registry: &Registry) -> String {
+    let ListenAddresses { public, admin } = addresses;
     let mut text = format!(
         "public ws://{public}/public/v1/stream\nadmin http://{admin}\nkey {KEY}\n\nchannels, `*` for any value:\n"
     );

@@ -11,9 +11,9 @@ use crate::rollout::Refused;
 
 /// Problem details (RFC 9457).
 #[derive(Debug)]
-pub(super) struct Failure(Value);
+pub(super) struct CommandFailure(Value);
 
-impl Failure {
+impl CommandFailure {
     /// One that this program found out by itself.
     pub(super) fn new(code: &str, detail: impl Into<String>) -> Self {
         Self(json!({
@@ -56,13 +56,13 @@ impl Failure {
 }
 
 /// What this program can see for itself is refused in the host's words.
-impl From<&Refused> for Failure {
+impl From<&Refused> for CommandFailure {
     fn from(refused: &Refused) -> Self {
         Self::new(refused.code(), refused.to_string()).with("faults", json!(refused.faults()))
     }
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for CommandFailure {
     fn from(error: io::Error) -> Self {
         Self::new(
             "no-terminal",
@@ -71,7 +71,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", safe_lines(self.detail()))?;
         let faults = self.0["faults"].as_array().map_or(&[][..], Vec::as_slice);
@@ -102,21 +102,21 @@ mod tests {
             faults: vec!["no schema".into(), "the import \"x\u{7}\"".into()],
         };
         assert_eq!(
-            Failure::from(&check).to_string(),
+            CommandFailure::from(&check).to_string(),
             "the component was refused\n  - no schema\n  - the import \"x\\u{7}\""
         );
         let wider = Refused::NeedsAllowWider(vec!["field vwap: added".into()]);
-        let told = Failure::from(&wider).to_string();
-        assert_eq!(told.matches("vwap").count(), 1, "{told}");
-        assert!(told.contains("--allow-wider"), "{told}");
+        let text = CommandFailure::from(&wider).to_string();
+        assert_eq!(text.matches("vwap").count(), 1, "{text}");
+        assert!(text.contains("--allow-wider"), "{text}");
     }
 
     #[test]
     fn only_problem_details_are_taken_for_the_hosts_words() {
-        assert!(Failure::from_host(json!({"detail": "x"})).is_none());
-        assert!(Failure::from_host(Value::Null).is_none());
+        assert!(CommandFailure::from_host(json!({"detail": "x"})).is_none());
+        assert!(CommandFailure::from_host(Value::Null).is_none());
         let problem = json!({"code": "busy", "detail": "x", "status": 409});
-        let failure = Failure::from_host(problem.clone()).unwrap();
+        let failure = CommandFailure::from_host(problem.clone()).unwrap();
         assert_eq!((failure.code(), failure.json()), ("busy", &problem));
     }
 }

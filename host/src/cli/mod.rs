@@ -1,5 +1,5 @@
 //! The commands, one file each, and what several of them share: `credentials` for those that
-//! keep files of secrets, `desk` and all behind it for those that speak to a running host.
+//! keep files of secrets, `context` and all behind it for those that speak to a running host.
 
 mod address;
 mod admin_token;
@@ -9,9 +9,9 @@ mod body;
 mod check;
 mod client;
 mod compile;
+mod context;
 mod credentials;
 mod demo;
-mod desk;
 mod failure;
 mod key;
 mod metrics;
@@ -81,7 +81,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(told) => return explain(&told),
+        Err(refusal) => return explain(&refusal),
     };
     let result = match cli.command {
         Command::Demo(args) => return demo::run(&args),
@@ -113,13 +113,13 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
 
 /// Help, the version, or what was typed wrongly. clap's own way out would be silent, and
 /// successful, where these cannot be written.
-fn explain(told: &clap::Error) -> ExitCode {
-    match told.print() {
+fn explain(refusal: &clap::Error) -> ExitCode {
+    match refusal.print() {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&format!("error: cannot write the help: {error}"));
             ExitCode::FAILURE
         }
-        _ => ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2)),
+        _ => ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(2)),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn shown<T>(doing: &str, work: impl Future<Output = T>) -> T {
         done = &mut work => return done,
         () = tokio::time::sleep(PATIENCE) => {}
     }
-    let progress = Progress::spinner();
+    let progress = ProgressLine::spinner();
     progress.bar.set_elapsed(PATIENCE);
     progress.tell(doing, None);
     work.await
@@ -31,13 +31,13 @@ pub(super) async fn shown<T>(doing: &str, work: impl Future<Output = T>) -> T {
 
 /// Something that is under way. It is taken off the screen when it is dropped.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct ProgressLine {
     bar: ProgressBar,
     /// Where there is no terminal: when a line was written last.
     line: Option<parking_lot::Mutex<Option<Instant>>>,
 }
 
-impl Progress {
+impl ProgressLine {
     /// For what has no known end.
     pub(super) fn spinner() -> Self {
         Self::of(ProgressBar::new_spinner(), "{spinner} {msg} ({elapsed})")
@@ -79,7 +79,7 @@ impl Progress {
 /// Steps of a bar.
 const PARTS: u64 = 1000;
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -23,7 +23,7 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// Whom to trust. Flatten it into a command's arguments.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct Trust {
+pub(super) struct TrustArgs {
     /// Certificates (PEM) that the host's must be signed by, for https:// and wss:// [default:
     /// the system's]
     #[arg(long, global = true, env = "TIDEGATE_CA_FILE", value_name = "FILE")]
@@ -44,7 +44,7 @@ impl Connector {
     ///
     /// # Errors
     /// There is nobody to trust, or the file cannot be used.
-    pub(super) fn new(trust: &Trust, secure: bool) -> anyhow::Result<Self> {
+    pub(super) fn new(trust: &TrustArgs, secure: bool) -> anyhow::Result<Self> {
         let roots = match &trust.ca_file {
             _ if !secure => RootCertStore::empty(),
             Some(path) => authorities(path)?,
@@ -121,8 +121,8 @@ pub(super) fn why(error: &(dyn Error + 'static)) -> String {
             rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
                 format!("{tls}; have it renewed, or set this machine's clock")
             }
-            rustls::Error::InvalidCertificate(CertificateError::Other(other))
-                if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+            rustls::Error::InvalidCertificate(CertificateError::Other(cause))
+                if format!("{cause:?}").contains("CaUsedAsEndEntity") =>
             {
                 "its certificate is one of an authority (CA:TRUE), which no server may show; make \
                  it one with basicConstraints CA:FALSE"
@@ -131,7 +131,7 @@ pub(super) fn why(error: &(dyn Error + 'static)) -> String {
             rustls::Error::InvalidMessage(_) => {
                 "it does not speak TLS; is its address one with http:// or ws://?".to_owned()
             }
-            other => other.to_string(),
+            error => error.to_string(),
         };
     }
     last(error).to_string()

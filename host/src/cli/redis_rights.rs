@@ -9,8 +9,8 @@ use crate::settings::Settings;
 use crate::transform::Component;
 use crate::upstream::redis::acl;
 
-pub(super) fn text(settings: &Settings, all: &[Arc<Component>]) -> String {
-    let patterns = all.iter();
+pub(super) fn text(settings: &Settings, components: &[Arc<Component>]) -> String {
+    let patterns = components.iter();
     let patterns: Vec<_> = patterns.flat_map(|component| component.globs()).collect();
     let subscription = acl::rules(settings, &patterns);
     let fleet = fleet_acl_rules(settings).into_iter().flatten();

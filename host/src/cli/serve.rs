@@ -10,8 +10,8 @@ use super::print::complain;
 use crate::admin::tokens::TokenRecord;
 use crate::causes::advised;
 use crate::gate::keys::KeyRecord;
-use crate::host::{Addresses, Host, Keys, Life, Source};
-use crate::log::{self, Log};
+use crate::host::{EventSource, Host, KeySource, Life, ListenAddresses};
+use crate::log::{self, ProcessLog};
 use crate::rollout::Registry;
 use crate::settings::{self, Flags, LogFormat, Settings};
 
@@ -42,7 +42,7 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
     with_log(&settings.clone(), |life| async {
         let announce = announcement(settings.log_format);
         let host = Host::prepare(settings, life).await?;
-        host.run(Source::Redis, Keys::File(keys_file), announce)
+        host.run(EventSource::Redis, KeySource::File(keys_file), announce)
             .await
     })
 }
@@ -60,8 +60,8 @@ fn read(flags: Flags) -> anyhow::Result<(Settings, PathBuf)> {
 }
 
 /// The addresses, on standard output: for people in two lines, for machines in one.
-fn announcement(format: LogFormat) -> impl FnOnce(Addresses, &Registry) -> String {
-    move |Addresses { public, admin }, _| {
+fn announcement(format: LogFormat) -> impl FnOnce(ListenAddresses, &Registry) -> String {
+    move |ListenAddresses { public, admin }, _| {
         let (public, admin) = (
             format!("ws://{public}/public/v1/stream"),
             format!("http://{admin}"),
@@ -79,7 +79,7 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let life = Life::default();
-    let started = Log::start(
+    let started = ProcessLog::start(
         settings.log_format,
         settings.log_queue_size,
         &life.metrics,

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::client::shaped;
-use super::desk::{self, Desk, HostArgs};
-use super::failure::Failure;
+use super::context::{self, Context, HostArgs};
+use super::failure::CommandFailure;
 use super::words::{moment, safe, table};
 use crate::hub::Listed;
 
@@ -41,23 +41,23 @@ fn parse_id(given: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(args: SessionsArgs) -> ExitCode {
-    desk::run(args.host, async |desk| match args.command {
-        None | Some(SessionsCommand::List) => list(desk).await,
-        Some(SessionsCommand::Close(CloseArgs { id })) => close(desk, id).await,
+    context::run(args.host, async |context| match args.command {
+        None | Some(SessionsCommand::List) => list(context).await,
+        Some(SessionsCommand::Close(CloseArgs { id })) => close(context, id).await,
     })
 }
 
-async fn list(desk: &Desk) -> Result<Value, Failure> {
-    let answer = desk.client.get("/v1/sessions").await?;
+async fn list(context: &Context) -> Result<Value, CommandFailure> {
+    let answer = context.client.get("/v1/sessions").await?;
     let live: Vec<Listed> = shaped(&answer["sessions"])?;
-    desk.tell(&told(&live))?;
+    context.tell(&table_of(&live))?;
     Ok(answer)
 }
 
-async fn close(desk: &Desk, id: u64) -> Result<Value, Failure> {
-    let answer = desk.client.delete(&format!("/v1/sessions/{id}")).await?;
+async fn close(context: &Context, id: u64) -> Result<Value, CommandFailure> {
+    let answer = context.client.delete(&format!("/v1/sessions/{id}")).await?;
     let closed: Listed = shaped(&answer)?;
-    desk.tell(&format!(
+    context.tell(&format!(
         "session {id} of key {} from {} was told to leave (4010); to keep its client out, revoke \
          the key with `tidegate key revoke`",
         safe(&closed.key_id),
@@ -66,7 +66,7 @@ async fn close(desk: &Desk, id: u64) -> Result<Value, Failure> {
     Ok(answer)
 }
 
-fn told(live: &[Listed]) -> String {
+fn table_of(live: &[Listed]) -> String {
     let row = |session: &Listed| {
         [
             session.id.to_string(),
@@ -126,8 +126,8 @@ mod tests {
             "waiting_messages": 2048, "lag_seconds": 1.25, "reply_bytes": 0, "delivered": 10, "missed": 4,
         }]))
         .unwrap();
-        let told = told(&live);
-        let line = told.lines().nth(1).unwrap();
+        let text = table_of(&live);
+        let line = text.lines().nth(1).unwrap();
         for part in [
             "7",
             "192.0.2.1:50000",
@@ -140,6 +140,6 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part}: {line}");
         }
-        assert!(!told.contains('\u{1b}'), "{told}");
+        assert!(!text.contains('\u{1b}'), "{text}");
     }
 }

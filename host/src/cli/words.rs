@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn numbers_have_the_unit_that_fits() {
-        let told = [0.0, 0.85, 4.21, 1300.0, 2e6].map(micros);
-        assert_eq!(told, ["-", "850 ns", "4.2 µs", "1.3 ms", "2.0 s"]);
+        let texts = [0.0, 0.85, 4.21, 1300.0, 2e6].map(micros);
+        assert_eq!(texts, ["-", "850 ns", "4.2 µs", "1.3 ms", "2.0 s"]);
         assert_eq!(seconds(124.2), "2m 5s");
         assert_eq!(bytes(80_282), "78.4 KiB");
         let at = "2026-02-03T04:05:06.789Z".parse().unwrap();

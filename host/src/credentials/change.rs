@@ -6,7 +6,7 @@ use super::Credential;
 
 /// The difference between two lists, by the ids of their records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct ListChange {
     /// How many of the new list are in force.
     pub(super) in_force: usize,
     /// Records whose id is new, whose id is gone, and that say something else.
@@ -15,7 +15,7 @@ pub(super) struct Change {
     pub(super) altered: usize,
 }
 
-impl Change {
+impl ListChange {
     pub(super) fn between<T: Credential>(before: &[T], after: &[T], now: Timestamp) -> Self {
         let missing_in =
             |list: &[T], record: &T| list.iter().all(|known| known.id() != record.id());
@@ -64,12 +64,12 @@ mod tests {
             revoked: Some(Timestamp::UNIX_EPOCH),
             ..key("b")
         };
-        let change = Change::between(
+        let change = ListChange::between(
             &[key("a"), key("b"), key("c")],
             &[key("a"), revoked, key("d"), key("e")],
             Timestamp::now(),
         );
-        let expected = Change {
+        let expected = ListChange {
             in_force: 3,
             added: 2,
             removed: 1,

@@ -181,7 +181,7 @@ impl<'de, T: Credential + Deserialize<'de>> Visitor<'de> for List<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
         let (mut ids, mut digests) = (HashSet::new(), HashSet::new());
-        let mut all: Vec<T> = Vec::new();
+        let mut records: Vec<T> = Vec::new();
         while let Some(record) = items.next_element::<T>()? {
             for (fresh, field) in [
                 (ids.insert(record.id().to_owned()), "id"),
@@ -192,8 +192,8 @@ impl<'de, T: Credential + Deserialize<'de>> Visitor<'de> for List<T> {
                     return Err(A::Error::custom(rule));
                 }
             }
-            all.push(record);
+            records.push(record);
         }
-        Ok(all)
+        Ok(records)
     }
 }

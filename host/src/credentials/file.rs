@@ -88,16 +88,16 @@ pub fn update<T: Credential, A, E: From<FileError>>(
     // Through a link to the file itself, which a rename would otherwise replace.
     let target = match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-        other => other.map_err(failed)?,
+        found => found.map_err(failed)?,
     };
     let lock = lock_file(&target).map_err(failed)?;
     lock.lock().map_err(failed)?;
-    let mut all = match read(&target) {
+    let mut records = match read(&target) {
         Err(FileError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Vec::new(),
-        other => other?,
+        records => records?,
     };
-    let answer = change(&mut all)?;
-    let written = serde_json::to_vec_pretty(&T::form(&all));
+    let answer = change(&mut records)?;
+    let written = serde_json::to_vec_pretty(&T::form(&records));
     let mut bytes = written.map_err(io::Error::from).map_err(failed)?;
     bytes.push(b'\n');
     files::replace(&target, &bytes).map_err(failed)?;

@@ -21,7 +21,7 @@ pub(crate) use self::field::{
     write_sha256,
 };
 pub use self::file::{read, update};
-pub use self::watch::{Watch, watch};
+pub use self::watch::{FileWatch, watch};
 
 /// Random bytes of a secret: 160 bits, which are 32 characters of base32.
 const SECRET_BYTES: usize = 20;
@@ -42,7 +42,7 @@ pub trait Credential: Clone + PartialEq + Send + 'static {
     /// With a text that begins with a field in backquotes where it may be shown.
     fn parse(json: &[u8]) -> serde_json::Result<Vec<Self>>;
     /// The file of these records.
-    fn form(all: &[Self]) -> impl Serialize;
+    fn form(records: &[Self]) -> impl Serialize;
 
     fn id(&self) -> &str;
     fn name(&self) -> &str;

@@ -13,18 +13,18 @@ use crate::gate::keys::{AtLimit, KeyRecord, PREFIX};
 
 #[test]
 fn a_new_key_has_the_prefix_and_160_random_bits() {
-    let (one, digest_of_one) = generate(PREFIX).unwrap();
+    let (first, digest_of_one) = generate(PREFIX).unwrap();
     let (two, _) = generate(PREFIX).unwrap();
-    let random = one.expose().strip_prefix(PREFIX).unwrap();
+    let random = first.expose().strip_prefix(PREFIX).unwrap();
     assert_eq!(random.len(), 32);
     assert!(
         random
             .bytes()
             .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
     );
-    assert_ne!(one.expose(), two.expose());
-    assert_eq!(digest(one.expose()), digest_of_one);
-    assert_eq!(format!("{one:?}"), "SecretText(…)");
+    assert_ne!(first.expose(), two.expose());
+    assert_eq!(digest(first.expose()), digest_of_one);
+    assert_eq!(format!("{first:?}"), "SecretText(…)");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn add(path: &Path, id: &str) -> Result<(), FileError> {
 /// A key as JSON text, with one line for each field, and `fields` put in.
 fn key(fields: &[(&str, &str)]) -> String {
     let hex = format!("\"{HEX}\"");
-    let mut all = vec![
+    let mut known_fields = vec![
         ("id", "\"k1\""),
         ("name", "\"one\""),
         ("sha256", hex.as_str()),
@@ -77,10 +77,10 @@ fn key(fields: &[(&str, &str)]) -> String {
         ("created", "\"2026-01-02T03:04:05Z\""),
     ];
     for (name, value) in fields {
-        all.retain(|(other, _)| other != name);
-        all.push((*name, *value));
+        known_fields.retain(|(known, _)| known != name);
+        known_fields.push((*name, *value));
     }
-    let lines: Vec<_> = all
+    let lines: Vec<_> = known_fields
         .iter()
         .map(|(name, value)| format!("\"{name}\": {value}"))
         .collect();
@@ -98,19 +98,19 @@ fn what_is_written_reads_back_the_same() {
     let folder = folder();
     let path = folder.path().join("keys.json");
     add(&path, "a").unwrap();
-    let mut all = record("b");
-    all.channels = None;
-    all.expires = None;
-    all.revoked = Some("2026-02-02T00:00:00Z".parse().unwrap());
+    let mut full = record("b");
+    full.channels = None;
+    full.expires = None;
+    full.revoked = Some("2026-02-02T00:00:00Z".parse().unwrap());
     update(
         &path,
         |keys: &mut Vec<KeyRecord>| -> Result<(), FileError> {
-            keys.push(all.clone());
+            keys.push(full.clone());
             Ok(())
         },
     )
     .unwrap();
-    assert_eq!(read::<KeyRecord>(&path).unwrap(), [record("a"), all]);
+    assert_eq!(read::<KeyRecord>(&path).unwrap(), [record("a"), full]);
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
@@ -200,8 +200,12 @@ fn each_wrong_field_is_named_with_its_line_and_its_rule() {
 
 #[test]
 fn doubles_are_refused() {
-    let list = |other: &[(&str, &str)]| {
-        format!("{{\"version\":1,\"keys\":[{},{}]}}", key(&[]), key(other))
+    let list = |second_key: &[(&str, &str)]| {
+        format!(
+            "{{\"version\":1,\"keys\":[{},{}]}}",
+            key(&[]),
+            key(second_key)
+        )
     };
     let same_digest = refusal(&list(&[("id", "\"k2\"")]));
     assert!(
@@ -296,8 +300,8 @@ fn writers_take_turns() {
         for writer in 0..8 {
             let path = &path;
             scope.spawn(move || {
-                for turn in 0..5 {
-                    add(path, &format!("{writer}-{turn}")).unwrap();
+                for number in 0..5 {
+                    add(path, &format!("{writer}-{number}")).unwrap();
                 }
             });
         }

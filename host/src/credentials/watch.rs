@@ -16,10 +16,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus::IntGauge;
 
-use super::change::Change;
+use super::change::ListChange;
 use super::file::{parse, read_bytes};
 use super::{Credential, FileError, digest_of};
-use crate::tasks::{Ended, Name, Tasks, Unasked};
+use crate::tasks::{TaskEnd, TaskName, Tasks, Unasked};
 
 /// How often the file is looked at. A revoked key has a second to lose its sessions.
 const EVERY: Duration = Duration::from_millis(300);
@@ -30,14 +30,14 @@ const SECOND_LOOKS: u8 = 2;
 
 /// The watch on one file. It ends when this is dropped.
 #[derive(Debug)]
-pub struct Watch {
-    ask: mpsc::Sender<Reply>,
+pub struct FileWatch {
+    requests: mpsc::Sender<Reply>,
 }
 
 /// Where the outcome of a look goes that was asked for.
 type Reply = mpsc::Sender<Result<usize, String>>;
 
-impl Watch {
+impl FileWatch {
     /// Has the file read now, whether it seems changed or not, and says how many records it
     /// has. Waits for the disk.
     ///
@@ -46,7 +46,9 @@ impl Watch {
     pub fn look(&self) -> Result<usize, String> {
         let (reply, outcome) = mpsc::channel();
         let gone = |_| "nobody follows the file any more".to_owned();
-        self.ask.send(reply).map_err(|_| gone(mpsc::RecvError))?;
+        self.requests
+            .send(reply)
+            .map_err(|_| gone(mpsc::RecvError))?;
         outcome.recv().map_err(gone)?
     }
 }
@@ -62,19 +64,19 @@ pub fn watch<T: Credential>(
     tasks: &Tasks,
     ok: IntGauge,
     on_change: impl Fn(Vec<T>) + Send + 'static,
-) -> Result<Watch, FileError> {
-    let stamp = Stamp::of(&path).ok();
+) -> Result<FileWatch, FileError> {
+    let stamp = FileStamp::of(&path).ok();
     let bytes = read_bytes::<T>(&path)?;
     let mut before: Vec<T> = parse(&path, &bytes)?;
     on_change(before.clone());
     ok.set(1);
-    let mut seen = Seen {
+    let mut seen = LastLook {
         stamp,
         looks: SECOND_LOOKS,
         last: Ok(digest_of(&bytes)),
         usable: true,
     };
-    let (ask, asked) = mpsc::channel::<Reply>();
+    let (requests, asked) = mpsc::channel::<Reply>();
     let mut restarted = false;
     let look_on = move || {
         // What was seen before a panic may not have been handed over.
@@ -85,22 +87,22 @@ pub fn watch<T: Credential>(
             match asked.recv_timeout(EVERY) {
                 // Who asked says what came of it, in the log too.
                 Ok(reply) => {
-                    let read = seen.read(&path).map(|all: Vec<T>| {
-                        before.clone_from(&all);
-                        on_change(all);
+                    let read = seen.read(&path).map(|records: Vec<T>| {
+                        before.clone_from(&records);
+                        on_change(records);
                         before.len()
                     });
                     // Who asked may have been in a hurry.
                     let _ = reply.send(read.map_err(|error| error.to_string()));
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(all) = seen.look(&path) {
-                        say_change(&path, &before, &all);
-                        before.clone_from(&all);
-                        on_change(all);
+                    if let Some(records) = seen.look(&path) {
+                        say_change(&path, &before, &records);
+                        before.clone_from(&records);
+                        on_change(records);
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return Ended::Asked,
+                Err(RecvTimeoutError::Disconnected) => return TaskEnd::Asked,
             }
             ok.set(seen.usable.into());
         }
@@ -108,7 +110,7 @@ pub fn watch<T: Credential>(
     // Without it, what was revoked would still work.
     tasks
         .thread(
-            Name::of("credentials_watch", T::NOUN),
+            TaskName::of("credentials_watch", T::NOUN),
             Unasked::Restart,
             look_on,
         )
@@ -116,29 +118,29 @@ pub fn watch<T: Credential>(
             noun: T::NOUN,
             cause,
         })?;
-    Ok(Watch { ask })
+    Ok(FileWatch { requests })
 }
 
 fn say_change<T: Credential>(path: &Path, before: &[T], after: &[T]) {
-    let Change {
+    let ListChange {
         in_force,
         added,
         removed,
         altered,
-    } = Change::between(before, after, Timestamp::now());
+    } = ListChange::between(before, after, Timestamp::now());
     tracing::info!(file = %path.display(), in_force, added, removed, altered, "the {} file is in force as it is now", T::NOUN);
 }
 
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     file: (u64, u64),
     size: u64,
     changed: (i64, i64),
     modified: (i64, i64),
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(path: &Path) -> io::Result<Self> {
         let found = fs::metadata(path)?;
         Ok(Self {
@@ -152,8 +154,8 @@ impl Stamp {
 
 /// What the last look found.
 #[derive(Debug)]
-struct Seen {
-    stamp: Option<Stamp>,
+struct LastLook {
+    stamp: Option<FileStamp>,
     /// Looks that still have to read the contents.
     looks: u8,
     /// The digest of the contents, or why there were none.
@@ -162,7 +164,7 @@ struct Seen {
     usable: bool,
 }
 
-impl Seen {
+impl LastLook {
     /// Lets the next look read and hand over everything.
     fn forget(&mut self) {
         self.stamp = None;
@@ -172,7 +174,7 @@ impl Seen {
 
     /// The list as the file has it now. Who asked tells what is wrong with it.
     fn read<T: Credential>(&mut self, path: &Path) -> Result<Vec<T>, FileError> {
-        self.stamp = Stamp::of(path).ok();
+        self.stamp = FileStamp::of(path).ok();
         self.looks = SECOND_LOOKS;
         let bytes = read_bytes::<T>(path);
         self.last = match &bytes {
@@ -186,7 +188,7 @@ impl Seen {
 
     /// The new list, if there is one.
     fn look<T: Credential>(&mut self, path: &Path) -> Option<Vec<T>> {
-        let stamp = Stamp::of(path).ok();
+        let stamp = FileStamp::of(path).ok();
         if stamp != self.stamp {
             self.stamp = stamp;
             self.looks = SECOND_LOOKS + 1;
@@ -254,7 +256,7 @@ mod tests {
     }
 
     /// A watched file: its folder, its path, the lists that come, and the watch.
-    fn watched() -> (TempDir, PathBuf, Receiver<Vec<String>>, Watch) {
+    fn watched() -> (TempDir, PathBuf, Receiver<Vec<String>>, FileWatch) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
         put(&path, &file_of(&["a"]));
@@ -267,7 +269,7 @@ mod tests {
         (folder, path, lists, watch)
     }
 
-    fn watching(path: &Path) -> (Receiver<Vec<String>>, Watch) {
+    fn watching(path: &Path) -> (Receiver<Vec<String>>, FileWatch) {
         let (send, lists) = channel();
         let watch = watch(
             path.to_owned(),
@@ -346,8 +348,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
         put(&path, &file_of(&["b"]));
-        let mut seen = Seen {
-            stamp: Stamp::of(&path).ok(),
+        let mut seen = LastLook {
+            stamp: FileStamp::of(&path).ok(),
             looks: SECOND_LOOKS,
             last: Ok(digest_of(file_of(&["a"]).as_bytes())),
             usable: true,
@@ -362,18 +364,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
         put(&path, "broken");
-        let mut seen = Seen {
+        let mut seen = LastLook {
             stamp: None,
             looks: 0,
             last: Ok([0; 32]),
             usable: true,
         };
         assert!(seen.look::<KeyRecord>(&path).is_none());
-        let told = seen.last.clone();
+        let last = seen.last.clone();
         put(&path, "broken");
         assert!(seen.look::<KeyRecord>(&path).is_none());
         assert_eq!(
-            seen.last, told,
+            seen.last, last,
             "the same contents in another file are nothing new"
         );
         assert!(!seen.usable);

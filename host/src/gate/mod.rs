@@ -17,9 +17,9 @@ use parking_lot::{Mutex, RwLock};
 use subtle::ConstantTimeEq;
 
 use self::keys::{AtLimit, KeyRecord};
-use self::places::{Place, Places};
+use self::places::{KeyPlaces, TakenPlace};
 use crate::channel::Pattern;
-use crate::hub::{Address, Hub, Order};
+use crate::hub::{Hub, LoopOrder, SessionAddress};
 
 /// How often the keys' ends are held against the clock. Wall-clock time is what an end is
 /// stated in, so a clock that is set is seen as soon, whichever way it went.
@@ -27,14 +27,14 @@ const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why somebody is turned away, after the upgrade, so that browsers can see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum GateRefusal {
     KeyRequired,
     /// Also the end of a live session whose key was revoked or has expired.
     InvalidKey,
     ConnectionLimit,
 }
 
-impl Refusal {
+impl GateRefusal {
     pub const fn label(self) -> &'static str {
         match self {
             Self::KeyRequired => "key_required",
@@ -84,26 +84,28 @@ impl Grant {
 
     /// Whether the key may subscribe to `pattern`, all of it.
     pub fn allows(&self, pattern: &Pattern) -> bool {
-        self.channels
-            .as_ref()
-            .is_none_or(|allowed| allowed.iter().any(|one| one.covers(pattern)))
+        self.channels.as_ref().is_none_or(|allowed| {
+            allowed
+                .iter()
+                .any(|pattern_allowed| pattern_allowed.covers(pattern))
+        })
     }
 }
 
 #[derive(Debug)]
-struct Key {
+struct ApiKey {
     digest: [u8; 32],
-    places: Mutex<Places>,
+    places: Mutex<KeyPlaces>,
     /// `None` while the key is not in force.
     grant: RwLock<Option<Arc<Grant>>>,
 }
 
 /// A key of the file, in force or expired.
 #[derive(Debug)]
-struct Known {
+struct KnownKey {
     /// What it allows whenever it is in force.
     rights: Arc<Grant>,
-    key: Arc<Key>,
+    key: Arc<ApiKey>,
 }
 
 /// The keys of the file that are not revoked. Bounded by the size of the file.
@@ -111,14 +113,14 @@ struct Known {
 pub struct Gate {
     /// By the first bytes of the digest, so that looking one up tells nothing by its timing;
     /// the whole digest is then compared in constant time.
-    keys: RwLock<HashMap<[u8; 8], Known>>,
+    keys: RwLock<HashMap<[u8; 8], KnownKey>>,
     hub: Arc<Hub>,
 }
 
 /// A key in force that was shown at the door, and has no place yet.
 #[derive(Debug)]
 pub struct Shown {
-    key: Arc<Key>,
+    key: Arc<ApiKey>,
     at_the_door: Arc<Grant>,
 }
 
@@ -126,15 +128,15 @@ pub struct Shown {
 /// connection has it already.
 #[derive(Debug)]
 pub struct Permit {
-    key: Arc<Key>,
-    place: Place,
+    key: Arc<ApiKey>,
+    place: TakenPlace,
     /// The rights that its holder last looked at.
     grant: Arc<Grant>,
 }
 
 /// What a permit is good for, to somebody who looks again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum PermitStatus {
     /// The same as before.
     Unchanged,
     /// Other rights than before.
@@ -168,9 +170,10 @@ impl Gate {
             let before = old
                 .remove(&prefix)
                 .filter(|known| known.key.digest == record.sha256);
-            let key = before.map_or_else(|| Arc::new(Key::new(record.sha256)), |known| known.key);
+            let key =
+                before.map_or_else(|| Arc::new(ApiKey::new(record.sha256)), |known| known.key);
             let rights = Arc::new(Grant::of(record));
-            let known = Known { rights, key };
+            let known = KnownKey { rights, key };
             known.judge(now);
             keys.insert(prefix, known);
         }
@@ -178,30 +181,30 @@ impl Gate {
             *gone.key.grant.write() = None;
         }
         drop(keys);
-        self.hub.order(|| Order::Rights);
+        self.hub.order(|| LoopOrder::Rights);
     }
 
     /// Whose key that is. Every key that is not in force gets the same answer in the same time.
     ///
     /// # Errors
     /// There is no key, or it is none that is in force.
-    pub fn recognise(&self, presented: Option<&str>) -> Result<Shown, Refusal> {
+    pub fn recognise(&self, presented: Option<&str>) -> Result<Shown, GateRefusal> {
         let presented = presented
             .filter(|key| !key.is_empty())
-            .ok_or(Refusal::KeyRequired)?;
+            .ok_or(GateRefusal::KeyRequired)?;
         let digest = keys::digest(presented);
-        let known = |known: &Known| known.key.clone();
+        let known = |known: &KnownKey| known.key.clone();
         let found = self.keys.read().get(&prefix(&digest)).map(known);
         let expected = found.as_ref().map_or([0; 32], |key| key.digest);
         let same = bool::from(expected.ct_eq(&digest));
-        let key = found.filter(|_| same).ok_or(Refusal::InvalidKey)?;
-        let at_the_door = key.grant.read().clone().ok_or(Refusal::InvalidKey)?;
+        let key = found.filter(|_| same).ok_or(GateRefusal::InvalidKey)?;
+        let at_the_door = key.grant.read().clone().ok_or(GateRefusal::InvalidKey)?;
         Ok(Shown { key, at_the_door })
     }
 
     /// Both steps at the door.
     #[cfg(test)]
-    pub(crate) fn admit(&self, presented: Option<&str>) -> Result<Permit, Refusal> {
+    pub(crate) fn admit(&self, presented: Option<&str>) -> Result<Permit, GateRefusal> {
         self.recognise(presented)?.enter(self.hub.address())
     }
 
@@ -226,7 +229,7 @@ impl Gate {
             }
         }
         if changed {
-            self.hub.order(|| Order::Rights);
+            self.hub.order(|| LoopOrder::Rights);
         }
     }
 }
@@ -238,19 +241,19 @@ impl Shown {
     ///
     /// # Errors
     /// The key has no place left.
-    pub fn enter(self, address: Address) -> Result<Permit, Refusal> {
+    pub fn enter(self, address: SessionAddress) -> Result<Permit, GateRefusal> {
         let Self { key, at_the_door } = self;
         let (limit, at_limit) = (at_the_door.max_connections, at_the_door.at_limit);
         let place = key.places.lock().take(limit, at_limit, address);
         Ok(Permit {
-            place: place.ok_or(Refusal::ConnectionLimit)?,
+            place: place.ok_or(GateRefusal::ConnectionLimit)?,
             key,
             grant: at_the_door,
         })
     }
 }
 
-impl Key {
+impl ApiKey {
     fn new(digest: [u8; 32]) -> Self {
         Self {
             digest,
@@ -260,7 +263,7 @@ impl Key {
     }
 }
 
-impl Known {
+impl KnownKey {
     /// Gives or takes the rights, as the time is; `true` if that is a change.
     fn judge(&self, now: Timestamp) -> bool {
         let rights = self.rights.in_force(now).then(|| self.rights.clone());
@@ -280,16 +283,16 @@ impl Permit {
     }
 
     /// Looks at what the permit is good for now.
-    pub fn look(&mut self) -> Standing {
+    pub fn look(&mut self) -> PermitStatus {
         if self.key.places.lock().is_lost(&self.place) {
-            return Standing::Replaced;
+            return PermitStatus::Replaced;
         }
         match &*self.key.grant.read() {
-            None => Standing::Ended,
-            Some(grant) if Arc::ptr_eq(grant, &self.grant) => Standing::Unchanged,
+            None => PermitStatus::Ended,
+            Some(grant) if Arc::ptr_eq(grant, &self.grant) => PermitStatus::Unchanged,
             Some(grant) => {
                 self.grant = grant.clone();
-                Standing::Changed
+                PermitStatus::Changed
             }
         }
     }

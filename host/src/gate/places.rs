@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::keys::AtLimit;
-use crate::hub::{Address, Order, SessionId};
+use crate::hub::{LoopOrder, SessionAddress, SessionId};
 
 /// How many that have lost their place may be saying goodbye, so that whoever has one key
 /// cannot pile up sockets by replacing itself.
@@ -12,26 +12,26 @@ const MAX_LEAVING: usize = 64;
 /// Who holds a place, oldest first: never more than the key's limit, unless that was lowered
 /// under them.
 #[derive(Debug, Default)]
-pub(super) struct Places {
-    holders: BTreeMap<SessionId, Address>,
+pub(super) struct KeyPlaces {
+    holders: BTreeMap<SessionId, SessionAddress>,
     /// Those who have lost theirs and may say goodbye.
-    leaving: BTreeMap<SessionId, Address>,
+    leaving: BTreeMap<SessionId, SessionAddress>,
 }
 
 /// A place that was taken. Session numbers are never used twice, so one that was lost is not
 /// mistaken for its successor.
 #[derive(Debug)]
-pub(super) struct Place(SessionId);
+pub(super) struct TakenPlace(SessionId);
 
-impl Places {
+impl KeyPlaces {
     /// Takes one of `limit` places. Where all are taken, the oldest holders lose theirs if
     /// `at_limit` says so: in the same step, so that a place is handed over and never free.
     pub(super) fn take(
         &mut self,
         limit: u32,
         at_limit: AtLimit,
-        address: Address,
-    ) -> Option<Place> {
+        address: SessionAddress,
+    ) -> Option<TakenPlace> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         while self.holders.len() >= limit {
             match at_limit {
@@ -41,35 +41,35 @@ impl Places {
         }
         let id = address.id;
         self.holders.insert(id, address);
-        Some(Place(id))
+        Some(TakenPlace(id))
     }
 
     /// The loser is told. It may not have reached its loop yet, so it also looks for itself.
     fn replace_oldest(&mut self) {
         if let Some((id, address)) = self.holders.pop_first() {
-            address.order(Order::Replaced);
+            address.order(LoopOrder::Replaced);
             self.leaving.insert(id, address);
         }
         if self.leaving.len() > MAX_LEAVING
             && let Some((_, address)) = self.leaving.pop_first()
         {
-            address.order(Order::Replaced);
+            address.order(LoopOrder::Replaced);
         }
     }
 
     /// A place that its holder has lost meanwhile is somebody else's, and stays so.
-    pub(super) fn give_back(&mut self, place: &Place) {
+    pub(super) fn give_back(&mut self, place: &TakenPlace) {
         self.holders.remove(&place.0);
         self.leaving.remove(&place.0);
     }
 
     /// Whether a newer connection has the place.
-    pub(super) fn is_lost(&self, place: &Place) -> bool {
+    pub(super) fn is_lost(&self, place: &TakenPlace) -> bool {
         !self.holders.contains_key(&place.0)
     }
 
     /// Whether it is lost and there is no time left for a goodbye.
-    pub(super) fn is_hurried(&self, place: &Place) -> bool {
+    pub(super) fn is_hurried(&self, place: &TakenPlace) -> bool {
         self.is_lost(place) && !self.leaving.contains_key(&place.0)
     }
 }
@@ -99,13 +99,13 @@ mod tests {
 
     #[test]
     fn whoever_lost_a_place_has_time_for_a_goodbye_unless_too_many_have() {
-        let mut places = Places::default();
+        let mut places = KeyPlaces::default();
         let hub = Hub::with_loops(1);
-        let take = |places: &mut Places| {
+        let take = |places: &mut KeyPlaces| {
             let place = places.take(1, AtLimit::ReplaceOldest, hub.address());
             place.unwrap()
         };
-        let leaving: Vec<Place> = (0..=MAX_LEAVING).map(|_| take(&mut places)).collect();
+        let leaving: Vec<TakenPlace> = (0..=MAX_LEAVING).map(|_| take(&mut places)).collect();
         assert!(!leaving.iter().any(|place| places.is_hurried(place)));
         let newest = take(&mut places);
         assert!(places.is_hurried(&leaving[0]));
@@ -128,7 +128,7 @@ mod tests {
         ) {
             let at_limit = if replaces { AtLimit::ReplaceOldest } else { AtLimit::Refuse };
             let hub = Hub::with_loops(1);
-            let (mut places, mut inside, mut limit) = (Places::default(), Vec::<Place>::new(), 3);
+            let (mut places, mut inside, mut limit) = (KeyPlaces::default(), Vec::<TakenPlace>::new(), 3);
             for step in steps {
                 match step {
                     Step::Limit(to) => limit = to,
@@ -144,9 +144,9 @@ mod tests {
                         inside.extend(place);
                     }
                 }
-                let (lost, held): (Vec<&Place>, Vec<&Place>) = inside.iter().partition(|place| places.is_lost(place));
-                let ids = |places: &[&Place]| places.iter().map(|place| place.0).collect::<Vec<_>>();
-                let counted = |places: &BTreeMap<SessionId, Address>| places.keys().copied().collect::<Vec<_>>();
+                let (lost, held): (Vec<&TakenPlace>, Vec<&TakenPlace>) = inside.iter().partition(|place| places.is_lost(place));
+                let ids = |places: &[&TakenPlace]| places.iter().map(|place| place.0).collect::<Vec<_>>();
+                let counted = |places: &BTreeMap<SessionId, SessionAddress>| places.keys().copied().collect::<Vec<_>>();
                 prop_assert_eq!(ids(&held), counted(&places.holders));
                 prop_assert_eq!(ids(&lost), counted(&places.leaving));
             }

@@ -13,8 +13,8 @@ fn record(text: &str) -> KeyRecord {
 
 fn rights(permit: &mut Permit) -> Option<Arc<Grant>> {
     match permit.look() {
-        Standing::Unchanged | Standing::Changed => Some(permit.grant().clone()),
-        Standing::Ended | Standing::Replaced => None,
+        PermitStatus::Unchanged | PermitStatus::Changed => Some(permit.grant().clone()),
+        PermitStatus::Ended | PermitStatus::Replaced => None,
     }
 }
 
@@ -24,7 +24,10 @@ fn exactly_the_limit_is_let_in_and_places_come_back() {
     gate.replace(&[record("a"), record("b")]);
     let first = gate.admit(Some("a")).unwrap();
     let _second = gate.admit(Some("a")).unwrap();
-    assert_eq!(gate.admit(Some("a")).unwrap_err(), Refusal::ConnectionLimit);
+    assert_eq!(
+        gate.admit(Some("a")).unwrap_err(),
+        GateRefusal::ConnectionLimit
+    );
     assert!(gate.admit(Some("b")).is_ok());
     drop(first);
     assert!(gate.admit(Some("a")).is_ok());
@@ -46,12 +49,12 @@ fn whatever_is_not_a_key_in_force_is_refused_alike() {
     for key in ["wrong", "righ", "rightt", "expired", "revoked", " right"] {
         assert_eq!(
             gate.admit(Some(key)).unwrap_err(),
-            Refusal::InvalidKey,
+            GateRefusal::InvalidKey,
             "{key}"
         );
     }
-    assert_eq!(gate.admit(Some("")).unwrap_err(), Refusal::KeyRequired);
-    assert_eq!(gate.admit(None).unwrap_err(), Refusal::KeyRequired);
+    assert_eq!(gate.admit(Some("")).unwrap_err(), GateRefusal::KeyRequired);
+    assert_eq!(gate.admit(None).unwrap_err(), GateRefusal::KeyRequired);
 }
 
 #[test]
@@ -67,9 +70,12 @@ fn a_key_that_is_renamed_keeps_its_sessions_and_can_be_revoked() {
     };
     gate.replace(&[renamed]);
     assert_eq!(rights(&mut permit).unwrap().key_id, "other");
-    assert_eq!(gate.admit(Some("a")).unwrap_err(), Refusal::ConnectionLimit);
+    assert_eq!(
+        gate.admit(Some("a")).unwrap_err(),
+        GateRefusal::ConnectionLimit
+    );
     gate.replace(&[]);
-    assert_eq!(permit.look(), Standing::Ended);
+    assert_eq!(permit.look(), PermitStatus::Ended);
 }
 
 #[test]
@@ -85,9 +91,12 @@ fn a_changed_file_reaches_the_live_and_keeps_their_count() {
     };
     gate.replace(&[narrowed]);
     assert!(!rights(&mut permit).unwrap().allows(&"x:y".parse().unwrap()));
-    assert_eq!(gate.admit(Some("a")).unwrap_err(), Refusal::ConnectionLimit);
+    assert_eq!(
+        gate.admit(Some("a")).unwrap_err(),
+        GateRefusal::ConnectionLimit
+    );
     gate.replace(&[]);
-    assert_eq!(permit.look(), Standing::Ended);
+    assert_eq!(permit.look(), PermitStatus::Ended);
 }
 
 #[test]
@@ -104,12 +113,12 @@ fn a_key_ends_when_its_time_comes_and_works_again_when_the_clock_goes_back() {
     gate.judge(end - second);
     assert!(rights(&mut permit).is_some());
     gate.judge(end);
-    assert_eq!(permit.look(), Standing::Ended);
-    assert_eq!(gate.admit(Some("a")).unwrap_err(), Refusal::InvalidKey);
+    assert_eq!(permit.look(), PermitStatus::Ended);
+    assert_eq!(gate.admit(Some("a")).unwrap_err(), GateRefusal::InvalidKey);
     gate.judge(end - second);
     assert!(gate.admit(Some("a")).is_ok(), "the clock went back");
     gate.judge(end + second);
-    assert_eq!(gate.admit(Some("a")).unwrap_err(), Refusal::InvalidKey);
+    assert_eq!(gate.admit(Some("a")).unwrap_err(), GateRefusal::InvalidKey);
     gate.replace_at(&[expiring(end + 60 * second)], end + second);
     assert!(gate.admit(Some("a")).is_ok(), "the file says a later end");
     gate.judge(end + 60 * second);
@@ -117,7 +126,7 @@ fn a_key_ends_when_its_time_comes_and_works_again_when_the_clock_goes_back() {
     gate.judge(end);
     assert_eq!(
         gate.admit(Some("a")).unwrap_err(),
-        Refusal::InvalidKey,
+        GateRefusal::InvalidKey,
         "a key that is gone stays gone, whatever the clock says"
     );
 }
@@ -133,7 +142,7 @@ fn the_oldest_gives_way_to_a_newer_one_where_the_key_says_so() {
     let mut first = gate.admit(Some("a")).unwrap();
     let mut second = gate.admit(Some("a")).unwrap();
     let mut third = gate.admit(Some("a")).unwrap();
-    assert_eq!(first.look(), Standing::Replaced);
+    assert_eq!(first.look(), PermitStatus::Replaced);
     assert!(rights(&mut second).is_some() && rights(&mut third).is_some());
     gate.replace(&[KeyRecord {
         at_limit: AtLimit::Refuse,
@@ -142,7 +151,7 @@ fn the_oldest_gives_way_to_a_newer_one_where_the_key_says_so() {
     drop(first);
     assert_eq!(
         gate.admit(Some("a")).unwrap_err(),
-        Refusal::ConnectionLimit,
+        GateRefusal::ConnectionLimit,
         "a place that was handed over does not come back twice"
     );
     drop(second);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Source;
+use super::EventSource;
 use crate::pipeline::Intake;
 use crate::tasks::{Tasks, Unasked, ever};
 use crate::upstream::{Status, demo, redis};
@@ -11,14 +11,14 @@ use crate::upstream::{Status, demo, redis};
 /// that gets it, so it is started again.
 pub(super) fn feed(
     tasks: &Tasks,
-    source: Source,
+    source: EventSource,
     redis: redis::Subscriber,
     intake: Arc<Intake>,
     status: Arc<Status>,
 ) {
     let redis = Arc::new(redis);
     match source {
-        Source::Redis => {
+        EventSource::Redis => {
             // Before anybody can subscribe: whoever does is told that nothing comes yet.
             intake.note_lost(true);
             tasks.spawn("upstream", Unasked::Restart, move || {
@@ -26,7 +26,7 @@ pub(super) fn feed(
                 ever(async move { redis.run(&intake, &status).await })
             });
         }
-        Source::Demo => {
+        EventSource::Demo => {
             status.subscribed();
             let wanted = intake.clone();
             tasks.spawn("demo_subscriptions", Unasked::Restart, move || {

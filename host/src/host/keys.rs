@@ -9,19 +9,19 @@ use crate::channel::Pattern;
 use crate::credentials::{self, FileError};
 use crate::gate::Gate;
 use crate::gate::keys::KeyRecord;
-use crate::gate::keys::unmatched::{Told, unmatched};
+use crate::gate::keys::unmatched::{WarnedKeys, unmatched};
 use crate::metrics::Metrics;
 use crate::rollout::Registry;
 use crate::tasks::Tasks;
 
 /// Where keys come from.
 #[derive(Debug)]
-pub enum Keys {
+pub enum KeySource {
     File(PathBuf),
     Fixed(Vec<KeyRecord>),
 }
 
-impl Keys {
+impl KeySource {
     /// Puts the keys in force, and keeps them so when their file changes.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Keys {
         registry: &Registry,
         metrics: &Metrics,
         tasks: &Tasks,
-    ) -> anyhow::Result<Option<credentials::Watch>> {
+    ) -> anyhow::Result<Option<credentials::FileWatch>> {
         let path = match self {
             Self::File(path) => path,
             Self::Fixed(records) => {
@@ -42,10 +42,10 @@ impl Keys {
             }
         };
         let (gate, catalog) = (gate.clone(), registry.catalog().clone());
-        let told = Told::default();
+        let warned = WarnedKeys::default();
         let replace = move |records: Vec<KeyRecord>| {
             let why = |pattern: &Pattern| catalog.unmatched(pattern);
-            told.warn(&unmatched(&records, Timestamp::now(), why));
+            warned.warn(&unmatched(&records, Timestamp::now(), why));
             gate.replace(&records);
         };
         let watch = credentials::watch(path, tasks, metrics.key_file_ok.clone(), replace);

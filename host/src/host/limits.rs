@@ -5,8 +5,8 @@ use crate::settings::Settings;
 use crate::transform::limits::Limits;
 
 /// What a session may do, by the settings.
-pub(crate) fn session_limits(settings: &Settings) -> session::Limits {
-    session::Limits {
+pub(crate) fn session_limits(settings: &Settings) -> session::SessionLimits {
+    session::SessionLimits {
         heartbeat_interval: settings.heartbeat_interval,
         max_subscriptions: settings.max_subscriptions,
         max_channels_per_message: settings.max_channels_per_message,
@@ -23,7 +23,9 @@ pub(crate) fn session_limits(settings: &Settings) -> session::Limits {
 /// Bytes that an upload may have: those of the transform that may have the most.
 pub(super) fn largest_component(settings: &Settings) -> u64 {
     let transforms = settings.transforms.iter();
-    let largest = transforms.map(|one| one.limits.max_component_size).max();
+    let largest = transforms
+        .map(|settings| settings.limits.max_component_size)
+        .max();
     largest
         .unwrap_or_default()
         .max(Limits::default().max_component_size)

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::listener::budget::Shares;
-use crate::listener::{Clients, Listener, Places, Times};
+use crate::listener::{Clients, ConnectionTimeouts, Listener, Places};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::tasks::Tasks;
@@ -33,7 +33,7 @@ pub(super) fn both(
     clients: Arc<Clients>,
     closing: CancellationToken,
 ) -> (Listener, Listener) {
-    let times = Times {
+    let times = ConnectionTimeouts {
         head: settings.upgrade_timeout,
         idle: settings.keep_alive_timeout,
     };

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::log::{ChannelId, Entry, FamilyId, Key, Log, Plan, changes, trimming};
+use super::log::{ChannelId, FamilyId, Log, LogMessage, SendPlan, SessionKey, changes, trimming};
 use crate::channel::{Channel, Pattern};
 
 /// As many bytes of what sessions missed as a loop allows by default.
@@ -17,8 +17,8 @@ const BOUNDS: (usize, usize) = (1024, 1 << 20);
 pub struct Crowd {
     log: Log,
     seq: u64,
-    keys: Vec<Key>,
-    plan: Plan,
+    keys: Vec<SessionKey>,
+    plan: SendPlan,
 }
 
 impl Crowd {
@@ -28,7 +28,7 @@ impl Crowd {
             log: Log::new(MISSED),
             seq: 0,
             keys: Vec::new(),
-            plan: Plan::default(),
+            plan: SendPlan::default(),
         }
     }
 
@@ -42,7 +42,7 @@ impl Crowd {
     /// A message of the channel that has this place among all.
     pub fn publish(&mut self, channel: &Channel, place: u32, frame: &[u8]) {
         self.seq += 1;
-        let entry = Entry {
+        let entry = LogMessage {
             name: channel,
             id: ChannelId(place),
             seq: self.seq,
@@ -57,21 +57,21 @@ impl Crowd {
     pub fn flush(&mut self) -> usize {
         let mut taken = 0;
         while let Some(view) = self.log.next_view() {
-            self.log.ask(view, 256, &mut self.keys);
+            self.log.take_due(view, 256, &mut self.keys);
             let mut rest = &self.keys[..];
             while let Some(position) = rest
                 .first()
                 .and_then(|first| self.log.position(*first, view))
             {
                 self.log.plan(view, position, BOUNDS, &mut self.plan);
-                let same = |key: &&Key| self.log.position(**key, view) == Some(position);
+                let same = |key: &&SessionKey| self.log.position(**key, view) == Some(position);
                 let (here, after) = rest.split_at(rest.iter().take_while(same).count());
                 for key in here {
                     self.log.advance(*key, self.plan.frames);
                     taken += self.plan.frames;
                 }
                 if !self.log.is_end(view, position + self.plan.frames as u64) {
-                    self.log.ask_again(view, 0);
+                    self.log.make_due(view, 0);
                 }
                 rest = after;
             }

@@ -23,22 +23,22 @@ const NEXT_TIME: u64 = 2;
 
 /// A revision at work, as far as its last messages are concerned.
 #[derive(Debug)]
-pub struct Origin(AtomicU64);
+pub struct MessageOrigin(AtomicU64);
 
 /// What a message is marked with when it is made.
 #[derive(Debug, Clone)]
-pub struct Mark {
-    origin: Arc<Origin>,
+pub struct OriginMark {
+    origin: Arc<MessageOrigin>,
     time: u64,
 }
 
-impl Default for Origin {
+impl Default for MessageOrigin {
     fn default() -> Self {
         Self(AtomicU64::new(STANDS))
     }
 }
 
-impl Origin {
+impl MessageOrigin {
     /// From now on nothing that was made before is given out again, nor what is made until it
     /// is restored.
     pub fn withdraw(&self) {
@@ -54,15 +54,15 @@ impl Origin {
         self.0.fetch_or(STANDS, Ordering::SeqCst);
     }
 
-    pub fn mark(self: &Arc<Self>) -> Mark {
-        Mark {
+    pub fn mark(self: &Arc<Self>) -> OriginMark {
+        OriginMark {
             origin: self.clone(),
             time: self.0.load(Ordering::SeqCst),
         }
     }
 }
 
-impl Mark {
+impl OriginMark {
     fn stands(&self) -> bool {
         self.time & STANDS == STANDS && self.origin.0.load(Ordering::SeqCst) == self.time
     }
@@ -72,19 +72,24 @@ impl Mark {
 #[derive(Debug, Clone)]
 pub struct Standing {
     pub delivery: Delivery,
-    pub mark: Mark,
+    pub mark: OriginMark,
 }
 
 /// One message as it went out.
-pub(crate) struct Held {
+pub(crate) struct HeldMessage {
     frame: Box<[u8]>,
     pub(crate) seq: u64,
     family: Arc<FamilyMetrics>,
-    mark: Mark,
+    mark: OriginMark,
 }
 
-impl Held {
-    pub(crate) fn new(frame: &[u8], seq: u64, family: Arc<FamilyMetrics>, mark: Mark) -> Self {
+impl HeldMessage {
+    pub(crate) fn new(
+        frame: &[u8],
+        seq: u64,
+        family: Arc<FamilyMetrics>,
+        mark: OriginMark,
+    ) -> Self {
         Self {
             frame: frame.into(),
             seq,
@@ -93,8 +98,8 @@ impl Held {
         }
     }
 
-    /// The frame, for those who get it in its turn.
-    pub(super) fn in_its_turn(&self) -> &[u8] {
+    /// The frame, for those who get it in its order.
+    pub(super) fn in_order(&self) -> &[u8] {
         &self.frame
     }
 
@@ -114,9 +119,9 @@ impl Held {
 }
 
 /// Shows sizes only, so that no message reaches a log by way of `{:?}`.
-impl fmt::Debug for Held {
+impl fmt::Debug for HeldMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held")
+        f.debug_struct("HeldMessage")
             .field("seq", &self.seq)
             .field("bytes", &self.frame.len())
             .finish_non_exhaustive()
@@ -128,7 +133,7 @@ impl fmt::Debug for Held {
 pub(crate) struct Last {
     pub(crate) delivery: Delivery,
     /// None where there was no room.
-    pub(crate) held: Option<Arc<Held>>,
+    pub(crate) held: Option<Arc<HeldMessage>>,
 }
 
 /// All that is held, by channel.
@@ -137,7 +142,7 @@ pub(super) struct Shelf {
     /// In bytes.
     limit: usize,
     bytes: usize,
-    by_channel: Vec<Option<Arc<Held>>>,
+    by_channel: Vec<Option<Arc<HeldMessage>>>,
     gauge: IntGauge,
     unheld: IntCounter,
 }
@@ -155,7 +160,11 @@ impl Shelf {
 
     /// Holds the last message of a channel in the place of the one before. What was withdrawn
     /// meanwhile is not held, nor what there is no room for.
-    pub(super) fn hold(&mut self, channel: ChannelId, held: Held) -> Option<Arc<Held>> {
+    pub(super) fn hold(
+        &mut self,
+        channel: ChannelId,
+        held: HeldMessage,
+    ) -> Option<Arc<HeldMessage>> {
         let at = channel.0 as usize;
         if self.by_channel.len() <= at {
             self.by_channel.resize(at + 1, None);
@@ -204,13 +213,13 @@ mod tests {
     use super::*;
     use crate::metrics::Metrics;
 
-    fn held(len: usize, origin: &Arc<Origin>, metrics: &Metrics) -> Held {
-        Held::new(&vec![b'x'; len], 1, metrics.family("t"), origin.mark())
+    fn held(len: usize, origin: &Arc<MessageOrigin>, metrics: &Metrics) -> HeldMessage {
+        HeldMessage::new(&vec![b'x'; len], 1, metrics.family("t"), origin.mark())
     }
 
     #[test]
     fn what_was_made_before_a_pause_or_in_it_is_never_given_out_again() {
-        let (origin, metrics) = (Arc::new(Origin::default()), Metrics::new());
+        let (origin, metrics) = (Arc::new(MessageOrigin::default()), Metrics::new());
         let before = held(1, &origin, &metrics);
         assert!(before.again().is_some());
         origin.withdraw();
@@ -227,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_bound_is_kept_and_what_is_beyond_it_is_counted_and_not_held() {
-        let (origin, metrics) = (Arc::new(Origin::default()), Metrics::new());
+        let (origin, metrics) = (Arc::new(MessageOrigin::default()), Metrics::new());
         let mut shelf = Shelf::new(2 * (100 + ENTRY_COST), &metrics.stream);
         let mut hold = |channel, len| {
             let held = shelf.hold(ChannelId(channel), held(len, &origin, &metrics));

@@ -12,24 +12,24 @@ use mio::Waker;
 use parking_lot::Mutex;
 
 use super::doorbell::Doorbell;
-use super::held::{Held, Last};
+use super::held::{HeldMessage, Last};
 use super::log::ChannelId;
-use super::notice::{Reason, State};
-use super::order::Order;
+use super::notice::{Availability, Reason};
+use super::order::LoopOrder;
 use crate::channel::Channel;
 use crate::metrics::FamilyMetrics;
 
 /// Messages that were published together; shared by all loops.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(crate) struct FrameBatch {
     /// Their frames, one after the other.
     pub(crate) frames: Vec<u8>,
-    pub(crate) messages: Vec<Numbered>,
+    pub(crate) messages: Vec<NumberedMessage>,
 }
 
 /// One message of a batch.
 #[derive(Debug)]
-pub(crate) struct Numbered {
+pub(crate) struct NumberedMessage {
     pub(crate) channel: Channel,
     pub(crate) id: ChannelId,
     pub(crate) seq: u64,
@@ -41,36 +41,36 @@ pub(crate) struct Numbered {
     pub(crate) last: Option<Last>,
 }
 
-impl Numbered {
+impl NumberedMessage {
     /// Its frame where that is held, and so is not in its batch.
-    fn held(&self) -> Option<&Held> {
+    fn held(&self) -> Option<&HeldMessage> {
         self.last.as_ref()?.held.as_deref()
     }
 }
 
-impl Batch {
+impl FrameBatch {
     /// The messages, each with its frame.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Numbered, &[u8])> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&NumberedMessage, &[u8])> {
         let mut start = 0;
         self.messages.iter().map(move |message| {
             let frame = &self.frames[start..message.end];
             start = message.end;
-            (message, message.held().map_or(frame, Held::in_its_turn))
+            (message, message.held().map_or(frame, HeldMessage::in_order))
         })
     }
 
     /// Bytes of memory.
     pub(crate) fn cost(&self) -> usize {
-        let held = self.messages.iter().filter_map(Numbered::held);
-        let held: usize = held.map(Held::size).sum();
-        self.frames.len() + held + self.messages.len() * size_of::<Numbered>()
+        let held = self.messages.iter().filter_map(NumberedMessage::held);
+        let held: usize = held.map(HeldMessage::size).sum();
+        self.frames.len() + held + self.messages.len() * size_of::<NumberedMessage>()
     }
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum Item {
-    Batch(Arc<Batch>),
-    State(Arc<str>, State),
+    Batch(Arc<FrameBatch>),
+    State(Arc<str>, Availability),
     /// Messages of a family were lost.
     Loss(Arc<str>, Reason),
     /// Some of what is held was withdrawn, and need not be kept.
@@ -94,7 +94,7 @@ pub(crate) struct PassedNumbers {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     limit: usize,
-    state: Mutex<Waiting>,
+    state: Mutex<InboxContent>,
     doorbell: Doorbell,
     /// There are orders.
     urgent: AtomicBool,
@@ -104,11 +104,11 @@ pub(crate) struct Inbox {
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct InboxContent {
     items: VecDeque<Item>,
     /// Newer than the items.
     passed: Passed,
-    orders: Vec<Order>,
+    orders: Vec<LoopOrder>,
     /// Of the items.
     bytes: usize,
 }
@@ -129,7 +129,7 @@ impl Inbox {
     /// Puts an item in; the loop is to be woken afterwards.
     pub(crate) fn put(&self, item: &Item) {
         let mut state = self.state.lock();
-        let Waiting {
+        let InboxContent {
             items,
             passed,
             bytes,
@@ -158,7 +158,7 @@ impl Inbox {
     }
 
     /// Gives an order, which is followed before any further message is sent.
-    pub(crate) fn order(&self, order: Order) {
+    pub(crate) fn order(&self, order: LoopOrder) {
         self.state.lock().orders.push(order);
         self.urgent.store(true, Ordering::SeqCst);
         self.wake();
@@ -176,7 +176,7 @@ impl Inbox {
         self.urgent.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn take_orders(&self) -> Vec<Order> {
+    pub(crate) fn take_orders(&self) -> Vec<LoopOrder> {
         let mut state = self.state.lock();
         self.urgent.store(false, Ordering::SeqCst);
         std::mem::take(&mut state.orders)

@@ -19,7 +19,7 @@ pub struct Message {
     /// When its event came.
     pub received: Instant,
     pub family: Arc<FamilyMetrics>,
-    /// None where a message is of no use to anybody after its turn.
+    /// None where a message is of no use to anybody after its delivery.
     pub standing: Option<Standing>,
 }
 

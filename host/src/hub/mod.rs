@@ -30,14 +30,14 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use self::held::{Held, Last, Shelf};
-pub use self::held::{Mark, Origin, Standing};
-use self::inbox::{Batch, Inbox, Item, Numbered};
+use self::held::{HeldMessage, Last, Shelf};
+pub use self::held::{MessageOrigin, OriginMark, Standing};
+use self::inbox::{FrameBatch, Inbox, Item, NumberedMessage};
 pub use self::message::{Loss, Message};
-use self::notice::{Reason, State};
+use self::notice::{Availability, Reason};
 use self::numbers::{LOSS_INTERVAL, Numbers};
-pub(crate) use self::order::Order;
-pub use self::order::{Address, Listed, SessionId};
+pub(crate) use self::order::LoopOrder;
+pub use self::order::{Listed, SessionAddress, SessionId};
 use crate::metrics::Metrics;
 
 /// Where lanes publish, and where sessions are reached.
@@ -84,7 +84,7 @@ impl Hub {
 
     /// Gives each message its number and all loops the frames, and waits for none of them.
     pub fn publish(&self, messages: Vec<Message>) {
-        let mut batch = Batch {
+        let mut batch = FrameBatch {
             frames: Vec::with_capacity(
                 messages.iter().map(|message| message.text.len() + 40).sum(),
             ),
@@ -109,14 +109,14 @@ impl Hub {
             frame::write_text(&[head, &format!(",\"seq\":{seq}"), tail], &mut batch.frames);
             let last = message.standing.map(|Standing { delivery, mark }| {
                 let family = message.family.clone();
-                let held = Held::new(&batch.frames[start..], seq, family, mark);
+                let held = HeldMessage::new(&batch.frames[start..], seq, family, mark);
                 let held = numbers.shelf.hold(id, held);
                 if held.is_some() {
                     batch.frames.truncate(start);
                 }
                 Last { delivery, held }
             });
-            batch.messages.push(Numbered {
+            batch.messages.push(NumberedMessage {
                 channel: message.channel,
                 id,
                 seq,
@@ -198,7 +198,7 @@ impl Hub {
     }
 
     /// To be called with `numbers` locked.
-    fn tell(&self, family: &str, (state, lost): (Option<State>, bool), reason: Reason) {
+    fn tell(&self, family: &str, (state, lost): (Option<Availability>, bool), reason: Reason) {
         let family: Arc<str> = family.into();
         if let Some(state) = state {
             self.put(&Item::State(family.clone(), state));
@@ -227,9 +227,9 @@ impl Hub {
     }
 
     /// A number for a new session, and the loop that it will be of.
-    pub fn address(&self) -> Address {
+    pub fn address(&self) -> SessionAddress {
         let id = SessionId(self.next.fetch_add(1, Ordering::Relaxed));
-        Address::new(id, self.inbox_of(id).clone())
+        SessionAddress::new(id, self.inbox_of(id).clone())
     }
 
     fn inbox_of(&self, id: SessionId) -> &Arc<Inbox> {
@@ -237,7 +237,7 @@ impl Hub {
     }
 
     /// Gives every loop an order.
-    pub(crate) fn order(&self, mut order: impl FnMut() -> Order) {
+    pub(crate) fn order(&self, mut order: impl FnMut() -> LoopOrder) {
         self.inboxes.iter().for_each(|inbox| inbox.order(order()));
     }
 
@@ -247,7 +247,7 @@ impl Hub {
         self.order(|| {
             let (answer, listed) = oneshot::channel();
             answers.push(listed);
-            Order::List(answer)
+            LoopOrder::List(answer)
         });
         let mut sessions = Vec::new();
         for listed in answers {
@@ -262,7 +262,7 @@ impl Hub {
     pub async fn close(&self, id: u64) -> Option<Listed> {
         let id = SessionId(id);
         let (answer, closed) = oneshot::channel();
-        self.inbox_of(id).order(Order::Close(id, answer));
+        self.inbox_of(id).order(LoopOrder::Close(id, answer));
         closed.await.ok()
     }
 

@@ -30,7 +30,7 @@ impl Reason {
 
 /// What can be expected of a family now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum State {
+pub(crate) enum Availability {
     #[default]
     Live,
     /// Its upstream is away.
@@ -39,7 +39,7 @@ pub(crate) enum State {
     Paused,
 }
 
-impl State {
+impl Availability {
     const fn word(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -50,7 +50,7 @@ impl State {
 }
 
 /// Says of a subscription whether messages can be expected.
-pub(crate) fn status(pattern: &str, state: State) -> Value {
+pub(crate) fn status(pattern: &str, state: Availability) -> Value {
     json!({ "type": "status", "channel": pattern, "state": state.word() })
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::held::Shelf;
 use super::log::ChannelId;
 use super::message::Loss;
-use super::notice::State;
+use super::notice::Availability;
 use crate::channel::{Channel, Pattern};
 
 /// Subscribers of a family are told so often at most that its transform loses events.
@@ -17,13 +17,13 @@ pub(super) const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Numbers {
     /// Channels that may be numbered.
     most: usize,
-    channels: HashMap<Pattern, Numbered>,
-    families: HashMap<String, Family>,
+    channels: HashMap<Pattern, ChannelNumber>,
+    families: HashMap<String, FamilyStatus>,
     pub(super) shelf: Shelf,
 }
 
 #[derive(Debug)]
-struct Numbered {
+struct ChannelNumber {
     id: ChannelId,
     /// Of the last message.
     seq: u64,
@@ -31,23 +31,23 @@ struct Numbered {
 
 /// Bounded by the families of the transforms that were ever loaded.
 #[derive(Debug, Default)]
-struct Family {
+struct FamilyStatus {
     paused: bool,
     stale: bool,
     /// Events were lost while it was paused.
     lost_paused: bool,
     /// When its subscribers were last told that its transform lost events.
-    told: Option<Instant>,
+    last_told: Option<Instant>,
     /// Events were lost since.
     untold: bool,
 }
 
-impl Family {
-    fn state(&self) -> State {
+impl FamilyStatus {
+    fn state(&self) -> Availability {
         match (self.paused, self.stale) {
-            (true, _) => State::Paused,
-            (_, true) => State::Stale,
-            _ => State::Live,
+            (true, _) => Availability::Paused,
+            (_, true) => Availability::Stale,
+            _ => Availability::Live,
         }
     }
 }
@@ -72,7 +72,7 @@ impl Numbers {
             return None;
         }
         let id = ChannelId(u32::try_from(self.channels.len()).ok()?);
-        let first = Numbered { id, seq: 1 };
+        let first = ChannelNumber { id, seq: 1 };
         self.channels.insert(channel.as_pattern().clone(), first);
         Some((id, 1))
     }
@@ -82,16 +82,17 @@ impl Numbers {
         self.channels.len()
     }
 
-    fn family(&mut self, name: &str) -> &mut Family {
+    fn family(&mut self, name: &str) -> &mut FamilyStatus {
         if !self.families.contains_key(name) {
-            self.families.insert(name.to_owned(), Family::default());
+            self.families
+                .insert(name.to_owned(), FamilyStatus::default());
         }
         self.families.get_mut(name).expect("it was just seen to")
     }
 
     /// The family's state where that has changed, and whether its events of the meantime are
     /// lost.
-    pub(super) fn set_paused(&mut self, name: &str, paused: bool) -> (Option<State>, bool) {
+    pub(super) fn set_paused(&mut self, name: &str, paused: bool) -> (Option<Availability>, bool) {
         let family = self.family(name);
         let before = family.state();
         family.paused = paused;
@@ -100,7 +101,7 @@ impl Numbers {
     }
 
     /// As `set_paused`: with the upstream's return, what it brought meanwhile is lost.
-    pub(super) fn set_stale(&mut self, name: &str, stale: bool) -> (Option<State>, bool) {
+    pub(super) fn set_stale(&mut self, name: &str, stale: bool) -> (Option<Availability>, bool) {
         let family = self.family(name);
         let before = family.state();
         let lost = std::mem::replace(&mut family.stale, stale) && !stale;
@@ -114,14 +115,14 @@ impl Numbers {
             family.lost_paused = true;
             return false;
         }
-        let told = family
-            .told
-            .is_some_and(|told| now.duration_since(told) < LOSS_INTERVAL);
-        family.untold = told;
-        if !told {
-            family.told = Some(now);
+        let too_soon = family
+            .last_told
+            .is_some_and(|last| now.duration_since(last) < LOSS_INTERVAL);
+        family.untold = too_soon;
+        if !too_soon {
+            family.last_told = Some(now);
         }
-        !told
+        !too_soon
     }
 
     /// Whether losses wait to be told.
@@ -131,14 +132,14 @@ impl Numbers {
 
     /// The families whose losses are to be told now.
     pub(super) fn take_untold(&mut self, now: Instant) -> Vec<String> {
-        let due = |family: &mut Family| {
+        let due = |family: &mut FamilyStatus| {
             let pause = family
-                .told
-                .is_none_or(|told| now.duration_since(told) >= LOSS_INTERVAL);
+                .last_told
+                .is_none_or(|last| now.duration_since(last) >= LOSS_INTERVAL);
             let due = family.untold && pause;
             if due {
                 family.untold = false;
-                family.told = Some(now);
+                family.last_told = Some(now);
             }
             due
         };
@@ -148,7 +149,7 @@ impl Numbers {
     }
 }
 
-fn changed(before: State, after: State) -> Option<State> {
+fn changed(before: Availability, after: Availability) -> Option<Availability> {
     (before != after).then_some(after)
 }
 
@@ -179,11 +180,20 @@ mod tests {
     #[test]
     fn paused_hides_stale_and_losses_are_told_at_the_end() {
         let mut numbers = numbers();
-        assert_eq!(numbers.set_stale("a", true), (Some(State::Stale), false));
-        assert_eq!(numbers.set_paused("a", true), (Some(State::Paused), false));
+        assert_eq!(
+            numbers.set_stale("a", true),
+            (Some(Availability::Stale), false)
+        );
+        assert_eq!(
+            numbers.set_paused("a", true),
+            (Some(Availability::Paused), false)
+        );
         assert!(!numbers.lose("a", Loss::Paused, Instant::now()));
         assert_eq!(numbers.set_stale("a", false), (None, true));
-        assert_eq!(numbers.set_paused("a", false), (Some(State::Live), true));
+        assert_eq!(
+            numbers.set_paused("a", false),
+            (Some(Availability::Live), true)
+        );
         assert_eq!(numbers.set_paused("a", false), (None, false));
         assert_eq!(numbers.set_stale("a", false), (None, false));
     }

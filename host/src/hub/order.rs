@@ -23,7 +23,7 @@ impl SessionId {
 }
 
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum LoopOrder {
     /// Keys have changed: each session is to look at its own.
     Rights,
     /// There are other channels than before.
@@ -64,23 +64,23 @@ pub struct Listed {
 
 /// Where orders for one session go.
 #[derive(Clone)]
-pub struct Address {
+pub struct SessionAddress {
     pub(crate) id: SessionId,
     inbox: Arc<Inbox>,
 }
 
-impl Address {
+impl SessionAddress {
     pub(crate) fn new(id: SessionId, inbox: Arc<Inbox>) -> Self {
         Self { id, inbox }
     }
 
-    pub(crate) fn order(&self, order: impl FnOnce(SessionId) -> Order) {
+    pub(crate) fn order(&self, order: impl FnOnce(SessionId) -> LoopOrder) {
         self.inbox.order(order(self.id));
     }
 }
 
-impl fmt::Debug for Address {
+impl fmt::Debug for SessionAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Address").field(&self.id.0).finish()
+        f.debug_tuple("SessionAddress").field(&self.id.0).finish()
     }
 }

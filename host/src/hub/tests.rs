@@ -33,7 +33,7 @@ fn message(place: usize, len: usize, metrics: &Metrics) -> Message {
                 is_latest: true,
                 has_snapshot: false,
             },
-            mark: Arc::new(Origin::default()).mark(),
+            mark: Arc::new(MessageOrigin::default()).mark(),
         }),
     }
 }
@@ -121,7 +121,7 @@ proptest! {
                     }
                     let make = |(channel, len)| message(channel, len, &metrics);
                     hub.publish(batch.into_iter().map(make).collect());
-                    let largest = 5 * (600 + 60 + 200 + size_of::<Numbered>());
+                    let largest = 5 * (600 + 60 + 200 + size_of::<NumberedMessage>());
                     prop_assert!(inboxes[0].bytes() <= LIMIT.max(largest));
                 }
                 // The other loop takes at the end only.
@@ -151,13 +151,13 @@ async fn losses_that_were_too_close_are_told_in_the_end() {
     assert_eq!(losses(), 1, "at once");
     // The clock of the numbers is the real one.
     let until = Instant::now() + 3 * LOSS_INTERVAL;
-    let mut told = 0;
-    while told == 0 && Instant::now() < until {
+    let mut losses_told = 0;
+    while losses_told == 0 && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        told += losses();
+        losses_told += losses();
         std::thread::sleep(Duration::from_millis(1));
     }
-    assert_eq!(told, 1);
+    assert_eq!(losses_told, 1);
     telling.abort();
 }
 
@@ -180,10 +180,10 @@ fn a_loop_that_sleeps_is_woken_whoever_comes() {
         })
     };
     let publisher = come(|inbox| {
-        inbox.put(&Item::State("t".into(), State::Stale));
+        inbox.put(&Item::State("t".into(), Availability::Stale));
         inbox.wake();
     });
-    let operator = come(|inbox| inbox.order(Order::Rights));
+    let operator = come(|inbox| inbox.order(LoopOrder::Rights));
     let mut events = mio::Events::with_capacity(8);
     for _ in 0..ROUNDS {
         start.wait();

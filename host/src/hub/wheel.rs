@@ -14,14 +14,14 @@ const NONE: u32 = u32::MAX;
 
 /// Where a session hangs: in a list for each slot.
 #[derive(Debug, Clone, Copy)]
-struct Link {
+struct WheelLink {
     before: u32,
     after: u32,
     /// The tick that it is due at; zero where it has no deadline.
     due: u64,
 }
 
-const FREE: Link = Link {
+const FREE: WheelLink = WheelLink {
     before: NONE,
     after: NONE,
     due: 0,
@@ -35,7 +35,7 @@ pub(crate) struct Wheel {
     slots: Box<[u32; SLOTS]>,
     /// Which slots hold somebody.
     filled: [u64; WORDS],
-    links: Vec<Link>,
+    links: Vec<WheelLink>,
 }
 
 impl Wheel {
@@ -62,7 +62,7 @@ impl Wheel {
         self.unlink(key);
         let slot = due as usize % SLOTS;
         let after = std::mem::replace(&mut self.slots[slot], key);
-        self.links[at] = Link {
+        self.links[at] = WheelLink {
             before: NONE,
             after,
             due,

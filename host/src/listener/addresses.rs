@@ -40,12 +40,12 @@ pub struct Addresses {
 
 #[derive(Debug)]
 struct Table {
-    entries: HashMap<IpAddr, Entry>,
+    entries: HashMap<IpAddr, AddressRecord>,
     swept: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct AddressRecord {
     open: u32,
     sessions: u32,
     /// New connections that may come at `at`.
@@ -63,13 +63,13 @@ pub(crate) enum Use {
 
 /// A place among those of an address, given back on drop.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct AddressPermit {
     /// None where nothing is counted.
     of: Option<(Arc<Addresses>, IpAddr)>,
     what: Use,
 }
 
-impl Held {
+impl AddressPermit {
     /// Whether its drop gives anything back.
     pub(crate) fn counts(&self) -> bool {
         self.of.is_some()
@@ -101,12 +101,12 @@ impl Addresses {
     }
 
     /// A place, unless the address has all of its own.
-    pub(crate) fn hold(self: &Arc<Self>, ip: IpAddr, what: Use) -> Option<Held> {
+    pub(crate) fn hold(self: &Arc<Self>, ip: IpAddr, what: Use) -> Option<AddressPermit> {
         let limit = match what {
             Use::Session => self.limits.sessions,
             Use::Open => self.limits.sessions.saturating_mul(2),
         };
-        let uncounted = Held { of: None, what };
+        let uncounted = AddressPermit { of: None, what };
         if limit == 0 {
             return Some(uncounted);
         }
@@ -120,13 +120,18 @@ impl Addresses {
             return None;
         }
         *held += 1;
-        Some(Held {
+        Some(AddressPermit {
             of: Some((self.clone(), network)),
             what,
         })
     }
 
-    fn entry<'t>(&self, table: &'t mut Table, of: IpAddr, now: Instant) -> Option<&'t mut Entry> {
+    fn entry<'t>(
+        &self,
+        table: &'t mut Table,
+        of: IpAddr,
+        now: Instant,
+    ) -> Option<&'t mut AddressRecord> {
         let full = table.entries.len() >= self.limits.tracked;
         if full && !table.entries.contains_key(&of) {
             if table.swept.is_none_or(|swept| now >= swept + SWEEP) {
@@ -140,7 +145,7 @@ impl Addresses {
                 return None;
             }
         }
-        let fresh = || Entry {
+        let fresh = || AddressRecord {
             open: 0,
             sessions: 0,
             tokens: self.limits.burst.into(),
@@ -157,7 +162,7 @@ impl Addresses {
     }
 }
 
-impl Entry {
+impl AddressRecord {
     fn held(&mut self, what: Use) -> &mut u32 {
         match what {
             Use::Open => &mut self.open,
@@ -188,7 +193,7 @@ impl Entry {
     }
 }
 
-impl Drop for Held {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         let Some((addresses, network)) = &self.of else {
             return;

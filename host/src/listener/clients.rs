@@ -8,10 +8,10 @@ use axum::http::header::HeaderMap;
 use prometheus::IntCounter;
 use tokio::net::TcpStream;
 
-use super::addresses::{AddressLimits, Addresses, Held, Use};
+use super::addresses::{AddressLimits, AddressPermit, Addresses, Use};
 use super::client::Remote;
-use super::proxies::{Proxies, Said};
-use super::proxy_header::{self, Missing};
+use super::proxies::{Forwarded, Proxies};
+use super::proxy_header::{self, NoHeader};
 use super::reason;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
@@ -34,12 +34,12 @@ pub struct Arrival {
     /// Whether what one address may have holds for it.
     limited: bool,
     /// For as long as the connection is open, as a session too.
-    held: Option<Arc<Held>>,
+    held: Option<Arc<AddressPermit>>,
 }
 
 impl Arrival {
     /// What the connection holds among those of its address, for a session to keep.
-    pub(crate) fn into_held(self) -> Option<Arc<Held>> {
+    pub(crate) fn into_held(self) -> Option<Arc<AddressPermit>> {
         self.held
     }
 }
@@ -76,7 +76,7 @@ impl Clients {
     }
 
     /// Judges a connection by its peer, before it has cost anything.
-    pub(super) fn knock(&self, peer: SocketAddr) -> Result<Option<Held>, &'static str> {
+    pub(super) fn knock(&self, peer: SocketAddr) -> Result<Option<AddressPermit>, &'static str> {
         let remote = Remote::from(peer);
         if self.proxies.trusts(remote.ip) {
             Ok(None)
@@ -93,7 +93,7 @@ impl Clients {
         &self,
         socket: &mut TcpStream,
         peer: SocketAddr,
-        held: Option<Held>,
+        held: Option<AddressPermit>,
     ) -> Result<Option<Arrival>, &'static str> {
         let peer = Remote::from(peer);
         let trusted = self.proxies.trusts(peer.ip);
@@ -104,8 +104,8 @@ impl Clients {
                     (remote, Some(self.admit(remote)?))
                 }
                 Ok(None) => (peer, None),
-                Err(Missing::Left) => return Ok(None),
-                Err(Missing::Malformed) => return Err(reason::PROXY_HEADER),
+                Err(NoHeader::Left) => return Ok(None),
+                Err(NoHeader::Malformed) => return Err(reason::PROXY_HEADER),
             },
             (_, held) => (peer, held),
         };
@@ -113,11 +113,11 @@ impl Clients {
             remote,
             speaks_for_others: trusted && !self.proxies.protocol,
             limited: held.is_some(),
-            held: held.filter(Held::counts).map(Arc::new),
+            held: held.filter(AddressPermit::counts).map(Arc::new),
         }))
     }
 
-    fn admit(&self, remote: Remote) -> Result<Held, &'static str> {
+    fn admit(&self, remote: Remote) -> Result<AddressPermit, &'static str> {
         if !self.addresses.pass(remote.ip) {
             return Err(reason::ADDRESS_RATE);
         }
@@ -137,13 +137,13 @@ impl Clients {
             return unsaid;
         }
         match self.proxies.client(headers) {
-            Said::Client(remote) => Client {
+            Forwarded::Client(remote) => Client {
                 remote,
                 limited: true,
                 is_new: true,
             },
-            Said::Nothing => unsaid,
-            Said::Malformed => {
+            Forwarded::Nothing => unsaid,
+            Forwarded::Malformed => {
                 self.malformed.inc();
                 unsaid
             }
@@ -156,7 +156,7 @@ impl Clients {
     }
 
     /// A place for a session, unless the client's address has all of its own.
-    pub(crate) fn seat(&self, client: Client) -> Option<Option<Held>> {
+    pub(crate) fn hold_place(&self, client: Client) -> Option<Option<AddressPermit>> {
         if client.limited {
             self.addresses
                 .hold(client.remote.ip, Use::Session)

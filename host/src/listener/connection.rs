@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::pulse::Pulse;
-use super::{Arrival, Times};
+use super::activity::Activity;
+use super::{Arrival, ConnectionTimeouts};
 
 /// Bytes of a request's head, and how many headers it may have.
 const MAX_HEAD: usize = 16 << 10;
@@ -27,7 +27,7 @@ const MAX_HEADERS: usize = 64;
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum ConnectionEnd {
     /// By either side between two requests, or because a session took it over.
     Served,
     /// Its time was over: while nothing was asked for, or with a request half-sent.
@@ -43,24 +43,24 @@ pub(super) async fn serve(
     socket: TcpStream,
     arrival: Arrival,
     router: Router,
-    pulse: &Arc<Pulse>,
-    times: Times,
+    activity: &Arc<Activity>,
+    times: ConnectionTimeouts,
     closing: &CancellationToken,
-) -> End {
+) -> ConnectionEnd {
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
-        pulse.asked();
+        activity.head_received();
         request.extensions_mut().insert(arrival.clone());
         let answering = router.call(request);
         async move {
             let answered = answering.await;
-            pulse.answered();
+            activity.answered();
             answered.map(|response| keep_alive(response, times))
         }
     });
-    let watched = Watched {
+    let watched = MonitoredSocket {
         socket,
-        pulse: pulse.clone(),
+        activity: activity.clone(),
     };
     let serving = http1::Builder::new()
         .max_headers(MAX_HEADERS)
@@ -79,24 +79,26 @@ pub(super) async fn serve(
             serving.as_mut().graceful_shutdown();
         }
         if let Poll::Ready(served) = serving.as_mut().poll(cx) {
-            return Poll::Ready(served.map_or_else(End::Failed, |()| End::Served));
+            return Poll::Ready(
+                served.map_or_else(ConnectionEnd::Failed, |()| ConnectionEnd::Served),
+            );
         }
-        let Some(deadline) = pulse.deadline(times) else {
+        let Some(deadline) = activity.deadline(times) else {
             return Poll::Pending;
         };
         if time.deadline() != deadline {
             time.as_mut().reset(deadline);
         }
         ready!(time.as_mut().poll(cx));
-        let idle = pulse.is_idle();
-        Poll::Ready(End::Overdue { idle })
+        let idle = activity.is_idle();
+        Poll::Ready(ConnectionEnd::Overdue { idle })
     })
     .await
 }
 
 /// Says for how long the connection stays, so that a client does not send its next request
 /// into its end.
-fn keep_alive<B>(mut response: Response<B>, times: Times) -> Response<B> {
+fn keep_alive<B>(mut response: Response<B>, times: ConnectionTimeouts) -> Response<B> {
     let seconds = times.idle.as_secs();
     if seconds > 0
         && response.status() != StatusCode::SWITCHING_PROTOCOLS
@@ -111,28 +113,28 @@ fn keep_alive<B>(mut response: Response<B>, times: Times) -> Response<B> {
 
 /// The socket of a connection that was upgraded, and the bytes that came after the request.
 pub(crate) fn socket_of(upgraded: Upgraded) -> Option<(TcpStream, Vec<u8>)> {
-    let parts = upgraded.downcast::<TokioIo<Watched>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<MonitoredSocket>>().ok()?;
     // A copy, so that hyper's buffer is gone with the parts.
     Some((parts.io.into_inner().socket, parts.read_buf.to_vec()))
 }
 
-/// A socket whose pulse is taken.
+/// A socket that notes when bytes come and go.
 #[derive(Debug)]
-struct Watched {
+struct MonitoredSocket {
     socket: TcpStream,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
 }
 
-impl Watched {
+impl MonitoredSocket {
     fn note_sent(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(1..)) = wrote {
-            self.pulse.sent();
+            self.activity.sent();
         }
         wrote
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for MonitoredSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -140,12 +142,12 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
-        self.pulse.received(&buffer.filled()[before..]);
+        self.activity.received(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for MonitoredSocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -5,6 +5,7 @@
 //! the process for such. Here each connection that is no session has a place, of which there
 //! are so many, and times to keep.
 
+mod activity;
 mod addresses;
 pub mod budget;
 mod client;
@@ -13,7 +14,6 @@ mod connection;
 mod places;
 mod proxies;
 mod proxy_header;
-mod pulse;
 mod reason;
 mod trouble;
 
@@ -26,19 +26,19 @@ use prometheus::IntCounterVec;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::addresses::Held;
+use self::activity::Activity;
+pub(crate) use self::addresses::AddressPermit;
 pub use self::client::Remote;
 pub use self::clients::{Arrival, Clients};
 pub(crate) use self::connection::socket_of;
 pub use self::places::{Place, Places};
-use self::pulse::Pulse;
 pub(crate) use self::reason::{ADDRESS_RATE, BEFORE_HTTP, PER_ADDRESS};
 use self::trouble::Trouble;
 use crate::tasks::Tasks;
 
 /// What a connection may take, as long as it is no session.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub struct ConnectionTimeouts {
     /// From the accepted connection, and later from a request's first byte, to the end of its
     /// head; for the connection that becomes a session, to the finished upgrade.
     pub head: Duration,
@@ -50,7 +50,7 @@ pub struct Times {
 #[derive(Debug)]
 pub struct Listener {
     pub socket: TcpListener,
-    pub times: Times,
+    pub times: ConnectionTimeouts,
     /// For connections that are no sessions.
     pub places: Arc<Places>,
     /// Counts, by reason, those that did not get as far as an answer of a router.
@@ -98,8 +98,8 @@ impl Listener {
             Ok(held) => held,
             Err(reason) => return self.turned_away.with_label_values(&[reason]).inc(),
         };
-        let pulse = Arc::new(Pulse::new());
-        let mut place = self.places.enter(Some(pulse.clone())).await;
+        let activity = Arc::new(Activity::new());
+        let mut place = self.places.enter(Some(activity.clone())).await;
         let (times, closing) = (self.times, self.closing.clone());
         let (turned_away, clients) = (self.turned_away.clone(), self.clients.clone());
         self.tasks.brief("connection", async move {
@@ -113,8 +113,8 @@ impl Listener {
                         Ok(None) => return None,
                         Err(reason) => return Some(reason),
                     };
-                    let ended = connection::serve(socket, arrival, router, &pulse, times, &closing);
-                    reason::of(&ended.await, &pulse.first_bytes())
+                    let ended = connection::serve(socket, arrival, router, &activity, times, &closing);
+                    reason::of(&ended.await, &activity.first_bytes())
                 } => reason,
             };
             if let Some(reason) = reason {
@@ -128,9 +128,9 @@ impl Listener {
 async fn meet(
     mut socket: TcpStream,
     peer: SocketAddr,
-    held: Option<Held>,
+    held: Option<AddressPermit>,
     clients: &Clients,
-    times: Times,
+    times: ConnectionTimeouts,
 ) -> Result<Option<(TcpStream, Arrival)>, &'static str> {
     let meeting = clients.meet(&mut socket, peer, held);
     let met = tokio::time::timeout(times.head, meeting).await;

@@ -13,7 +13,7 @@ use prometheus::IntGauge;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::pulse::Pulse;
+use super::activity::Activity;
 
 /// For how long there are fewer places after files ran out.
 const TIGHT: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ struct Occupant {
     /// None once it was told to go.
     stay: Option<oneshot::Sender<()>>,
     /// Whoever is being answered may stay.
-    pulse: Option<Arc<Pulse>>,
+    activity: Option<Arc<Activity>>,
 }
 
 /// A place, given back on drop.
@@ -71,18 +71,18 @@ impl Places {
     }
 
     /// Takes a place. Where there is none, the oldest that is not being answered, by its
-    /// `pulse`, has to go first. Cancel-safe.
-    pub async fn enter(self: &Arc<Self>, pulse: Option<Arc<Pulse>>) -> Place {
+    /// `activity`, has to go first. Cancel-safe.
+    pub async fn enter(self: &Arc<Self>, activity: Option<Arc<Activity>>) -> Place {
         loop {
             let freed = self.freed.notified();
-            if let Some(place) = self.try_enter(&pulse) {
+            if let Some(place) = self.try_enter(&activity) {
                 return place;
             }
             let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;
         }
     }
 
-    fn try_enter(self: &Arc<Self>, pulse: &Option<Arc<Pulse>>) -> Option<Place> {
+    fn try_enter(self: &Arc<Self>, activity: &Option<Arc<Activity>>) -> Option<Place> {
         let mut inside = self.inside.lock();
         let limit = inside.limit(self.max);
         if inside.occupants.len() >= limit {
@@ -96,7 +96,7 @@ impl Places {
         inside.next += 1;
         let occupant = Occupant {
             stay: Some(stay),
-            pulse: pulse.clone(),
+            activity: activity.clone(),
         };
         inside.occupants.insert(number, occupant);
         self.show(&inside);
@@ -154,7 +154,11 @@ impl Inside {
 
 impl Occupant {
     fn may_go(&self) -> bool {
-        self.stay.is_some() && self.pulse.as_ref().is_none_or(|pulse| !pulse.is_busy())
+        self.stay.is_some()
+            && self
+                .activity
+                .as_ref()
+                .is_none_or(|activity| !activity.is_busy())
     }
 }
 
@@ -231,13 +235,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_is_being_answered_stays_and_the_next_one_goes() {
         let places = places(2);
-        let pulse = Arc::new(Pulse::new());
-        pulse.asked();
-        let mut busy = places.enter(Some(pulse.clone())).await;
+        let activity = Arc::new(Activity::new());
+        activity.head_received();
+        let mut busy = places.enter(Some(activity.clone())).await;
         polite(places.enter(None).await);
         let mut third = places.enter(None).await;
         assert!(!is_lost(&mut busy));
-        pulse.answered();
+        activity.answered();
         tokio::spawn(async move { busy.lost().await });
         let _fourth = places.enter(None).await;
         assert!(!is_lost(&mut third));

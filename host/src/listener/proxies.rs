@@ -26,7 +26,7 @@ pub struct Proxies {
 
 /// What the headers of a request say of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Forwarded {
     Nothing,
     Client(Remote),
     Malformed,
@@ -38,12 +38,12 @@ impl Proxies {
     }
 
     /// For whom a trusted peer speaks. Where every hop is trusted, the farthest is the client.
-    pub(super) fn client(&self, headers: &HeaderMap) -> Said {
+    pub(super) fn client(&self, headers: &HeaderMap) -> Forwarded {
         let name = match self.header {
             ForwardedHeader::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
             ForwardedHeader::Forwarded => header::FORWARDED,
         };
-        let mut said = Said::Nothing;
+        let mut said = Forwarded::Nothing;
         for value in headers.get_all(name).into_iter().rev() {
             // Bytes of the client's that are no text make nothing else in the line unreadable.
             let text = String::from_utf8_lossy(value.as_bytes());
@@ -53,9 +53,9 @@ impl Proxies {
             };
             for hop in hops {
                 let Some(remote) = hop else {
-                    return Said::Malformed;
+                    return Forwarded::Malformed;
                 };
-                said = Said::Client(remote);
+                said = Forwarded::Client(remote);
                 if !self.trusts(remote.ip) {
                     return said;
                 }
@@ -123,7 +123,7 @@ mod tests {
         }
     }
 
-    fn said(header: ForwardedHeader, name: &'static str, values: &[&str]) -> Said {
+    fn said(header: ForwardedHeader, name: &'static str, values: &[&str]) -> Forwarded {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(name, value.parse().unwrap());
@@ -131,14 +131,14 @@ mod tests {
         proxies(header).client(&headers)
     }
 
-    fn client(text: &str) -> Said {
-        Said::Client(text.parse().unwrap())
+    fn client(text: &str) -> Forwarded {
+        Forwarded::Client(text.parse().unwrap())
     }
 
     #[test]
     fn the_last_hop_that_is_not_ours_is_the_client() {
         let of = |values: &[&str]| said(ForwardedHeader::XForwardedFor, "x-forwarded-for", values);
-        assert_eq!(of(&[]), Said::Nothing);
+        assert_eq!(of(&[]), Forwarded::Nothing);
         assert_eq!(of(&["192.0.2.7"]), client("192.0.2.7"));
         assert_eq!(of(&["1.1.1.1, 192.0.2.7"]), client("192.0.2.7"));
         assert_eq!(of(&["1.1.1.1", "192.0.2.7, 10.0.0.3"]), client("192.0.2.7"));
@@ -186,7 +186,7 @@ mod tests {
             "x, 10.0.0.3",
             "192.0.2.7:x",
         ] {
-            assert_eq!(of(&[wrong]), Said::Malformed, "{wrong}");
+            assert_eq!(of(&[wrong]), Forwarded::Malformed, "{wrong}");
         }
     }
 
@@ -198,10 +198,13 @@ mod tests {
             of(ForwardedHeader::Forwarded, &[value]),
             client("[2001:db9::7]:81")
         );
-        assert_eq!(of(ForwardedHeader::XForwardedFor, &[value]), Said::Nothing);
+        assert_eq!(
+            of(ForwardedHeader::XForwardedFor, &[value]),
+            Forwarded::Nothing
+        );
         for wrong in ["for=unknown", "for=_hidden", "proto=https", "for=\"1.2.3.4"] {
             let malformed = of(ForwardedHeader::Forwarded, &[wrong]);
-            assert_eq!(malformed, Said::Malformed, "{wrong}");
+            assert_eq!(malformed, Forwarded::Malformed, "{wrong}");
         }
         let comma = "host=\"a,b\";for=192.0.2.7";
         assert_eq!(

@@ -19,7 +19,7 @@ const MAX_TEXT: usize = 107;
 
 /// Why there is no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(super) enum NoHeader {
     /// The peer left before its end.
     Left,
     Malformed,
@@ -29,7 +29,7 @@ pub(super) enum Missing {
 /// address.
 pub(super) async fn read<R: AsyncRead + Unpin>(
     socket: &mut R,
-) -> Result<Option<SocketAddr>, Missing> {
+) -> Result<Option<SocketAddr>, NoHeader> {
     // No header of either form is shorter.
     let mut header = vec![0; SIGNATURE.len()];
     fill(socket, &mut header, 0).await?;
@@ -38,7 +38,7 @@ pub(super) async fn read<R: AsyncRead + Unpin>(
     } else if header.starts_with(TEXT) {
         text(socket, header).await
     } else {
-        Err(Missing::Malformed)
+        Err(NoHeader::Malformed)
     }
 }
 
@@ -46,20 +46,20 @@ async fn fill<R: AsyncRead + Unpin>(
     socket: &mut R,
     header: &mut [u8],
     from: usize,
-) -> Result<(), Missing> {
+) -> Result<(), NoHeader> {
     let read = socket.read_exact(&mut header[from..]).await;
-    read.map(drop).map_err(|_| Missing::Left)
+    read.map(drop).map_err(|_| NoHeader::Left)
 }
 
 async fn binary<R: AsyncRead + Unpin>(
     socket: &mut R,
     mut header: Vec<u8>,
-) -> Result<Option<SocketAddr>, Missing> {
+) -> Result<Option<SocketAddr>, NoHeader> {
     header.resize(FIXED, 0);
     fill(socket, &mut header, SIGNATURE.len()).await?;
     let rest = usize::from(u16::from_be_bytes([header[14], header[15]]));
     if rest > MAX_REST {
-        return Err(Missing::Malformed);
+        return Err(NoHeader::Malformed);
     }
     header.resize(FIXED + rest, 0);
     fill(socket, &mut header, FIXED).await?;
@@ -67,15 +67,15 @@ async fn binary<R: AsyncRead + Unpin>(
     if header[12] == 0x20 {
         return Ok(None);
     }
-    let parsed = v2::Header::try_from(&header[..]).map_err(|_| Missing::Malformed)?;
+    let parsed = v2::Header::try_from(&header[..]).map_err(|_| NoHeader::Malformed)?;
     match (parsed.protocol, parsed.addresses) {
-        (v2::Protocol::Stream, v2::Addresses::IPv4(it)) => {
-            Ok(Some((it.source_address, it.source_port).into()))
-        }
-        (v2::Protocol::Stream, v2::Addresses::IPv6(it)) => {
-            Ok(Some((it.source_address, it.source_port).into()))
-        }
-        (v2::Protocol::Datagram, _) => Err(Missing::Malformed),
+        (v2::Protocol::Stream, v2::Addresses::IPv4(addresses)) => Ok(Some(
+            (addresses.source_address, addresses.source_port).into(),
+        )),
+        (v2::Protocol::Stream, v2::Addresses::IPv6(addresses)) => Ok(Some(
+            (addresses.source_address, addresses.source_port).into(),
+        )),
+        (v2::Protocol::Datagram, _) => Err(NoHeader::Malformed),
         _ => Ok(None),
     }
 }
@@ -85,18 +85,22 @@ async fn binary<R: AsyncRead + Unpin>(
 async fn text<R: AsyncRead + Unpin>(
     socket: &mut R,
     mut header: Vec<u8>,
-) -> Result<Option<SocketAddr>, Missing> {
+) -> Result<Option<SocketAddr>, NoHeader> {
     while !header.ends_with(b"\r\n") {
         if header.len() == MAX_TEXT {
-            return Err(Missing::Malformed);
+            return Err(NoHeader::Malformed);
         }
-        header.push(socket.read_u8().await.map_err(|_| Missing::Left)?);
+        header.push(socket.read_u8().await.map_err(|_| NoHeader::Left)?);
     }
-    let parsed = v1::Header::try_from(&header[..]).map_err(|_| Missing::Malformed)?;
+    let parsed = v1::Header::try_from(&header[..]).map_err(|_| NoHeader::Malformed)?;
     Ok(match parsed.addresses {
         v1::Addresses::Unknown => None,
-        v1::Addresses::Tcp4(it) => Some((it.source_address, it.source_port).into()),
-        v1::Addresses::Tcp6(it) => Some((it.source_address, it.source_port).into()),
+        v1::Addresses::Tcp4(addresses) => {
+            Some((addresses.source_address, addresses.source_port).into())
+        }
+        v1::Addresses::Tcp6(addresses) => {
+            Some((addresses.source_address, addresses.source_port).into())
+        }
     })
 }
 
@@ -108,7 +112,7 @@ mod tests {
     use super::*;
 
     /// What is read, and how many bytes that took.
-    fn read_from(bytes: &[u8]) -> (Result<Option<SocketAddr>, Missing>, usize) {
+    fn read_from(bytes: &[u8]) -> (Result<Option<SocketAddr>, NoHeader>, usize) {
         let mut rest = bytes;
         let read = read(&mut rest).now_or_never().expect("memory never waits");
         (read, bytes.len() - rest.len())
@@ -155,7 +159,7 @@ mod tests {
             let said = said.map(|address| address.parse().unwrap());
             assert_eq!(read_from(&header), (Ok(said), header.len()), "{header:?}");
             let short = &header[..header.len() - 1];
-            assert_eq!(read_from(short).0, Err(Missing::Left), "{header:?}");
+            assert_eq!(read_from(short).0, Err(NoHeader::Left), "{header:?}");
         }
     }
 
@@ -175,7 +179,7 @@ mod tests {
             v2(0x21, 0x11, &[0; MAX_REST + 1]),
         ] {
             let (read, took) = read_from(&wrong);
-            assert_eq!(read, Err(Missing::Malformed), "{wrong:?}");
+            assert_eq!(read, Err(NoHeader::Malformed), "{wrong:?}");
             assert!(took <= MAX_TEXT.max(FIXED + MAX_REST));
         }
     }
@@ -201,7 +205,7 @@ mod tests {
             let start: &[u8] = [&b""[..], SIGNATURE, b"PROXY TCP4 "][start];
             let (read, took) = read_from(&[start, &rest].concat());
             prop_assert!(took <= FIXED + MAX_REST);
-            if read == Err(Missing::Left) {
+            if read == Err(NoHeader::Left) {
                 prop_assert_eq!(took, start.len() + rest.len());
             }
         }

@@ -1,6 +1,6 @@
 //! Why a connection ended without an answer of a router, as the metrics name it.
 
-use super::connection::End;
+use super::connection::ConnectionEnd;
 
 /// The time for a request's head, or for the upgrade, was over.
 pub(super) const TIMED_OUT: &str = "upgrade_timeout";
@@ -38,12 +38,12 @@ const PROXY_TEXT: &[u8] = b"PROXY ";
 const PROXY_BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// None where the connection was served, or the client itself left.
-pub(super) fn of(ended: &End, first_bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn of(ended: &ConnectionEnd, first_bytes: &[u8]) -> Option<&'static str> {
     let error = match ended {
-        End::Served => return None,
-        End::Overdue { idle: true } => return None,
-        End::Overdue { idle: false } => return Some(TIMED_OUT),
-        End::Failed(error) => error,
+        ConnectionEnd::Served => return None,
+        ConnectionEnd::Overdue { idle: true } => return None,
+        ConnectionEnd::Overdue { idle: false } => return Some(TIMED_OUT),
+        ConnectionEnd::Failed(error) => error,
     };
     if first_bytes.starts_with(b"\x16\x03") {
         return Some(TLS);

@@ -14,7 +14,7 @@ pub(super) struct Quoted;
 
 impl<'writer> FormatFields<'writer> for Quoted {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut visitor = Fields {
+        let mut visitor = FieldWriter {
             writer,
             first: true,
             result: Ok(()),
@@ -24,13 +24,13 @@ impl<'writer> FormatFields<'writer> for Quoted {
     }
 }
 
-struct Fields<'writer> {
+struct FieldWriter<'writer> {
     writer: Writer<'writer>,
     first: bool,
     result: fmt::Result,
 }
 
-impl Fields<'_> {
+impl FieldWriter<'_> {
     fn put(&mut self, field: &Field, value: &str) {
         if self.result.is_ok() {
             let pause = if std::mem::replace(&mut self.first, false) {
@@ -47,7 +47,7 @@ impl Fields<'_> {
     }
 }
 
-impl Visit for Fields<'_> {
+impl Visit for FieldWriter<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.put(field, value);
     }

@@ -15,24 +15,24 @@ use crate::metrics::Metrics;
 const TRY_AGAIN: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct LineQueue {
     /// Bytes that may wait.
     limit: usize,
-    state: Mutex<State>,
+    state: Mutex<QueuedLines>,
     changed: Condvar,
     waiting: IntGauge,
     lost: IntCounter,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueuedLines {
     lines: VecDeque<Vec<u8>>,
     /// Of the lines, and of the one that is being written.
     bytes: usize,
     closed: bool,
 }
 
-impl Lines {
+impl LineQueue {
     pub(super) fn new(limit: usize, metrics: &Metrics) -> Self {
         Self {
             limit,
@@ -61,7 +61,7 @@ impl Lines {
         // A line that was cut short must not run into the next.
         let mut torn = false;
         while let Some(line) = self.next() {
-            let line = Written { lines: self, line };
+            let line = LineInHand { lines: self, line };
             let whole = (!torn || write_all(out, b"\n").is_ok()) && {
                 let mut left = &line.line[..];
                 let written = write_from(out, &mut left);
@@ -96,19 +96,19 @@ impl Lines {
         while state.bytes > 0 && !self.changed.wait_until(&mut state, end).timed_out() {}
     }
 
-    fn show(&self, state: &State) {
+    fn show(&self, state: &QueuedLines) {
         let bytes = i64::try_from(state.bytes).unwrap_or(i64::MAX);
         self.waiting.set(bytes);
     }
 }
 
 /// A line in the writer's hands; however the writer ends, its bytes wait no more.
-struct Written<'a> {
-    lines: &'a Lines,
+struct LineInHand<'a> {
+    lines: &'a LineQueue,
     line: Vec<u8>,
 }
 
-impl Drop for Written<'_> {
+impl Drop for LineInHand<'_> {
     fn drop(&mut self) {
         let mut state = self.lines.state.lock();
         state.bytes -= self.line.len();
@@ -137,7 +137,7 @@ fn write_from(out: &mut impl Write, left: &mut &[u8]) -> io::Result<()> {
 }
 
 /// The log gives each line whole.
-impl Write for &Lines {
+impl Write for &LineQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line.to_vec());
         Ok(line.len())
@@ -154,9 +154,9 @@ mod tests {
 
     use super::*;
 
-    fn lines(limit: usize) -> (Metrics, Arc<Lines>) {
+    fn lines(limit: usize) -> (Metrics, Arc<LineQueue>) {
         let metrics = Metrics::new();
-        let lines = Arc::new(Lines::new(limit, &metrics));
+        let lines = Arc::new(LineQueue::new(limit, &metrics));
         (metrics, lines)
     }
 
@@ -178,7 +178,7 @@ mod tests {
         }
     }
 
-    fn written(lines: &Lines, answers: impl Into<VecDeque<io::Result<usize>>>) -> String {
+    fn written(lines: &LineQueue, answers: impl Into<VecDeque<io::Result<usize>>>) -> String {
         let (answers, taken) = (answers.into(), Vec::new());
         let mut out = Moody { answers, taken };
         lines.close(Duration::ZERO);

@@ -20,12 +20,12 @@ use tracing_subscriber::EnvFilter;
 
 use self::fields::Quoted;
 use self::filter::Filter;
-use self::lines::Lines;
+use self::lines::LineQueue;
 pub use self::sparing::Sparing;
 pub use self::strangers::Strangers;
 use crate::metrics::Metrics;
 use crate::settings::LogFormat;
-use crate::tasks::{self, Ended, Tasks, Unasked, ever};
+use crate::tasks::{self, TaskEnd, Tasks, Unasked, ever};
 
 /// Says how much is logged.
 const VARIABLE: &str = "TIDEGATE_LOG";
@@ -35,9 +35,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The log of the process. Dropping it lets the last lines out, or gives them up.
 #[derive(Debug)]
-pub struct Log {
+pub struct ProcessLog {
     format: LogFormat,
-    lines: Arc<Lines>,
+    lines: Arc<LineQueue>,
 }
 
 /// What `TIDEGATE_LOG` says that cannot be used, and what could be; none if all is well.
@@ -50,7 +50,7 @@ pub fn unusable() -> Option<String> {
     ))
 }
 
-impl Log {
+impl ProcessLog {
     /// Starts the log of the process, once. Panics are heard in it from then on. At most
     /// `size` bytes of lines wait to be written.
     ///
@@ -62,11 +62,11 @@ impl Log {
         metrics: &Metrics,
         tasks: &Tasks,
     ) -> std::io::Result<Self> {
-        let lines = Arc::new(Lines::new(size, metrics));
+        let lines = Arc::new(LineQueue::new(size, metrics));
         let writing = lines.clone();
         tasks.thread("log_writer", Unasked::Restart, move || {
             writing.write_all_to(&mut std::io::stderr());
-            Ended::Asked
+            TaskEnd::Asked
         })?;
         let Filter {
             directives,
@@ -104,7 +104,7 @@ impl Log {
     }
 }
 
-impl Drop for Log {
+impl Drop for ProcessLog {
     fn drop(&mut self) {
         self.lines.close(LAST_LINES);
     }

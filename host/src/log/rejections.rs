@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Sparing;
-use crate::metrics::{Metrics, Rejected};
+use crate::metrics::{Metrics, RejectedEvents};
 
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -15,22 +15,22 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// What has been said so far. Bounded by the transforms that there were, times the reasons
 /// of the contract.
 #[derive(Debug, Default)]
-struct Rejections(BTreeMap<(String, String), Said>);
+struct RejectionLog(BTreeMap<(String, String), LoggedReason>);
 
 #[derive(Debug)]
-struct Said {
+struct LoggedReason {
     seen: u64,
     sparing: Sparing,
 }
 
 /// Says it for as long as the host lives.
 pub(super) async fn say_rejections(metrics: &Metrics) {
-    let mut rejections = Rejections::default();
+    let mut rejections = RejectionLog::default();
     let mut tick = tokio::time::interval(LOOK);
     loop {
         tick.tick().await;
         for due in rejections.due(metrics.rejected(), Instant::now()) {
-            let Rejected {
+            let RejectedEvents {
                 transform,
                 reason,
                 events,
@@ -45,16 +45,16 @@ pub(super) async fn say_rejections(metrics: &Metrics) {
     }
 }
 
-impl Rejections {
+impl RejectionLog {
     /// What is to be said now, with the events since the line before.
-    fn due(&mut self, counted: Vec<Rejected>, now: Instant) -> Vec<Rejected> {
-        let due = |Rejected {
+    fn due(&mut self, counted: Vec<RejectedEvents>, now: Instant) -> Vec<RejectedEvents> {
+        let due = |RejectedEvents {
                        transform,
                        reason,
                        events,
                    }| {
             let of = (transform, reason);
-            let said = self.0.entry(of.clone()).or_insert_with(|| Said {
+            let said = self.0.entry(of.clone()).or_insert_with(|| LoggedReason {
                 seen: 0,
                 sparing: Sparing::new(1, PAUSE),
             });
@@ -63,7 +63,7 @@ impl Rejections {
             said.sparing.leave_out(more);
             let (transform, reason) = of;
             let events = said.sparing.rest(now)?;
-            Some(Rejected {
+            Some(RejectedEvents {
                 transform,
                 reason,
                 events,
@@ -77,9 +77,9 @@ impl Rejections {
 mod tests {
     use super::*;
 
-    fn counted(events: u64) -> Vec<Rejected> {
+    fn counted(events: u64) -> Vec<RejectedEvents> {
         let (transform, reason) = ("t".into(), "malformed".into());
-        vec![Rejected {
+        vec![RejectedEvents {
             transform,
             reason,
             events,
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_first_is_said_at_once_and_the_rest_together_later() {
-        let mut rejections = Rejections::default();
+        let mut rejections = RejectionLog::default();
         let start = Instant::now();
         let mut due = |events, now| {
             let due = rejections.due(counted(events), now);

@@ -7,7 +7,7 @@ use prometheus::IntGauge;
 
 /// What all loops share.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct LogBudget {
     limit: usize,
     used: AtomicUsize,
     loops: usize,
@@ -17,11 +17,11 @@ pub(super) struct Budget {
 /// One loop's part of it.
 #[derive(Debug)]
 pub(super) struct Share {
-    budget: Arc<Budget>,
+    budget: Arc<LogBudget>,
     used: usize,
 }
 
-impl Budget {
+impl LogBudget {
     pub(super) fn new(limit: usize, loops: usize, gauge: IntGauge) -> Arc<Self> {
         Arc::new(Self {
             limit,
@@ -41,13 +41,13 @@ impl Budget {
 
 impl Share {
     pub(super) fn set(&mut self, used: usize) {
-        let Budget {
-            used: all, gauge, ..
+        let LogBudget {
+            used: total, gauge, ..
         } = &*self.budget;
         if used >= self.used {
-            all.fetch_add(used - self.used, Ordering::Relaxed);
+            total.fetch_add(used - self.used, Ordering::Relaxed);
         } else {
-            all.fetch_sub(self.used - used, Ordering::Relaxed);
+            total.fetch_sub(self.used - used, Ordering::Relaxed);
         }
         gauge.add(signed(used) - signed(self.used));
         self.used = used;
@@ -56,7 +56,7 @@ impl Share {
     /// Whether this loop is to give something up: all together are over the limit, and it has
     /// more than an equal part. Where all are over, some loop has that.
     pub(super) fn is_over(&self) -> bool {
-        let Budget {
+        let LogBudget {
             limit, used, loops, ..
         } = &*self.budget;
         used.load(Ordering::Relaxed) > *limit && self.used > limit / loops
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn whoever_has_more_than_an_equal_part_gives_up_when_all_are_over() {
         let gauge = IntGauge::new("bytes", "Bytes.").unwrap();
-        let budget = Budget::new(100, 2, gauge.clone());
+        let budget = LogBudget::new(100, 2, gauge.clone());
         let [mut first, mut second] = [budget.share(), budget.share()];
         first.set(90);
         second.set(10);

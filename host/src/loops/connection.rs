@@ -14,8 +14,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::hub::SessionId;
-use crate::hub::log::Key;
-use crate::listener::{Held, Remote};
+use crate::hub::log::SessionKey;
+use crate::listener::{AddressPermit, Remote};
 use crate::session::{CloseReason, Session, reset};
 
 /// Above so many bytes of replies, the client is not read from until it has taken some.
@@ -24,10 +24,10 @@ pub(super) const MAX_REPLIES: usize = 64 << 10;
 /// What a session holds of the host; given back when it is dropped.
 #[expect(dead_code, reason = "their drop is what counts")]
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct Holdings {
     pub(crate) session: OwnedSemaphorePermit,
-    pub(crate) arrival: Option<Arc<Held>>,
-    pub(crate) address: Option<Box<Held>>,
+    pub(crate) arrival: Option<Arc<AddressPermit>>,
+    pub(crate) address: Option<Box<AddressPermit>>,
     pub(crate) life: TaskTrackerToken,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Connection {
     pub(super) counted: u32,
     /// Subscriptions that are counted in the metric.
     pub(super) subscriptions: u32,
-    pub(super) flags: Flags,
+    pub(super) flags: ConnectionFlags,
     /// Boxed, as few sessions are at their end.
     pub(super) goodbye: Option<Box<Goodbye>>,
     next_ping: Instant,
@@ -55,18 +55,18 @@ pub(super) struct Connection {
     pub(super) stalled: Option<Instant>,
     pub(super) delivered: u64,
     pub(super) missed: u64,
-    _places: Places,
+    _places: Holdings,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Flags {
+pub(super) struct ConnectionFlags {
     /// The kernel takes no more for now.
     pub(super) is_blocked: bool,
-    /// It waits for its turn to be flushed.
+    /// It waits to be flushed.
     pub(super) is_queued: bool,
     /// There may be something to read.
     pub(super) is_readable: bool,
-    /// It waits for its turn to be read.
+    /// It waits to be read.
     pub(super) is_reading: bool,
     /// It was sent a ping, and has neither sent anything nor made room for more since.
     pub(super) is_silent: bool,
@@ -108,7 +108,7 @@ impl Connection {
         id: SessionId,
         session: Session,
         remote: Remote,
-        places: Places,
+        places: Holdings,
         next_ping: Instant,
     ) -> Self {
         Self {
@@ -121,7 +121,7 @@ impl Connection {
             sent: 0,
             counted: 0,
             subscriptions: 0,
-            flags: Flags::default(),
+            flags: ConnectionFlags::default(),
             goodbye: None,
             next_ping,
             stalled: None,
@@ -241,8 +241,8 @@ impl Connection {
 
     /// What is still in the kernel is thrown away, unless the client was told goodbye or left.
     pub(super) fn reset_unless_told(&self, reason: CloseReason) {
-        let told = self.goodbye.as_ref().is_some_and(|goodbye| goodbye.is_told);
-        if !told && reason != CloseReason::ClientLeft {
+        let has_goodbye = self.goodbye.as_ref().is_some_and(|goodbye| goodbye.is_told);
+        if !has_goodbye && reason != CloseReason::ClientLeft {
             reset(&SockRef::from(&self.socket));
         }
     }
@@ -253,46 +253,46 @@ impl Connection {
 pub(super) struct Connections(Vec<Option<Connection>>);
 
 impl Connections {
-    pub(super) fn insert(&mut self, key: Key, connection: Connection) {
+    pub(super) fn insert(&mut self, key: SessionKey, connection: Connection) {
         if self.0.len() <= key.at() {
             self.0.resize_with(key.at() + 1, || None);
         }
         self.0[key.at()] = Some(connection);
     }
 
-    pub(super) fn remove(&mut self, key: Key) -> Option<Connection> {
+    pub(super) fn remove(&mut self, key: SessionKey) -> Option<Connection> {
         self.0.get_mut(key.at())?.take()
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<&Connection> {
+    pub(super) fn get(&self, key: SessionKey) -> Option<&Connection> {
         self.0.get(key.at())?.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Connection> {
+    pub(super) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Connection> {
         self.0.get_mut(key.at())?.as_mut()
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+    pub(super) fn keys(&self) -> impl Iterator<Item = SessionKey> + '_ {
         let there = self
             .0
             .iter()
             .enumerate()
             .filter(|(_, connection)| connection.is_some());
-        there.map(|(at, _)| Key(at as u32))
+        there.map(|(at, _)| SessionKey(at as u32))
     }
 }
 
-impl Index<Key> for Connections {
+impl Index<SessionKey> for Connections {
     type Output = Connection;
 
-    fn index(&self, key: Key) -> &Connection {
+    fn index(&self, key: SessionKey) -> &Connection {
         self.get(key)
             .expect("a key that the log knows has a connection")
     }
 }
 
-impl IndexMut<Key> for Connections {
-    fn index_mut(&mut self, key: Key) -> &mut Connection {
+impl IndexMut<SessionKey> for Connections {
+    fn index_mut(&mut self, key: SessionKey) -> &mut Connection {
         self.get_mut(key)
             .expect("a key that the log knows has a connection")
     }

@@ -6,7 +6,7 @@ use super::connection::{Connection, Due, Goodbye};
 use super::event_loop::Loop;
 use super::sending;
 use crate::hub::frame;
-use crate::hub::log::{Key, changes};
+use crate::hub::log::{SessionKey, changes};
 use crate::metrics::Metrics;
 use crate::session::{CLOSE_PATIENCE, CloseReason, Parser};
 
@@ -18,7 +18,7 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 const SLOW_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Begins the end of a session: what it is still to get, then a close frame.
-pub(super) fn close(looped: &mut Loop, key: Key, reason: CloseReason, now: Instant) {
+pub(super) fn close(looped: &mut Loop, key: SessionKey, reason: CloseReason, now: Instant) {
     let Some(connection) = looped.connections.get_mut(key) else {
         return;
     };
@@ -83,7 +83,7 @@ fn note_end(metrics: &Metrics, reason: CloseReason) {
 }
 
 /// Lets go of a session and its socket.
-pub(super) fn end(looped: &mut Loop, key: Key, reason: CloseReason) {
+pub(super) fn end(looped: &mut Loop, key: SessionKey, reason: CloseReason) {
     if let Some(connection) = looped.connections.remove(key) {
         looped.ids.remove(&connection.id);
         looped.wheel.clear(key.0);
@@ -112,7 +112,7 @@ fn let_go(looped: &Loop, mut connection: Connection, reason: CloseReason) {
 ///
 /// # Panics
 /// If it left the log changed halfway, which is all sessions' own.
-pub(super) fn fail(looped: &mut Loop, key: Key) {
+pub(super) fn fail(looped: &mut Loop, key: SessionKey) {
     looped.metrics.stream.session_panics.inc();
     looped.parser = Parser::new(looped.context.limits.max_message_size);
     assert!(
@@ -141,7 +141,7 @@ pub(super) fn end_all(looped: &mut Loop) {
 }
 
 /// Does what is due for a session.
-fn look(looped: &mut Loop, key: Key, now: Instant) {
+fn look(looped: &mut Loop, key: SessionKey, now: Instant) {
     let next_ping = looped.beat(now + looped.context.limits.heartbeat_interval);
     let stall_limit = looped.context.limits.stall_limit;
     sending::retry(looped, key, now);
@@ -166,7 +166,7 @@ fn look(looped: &mut Loop, key: Key, now: Instant) {
 pub(super) fn pass_deadlines(looped: &mut Loop, now: Instant) {
     let mut passed = Vec::new();
     looped.wheel.advance(now, &mut passed);
-    for key in passed.into_iter().map(Key) {
+    for key in passed.into_iter().map(SessionKey) {
         look(looped, key, now);
         looped.arm(key);
     }

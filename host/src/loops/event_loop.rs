@@ -15,13 +15,13 @@ use super::connection::{Connection, Connections};
 use super::letting_go::{self, TIDY};
 use super::{Arrivals, Newcomer, WAKER, ending, orders, reading, sending};
 use crate::hub::inbox::{Inbox, Item, Passed};
-use crate::hub::log::{Entry, FamilyId, Key, Log};
+use crate::hub::log::{FamilyId, Log, LogMessage, SessionKey};
 use crate::hub::notice::Reason;
 use crate::hub::wheel::Wheel;
-use crate::hub::{Order, SessionId};
+use crate::hub::{LoopOrder, SessionId};
 use crate::metrics::{FamilyMetrics, Metrics};
-use crate::session::{CloseReason, Context, Parser, Session};
-use crate::tasks::Ended;
+use crate::session::{CloseReason, Parser, Session, SessionContext};
+use crate::tasks::TaskEnd;
 
 /// Bytes that are published before they are sent.
 const PUBLISH: usize = 1 << 20;
@@ -43,24 +43,24 @@ pub(super) struct Loop {
     pub(super) inbox: Arc<Inbox>,
     arrivals: Arrivals,
     pub(super) share: Share,
-    pub(super) context: Arc<Context>,
+    pub(super) context: Arc<SessionContext>,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
     /// By key.
     pub(super) connections: Connections,
-    pub(super) ids: HashMap<SessionId, Key>,
+    pub(super) ids: HashMap<SessionId, SessionKey>,
     pub(super) wheel: Wheel,
     /// Families by their number; they are few.
     pub(super) families: Vec<Arc<FamilyMetrics>>,
     /// What was taken from the inbox and is not published yet, and then not followed.
     items: VecDeque<Item>,
     passed: Passed,
-    orders: VecDeque<Order>,
-    /// Sessions that wait for their turn to send, and to be read.
-    pub(super) queue: VecDeque<Key>,
-    pub(super) reading: VecDeque<Key>,
+    orders: VecDeque<LoopOrder>,
+    /// Sessions that wait to be flushed, and to be read.
+    pub(super) queue: VecDeque<SessionKey>,
+    pub(super) reading: VecDeque<SessionKey>,
     /// For views, used again and again.
-    pub(super) keys: Vec<Key>,
+    pub(super) keys: Vec<SessionKey>,
     /// Sends since the loop last rested or slept.
     pub(super) sends: usize,
     pub(super) untimed: u32,
@@ -81,7 +81,7 @@ impl Loop {
         arrivals: Arrivals,
         share: Share,
         lists_limit: usize,
-        context: Arc<Context>,
+        context: Arc<SessionContext>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -118,9 +118,9 @@ impl Loop {
     }
 
     /// Runs for as long as the process, and may be called again after a panic.
-    pub(super) fn run(&mut self) -> Ended {
-        match catch_unwind(AssertUnwindSafe(|| self.turns())) {
-            Ok(error) => Ended::Failed(format!("cannot wait for sockets: {error}")),
+    pub(super) fn run(&mut self) -> TaskEnd {
+        match catch_unwind(AssertUnwindSafe(|| self.run_steps())) {
+            Ok(error) => TaskEnd::Failed(format!("cannot wait for sockets: {error}")),
             Err(panic) => {
                 ending::end_all(self);
                 resume_unwind(panic);
@@ -128,10 +128,10 @@ impl Loop {
         }
     }
 
-    fn turns(&mut self) -> io::Error {
+    fn run_steps(&mut self) -> io::Error {
         let mut events = Events::with_capacity(1024);
         loop {
-            let is_idle = self.turn(Instant::now());
+            let is_idle = self.step(Instant::now());
             let timeout = if !is_idle {
                 Some(Duration::ZERO)
             } else if std::mem::take(&mut self.sends) > RESTLESS {
@@ -161,7 +161,7 @@ impl Loop {
         }
         for event in &*events {
             if event.token() != WAKER {
-                let key = Key(event.token().0 as u32);
+                let key = SessionKey(event.token().0 as u32);
                 let readable = event.is_readable() || event.is_error();
                 self.note_event(key, readable, event.is_writable());
             }
@@ -179,7 +179,7 @@ impl Loop {
         }
     }
 
-    fn note_event(&mut self, key: Key, readable: bool, writable: bool) {
+    fn note_event(&mut self, key: SessionKey, readable: bool, writable: bool) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -192,7 +192,7 @@ impl Loop {
     }
 
     /// Does a part of everything; `true` where nothing is left to do.
-    pub(super) fn turn(&mut self, now: Instant) -> bool {
+    pub(super) fn step(&mut self, now: Instant) -> bool {
         self.orders.extend(self.inbox.take_orders());
         while let Some(order) = self.orders.pop_front() {
             orders::follow(self, order, now);
@@ -231,7 +231,7 @@ impl Loop {
                 Item::Batch(batch) => {
                     bytes += batch.cost();
                     for (message, frame) in batch.iter() {
-                        let entry = Entry {
+                        let entry = LogMessage {
                             name: &message.channel,
                             id: message.id,
                             seq: message.seq,
@@ -251,7 +251,7 @@ impl Loop {
         if self.items.is_empty() {
             // They are newer than everything that was taken with them.
             while let Some((id, passed)) = self.passed.pop_first() {
-                let entry = Entry {
+                let entry = LogMessage {
                     name: &passed.channel,
                     id,
                     seq: passed.range.1,
@@ -312,7 +312,7 @@ impl Loop {
     }
 
     /// Has the session flushed by itself, if it has something of its own to send.
-    pub(super) fn queue(&mut self, key: Key) {
+    pub(super) fn queue(&mut self, key: SessionKey) {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -325,7 +325,7 @@ impl Loop {
     }
 
     /// Sets when the session is to be looked at again.
-    pub(super) fn arm(&mut self, key: Key) {
+    pub(super) fn arm(&mut self, key: SessionKey) {
         if let Some(connection) = self.connections.get(key) {
             let stall_limit = self.context.limits.stall_limit;
             let mut deadline = connection.deadline(stall_limit, self.leaves(key));
@@ -337,7 +337,7 @@ impl Loop {
     }
 
     /// When the session leaves, where the host drains.
-    pub(super) fn leaves(&self, key: Key) -> Option<Instant> {
+    pub(super) fn leaves(&self, key: SessionKey) -> Option<Instant> {
         let since = self.drains_since?;
         let id = self.connections.get(key)?.id;
         Some(since + spread(id, self.context.limits.drain_time))
@@ -353,7 +353,7 @@ impl Loop {
         at.max(self.started + moment * moments)
     }
 
-    pub(super) fn count_subscriptions(&mut self, key: Key) {
+    pub(super) fn count_subscriptions(&mut self, key: SessionKey) {
         if let Some(connection) = self.connections.get_mut(key) {
             let held = self.log.subscriptions(key).len() as u32;
             let before = std::mem::replace(&mut connection.subscriptions, held);
@@ -362,7 +362,7 @@ impl Loop {
         }
     }
 
-    pub(super) fn count_replies(&mut self, key: Key) {
+    pub(super) fn count_replies(&mut self, key: SessionKey) {
         if let Some(connection) = self.connections.get_mut(key) {
             let waiting = connection.waiting() as u32;
             let before = std::mem::replace(&mut connection.counted, waiting);

@@ -23,16 +23,16 @@ use mio::net::TcpStream;
 use mio::{Poll, Token, Waker};
 use parking_lot::Mutex;
 
-use self::budget::Budget;
-pub(crate) use self::connection::Places;
+use self::budget::LogBudget;
+pub(crate) use self::connection::Holdings;
 use self::event_loop::Loop;
 use crate::gate::Permit;
 use crate::hub::inbox::Inbox;
-use crate::hub::{Address, Hub};
+use crate::hub::{Hub, SessionAddress};
 use crate::listener::Remote;
 use crate::metrics::Metrics;
-use crate::session::Context;
-use crate::tasks::{Name, Unasked};
+use crate::session::SessionContext;
+use crate::tasks::{TaskName, Unasked};
 
 /// What wakes a loop is not a socket.
 const WAKER: Token = Token(usize::MAX);
@@ -52,10 +52,10 @@ pub(crate) struct Newcomer {
     pub(crate) socket: TcpStream,
     /// What it sent right after its request.
     pub(crate) leftover: Vec<u8>,
-    pub(crate) address: Address,
+    pub(crate) address: SessionAddress,
     pub(crate) permit: Permit,
     pub(crate) remote: Remote,
-    pub(crate) places: Places,
+    pub(crate) places: Holdings,
 }
 
 /// Those who are on their way to one loop. Bounded by the places for sessions.
@@ -67,7 +67,7 @@ pub struct Loops {
     polls: Vec<Poll>,
     inboxes: Vec<Arc<Inbox>>,
     arrivals: Vec<Arrivals>,
-    budget: Arc<Budget>,
+    budget: Arc<LogBudget>,
     log_size: usize,
 }
 
@@ -90,7 +90,7 @@ impl Loops {
             polls: Vec::new(),
             inboxes: Vec::new(),
             arrivals: Vec::new(),
-            budget: Budget::new(log_size - inboxes, count, metrics.stream.log_bytes.clone()),
+            budget: LogBudget::new(log_size - inboxes, count, metrics.stream.log_bytes.clone()),
             log_size,
         };
         for _ in 0..count {
@@ -116,18 +116,18 @@ impl Loops {
     ///
     /// # Errors
     /// The machine has no thread left.
-    pub(crate) fn start(self, context: &Arc<Context>) -> io::Result<Entrance> {
+    pub(crate) fn start(self, context: &Arc<SessionContext>) -> io::Result<Entrance> {
         let entrance = Entrance {
             inboxes: self.inboxes.clone(),
             arrivals: self.arrivals.clone(),
         };
         let count = self.polls.len();
-        let ways = self.inboxes.into_iter().zip(self.arrivals);
-        for (number, (poll, (inbox, arrivals))) in self.polls.into_iter().zip(ways).enumerate() {
+        let queues = self.inboxes.into_iter().zip(self.arrivals);
+        for (number, (poll, (inbox, arrivals))) in self.polls.into_iter().zip(queues).enumerate() {
             let share = self.budget.share();
             let lists_limit = self.log_size / count / LISTS;
             let mut looped = Loop::new(poll, inbox, arrivals, share, lists_limit, context.clone());
-            let name = Name::of("loop", format!("loop-{number}"));
+            let name = TaskName::of("loop", format!("loop-{number}"));
             context
                 .tasks
                 .thread(name, Unasked::Restart, move || looped.run())?;

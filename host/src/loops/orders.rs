@@ -7,27 +7,27 @@ use jiff::Timestamp;
 
 use super::event_loop::Loop;
 use super::{ending, reading};
-use crate::hub::log::Key;
-use crate::hub::{Listed, Order};
+use crate::hub::log::SessionKey;
+use crate::hub::{Listed, LoopOrder};
 use crate::session::CloseReason;
 
 /// Follows what an operator, a changed file or the end of the host asks for.
-pub(super) fn follow(looped: &mut Loop, order: Order, now: Instant) {
+pub(super) fn follow(looped: &mut Loop, order: LoopOrder, now: Instant) {
     match order {
-        Order::Rights => for_each(looped, |looped, key| {
+        LoopOrder::Rights => for_each(looped, |looped, key| {
             reading::look_at_rights(looped, key, now)
         }),
-        Order::Catalog => for_each(looped, reading::look_at_catalog),
-        Order::Drain => {
+        LoopOrder::Catalog => for_each(looped, reading::look_at_catalog),
+        LoopOrder::Drain => {
             looped.drains_since = Some(now);
             for_each(looped, |looped, key| looped.arm(key));
         }
-        Order::Replaced(id) => {
+        LoopOrder::Replaced(id) => {
             if let Some(key) = looped.ids.get(&id).copied() {
                 reading::look_at_rights(looped, key, now);
             }
         }
-        Order::Close(id, answer) => {
+        LoopOrder::Close(id, answer) => {
             let live = looped
                 .ids
                 .get(&id)
@@ -39,23 +39,23 @@ pub(super) fn follow(looped: &mut Loop, order: Order, now: Instant) {
                 let _ = answer.send(listed);
             }
         }
-        Order::List(answer) => {
+        LoopOrder::List(answer) => {
             let keys = looped.connections.keys();
             let _ = answer.send(keys.filter_map(|key| listed(looped, key)).collect());
         }
         #[cfg(test)]
-        Order::Poison => panic!("as asked"),
+        LoopOrder::Poison => panic!("as asked"),
     }
 }
 
-fn for_each(looped: &mut Loop, mut visit: impl FnMut(&mut Loop, Key)) {
+fn for_each(looped: &mut Loop, mut visit: impl FnMut(&mut Loop, SessionKey)) {
     for key in looped.connections.keys().collect::<Vec<_>>() {
         visit(looped, key);
     }
 }
 
 /// A live session as operators see it; none where it is over.
-fn listed(looped: &Loop, key: Key) -> Option<Listed> {
+fn listed(looped: &Loop, key: SessionKey) -> Option<Listed> {
     let connection = looped
         .connections
         .get(key)

@@ -3,13 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::connection::Flags;
+use super::connection::ConnectionFlags;
 use super::event_loop::Loop;
 use super::{ending, letting_go};
-use crate::hub::log::Key;
-use crate::session::{CloseReason, Desk, Parser, Session};
+use crate::hub::log::SessionKey;
+use crate::session::{CloseReason, Parser, Responder, Session};
 
-/// Bytes that are read of one client before it is another's turn: some thirty requests.
+/// Bytes that are read of one client before another is read: some thirty requests.
 const READ: usize = 4 << 10;
 
 /// The same for a client with so many messages waiting that a request of it, which may look at
@@ -20,13 +20,13 @@ const FAR_BEHIND: usize = 1_000;
 /// Clients that are read before the loop looks for what else there is to do.
 const READS: usize = 64;
 
-pub(super) fn receive(looped: &mut Loop, key: Key, bytes: &[u8], now: Instant) {
+pub(super) fn receive(looped: &mut Loop, key: SessionKey, bytes: &[u8], now: Instant) {
     let connection = looped.connections.get(key);
     if connection.is_none_or(|connection| connection.goodbye.is_some()) {
         return;
     }
-    let received = at_desk(looped, key, |session, parser, desk| {
-        session.receive(bytes, parser, desk, now)
+    let received = respond(looped, key, |session, parser, responder| {
+        session.receive(bytes, parser, responder, now)
     });
     if let Some(Err(reason)) = received {
         ending::close(looped, key, reason, now);
@@ -35,23 +35,23 @@ pub(super) fn receive(looped: &mut Loop, key: Key, bytes: &[u8], now: Instant) {
 
 /// Lets a session that is not over act on its subscriptions, and has its replies sent. A panic
 /// over it ends it.
-fn at_desk<T>(
+fn respond<T>(
     looped: &mut Loop,
-    key: Key,
-    act: impl FnOnce(&mut Session, &mut Parser, &mut Desk<'_>) -> T,
+    key: SessionKey,
+    act: impl FnOnce(&mut Session, &mut Parser, &mut Responder<'_>) -> T,
 ) -> Option<T> {
     let connection = looped.connections.get_mut(key)?;
     if connection.is_over() {
         return None;
     }
-    let mut desk = Desk {
+    let mut responder = Responder {
         log: &mut looped.log,
         key,
         replies: &mut connection.aside,
         context: &looped.context,
     };
     let (session, parser) = (&mut connection.session, &mut looped.parser);
-    let acted = catch_unwind(AssertUnwindSafe(|| act(session, parser, &mut desk)));
+    let acted = catch_unwind(AssertUnwindSafe(|| act(session, parser, &mut responder)));
     let Ok(acted) = acted else {
         ending::fail(looped, key);
         return None;
@@ -64,11 +64,11 @@ fn at_desk<T>(
 }
 
 /// Has the session read, if there is something to read and its replies are taken.
-pub(super) fn read_on(looped: &mut Loop, key: Key) {
+pub(super) fn read_on(looped: &mut Loop, key: SessionKey) {
     let Some(connection) = looped.connections.get_mut(key) else {
         return;
     };
-    let Flags {
+    let ConnectionFlags {
         is_readable,
         is_reading,
         ..
@@ -111,8 +111,10 @@ pub(super) fn read_some(looped: &mut Loop, now: Instant) -> bool {
     looped.reading.is_empty()
 }
 
-pub(super) fn look_at_rights(looped: &mut Loop, key: Key, now: Instant) {
-    let looked = at_desk(looped, key, |session, _, desk| session.look_at_rights(desk));
+pub(super) fn look_at_rights(looped: &mut Loop, key: SessionKey, now: Instant) {
+    let looked = respond(looped, key, |session, _, responder| {
+        session.look_at_rights(responder)
+    });
     if let Some(Err(reason)) = looked {
         ending::close(looped, key, reason, now);
     }
@@ -124,6 +126,8 @@ pub(super) fn look_at_rights(looped: &mut Loop, key: Key, now: Instant) {
     }
 }
 
-pub(super) fn look_at_catalog(looped: &mut Loop, key: Key) {
-    at_desk(looped, key, |_, _, desk| Session::look_at_catalog(desk));
+pub(super) fn look_at_catalog(looped: &mut Loop, key: SessionKey) {
+    respond(looped, key, |_, _, responder| {
+        Session::look_at_catalog(responder)
+    });
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::connection::{Connection, Wrote};
 use super::event_loop::Loop;
 use super::{ending, reading};
-use crate::hub::log::telling::{self, Told};
-use crate::hub::log::{Key, Plan, ViewId, changes};
+use crate::hub::log::telling::{self, MissedReport};
+use crate::hub::log::{SendPlan, SessionKey, ViewId, changes};
 use crate::session::CloseReason;
 
 /// Slices of one write; Linux takes up to 1,024.
@@ -31,16 +31,16 @@ const STEP_BYTES: usize = 32;
 /// To look at a channel for its last message costs as much as so many bytes.
 const LOOK_BYTES: usize = 1 << 10;
 
-/// After so many bytes it is another session's turn.
-const TURN_BYTES: usize = 1 << 20;
+/// After so many bytes the loop goes on to another session.
+const FLUSH_BYTES: usize = 1 << 20;
 
 /// Of so many sends one is timed from the receipt of its event: a look at the clock for each
 /// would be felt.
 const TIMED: u32 = 8;
 
-/// How a session left its turn.
+/// How far a session was flushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Flushed {
     /// It has all there is.
     Done,
     Blocked,
@@ -57,7 +57,7 @@ pub(super) fn flush_views(looped: &mut Loop, now: Instant) -> bool {
             return false;
         }
         let mut keys = std::mem::take(&mut looped.keys);
-        looped.log.ask(view, SENDS, &mut keys);
+        looped.log.take_due(view, SENDS, &mut keys);
         let sent = flush_members(looped, view, &keys, now);
         looped.keys = keys;
         looped.sends += sent;
@@ -68,8 +68,8 @@ pub(super) fn flush_views(looped: &mut Loop, now: Instant) -> bool {
 
 /// Sends to members of one view, as long as none stands elsewhere than the one before with one
 /// plan. Gives the number of sends.
-fn flush_members(looped: &mut Loop, view: ViewId, keys: &[Key], now: Instant) -> usize {
-    let mut plan = Plan::default();
+fn flush_members(looped: &mut Loop, view: ViewId, keys: &[SessionKey], now: Instant) -> usize {
+    let mut plan = SendPlan::default();
     let mut sends = 0;
     let mut rest = keys;
     while let Some(first) = rest.first() {
@@ -100,10 +100,10 @@ fn flush_members(looped: &mut Loop, view: ViewId, keys: &[Key], now: Instant) ->
         sends += sent.len() * weight + plan.stepped_over() / STEPS;
         let is_cut_short = sent.len() < here.len() || (sends >= SENDS && !after.is_empty());
         if is_cut_short {
-            let unasked = here.len() - sent.len() + after.len();
-            looped.log.ask_again(view, unasked);
+            let unserved = here.len() - sent.len() + after.len();
+            looped.log.make_due(view, unserved);
         } else if has_more {
-            looped.log.ask_again(view, 0);
+            looped.log.make_due(view, 0);
         }
         // An order has come, or it is time for something else.
         if is_cut_short {
@@ -115,7 +115,7 @@ fn flush_members(looped: &mut Loop, view: ViewId, keys: &[Key], now: Instant) ->
 }
 
 /// Writes the same to each; ends early where an order has come.
-fn send_to_all(looped: &mut Loop, keys: &[Key], plan: &Plan) -> Vec<Wrote> {
+fn send_to_all(looped: &mut Loop, keys: &[SessionKey], plan: &SendPlan) -> Vec<Wrote> {
     let Loop {
         log,
         connections,
@@ -135,7 +135,13 @@ fn send_to_all(looped: &mut Loop, keys: &[Key], plan: &Plan) -> Vec<Wrote> {
     sent
 }
 
-fn note_sent(looped: &mut Loop, keys: &[Key], sent: &[Wrote], plan: &Plan, now: Instant) {
+fn note_sent(
+    looped: &mut Loop,
+    keys: &[SessionKey],
+    sent: &[Wrote],
+    plan: &SendPlan,
+    now: Instant,
+) {
     let mut whole = 0;
     for (key, wrote) in keys.iter().zip(sent) {
         match *wrote {
@@ -156,7 +162,7 @@ fn note_sent(looped: &mut Loop, keys: &[Key], sent: &[Wrote], plan: &Plan, now: 
     time(looped, plan, whole);
 }
 
-fn time(looped: &mut Loop, plan: &Plan, sends: u64) {
+fn time(looped: &mut Loop, plan: &SendPlan, sends: u64) {
     looped.untimed += u32::try_from(sends).unwrap_or(u32::MAX);
     if looped.untimed < TIMED {
         return;
@@ -171,7 +177,7 @@ fn time(looped: &mut Loop, plan: &Plan, sends: u64) {
 }
 
 /// The session took a part of what comes next for it.
-fn take_bytes(looped: &mut Loop, key: Key, bytes: usize) {
+fn take_bytes(looped: &mut Loop, key: SessionKey, bytes: usize) {
     let connection = &mut looped.connections[key];
     let taken = looped.log.advance_bytes(key, bytes, &mut connection.aside);
     connection.delivered += taken.messages();
@@ -179,7 +185,7 @@ fn take_bytes(looped: &mut Loop, key: Key, bytes: usize) {
     time(looped, &taken, 1);
 }
 
-fn set_blocked(looped: &mut Loop, key: Key, now: Instant) {
+fn set_blocked(looped: &mut Loop, key: SessionKey, now: Instant) {
     looped.log.set_apart(key);
     looped.connections[key].note_full(now);
     looped.metrics.stream.sessions_behind.inc();
@@ -210,7 +216,7 @@ pub(super) fn flush_queued(looped: &mut Loop, now: Instant) -> bool {
 
 /// Tries once more to send to a session that takes no more. The kernel tells of room only when
 /// there is a good deal of it, and a client that takes a little at a time is no stalled one.
-pub(super) fn retry(looped: &mut Loop, key: Key, now: Instant) {
+pub(super) fn retry(looped: &mut Loop, key: SessionKey, now: Instant) {
     let Some(connection) = looped.connections.get_mut(key) else {
         return;
     };
@@ -220,18 +226,18 @@ pub(super) fn retry(looped: &mut Loop, key: Key, now: Instant) {
     }
 }
 
-/// Gives a session its turn, and says how many bytes it took.
-fn flush_one(looped: &mut Loop, key: Key, now: Instant) -> usize {
-    let turn = catch_unwind(AssertUnwindSafe(|| flush(looped, key)));
-    let Ok((turn, bytes)) = turn else {
+/// Flushes a session, ends it where that fails, and says how many bytes it took.
+fn flush_one(looped: &mut Loop, key: SessionKey, now: Instant) -> usize {
+    let flushed = catch_unwind(AssertUnwindSafe(|| flush(looped, key)));
+    let Ok((flushed, bytes)) = flushed else {
         ending::fail(looped, key);
         return 0;
     };
-    match turn {
-        Turn::Done => {}
-        Turn::Blocked => set_blocked(looped, key, now),
-        Turn::Again => looped.queue(key),
-        Turn::Failed => {
+    match flushed {
+        Flushed::Done => {}
+        Flushed::Blocked => set_blocked(looped, key, now),
+        Flushed::Again => looped.queue(key),
+        Flushed::Failed => {
             let goodbye = &looped.connections[key].goodbye;
             let reason = goodbye.as_ref().map(|goodbye| goodbye.reason);
             ending::end(looped, key, reason.unwrap_or(CloseReason::ClientLeft));
@@ -242,12 +248,12 @@ fn flush_one(looped: &mut Loop, key: Key, now: Instant) -> usize {
     bytes
 }
 
-/// One session's turn: what is aside, then what it is to be told, then the log. Gives the bytes
+/// Sends one session what is aside, then what it is to be told, then the log. Gives the bytes
 /// that it took, too.
-fn flush(looped: &mut Loop, key: Key) -> (Turn, usize) {
-    let mut plan = Plan::default();
+fn flush(looped: &mut Loop, key: SessionKey) -> (Flushed, usize) {
+    let mut plan = SendPlan::default();
     let mut taken = 0;
-    while taken < TURN_BYTES {
+    while taken < FLUSH_BYTES {
         let connection = &mut looped.connections[key];
         if connection.waiting() > 0 {
             let before = connection.waiting();
@@ -255,27 +261,27 @@ fn flush(looped: &mut Loop, key: Key) -> (Turn, usize) {
                 Wrote::Bytes(bytes) => {
                     connection.note_progress();
                     if bytes < before {
-                        return (Turn::Blocked, taken);
+                        return (Flushed::Blocked, taken);
                     }
                     taken += bytes;
                 }
-                Wrote::Full => return (Turn::Blocked, taken),
-                Wrote::Failed => return (Turn::Failed, taken),
+                Wrote::Full => return (Flushed::Blocked, taken),
+                Wrote::Failed => return (Flushed::Failed, taken),
             }
             continue;
         }
-        let told = telling::write_missed(&mut looped.log, key, &mut connection.aside);
-        note_told(looped, key, &told);
+        let report = telling::write_missed(&mut looped.log, key, &mut connection.aside);
+        note_missed(looped, key, &report);
         let connection = &mut looped.connections[key];
-        taken += told.looks * LOOK_BYTES;
-        if told.has_more || connection.waiting() > 0 {
+        taken += report.looks * LOOK_BYTES;
+        if report.has_more || connection.waiting() > 0 {
             continue;
         }
         looped.log.plan_for(key, (MAX_SLICES, MAX_BYTES), &mut plan);
         if plan.frames == 0 {
             if connection.goodbye.is_none() {
                 looped.log.set_ready(key);
-                return (Turn::Done, taken);
+                return (Flushed::Done, taken);
             }
             // After the close frame nothing may follow.
             changes::stop(&mut looped.log, key);
@@ -283,7 +289,7 @@ fn flush(looped: &mut Loop, key: Key) -> (Turn, usize) {
                 continue;
             }
             looped.count_subscriptions(key);
-            return (Turn::Done, taken);
+            return (Flushed::Done, taken);
         }
         if plan.bytes == 0 {
             looped.log.advance(key, plan.frames);
@@ -296,15 +302,15 @@ fn flush(looped: &mut Loop, key: Key) -> (Turn, usize) {
                 connection.note_progress();
                 take_bytes(looped, key, bytes);
                 if bytes < plan.bytes {
-                    return (Turn::Blocked, taken);
+                    return (Flushed::Blocked, taken);
                 }
                 taken += bytes;
             }
-            Wrote::Full => return (Turn::Blocked, taken),
-            Wrote::Failed => return (Turn::Failed, taken),
+            Wrote::Full => return (Flushed::Blocked, taken),
+            Wrote::Failed => return (Flushed::Failed, taken),
         }
     }
-    (Turn::Again, taken)
+    (Flushed::Again, taken)
 }
 
 /// Puts the close frame aside, once everything before it has gone; then shuts the socket.
@@ -328,34 +334,34 @@ fn say_goodbye(connection: &mut Connection) -> bool {
 }
 
 /// Counts what a session was told of what it had missed.
-fn note_told(looped: &mut Loop, key: Key, told: &Told) {
-    looped.gaps.inc_by(told.gaps);
+fn note_missed(looped: &mut Loop, key: SessionKey, report: &MissedReport) {
+    looped.gaps.inc_by(report.gaps);
     let connection = &mut looped.connections[key];
-    connection.delivered += told.held.len() as u64;
+    connection.delivered += report.held.len() as u64;
     looped
         .metrics
         .stream
         .deliveries
-        .inc_by(told.held.len() as u64);
-    for held in &told.held {
+        .inc_by(report.held.len() as u64);
+    for held in &report.held {
         held.note_given();
     }
     let family = |channel| {
         let family = looped.log.channel(channel).as_pattern().family();
         looped.metrics.family(family)
     };
-    for (channel, messages) in &told.missed {
+    for (channel, messages) in &report.missed {
         connection.missed += messages;
         looped.metrics.stream.missed.inc_by(*messages);
         family(*channel).note_missed(*messages);
     }
-    for (channel, messages) in &told.replaced {
+    for (channel, messages) in &report.replaced {
         family(*channel).note_replaced(*messages);
     }
 }
 
 impl Loop {
-    fn count_delivered(&self, plan: &Plan, sessions: u64) {
+    fn count_delivered(&self, plan: &SendPlan, sessions: u64) {
         for (family, messages, bytes) in &plan.families {
             let family = &self.families[usize::from(family.0)];
             family.note_sent(messages * sessions, bytes * sessions);

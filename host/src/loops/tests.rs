@@ -14,8 +14,8 @@ use crate::catalog::Catalog;
 use crate::channel::Channel;
 use crate::gate::Gate;
 use crate::gate::keys::{AtLimit, KeyRecord};
-use crate::hub::{Message, Order, frame};
-use crate::session::{CloseReason, Limits, POISON};
+use crate::hub::{LoopOrder, Message, frame};
+use crate::session::{CloseReason, POISON, SessionLimits};
 use crate::shutdown::Shutdown;
 use crate::tasks::Tasks;
 
@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_secs(10);
 
 /// What loops need, and clients of theirs.
 struct Stage {
-    context: Arc<Context>,
+    context: Arc<SessionContext>,
     gate: Gate,
     listener: TcpListener,
     places: Arc<Semaphore>,
@@ -42,7 +42,7 @@ impl Stage {
             ..KeyRecord::example("key")
         }]);
         let descriptor = crate::transform::descriptor_example();
-        let context = Context {
+        let context = SessionContext {
             hub,
             catalog: Arc::new(Catalog::of([Arc::new(descriptor)])),
             limits: limits(),
@@ -88,7 +88,7 @@ impl Stage {
             permit: shown.enter(address.clone()).unwrap(),
             address,
             remote: peer.into(),
-            places: Places {
+            places: Holdings {
                 session: self.places.clone().try_acquire_owned().unwrap(),
                 arrival: None,
                 address: None,
@@ -125,8 +125,8 @@ impl Stage {
     }
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> SessionLimits {
+    SessionLimits {
         heartbeat_interval: LONG,
         max_subscriptions: 100,
         max_channels_per_message: 100,
@@ -175,22 +175,22 @@ fn expect(client: &mut TcpStream, part: &str) {
     assert!(text.contains(part), "{text}");
 }
 
-fn turn(looped: &mut Loop) {
-    while !looped.turn(Instant::now()) {}
+fn run_until_idle(looped: &mut Loop) {
+    while !looped.step(Instant::now()) {}
     assert!(looped.log.is_sound());
 }
 
 fn look(looped: &mut Loop, timeout: Duration) {
     let mut events = mio::Events::with_capacity(8);
     looped.look_at_sockets(&mut events, Some(timeout)).unwrap();
-    turn(looped);
+    run_until_idle(looped);
 }
 
 #[test]
 fn a_client_that_went_away_unseen_costs_its_view_and_not_the_loop() {
     let (stage, mut looped, entrance) = Stage::by_hand();
     let gone = stage.connect(&entrance, subscribe(&["ticks:A:bid"]));
-    turn(&mut looped);
+    run_until_idle(&mut looped);
     socket2::SockRef::from(&gone)
         .set_linger(Some(Duration::ZERO))
         .unwrap();
@@ -199,7 +199,7 @@ fn a_client_that_went_away_unseen_costs_its_view_and_not_the_loop() {
     for _ in 0..40_000 {
         stage.publish("ticks:A:bid");
     }
-    turn(&mut looped);
+    run_until_idle(&mut looped);
     stage.expect_nobody();
     assert!(looped.log.is_empty());
 }
@@ -209,7 +209,7 @@ fn a_panic_over_a_session_ends_that_session_only() {
     let (stage, mut looped, entrance) = Stage::by_hand();
     let mut well = stage.connect(&entrance, subscribe(&["ticks:A:bid"]));
     let mut gone = stage.connect(&entrance, subscribe(&["ticks:A:bid", POISON]));
-    turn(&mut looped);
+    run_until_idle(&mut looped);
     assert_eq!(stage.context.metrics.stream.session_panics.get(), 1);
     assert_eq!(gone.read(&mut [0; 16]).unwrap(), 0, "closed");
     assert_eq!(stage.context.metrics.connections.get(), 1);
@@ -219,7 +219,7 @@ fn a_panic_over_a_session_ends_that_session_only() {
     look(&mut looped, LONG);
     expect(&mut well, "pong");
     stage.publish("ticks:A:bid");
-    turn(&mut looped);
+    run_until_idle(&mut looped);
     expect(&mut well, r#""seq":1"#);
     drop(well);
     look(&mut looped, LONG);
@@ -234,17 +234,18 @@ fn a_panic_over_no_session_ends_all_of_them_and_the_loop_goes_on_with_its_number
     expect(&mut client, "subscribed");
     stage.publish("ticks:A:bid");
     expect(&mut client, r#""seq":1"#);
-    stage.context.hub.order(|| Order::Poison);
+    stage.context.hub.order(|| LoopOrder::Poison);
     assert_eq!(client.read(&mut [0; 16]).unwrap(), 0, "closed");
     stage.publish("ticks:A:bid");
     let mut again = stage.connect(&entrance, subscribe(&["ticks:A:bid"]));
     stage.publish("ticks:A:bid");
-    let mut told = || -> serde_json::Value { serde_json::from_str(&next(&mut again)).unwrap() };
+    let mut next_message =
+        || -> serde_json::Value { serde_json::from_str(&next(&mut again)).unwrap() };
     // The messages came while the loop was down or just up: before this client or after it.
-    let subscribed = told()["seq"]["ticks:A:bid"].as_u64().unwrap();
+    let subscribed = next_message()["seq"]["ticks:A:bid"].as_u64().unwrap();
     assert!((1..=3).contains(&subscribed));
     for seq in subscribed + 1..=3 {
-        assert_eq!(told()["seq"], seq);
+        assert_eq!(next_message()["seq"], seq);
     }
     drop(again);
     let until = Instant::now() + LONG;
@@ -267,7 +268,7 @@ fn whoever_is_hurried_while_saying_goodbye_is_gone() {
     let mut clients = Vec::new();
     for _ in 0..LEAVING + 10 {
         clients.push(stage.connect(&entrance, Vec::new()));
-        turn(&mut looped);
+        run_until_idle(&mut looped);
     }
     assert_eq!(1_000 - stage.places.available_permits(), LEAVING + 1);
 }
@@ -276,7 +277,7 @@ fn whoever_is_hurried_while_saying_goodbye_is_gone() {
 fn what_waits_is_taken_only_when_what_was_taken_is_published() {
     let (stage, mut looped, entrance) = Stage::by_hand();
     let mut client = stage.connect(&entrance, subscribe(&["ticks:A:*"]));
-    turn(&mut looped);
+    run_until_idle(&mut looped);
     expect(&mut client, "subscribed");
     // Three times what the inbox holds: the rest is told as a gap, at once and in order.
     let many = 3 * LOG_SIZE / frame::text(&"x".repeat(60)).len();
@@ -314,7 +315,7 @@ proptest! {
         let (stage, mut looped, entrance) = Stage::by_hand();
         let _client = stage.connect(&entrance, Vec::new());
         let start = Instant::now();
-        turn(&mut looped);
+        run_until_idle(&mut looped);
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let key = looped.connections.keys().next().unwrap();
         let connection = &mut looped.connections[key];

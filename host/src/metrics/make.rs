@@ -16,12 +16,12 @@ use prometheus::{
 pub(super) struct Book {
     pub(super) registry: Registry,
     heading: &'static str,
-    entries: Arc<Mutex<Vec<Entry>>>,
+    entries: Arc<Mutex<Vec<MetricDoc>>>,
 }
 
 /// A metric as operators are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct MetricDoc {
     pub(super) heading: &'static str,
     pub(super) name: String,
     pub(super) kind: &'static str,
@@ -45,7 +45,7 @@ impl Book {
         }
     }
 
-    pub(super) fn entries(&self) -> Vec<Entry> {
+    pub(super) fn entries(&self) -> Vec<MetricDoc> {
         self.entries.lock().clone()
     }
 
@@ -59,7 +59,7 @@ impl Book {
                 _ => "gauge",
             }
         };
-        let entries = metric.desc().into_iter().map(|desc| Entry {
+        let entries = metric.desc().into_iter().map(|desc| MetricDoc {
             heading: self.heading,
             name: desc.fq_name.clone(),
             kind: kind(&desc.fq_name),

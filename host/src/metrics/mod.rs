@@ -23,7 +23,7 @@ pub use self::document::document;
 pub use self::family::FamilyMetrics;
 use self::family::PerFamily;
 use self::make::{Book, counter, counters, gauge, gauges, histogram};
-use self::process::Process;
+use self::process::ProcessMetrics;
 pub use self::stream::StreamMetrics;
 pub use self::transform::{OTHER_FIELD, RevisionMetrics, TransformMetrics};
 use self::transform::{PerRevision, PerTransform};
@@ -86,7 +86,7 @@ pub struct Metrics {
 
 /// Events that a transform rejected, of one reason.
 #[derive(Debug)]
-pub struct Rejected {
+pub struct RejectedEvents {
     pub transform: String,
     pub reason: String,
     pub events: u64,
@@ -270,7 +270,7 @@ impl Metrics {
                 &["task"],
             ),
             book: {
-                r.under("The process").register(Process::new());
+                r.under("The process").register(ProcessMetrics::new());
                 r
             },
         }
@@ -283,37 +283,37 @@ impl Metrics {
 
     /// The handles for one transform, which exist (at zero) from now on.
     pub fn transform(&self, name: &str) -> TransformMetrics {
-        let all = self.transform.clone();
+        let metrics = self.transform.clone();
         TransformMetrics {
-            events: all.events.with_label_values(&[name]),
-            publications: all.publications.with_label_values(&[name]),
-            unmatched: all.unmatched.with_label_values(&[name]),
-            seconds: all.seconds.with_label_values(&[name]),
-            queue_bytes: all.queue_bytes.with_label_values(&[name]),
-            recent_bytes: all.recent_bytes.with_label_values(&[name]),
-            out: all.out.with_label_values(&[name]),
-            paused: all.paused.with_label_values(&[name]),
-            fallback: all.fallback.with_label_values(&[name]),
-            probation: all.probation.with_label_values(&[name]),
-            probation_missing: all.probation_missing.with_label_values(&[name]),
+            events: metrics.events.with_label_values(&[name]),
+            publications: metrics.publications.with_label_values(&[name]),
+            unmatched: metrics.unmatched.with_label_values(&[name]),
+            seconds: metrics.seconds.with_label_values(&[name]),
+            queue_bytes: metrics.queue_bytes.with_label_values(&[name]),
+            recent_bytes: metrics.recent_bytes.with_label_values(&[name]),
+            out: metrics.out.with_label_values(&[name]),
+            paused: metrics.paused.with_label_values(&[name]),
+            fallback: metrics.fallback.with_label_values(&[name]),
+            probation: metrics.probation.with_label_values(&[name]),
+            probation_missing: metrics.probation_missing.with_label_values(&[name]),
             name: name.into(),
-            all,
+            by_transform: metrics,
         }
     }
 
     /// The handles for one revision of a transform; `revision` is its short name, `families`
     /// those that it publishes to.
     pub fn revision(&self, transform: &str, revision: &str, families: &[&str]) -> RevisionMetrics {
-        let (labels, all) = ([transform, revision], &self.revision);
+        let (labels, metrics) = ([transform, revision], &self.revision);
         RevisionMetrics {
-            events: all.events.with_label_values(&labels),
-            faults: all.faults.with_label_values(&labels),
-            guard_blocks: all.guard_blocks.with_label_values(&labels),
-            seconds: all.seconds.with_label_values(&labels),
-            peak_memory: all.peak_memory.with_label_values(&labels),
-            peak_call: all.peak_call.with_label_values(&labels),
-            peak_output: all.peak_output.with_label_values(&labels),
-            peak_publications: all.peak_publications.with_label_values(&labels),
+            events: metrics.events.with_label_values(&labels),
+            faults: metrics.faults.with_label_values(&labels),
+            guard_blocks: metrics.guard_blocks.with_label_values(&labels),
+            seconds: metrics.seconds.with_label_values(&labels),
+            peak_memory: metrics.peak_memory.with_label_values(&labels),
+            peak_call: metrics.peak_call.with_label_values(&labels),
+            peak_output: metrics.peak_output.with_label_values(&labels),
+            peak_publications: metrics.peak_publications.with_label_values(&labels),
             families: families.iter().map(|family| self.family(family)).collect(),
         }
     }
@@ -335,19 +335,23 @@ impl Metrics {
     /// Lets go of a revision's series, so that their number stays bounded.
     pub fn forget_revision(&self, transform: &str, revision: &str) {
         let labels = [transform, revision];
-        let all = &self.revision;
-        for counter in [&all.events, &all.faults, &all.guard_blocks] {
+        let metrics = &self.revision;
+        for counter in [&metrics.events, &metrics.faults, &metrics.guard_blocks] {
             let _ = counter.remove_label_values(&labels);
         }
-        for gauge in [&all.peak_memory, &all.peak_output, &all.peak_publications] {
+        for gauge in [
+            &metrics.peak_memory,
+            &metrics.peak_output,
+            &metrics.peak_publications,
+        ] {
             let _ = gauge.remove_label_values(&labels);
         }
-        let _ = all.peak_call.remove_label_values(&labels);
-        let _ = all.seconds.remove_label_values(&labels);
+        let _ = metrics.peak_call.remove_label_values(&labels);
+        let _ = metrics.seconds.remove_label_values(&labels);
     }
 
     /// How many events each transform has rejected so far, by reason.
-    pub fn rejected(&self) -> Vec<Rejected> {
+    pub fn rejected(&self) -> Vec<RejectedEvents> {
         let families = self.transform.rejected.collect();
         let series = families.iter().flat_map(|family| family.get_metric());
         let rejected = |series: &prometheus::proto::Metric| {
@@ -355,7 +359,7 @@ impl Metrics {
                 let label = series.get_label().iter().find(|label| label.name() == name);
                 label.map(|label| label.value().to_owned())
             };
-            Some(Rejected {
+            Some(RejectedEvents {
                 transform: label("transform")?,
                 reason: label("reason")?,
                 // Counted in whole events.

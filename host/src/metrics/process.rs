@@ -9,15 +9,15 @@ use rustix::time::{ClockId, clock_gettime};
 const CPU: &str = "process_cpu_seconds_total";
 
 #[derive(Debug, Clone)]
-pub(super) struct Process(std::sync::Arc<ProcessCollector>);
+pub(super) struct ProcessMetrics(std::sync::Arc<ProcessCollector>);
 
-impl Process {
+impl ProcessMetrics {
     pub(super) fn new() -> Self {
         Self(ProcessCollector::for_self().into())
     }
 }
 
-impl Collector for Process {
+impl Collector for ProcessMetrics {
     fn desc(&self) -> Vec<&Desc> {
         self.0.desc()
     }
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn time_of_the_processor_is_told_in_parts_of_a_second() {
         let read = || {
-            let families = Process::new().collect();
+            let families = ProcessMetrics::new().collect();
             let family = families.iter().find(|family| family.name() == CPU).unwrap();
             family.get_metric()[0].get_counter().get_value()
         };

@@ -82,7 +82,7 @@ pub struct RevisionMetrics {
 #[derive(Clone, Debug)]
 pub struct TransformMetrics {
     pub(super) name: Arc<str>,
-    pub(super) all: PerTransform,
+    pub(super) by_transform: PerTransform,
     pub events: IntCounter,
     pub publications: IntCounter,
     pub seconds: Histogram,
@@ -285,16 +285,20 @@ impl PerRevision {
 
 impl TransformMetrics {
     pub fn dropped(&self, reason: &'static str) -> IntCounter {
-        self.all.dropped.with_label_values(&[&*self.name, reason])
+        self.by_transform
+            .dropped
+            .with_label_values(&[&*self.name, reason])
     }
 
     pub fn rejected(&self, reason: &'static str) -> IntCounter {
-        self.all.rejected.with_label_values(&[&*self.name, reason])
+        self.by_transform
+            .rejected
+            .with_label_values(&[&*self.name, reason])
     }
 
     /// Events that were refused for this field, or for another where there are too many.
     pub fn rejected_field(&self, field: &str) -> IntCounter {
-        let mut fields = self.all.fields.lock();
+        let mut fields = self.by_transform.fields.lock();
         let known = fields.entry(self.name.clone()).or_default();
         let field = match known.contains(field) {
             true => field,
@@ -304,28 +308,32 @@ impl TransformMetrics {
             }
             false => OTHER_FIELD,
         };
-        self.all
+        self.by_transform
             .rejected_fields
             .with_label_values(&[&*self.name, field])
     }
 
     pub fn fault(&self, kind: &'static str) -> IntCounter {
-        self.all.faults.with_label_values(&[&*self.name, kind])
+        self.by_transform
+            .faults
+            .with_label_values(&[&*self.name, kind])
     }
 
     pub fn guard_block(&self, reason: &'static str) -> IntCounter {
-        self.all
+        self.by_transform
             .guard_blocks
             .with_label_values(&[&*self.name, reason])
     }
 
     /// Revisions that took over: `apply`, `rollback`, `return` or `settings`.
     pub fn swapped(&self, kind: &'static str) -> IntCounter {
-        self.all.swaps.with_label_values(&[&*self.name, kind])
+        self.by_transform
+            .swaps
+            .with_label_values(&[&*self.name, kind])
     }
 
     pub fn log_line(&self, outcome: &'static str) -> IntCounter {
-        self.all
+        self.by_transform
             .log_lines
             .with_label_values(&[&*self.name, outcome])
     }

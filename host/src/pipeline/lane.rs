@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::hub::{Hub, Loss, Message};
 use crate::log::Sparing;
 use crate::metrics::TransformMetrics;
-use crate::tasks::{Ended, Name, Tasks, Unasked};
+use crate::tasks::{TaskEnd, TaskName, Tasks, Unasked};
 use crate::transform::{Fault, Outcome};
 
 /// The log says at most so often that events are blocked or fail, and how many it left out.
@@ -87,11 +87,11 @@ impl Lane {
         queue: Arc<Queue<Order>>,
         tasks: &Tasks,
     ) -> io::Result<()> {
-        let name = Name::of("lane", format!("{}-{n}", self.front.live.name()));
+        let name = TaskName::of("lane", format!("{}-{n}", self.front.live.name()));
         tasks.thread(name, Unasked::Restart, move || self.run(&queue))
     }
 
-    fn run(&mut self, queue: &Queue<Order>) -> Ended {
+    fn run(&mut self, queue: &Queue<Order>) -> TaskEnd {
         if std::mem::take(&mut self.at_work) {
             self.metrics.dropped("panic").inc();
             self.note_loss(Loss::Transform);
@@ -115,7 +115,7 @@ impl Lane {
                 }
             }
         }
-        Ended::Asked
+        TaskEnd::Asked
     }
 
     /// Waits for work, but not with a batch in hand: that goes out when nothing more waits.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::event::Event;
-use crate::hub::{Origin, Standing};
+use crate::hub::{MessageOrigin, Standing};
 use crate::metrics::{RevisionMetrics, TransformMetrics};
-use crate::transform::{Captures, Component, Fault, Health, HighWater, Instance, Outcome};
+use crate::transform::{Captures, Component, Fault, Health, Instance, Outcome, RevisionPeaks};
 
 /// How many faults and blocks are remembered in words, as evidence.
 const MAX_EXAMPLES: usize = 5;
@@ -20,9 +20,9 @@ pub struct Live {
     pub component: Arc<Component>,
     pub health: Health,
     pub tally: Tally,
-    pub high_water: HighWater,
+    pub high_water: RevisionPeaks,
     /// Withdrawn when another revision takes over, and while it is paused.
-    pub origin: Arc<Origin>,
+    pub origin: Arc<MessageOrigin>,
     pub(super) metrics: RevisionMetrics,
 }
 
@@ -59,7 +59,7 @@ impl Live {
             health: Health::new(component.limits()),
             component,
             tally: Tally::default(),
-            high_water: HighWater::default(),
+            high_water: RevisionPeaks::default(),
             origin: Arc::default(),
             metrics,
         }

@@ -42,7 +42,7 @@ use self::recent::Recent;
 use self::tap::Spout;
 pub use self::tap::Tap;
 use crate::event::Event;
-use crate::hub::{Hub, Loss, Origin};
+use crate::hub::{Hub, Loss, MessageOrigin};
 use crate::metrics::{Metrics, TransformMetrics};
 use crate::tasks::Tasks;
 use crate::transform::{self, EventPattern, UpstreamPattern};
@@ -81,7 +81,7 @@ struct Route {
     /// Of what the revision that runs publishes.
     families: Vec<String>,
     /// Of the revision that runs.
-    origin: Arc<Origin>,
+    origin: Arc<MessageOrigin>,
     listens: Listens,
     lanes: Vec<Arc<Queue<Order>>>,
     recent: Recent,

@@ -18,7 +18,7 @@ use super::marks::{Failures, MIN_TIMED, ProbationMarks};
 use super::pace::{Pace, Timing, Usual};
 use super::paired::{Paired, family_of};
 use crate::count::count;
-use crate::hub::Origin;
+use crate::hub::MessageOrigin;
 use crate::transform::{Descriptor, Outcome};
 
 /// The first events are asked of both revisions, and one in so many of the rest.
@@ -71,7 +71,7 @@ pub struct Probation {
     verdict: OnceLock<Verdict>,
     made_less: AtomicBool,
     /// Withdrawn with the verdict.
-    origin: OnceLock<Arc<Origin>>,
+    origin: OnceLock<Arc<MessageOrigin>>,
     told: Notify,
 }
 
@@ -145,7 +145,7 @@ impl Probation {
     }
 
     /// What the revision has made is withdrawn as soon as it fails.
-    pub fn withdraws(&self, origin: Arc<Origin>) {
+    pub fn withdraws(&self, origin: Arc<MessageOrigin>) {
         let origin = self.origin.get_or_init(|| origin);
         if self.verdict().is_some() {
             origin.withdraw();

@@ -152,11 +152,11 @@ pub struct PublicFamily {
 
 impl PublicFamily {
     fn of(family: &transform::Family) -> Self {
-        let parameter = |parameter: &transform::Parameter| Parameter {
+        let parameter = |parameter: &transform::FamilyParameter| Parameter {
             name: parameter.name.clone(),
             allowed: match &parameter.allowed {
-                transform::Allowed::OneOf(values) => Allowed::OneOf(values.clone()),
-                transform::Allowed::Pattern(pattern) => Allowed::Pattern(pattern.clone()),
+                transform::AllowedValues::OneOf(values) => Allowed::OneOf(values.clone()),
+                transform::AllowedValues::Pattern(pattern) => Allowed::Pattern(pattern.clone()),
             },
         };
         let message = |message: &transform::MessageType| PublicMessage {

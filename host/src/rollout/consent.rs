@@ -107,7 +107,7 @@ pub fn flags(needs: &Reasons) -> Vec<&'static str> {
 mod tests {
     use super::*;
     use crate::revision::change::Area;
-    use crate::revision::compare::report::Published;
+    use crate::revision::compare::report::PublishedCounts;
 
     fn change(level: Level) -> Change {
         Change {
@@ -123,7 +123,7 @@ mod tests {
             events: 9,
             failed,
             failures: [("trap".to_owned(), failed)].into(),
-            published: vec![Published {
+            published: vec![PublishedCounts {
                 family: "ticks".into(),
                 active,
                 candidate,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::change::{Changed, Deployments, kept_set};
 use super::deployment::{Deployment, Ready};
 use super::{Refused, Registry};
-use crate::state::Kept;
+use crate::state::KeptTransform;
 use crate::transform::Instance;
 use crate::wanted::desired::{DecisionId, Desired, Stamp};
 use crate::wanted::intent::Intent;
@@ -116,7 +116,7 @@ impl Registry {
             holds(&deployments)?;
             let decision = decide(&deployments, name, request, stamp)?;
             let mut set = kept_set(&deployments);
-            let kept = Kept {
+            let kept = KeptTransform {
                 intent: decision.next.clone(),
                 lanes: deployments.get(name).map_or(1, |it| it.lanes),
             };
@@ -141,7 +141,7 @@ impl Registry {
         let mut deployments = self.deployments.lock();
         let deployment = deployments.entry(name.to_owned()).or_insert_with(|| {
             let intent = nothing_yet();
-            Deployment::new(Kept { intent, lanes: 1 }, None, false)
+            Deployment::new(KeptTransform { intent, lanes: 1 }, None, false)
         });
         let before = deployment.intent.clone();
         if !take(&mut deployment.intent) {

@@ -13,7 +13,7 @@ use super::report::{
 };
 use crate::pipeline::{Counts, Live, Probation};
 use crate::revision::Revision;
-use crate::state::Kept;
+use crate::state::KeptTransform;
 use crate::transform::{Component, Instance, Peaks, RevisionId};
 use crate::wanted::desired::Desired;
 use crate::wanted::intent::Intent;
@@ -125,7 +125,7 @@ impl Left {
 
 impl Deployment {
     /// Nothing of it runs yet.
-    pub(super) fn new(kept: Kept, configured: Option<RevisionId>, in_fleet: bool) -> Self {
+    pub(super) fn new(kept: KeptTransform, configured: Option<RevisionId>, in_fleet: bool) -> Self {
         Self {
             intent: kept.intent,
             lanes: kept.lanes,
@@ -143,8 +143,8 @@ impl Deployment {
         }
     }
 
-    pub(super) fn kept(&self) -> Kept {
-        Kept {
+    pub(super) fn kept(&self) -> KeptTransform {
+        KeptTransform {
             intent: self.intent.clone(),
             lanes: self.lanes,
         }

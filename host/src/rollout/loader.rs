@@ -12,7 +12,7 @@ use crate::state::{Store, StoreError};
 use crate::tasks::blocking;
 use crate::transform::limits::Limits;
 use crate::transform::{
-    Compiled, Compiler, Component, Described, Engine, Fingerprint, Inspected, LineTable, Piece,
+    CompiledCode, Compiler, Component, Described, Engine, Fingerprint, Inspected, LineTable, Piece,
     Uncompiled, compile_here,
 };
 
@@ -30,7 +30,7 @@ pub(super) enum Trust {
 pub(super) struct Code {
     inspected: Inspected,
     print: Fingerprint,
-    compiled: Compiled,
+    compiled: CompiledCode,
     lines: LineTable,
 }
 
@@ -134,7 +134,12 @@ impl Loader {
         Ok(code)
     }
 
-    fn code_of(&self, inspected: Inspected, print: Fingerprint, compiled: Compiled) -> Arc<Code> {
+    fn code_of(
+        &self,
+        inspected: Inspected,
+        print: Fingerprint,
+        compiled: CompiledCode,
+    ) -> Arc<Code> {
         let gauge = &self.metrics.compiling.line_table_bytes;
         Arc::new(Code {
             lines: LineTable::new(compiled.lines(), gauge),
@@ -148,11 +153,11 @@ impl Loader {
     /// does so in a way that cannot be followed is as good as one that does not.
     async fn with_lines(
         &self,
-        compiled: Compiled,
+        compiled: CompiledCode,
         component: &Inspected,
         print: &Fingerprint,
         trust: Trust,
-    ) -> Compiled {
+    ) -> CompiledCode {
         if trust == Trust::Ours || !component.has_lines() {
             return compiled;
         }
@@ -247,10 +252,10 @@ impl Loader {
         }
     }
 
-    async fn cached(&self, print: &Fingerprint) -> Option<Compiled> {
+    async fn cached(&self, print: &Fingerprint) -> Option<CompiledCode> {
         let (store, digest) = (self.store.clone()?, print.digest.clone());
         let code = blocking(move || store.compiled(&digest)).await;
-        code.map(Compiled::from_cache)
+        code.map(CompiledCode::from_cache)
     }
 
     async fn compile(
@@ -258,7 +263,7 @@ impl Loader {
         component: &Inspected,
         print: &Fingerprint,
         trust: Trust,
-    ) -> Result<Compiled, Uncompiled> {
+    ) -> Result<CompiledCode, Uncompiled> {
         if trust == Trust::Ours {
             let (engine, bytes) = (self.engine.clone(), component.bytes().clone());
             let compiled = blocking(move || compile_here(&engine, &bytes)).await;
@@ -291,7 +296,7 @@ impl Loader {
             .iter()
             .filter_map(|place| made_for.get(*place).cloned());
         let (component, used) = (print.digest.clone(), used.collect::<Vec<_>>());
-        self.keeping(move |store| store.keep_piece(&component, &reuse.made, &used))
+        self.keeping(move |store| store.keep_piece(&component, &reuse.new_piece, &used))
             .await;
         Ok(compiled)
     }

@@ -13,7 +13,7 @@ use super::report::Returned;
 use super::{Caller, Record, Registry};
 use crate::count::count;
 use crate::pipeline::{Live, Probation, Verdict};
-use crate::tasks::{Ended, Name, Unasked, blocking};
+use crate::tasks::{TaskEnd, TaskName, Unasked, blocking};
 
 /// How often the clock of a probation is looked at; failures are judged as they happen.
 const EVERY: Duration = Duration::from_millis(200);
@@ -45,7 +45,7 @@ impl Registry {
     ) {
         probation.withdraws(live.origin.clone());
         let registry = self.clone();
-        let name = Name::of("probation", live.name());
+        let name = TaskName::of("probation", live.name());
         // Without it a revision that fails would go on; each step can be taken once more.
         self.tasks.spawn(name, Unasked::Restart, move || {
             let (registry, live, probation) = (registry.clone(), live.clone(), probation.clone());
@@ -55,7 +55,7 @@ impl Registry {
                     () = decided.cancelled() => {}
                     () = registry.watch_to_its_end(&live, &probation, &left) => {}
                 }
-                Ended::Asked
+                TaskEnd::Asked
             }
         });
     }

@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::revision::Revision;
 use crate::revision::needs::{covers, needs_between};
 use crate::settings::{Allow, Settings};
-use crate::state::{FoundSet, Kept, Room, Store};
+use crate::state::{CacheLimits, FoundSet, KeptTransform, Store};
 use crate::tasks::blocking;
 use crate::transform::{Engine, RevisionId};
 use crate::wanted::desired::{CONFIGURATION, Chooser, Desired, Failed, Needs};
@@ -30,8 +30,8 @@ use crate::wanted::intent::Intent;
 use crate::wanted::reconcile::needed;
 use crate::wanted::request::{Request, Wish};
 
-fn room_of(settings: &Settings) -> Room {
-    Room {
+fn room_of(settings: &Settings) -> CacheLimits {
+    CacheLimits {
         refused: settings.refused_code_size,
         reusable: settings.reusable_code_size,
     }
@@ -180,7 +180,7 @@ fn set_aside_conflicts(deployments: &mut Deployments) {
 /// A transform that the settings name, of which somebody may have chosen something else since.
 fn from_settings(
     named: &Configured,
-    kept: Option<Kept>,
+    kept: Option<KeptTransform>,
     loader: &Loader,
     allow: Allow,
     in_fleet: bool,
@@ -188,7 +188,7 @@ fn from_settings(
 ) -> Deployment {
     let record = Revision::of(&named.component, &named.origin, CONFIGURATION);
     let (name, id) = (&record.transform, &record.id);
-    let fresh = || Kept {
+    let fresh = || KeptTransform {
         intent: Intent::new(Desired::configured(id.clone(), Timestamp::now())),
         lanes: named.lanes,
     };

@@ -3,7 +3,7 @@
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 
-use crate::gate::Refusal;
+use crate::gate::GateRefusal;
 use crate::hub::frame;
 use crate::metrics::Metrics;
 
@@ -21,7 +21,7 @@ pub enum CloseReason {
     NotUtf8,
     MessageTooBig,
     RateLimited,
-    Refused(Refusal),
+    Refused(GateRefusal),
     /// A newer connection of the same key has the place.
     Replaced,
     ClosedByOperator,
@@ -37,9 +37,9 @@ impl CloseReason {
         Self::NotUtf8,
         Self::MessageTooBig,
         Self::RateLimited,
-        Self::Refused(Refusal::KeyRequired),
-        Self::Refused(Refusal::InvalidKey),
-        Self::Refused(Refusal::ConnectionLimit),
+        Self::Refused(GateRefusal::KeyRequired),
+        Self::Refused(GateRefusal::InvalidKey),
+        Self::Refused(GateRefusal::ConnectionLimit),
         Self::Replaced,
         Self::ClosedByOperator,
     ];
@@ -101,9 +101,9 @@ impl CloseReason {
             Self::RateLimited => {
                 "messages went on while `RATE_LIMITED`, as many as the burst is (100 by default), or far too many bytes came"
             }
-            Self::Refused(Refusal::KeyRequired) => "no key was shown",
-            Self::Refused(Refusal::InvalidKey) => "also when a key is revoked or expires",
-            Self::Refused(Refusal::ConnectionLimit) => {
+            Self::Refused(GateRefusal::KeyRequired) => "no key was shown",
+            Self::Refused(GateRefusal::InvalidKey) => "also when a key is revoked or expires",
+            Self::Refused(GateRefusal::ConnectionLimit) => {
                 "5 live connections a key, unless the key says otherwise"
             }
             Self::Replaced => {
@@ -115,12 +115,12 @@ impl CloseReason {
 
     /// Rows of code, text and meaning for documents, by code.
     pub fn table() -> Vec<(u16, &'static str, &'static str)> {
-        let told = |reason: Self| {
+        let row = |reason: Self| {
             reason
                 .code()
                 .map(|(code, text)| (code, text, reason.meaning()))
         };
-        let mut rows: Vec<_> = Self::ALL.into_iter().filter_map(told).collect();
+        let mut rows: Vec<_> = Self::ALL.into_iter().filter_map(row).collect();
         rows.sort_by_key(|row| row.0);
         rows
     }

@@ -6,15 +6,15 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{CloseReason, Context};
-use crate::gate::Refusal;
+use super::{CloseReason, SessionContext};
+use crate::gate::GateRefusal;
 
 /// How long the close frame may take into the socket, and then the client to answer it.
 pub(crate) const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Tells why, and waits until the client has read it. Without that wait, closing with unread
 /// bytes in the socket makes the kernel reset the connection, and the client never sees the code.
-pub(super) async fn refuse(mut socket: TcpStream, refusal: Refusal, context: &Context) {
+pub(super) async fn refuse(mut socket: TcpStream, refusal: GateRefusal, context: &SessionContext) {
     let label = refusal.label();
     context.metrics.refused.with_label_values(&[label]).inc();
     context.metrics.closed.with_label_values(&[label]).inc();
@@ -23,8 +23,8 @@ pub(super) async fn refuse(mut socket: TcpStream, refusal: Refusal, context: &Co
         socket.write_all(&frame).await?;
         socket.shutdown().await
     };
-    let told = tokio::time::timeout(CLOSE_PATIENCE, telling).await;
-    if !matches!(told, Ok(Ok(()))) {
+    let sent = tokio::time::timeout(CLOSE_PATIENCE, telling).await;
+    if !matches!(sent, Ok(Ok(()))) {
         reset(&SockRef::from(&socket));
         return;
     }

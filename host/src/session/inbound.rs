@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketC
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::close::CloseReason;
-use super::requests::Desk;
+use super::requests::Responder;
 
 /// tungstenite's own buffer, in bytes. There is one for all sessions of a loop.
 const BUFFER: usize = 4 << 10;
@@ -54,29 +54,29 @@ impl Parser {
 
 impl Inbound {
     /// Reads what came after what was kept. Each message goes to `act`; tungstenite's own reply
-    /// to it, a pong or a close, is on the desk by then.
+    /// to it, a pong or a close, is among the replies by then.
     pub(super) fn read(
         &mut self,
         bytes: &[u8],
         parser: &mut Parser,
-        desk: &mut Desk<'_>,
-        mut act: impl FnMut(Message, &mut Desk<'_>) -> Result<(), CloseReason>,
+        responder: &mut Responder<'_>,
+        mut act: impl FnMut(Message, &mut Responder<'_>) -> Result<(), CloseReason>,
     ) -> Result<(), CloseReason> {
         let mut kept = std::mem::take(&mut self.partial);
         let is_continued = !kept.is_empty();
         if is_continued {
             kept.extend_from_slice(bytes);
         }
-        let all = if is_continued { &kept[..] } else { bytes };
-        let mut rest = all;
+        let received = if is_continued { &kept[..] } else { bytes };
+        let mut rest = received;
         while let Some(len) = frame_len(rest, parser.max_message_size)? {
             let (frame, after) = rest.split_at(len);
-            if let Some(message) = self.read_frame(frame, parser, desk.replies)? {
-                act(message, desk)?;
+            if let Some(message) = self.read_frame(frame, parser, responder.replies)? {
+                act(message, responder)?;
             }
             rest = after;
         }
-        self.partial = if rest.len() == all.len() && is_continued {
+        self.partial = if rest.len() == received.len() && is_continued {
             // The frame grows on, and is not copied for each of its pieces.
             kept
         } else {

@@ -23,10 +23,10 @@ use self::inbound::Inbound;
 pub(crate) use self::inbound::Parser;
 pub(crate) use self::protocol::MAX_ID_BYTES;
 use self::protocol::{ClientError, ErrorCode};
-use self::rate::{Buckets, Kind, Rate, Verdict};
-pub(crate) use self::requests::Desk;
+use self::rate::{Buckets, Quantity, Rate, RateVerdict};
+pub(crate) use self::requests::Responder;
 use crate::catalog::Catalog;
-use crate::gate::{Grant, Permit, Refusal, Standing};
+use crate::gate::{GateRefusal, Grant, Permit, PermitStatus};
 use crate::hub::Hub;
 use crate::listener::BEFORE_HTTP;
 use crate::log::Strangers;
@@ -43,11 +43,11 @@ pub(crate) const POISON: &str = "poison";
 
 /// What all sessions share.
 #[derive(Debug)]
-pub struct Context {
+pub struct SessionContext {
     pub hub: Arc<Hub>,
     pub catalog: Arc<Catalog>,
     pub metrics: Metrics,
-    pub limits: Limits,
+    pub limits: SessionLimits,
     pub shutdown: Shutdown,
     pub tasks: Tasks,
     pub strangers: Arc<Strangers>,
@@ -55,7 +55,7 @@ pub struct Context {
 
 /// What one session may do, and for how long.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct SessionLimits {
     pub heartbeat_interval: Duration,
     pub max_subscriptions: usize,
     pub max_channels_per_message: usize,
@@ -75,7 +75,7 @@ pub struct Limits {
     pub drain_time: Duration,
 }
 
-impl Limits {
+impl SessionLimits {
     /// Of messages, and of as many bytes as so many of the largest size have, in a frame each.
     fn rates(&self) -> [Rate; 2] {
         let framed = self.max_message_size.saturating_add(MAX_FRAME_HEADER);
@@ -113,7 +113,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(permit: Permit, limits: &Limits, now: Instant) -> Self {
+    pub(crate) fn new(permit: Permit, limits: &SessionLimits, now: Instant) -> Self {
         Self {
             permit,
             inbound: Inbound::default(),
@@ -139,7 +139,7 @@ impl Session {
         &mut self,
         bytes: &[u8],
         parser: &mut Parser,
-        desk: &mut Desk<'_>,
+        responder: &mut Responder<'_>,
         now: Instant,
     ) -> Result<(), CloseReason> {
         let Self {
@@ -148,17 +148,17 @@ impl Session {
             awaits_pong,
             buckets,
         } = self;
-        let rates = desk.context.limits.rates();
+        let rates = responder.context.limits.rates();
         let count = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        if buckets.take(Kind::Bytes, count, rates, now) == Verdict::Abusive {
+        if buckets.take(Quantity::Bytes, count, rates, now) == RateVerdict::Abusive {
             return Err(CloseReason::RateLimited);
         }
-        inbound.read(bytes, parser, desk, |message, desk| {
+        inbound.read(bytes, parser, responder, |message, responder| {
             if matches!(message, Message::Pong(_)) && std::mem::take(awaits_pong) {
                 return Ok(());
             }
-            let verdict = buckets.take(Kind::Messages, 1, rates, now);
-            answer(message, verdict, permit.grant(), desk)
+            let verdict = buckets.take(Quantity::Messages, 1, rates, now);
+            answer(message, verdict, permit.grant(), responder)
         })
     }
 
@@ -171,41 +171,44 @@ impl Session {
     ///
     /// # Errors
     /// It is good for nothing.
-    pub(crate) fn look_at_rights(&mut self, desk: &mut Desk<'_>) -> Result<(), CloseReason> {
+    pub(crate) fn look_at_rights(
+        &mut self,
+        responder: &mut Responder<'_>,
+    ) -> Result<(), CloseReason> {
         match self.permit.look() {
-            Standing::Unchanged => Ok(()),
-            Standing::Changed => {
-                desk.narrow(self.permit.grant());
+            PermitStatus::Unchanged => Ok(()),
+            PermitStatus::Changed => {
+                responder.narrow(self.permit.grant());
                 Ok(())
             }
-            Standing::Ended => Err(CloseReason::Refused(Refusal::InvalidKey)),
-            Standing::Replaced => Err(CloseReason::Replaced),
+            PermitStatus::Ended => Err(CloseReason::Refused(GateRefusal::InvalidKey)),
+            PermitStatus::Replaced => Err(CloseReason::Replaced),
         }
     }
 
     /// Ends the subscriptions to channels that there are no more.
-    pub(crate) fn look_at_catalog(desk: &mut Desk<'_>) {
-        desk.prune();
+    pub(crate) fn look_at_catalog(responder: &mut Responder<'_>) {
+        responder.prune();
     }
 }
 
 fn answer(
     message: Message,
-    verdict: Verdict,
+    verdict: RateVerdict,
     grant: &Grant,
-    desk: &mut Desk<'_>,
+    responder: &mut Responder<'_>,
 ) -> Result<(), CloseReason> {
     match (verdict, message) {
         (_, Message::Close(_)) => return Err(CloseReason::ClientLeft),
-        (Verdict::Abusive, _) => return Err(CloseReason::RateLimited),
+        (RateVerdict::Abusive, _) => return Err(CloseReason::RateLimited),
         // tungstenite has answered pings; a flood of them runs into the verdict above.
         (_, Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
-        (Verdict::Limited, _) => desk.fail(&ClientError::new(
+        (RateVerdict::Limited, _) => responder.fail(&ClientError::new(
             ErrorCode::RateLimited,
             "too many messages; this one was not read",
         )),
-        (Verdict::Allowed, Message::Text(text)) => desk.act(&text, grant),
-        (Verdict::Allowed, Message::Binary(_)) => desk.fail(&ClientError::new(
+        (RateVerdict::Allowed, Message::Text(text)) => responder.act(&text, grant),
+        (RateVerdict::Allowed, Message::Binary(_)) => responder.fail(&ClientError::new(
             ErrorCode::InvalidMessage,
             "messages are text frames",
         )),

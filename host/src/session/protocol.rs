@@ -19,13 +19,13 @@ pub(super) type Id = Option<Box<Value>>;
 
 /// A request of a client, with the `id` that its answers repeat.
 #[derive(Debug, PartialEq)]
-pub(super) struct Request {
+pub(super) struct ClientRequest {
     pub(super) id: Id,
-    pub(super) action: Action,
+    pub(super) action: ClientAction,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Action {
+pub(super) enum ClientAction {
     Subscribe(Vec<String>),
     Unsubscribe(Vec<String>),
     Ping,
@@ -136,7 +136,7 @@ fn answer(mut body: Value, id: &Id) -> Value {
 }
 
 /// Reads one text message. `max_channels` is how many a message may name.
-pub(super) fn parse(text: &str, max_channels: usize) -> Result<Request, ClientError> {
+pub(super) fn parse(text: &str, max_channels: usize) -> Result<ClientRequest, ClientError> {
     let value: Value = serde_json::from_str(text)
         .map_err(|_| ClientError::new(ErrorCode::ParseError, "the message is not JSON"))?;
     let Value::Object(mut message) = value else {
@@ -144,13 +144,15 @@ pub(super) fn parse(text: &str, max_channels: usize) -> Result<Request, ClientEr
     };
     let id = take_id(&mut message)?;
     let action = match message.get("action").and_then(Value::as_str) {
-        Some("subscribe") => take_channels(&mut message, max_channels).map(Action::Subscribe),
-        Some("unsubscribe") => take_channels(&mut message, max_channels).map(Action::Unsubscribe),
-        Some("ping") => Ok(Action::Ping),
+        Some("subscribe") => take_channels(&mut message, max_channels).map(ClientAction::Subscribe),
+        Some("unsubscribe") => {
+            take_channels(&mut message, max_channels).map(ClientAction::Unsubscribe)
+        }
+        Some("ping") => Ok(ClientAction::Ping),
         _ => Err("\"action\" is one of \"subscribe\", \"unsubscribe\", \"ping\"".into()),
     };
     match action {
-        Ok(action) => Ok(Request { id, action }),
+        Ok(action) => Ok(ClientRequest { id, action }),
         Err(message) => Err(invalid(message, id)),
     }
 }
@@ -216,13 +218,13 @@ mod tests {
         assert_eq!(request.id, Some(Box::new("r1".into())));
         assert_eq!(
             request.action,
-            Action::Subscribe(vec!["a:b".into(), "a:*".into()])
+            ClientAction::Subscribe(vec!["a:b".into(), "a:*".into()])
         );
         assert_eq!(
             parse(r#"{"action":"ping","id":7}"#, 20).unwrap(),
-            Request {
+            ClientRequest {
                 id: Some(Box::new(7.into())),
-                action: Action::Ping
+                action: ClientAction::Ping
             }
         );
     }

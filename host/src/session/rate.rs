@@ -4,7 +4,7 @@ use std::time::Instant;
 
 /// What the bucket says to one more message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RateVerdict {
     Allowed,
     /// Too fast; the message is not acted upon.
     Limited,
@@ -21,7 +21,7 @@ pub(super) struct Rate {
 
 /// What a client may have so much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Quantity {
     Messages = 0,
     Bytes = 1,
 }
@@ -46,11 +46,11 @@ impl Buckets {
     /// Takes `count` tokens of one kind.
     pub(super) fn take(
         &mut self,
-        kind: Kind,
+        kind: Quantity,
         count: u32,
         rates: [Rate; 2],
         now: Instant,
-    ) -> Verdict {
+    ) -> RateVerdict {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = now;
         for (tokens, rate) in self.tokens.iter_mut().zip(rates) {
@@ -60,11 +60,11 @@ impl Buckets {
         let (at, burst) = (kind as usize, f64::from(rates[kind as usize].burst));
         self.tokens[at] -= f64::from(count);
         if self.tokens[at] >= 0.0 {
-            Verdict::Allowed
+            RateVerdict::Allowed
         } else if self.tokens[at] >= -burst {
-            Verdict::Limited
+            RateVerdict::Limited
         } else {
-            Verdict::Abusive
+            RateVerdict::Abusive
         }
     }
 }
@@ -76,29 +76,29 @@ mod tests {
     use super::*;
 
     fn rates(per_second: u32, burst: u32) -> [Rate; 2] {
-        let other = Rate {
+        let bytes = Rate {
             per_second: 1,
             burst: 1_000,
         };
-        [Rate { per_second, burst }, other]
+        [Rate { per_second, burst }, bytes]
     }
 
     #[test]
     fn a_burst_passes_then_the_rate_then_patience_ends() {
         let (start, rates) = (Instant::now(), rates(10, 3));
         let mut buckets = Buckets::new(rates, start);
-        let mut take = || buckets.take(Kind::Messages, 1, rates, start);
+        let mut take = || buckets.take(Quantity::Messages, 1, rates, start);
         let verdicts: Vec<_> = (0..7).map(|_| take()).collect();
-        use Verdict::{Abusive, Allowed, Limited};
+        use RateVerdict::{Abusive, Allowed, Limited};
         assert_eq!(
             verdicts,
             [
                 Allowed, Allowed, Allowed, Limited, Limited, Limited, Abusive
             ]
         );
-        let bytes = buckets.take(Kind::Bytes, 1_000, rates, start);
+        let bytes = buckets.take(Quantity::Bytes, 1_000, rates, start);
         assert_eq!(bytes, Allowed, "the other kind is not concerned");
-        assert_eq!(buckets.take(Kind::Bytes, 1, rates, start), Limited);
+        assert_eq!(buckets.take(Quantity::Bytes, 1, rates, start), Limited);
     }
 
     #[test]
@@ -107,8 +107,8 @@ mod tests {
         let mut buckets = Buckets::new(rates, start);
         for n in 0..1_000 {
             let now = start + Duration::from_millis(101) * n;
-            let verdict = buckets.take(Kind::Messages, 1, rates, now);
-            assert_eq!(verdict, Verdict::Allowed, "{n}");
+            let verdict = buckets.take(Quantity::Messages, 1, rates, now);
+            assert_eq!(verdict, RateVerdict::Allowed, "{n}");
         }
     }
 }

@@ -2,24 +2,24 @@
 
 use std::collections::HashSet;
 
-use super::Context;
-use super::protocol::{self, Action, ClientError, ErrorCode, Id};
+use super::SessionContext;
+use super::protocol::{self, ClientAction, ClientError, ErrorCode, Id};
 use crate::channel::Pattern;
 use crate::count::count_of;
 use crate::gate::Grant;
 use crate::hub::frame;
-use crate::hub::log::{Key, Log, changes, telling};
-use crate::hub::notice::{self, State};
+use crate::hub::log::{Log, SessionKey, changes, telling};
+use crate::hub::notice::{self, Availability};
 
 /// Where a session's subscriptions stand, and where its replies are written.
-pub(crate) struct Desk<'a> {
+pub(crate) struct Responder<'a> {
     pub(crate) log: &'a mut Log,
-    pub(crate) key: Key,
+    pub(crate) key: SessionKey,
     pub(crate) replies: &'a mut Vec<u8>,
-    pub(crate) context: &'a Context,
+    pub(crate) context: &'a SessionContext,
 }
 
-impl Desk<'_> {
+impl Responder<'_> {
     /// Acts on one text message.
     pub(super) fn act(&mut self, text: &str, grant: &Grant) {
         let request = match protocol::parse(text, self.context.limits.max_channels_per_message) {
@@ -28,9 +28,9 @@ impl Desk<'_> {
         };
         let id = &request.id;
         match request.action {
-            Action::Ping => self.reply(&protocol::pong(id)),
-            Action::Subscribe(channels) => self.subscribe(&channels, grant, id),
-            Action::Unsubscribe(channels) => {
+            ClientAction::Ping => self.reply(&protocol::pong(id)),
+            ClientAction::Subscribe(channels) => self.subscribe(&channels, grant, id),
+            ClientAction::Unsubscribe(channels) => {
                 let (removed, refused) = sort(channels, id, |channel| self.known(channel));
                 changes::unsubscribe(self.log, self.key, &removed);
                 self.confirm_removed(&removed, id);
@@ -68,7 +68,7 @@ impl Desk<'_> {
             changes::subscribe(self.log, self.key, &fresh);
             for pattern in &fresh {
                 let state = self.log.state(pattern.family());
-                if state != State::Live {
+                if state != Availability::Live {
                     self.reply(&notice::status(pattern.as_str(), state));
                 }
             }

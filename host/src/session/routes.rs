@@ -7,10 +7,10 @@ use axum::http::header;
 use axum::routing::{any, get};
 
 use super::upgrade::{Door, stream};
-use crate::asyncapi::Published;
+use crate::asyncapi::RunningDocument;
 
 /// The public routes. `asyncapi` is the public document.
-pub fn router(door: Arc<Door>, asyncapi: Published) -> Router {
+pub fn router(door: Arc<Door>, asyncapi: RunningDocument) -> Router {
     let asyncapi = Arc::new(asyncapi);
     let yaml = [(header::CONTENT_TYPE, "application/yaml")];
     Router::new()

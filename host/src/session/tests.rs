@@ -13,12 +13,12 @@ use crate::hub::log::Log;
 /// The largest message, in bytes.
 const MAX: usize = 200;
 
-fn context() -> Context {
+fn context() -> SessionContext {
     let metrics = Metrics::new();
-    Context {
+    SessionContext {
         hub: Hub::with_loops(1),
         catalog: Arc::default(),
-        limits: Limits {
+        limits: SessionLimits {
             heartbeat_interval: Duration::from_secs(30),
             max_subscriptions: 200,
             max_channels_per_message: 20,
@@ -78,13 +78,13 @@ fn arrived(pieces: &[&[u8]]) -> (Vec<Message>, Vec<u8>, Option<CloseReason>) {
     let key = log.enter();
     let mut messages = Vec::new();
     for piece in pieces {
-        let mut desk = Desk {
+        let mut responder = Responder {
             log: &mut log,
             key,
             replies: &mut replies,
             context: &context,
         };
-        let read = inbound.read(piece, &mut parser, &mut desk, |message, _| {
+        let read = inbound.read(piece, &mut parser, &mut responder, |message, _| {
             messages.push(message);
             Ok(())
         });
@@ -198,7 +198,7 @@ fn a_message_that_is_begun_is_its_own_sessions_only() {
     let rest = Frame::message(b"gether".to_vec(), OpCode::Data(Data::Continue), true);
     let mut read = |inbound: &mut Inbound, message: Message| {
         let (key, mut replies, mut read) = (log.enter(), Vec::new(), Vec::new());
-        let mut desk = Desk {
+        let mut responder = Responder {
             log: &mut log,
             key,
             replies: &mut replies,
@@ -207,7 +207,7 @@ fn a_message_that_is_begun_is_its_own_sessions_only() {
         let ended = inbound.read(
             &written(&[message]),
             &mut parser,
-            &mut desk,
+            &mut responder,
             |message, _| {
                 read.push(message);
                 Ok(())

@@ -13,13 +13,13 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::Context;
+use super::SessionContext;
 use super::farewell::refuse;
 use crate::gate::origin::{self, OriginRule};
-use crate::gate::{Gate, Permit, Refusal};
-use crate::hub::Address;
+use crate::gate::{Gate, GateRefusal, Permit};
+use crate::hub::SessionAddress;
 use crate::listener::{
-    ADDRESS_RATE, Arrival, Clients, Held, PER_ADDRESS, Places, Remote, socket_of,
+    ADDRESS_RATE, AddressPermit, Arrival, Clients, PER_ADDRESS, Places, Remote, socket_of,
 };
 use crate::loops::{self, Entrance, Newcomer};
 
@@ -41,15 +41,15 @@ pub(super) const REFUSALS: [&str; 8] = [
     ORIGIN,
     DRAINING,
     FULL,
-    Refusal::KeyRequired.label(),
-    Refusal::InvalidKey.label(),
-    Refusal::ConnectionLimit.label(),
+    GateRefusal::KeyRequired.label(),
+    GateRefusal::InvalidKey.label(),
+    GateRefusal::ConnectionLimit.label(),
 ];
 
 /// What the door needs beyond what sessions share.
 #[derive(Debug)]
 pub struct Door {
-    pub context: Arc<Context>,
+    pub context: Arc<SessionContext>,
     pub gate: Arc<Gate>,
     pub(crate) entrance: Entrance,
     /// For sessions: only who has shown a good key takes one.
@@ -115,19 +115,20 @@ impl Door {
         let entered = match self.gate.recognise(key.as_deref()) {
             Err(refusal) => Err(refusal),
             Ok(shown) => {
-                let seat = self.clients.seat(client);
-                let seat = seat.ok_or_else(|| too_many_of_an_address(PER_ADDRESS))?;
+                let address_place = self.clients.hold_place(client);
+                let address_place =
+                    address_place.ok_or_else(|| too_many_of_an_address(PER_ADDRESS))?;
                 // The host's place first: nobody gives way to one for whom there is no room.
                 let place = self.places.clone().try_acquire_owned();
                 let place = place.map_err(|_| Turned::later(FULL, "too many connections\n"))?;
                 let address = self.context.hub.address();
                 let permit = shown.enter(address.clone());
-                permit.map(|permit| (permit, address, place, seat))
+                permit.map(|permit| (permit, address, place, address_place))
             }
         };
         match entered {
-            Ok((permit, address, place, seat)) => {
-                let held = (place, arrival, seat);
+            Ok((permit, address, place, address_place)) => {
+                let held = (place, arrival, address_place);
                 self.let_in(permit, address, upgrade, client.remote, held);
             }
             Err(refusal) => {
@@ -144,19 +145,19 @@ impl Door {
     fn let_in(
         self: &Arc<Self>,
         permit: Permit,
-        address: Address,
+        address: SessionAddress,
         upgrade: OnUpgrade,
         remote: Remote,
-        (session, arrival, seat): (OwnedSemaphorePermit, Arrival, Option<Held>),
+        (session, arrival, address_place): (OwnedSemaphorePermit, Arrival, Option<AddressPermit>),
     ) {
         let door = self.clone();
-        let Context {
+        let SessionContext {
             shutdown, tasks, ..
         } = &*self.context;
-        let places = loops::Places {
+        let places = loops::Holdings {
             session,
             arrival: arrival.into_held(),
-            address: seat.filter(Held::counts).map(Box::new),
+            address: address_place.filter(AddressPermit::counts).map(Box::new),
             life: shutdown.session(),
         };
         tasks.brief("upgrade", async move {
@@ -180,7 +181,7 @@ impl Door {
     }
 
     /// A goodbye, once the upgrade is through, by whoever has a place for that.
-    async fn refuse(self: &Arc<Self>, refusal: Refusal, upgrade: OnUpgrade, arrival: Arrival) {
+    async fn refuse(self: &Arc<Self>, refusal: GateRefusal, upgrade: OnUpgrade, arrival: Arrival) {
         let mut place = self.refusals.enter(None).await;
         let door = self.clone();
         let context = &self.context;
@@ -283,7 +284,11 @@ impl Handshake {
         if let Ok(accept) = HeaderValue::from_str(&self.accept) {
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
         }
-        if self.protocols.iter().any(|one| one == SUBPROTOCOL) {
+        if self
+            .protocols
+            .iter()
+            .any(|protocol| protocol == SUBPROTOCOL)
+        {
             headers.insert(
                 header::SEC_WEBSOCKET_PROTOCOL,
                 HeaderValue::from_static(SUBPROTOCOL),
@@ -359,7 +364,7 @@ fn presented_key(request: &Request, handshake: &Handshake) -> Option<String> {
         handshake
             .protocols
             .iter()
-            .find_map(|one| one.strip_prefix(KEY_SUBPROTOCOL))
+            .find_map(|protocol| protocol.strip_prefix(KEY_SUBPROTOCOL))
             .map(str::to_owned)
     };
     // An empty one is as good as none, and must not hide another.

@@ -6,7 +6,7 @@ use super::{each, kind, limits};
 
 /// One setting, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct SettingRow {
     /// The name in the file; with `--` in front, the flag.
     pub key: String,
     /// The environment variable.
@@ -21,10 +21,10 @@ pub struct Row {
 }
 
 /// All settings of `serve`, in order.
-pub fn table() -> Vec<Row> {
+pub fn table() -> Vec<SettingRow> {
     let mut rows = Vec::new();
     each(|entry, traits| {
-        rows.push(Row {
+        rows.push(SettingRow {
             key: entry.key.to_owned(),
             env: variable(entry.key, traits),
             default: entry.default.to_owned(),

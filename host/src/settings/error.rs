@@ -1,7 +1,7 @@
 //! What is wrong with the settings, told so that an operator can mend it: which setting,
 //! where it was set, what it says and what it may say.
 //!
-//! Values that may hold a secret are left out here, by whoever makes a `Problem`.
+//! Values that may hold a secret are left out here, by whoever makes a `SettingsProblem`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub enum SettingsError {
     },
     /// Everything that was found wrong, not only the first.
     #[error("{}", list(.0))]
-    Wrong(Vec<Problem>),
+    Wrong(Vec<SettingsProblem>),
     #[error(
         "keys-file is not set: give --keys-file, TIDEGATE_KEYS_FILE or keys-file in the file, \
          and make a first key with `tidegate key create`"
@@ -32,7 +32,7 @@ pub enum SettingsError {
 
 /// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     Default,
     Flag(&'static str),
     Environment(String),
@@ -44,25 +44,25 @@ pub enum Origin {
     Limits,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Default => f.write_str("default"),
-            Origin::Flag(key) => write!(f, "flag --{key}"),
-            Origin::Environment(name) => write!(f, "environment variable {name}"),
-            Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Origin::Limits => f.write_str("in the limits given"),
+            ValueOrigin::Default => f.write_str("default"),
+            ValueOrigin::Flag(key) => write!(f, "flag --{key}"),
+            ValueOrigin::Environment(name) => write!(f, "environment variable {name}"),
+            ValueOrigin::File { path, line } => write!(f, "{}:{line}", path.display()),
+            ValueOrigin::Limits => f.write_str("in the limits given"),
         }
     }
 }
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum SettingsProblem {
     #[error("{key} ({origin}) is {value}; it must be {allowed}")]
     Value {
         key: String,
-        origin: Origin,
+        origin: ValueOrigin,
         /// As written, in quotes; words where it is secret.
         value: String,
         allowed: String,
@@ -70,26 +70,26 @@ pub enum Problem {
     #[error("{origin}: there is no setting {key:?}; known are {known}")]
     Unknown {
         key: String,
-        origin: Origin,
+        origin: ValueOrigin,
         known: String,
     },
     /// It was one once.
     #[error("{key} ({origin}) is no setting any more: {successor}")]
     Retired {
         key: &'static str,
-        origin: Origin,
+        origin: ValueOrigin,
         successor: &'static str,
     },
     #[error("{origin}: {rule}")]
-    Table { origin: Origin, rule: String },
+    Table { origin: ValueOrigin, rule: String },
     /// A rule between settings.
     #[error("{0}")]
     Rule(&'static str),
 }
 
-fn list(problems: &[Problem]) -> String {
+fn list(problems: &[SettingsProblem]) -> String {
     match problems {
-        [one] => one.to_string(),
+        [problem] => problem.to_string(),
         many => many.iter().fold(
             format!("{} settings are wrong", many.len()),
             |text, problem| format!("{text}\n  {problem}"),

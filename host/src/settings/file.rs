@@ -11,43 +11,43 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::each;
-use super::error::{Origin, Problem, SettingsError};
-use super::layers::Given;
+use super::error::{SettingsError, SettingsProblem, ValueOrigin};
+use super::layers::RawValue;
 use super::retired::{RETIRED, is_retired};
 use super::transforms::{self, TransformSettings};
 
 /// What a file says.
-pub(super) struct Read {
-    pub(super) values: BTreeMap<String, Given>,
+pub(super) struct SettingsFile {
+    pub(super) values: BTreeMap<String, RawValue>,
     pub(super) transforms: Vec<TransformSettings>,
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<SettingsProblem>,
 }
 
 /// The file's path and text, to tell where something is.
-pub(super) struct Source<'a> {
+pub(super) struct FileText<'a> {
     pub(super) path: &'a Path,
     text: &'a str,
 }
 
-impl Source<'_> {
+impl FileText<'_> {
     fn line(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().iter().take(offset);
         before.filter(|byte| **byte == b'\n').count() + 1
     }
 
-    pub(super) fn origin<T>(&self, at: &Spanned<T>) -> Origin {
-        Origin::File {
+    pub(super) fn origin<T>(&self, at: &Spanned<T>) -> ValueOrigin {
+        ValueOrigin::File {
             path: self.path.to_owned(),
             line: self.line(at.span().start),
         }
     }
 
     /// A value as the text that a flag would have.
-    pub(super) fn given(&self, value: &Spanned<DeValue<'_>>, list: bool) -> Given {
+    pub(super) fn given(&self, value: &Spanned<DeValue<'_>>, list: bool) -> RawValue {
         let origin = self.origin(value);
         let text = match value.get_ref() {
             DeValue::String(text) => {
-                return Given {
+                return RawValue {
                     text: text.to_string(),
                     bare: false,
                     origin,
@@ -58,7 +58,7 @@ impl Source<'_> {
                     .iter()
                     .filter_map(|item| item.get_ref().as_str())
                     .collect();
-                return Given {
+                return RawValue {
                     text: items.join(","),
                     bare: false,
                     origin,
@@ -69,7 +69,7 @@ impl Source<'_> {
             DeValue::Table(_) => "a table".to_owned(),
             _ => self.text.get(value.span()).unwrap_or_default().to_owned(),
         };
-        Given {
+        RawValue {
             text,
             bare: true,
             origin,
@@ -78,18 +78,18 @@ impl Source<'_> {
 }
 
 /// Reads a file. What is wrong with single settings is in the answer.
-pub(super) fn read(path: &Path) -> Result<Read, SettingsError> {
+pub(super) fn read(path: &Path) -> Result<SettingsFile, SettingsError> {
     let text = std::fs::read_to_string(path).map_err(|cause| SettingsError::Read {
         path: path.to_owned(),
         cause,
     })?;
-    let source = Source { path, text: &text };
+    let source = FileText { path, text: &text };
     let table = DeTable::parse(&text).map_err(|error| SettingsError::Syntax {
         path: path.to_owned(),
         line: source.line(error.span().map_or(0, |span| span.start)),
         reason: error.message().to_owned(),
     })?;
-    let mut read = Read {
+    let mut read = SettingsFile {
         values: BTreeMap::new(),
         transforms: Vec::new(),
         problems: Vec::new(),
@@ -109,7 +109,7 @@ pub(super) fn read(path: &Path) -> Result<Read, SettingsError> {
         } else {
             let known = lists.keys().copied().filter(|key| !is_retired(key));
             let known: Vec<_> = known.chain(["[[transform]]"]).collect();
-            read.problems.push(Problem::Unknown {
+            read.problems.push(SettingsProblem::Unknown {
                 key: name.to_owned(),
                 origin: source.origin(key),
                 known: known.join(", "),

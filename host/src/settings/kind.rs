@@ -133,9 +133,9 @@ impl<T: Copy + FromStr + TryInto<u128> + Display> Kind for Count<T> {
 }
 
 /// Where to listen.
-pub(super) struct Address;
+pub(super) struct SocketAddress;
 
-impl Kind for Address {
+impl Kind for SocketAddress {
     type Value = SocketAddr;
     const PLACEHOLDER: &'static str = "ADDRESS";
     const FORM: &'static str = "an IP address and a port (127.0.0.1:8080, [::]:8080)";
@@ -146,9 +146,9 @@ impl Kind for Address {
 }
 
 /// A Redis and how to enter it.
-pub(super) struct Redis;
+pub(super) struct RedisAddress;
 
-impl Kind for Redis {
+impl Kind for RedisAddress {
     type Value = RedisUrl;
     const PLACEHOLDER: &'static str = "URL";
     const FORM: &'static str = "redis://[user:password@]host[:port][/database], or rediss:// for \
@@ -283,9 +283,9 @@ impl Kind for Switch {
 }
 
 /// Names of this host, as they stand in a request's `Host`, without a port.
-pub(super) struct Hosts;
+pub(super) struct HostNames;
 
-impl Kind for Hosts {
+impl Kind for HostNames {
     type Value = Vec<String>;
     const PLACEHOLDER: &'static str = "HOST";
     const FORM: &'static str = "a list of host names without ports (tidegate.internal, ops-1)";
@@ -309,9 +309,9 @@ fn is_host(text: &str) -> bool {
 }
 
 /// The name of a Redis channel.
-pub(super) struct Name;
+pub(super) struct UpstreamChannelName;
 
-impl Kind for Name {
+impl Kind for UpstreamChannelName {
     type Value = String;
     const PLACEHOLDER: &'static str = "NAME";
     const FORM: &'static str = "1 to 256 visible ASCII characters";

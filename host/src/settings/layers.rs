@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::error::{Origin, Problem, SettingsError};
+use super::error::{SettingsError, SettingsProblem, ValueOrigin};
 use super::kind::{Kind, Traits};
 use super::retired::RETIRED;
 use super::secret::without_line_breaks;
 use super::transforms::TransformSettings;
 use super::variables::variable;
-use super::{Entry, each, file, variables};
+use super::{Declaration, each, file, variables};
 
 /// The file that is read when none is named.
 const USUAL_FILE: &str = "tidegate.toml";
@@ -128,19 +128,19 @@ impl clap::FromArgMatches for Flags {
 }
 
 /// A value before it is read.
-pub(super) struct Given {
+pub(super) struct RawValue {
     pub(super) text: String,
     /// Written without quotes, which only the file can tell.
     pub(super) bare: bool,
-    pub(super) origin: Origin,
+    pub(super) origin: ValueOrigin,
 }
 
 /// All that was given, and what was found wrong so far.
 pub(super) struct Layers<'a> {
     flags: Flags,
     environment: &'a dyn Fn(&str) -> Option<OsString>,
-    file: BTreeMap<String, Given>,
-    pub(super) problems: Vec<Problem>,
+    file: BTreeMap<String, RawValue>,
+    pub(super) problems: Vec<SettingsProblem>,
     /// What is not as by default, with where it was set.
     pub(super) given: Vec<String>,
 }
@@ -178,12 +178,16 @@ impl<'a> Layers<'a> {
     /// Notes each setting that was given and that there is no more.
     pub(super) fn refuse_retired(&mut self) {
         for (key, successor) in RETIRED {
-            let of_flag = self.flags.values.remove(key).map(|_| Origin::Flag(key));
+            let of_flag = self
+                .flags
+                .values
+                .remove(key)
+                .map(|_| ValueOrigin::Flag(key));
             let name = variables::retired(key);
-            let of_environment = self.variable(&name).map(|_| Origin::Environment(name));
+            let of_environment = self.variable(&name).map(|_| ValueOrigin::Environment(name));
             let of_file = self.file.remove(key).map(|given| given.origin);
             for origin in of_flag.into_iter().chain(of_environment).chain(of_file) {
-                self.problems.push(Problem::Retired {
+                self.problems.push(SettingsProblem::Retired {
                     key,
                     origin,
                     successor,
@@ -204,19 +208,19 @@ impl<'a> Layers<'a> {
     }
 
     /// The value of a setting from the strongest layer that has it; none if it is wrong.
-    pub(super) fn take<K: Kind>(&mut self, entry: &Entry) -> Option<K::Value> {
+    pub(super) fn take<K: Kind>(&mut self, entry: &Declaration) -> Option<K::Value> {
         let of_file = self.file.remove(entry.key);
         let given = if let Some(text) = self.flags.values.remove(entry.key) {
-            Given {
+            RawValue {
                 text,
                 bare: false,
-                origin: Origin::Flag(entry.key),
+                origin: ValueOrigin::Flag(entry.key),
             }
         } else if let Some((name, text)) = self.of_environment::<K>(entry.key) {
-            let origin = Origin::Environment(name);
+            let origin = ValueOrigin::Environment(name);
             // What is not UTF-8 becomes a text that no kind but a path accepts. A line break
             // at the end comes with a value that was read from a file.
-            Given {
+            RawValue {
                 text: without_line_breaks(&text.to_string_lossy()).to_owned(),
                 bare: false,
                 origin,
@@ -225,15 +229,15 @@ impl<'a> Layers<'a> {
             given
         } else {
             let text = entry.default.to_owned();
-            Given {
+            RawValue {
                 text,
                 bare: false,
-                origin: Origin::Default,
+                origin: ValueOrigin::Default,
             }
         };
         let (text, origin) = (given.text.clone(), given.origin.clone());
         let value = read::<K>(entry.key, entry.range, given, &mut self.problems)?;
-        if origin != Origin::Default && text != entry.default {
+        if origin != ValueOrigin::Default && text != entry.default {
             let shown = match K::harmless(&value) {
                 Some(shown) => shown,
                 None if K::SECRET => "(not shown)".to_owned(),
@@ -250,12 +254,12 @@ impl<'a> Layers<'a> {
 pub(super) fn read<K: Kind>(
     key: &str,
     range: Option<(&str, &str)>,
-    mut given: Given,
-    problems: &mut Vec<Problem>,
+    mut given: RawValue,
+    problems: &mut Vec<SettingsProblem>,
 ) -> Option<K::Value> {
     if K::PATH
         && !given.text.is_empty()
-        && let Origin::File { path, .. } = &given.origin
+        && let ValueOrigin::File { path, .. } = &given.origin
     {
         let folder = path.parent().unwrap_or(Path::new(""));
         given.text = folder.join(&given.text).to_string_lossy().into_owned();
@@ -270,7 +274,7 @@ pub(super) fn read<K: Kind>(
         .filter(within)
         .filter(|_| K::BARE || !given.bare);
     if value.is_none() {
-        problems.push(Problem::Value {
+        problems.push(SettingsProblem::Value {
             key: key.to_owned(),
             origin: given.origin,
             value: shown(&given.text, K::SECRET),

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::error::{Origin, Problem};
+use super::error::{SettingsProblem, ValueOrigin};
 use super::kind::{Count, Size, Switch, Time};
-use super::layers::{self, Given};
+use super::layers::{self, RawValue};
 use crate::transform::limits::Limits;
 
 /// `base` with those limits changed that `given` names: an object with the keys, forms and
@@ -27,20 +27,20 @@ pub fn limits_from_json(base: &Limits, given: &Value) -> Result<Limits, Vec<Stri
     for (key, value) in fields {
         let given = match value {
             Value::String(text) => (text.clone(), false),
-            other => (other.to_string(), true),
+            value => (value.to_string(), true),
         };
         let (text, bare) = given;
-        let origin = Origin::Limits;
+        let origin = ValueOrigin::Limits;
         let known = set(
             &mut limits,
             key,
-            Given { text, bare, origin },
+            RawValue { text, bare, origin },
             &mut problems,
         );
         if !known {
-            problems.push(Problem::Unknown {
+            problems.push(SettingsProblem::Unknown {
                 key: key.clone(),
-                origin: Origin::Limits,
+                origin: ValueOrigin::Limits,
                 known: names().collect::<Vec<_>>().join(", "),
             });
         }
@@ -79,7 +79,7 @@ pub(super) struct Limit {
 macro_rules! limits {
     ($($field:ident, $key:literal, $kind:ty, $from:literal to $to:literal; $help:literal)*) => {
         /// Sets the limit of that name; false if there is none.
-        pub(super) fn set(limits: &mut Limits, key: &str, given: layers::Given, problems: &mut Vec<Problem>) -> bool {
+        pub(super) fn set(limits: &mut Limits, key: &str, given: layers::RawValue, problems: &mut Vec<SettingsProblem>) -> bool {
             match key {
                 $($key => {
                     if let Some(value) = layers::read::<$kind>(key, Some(($from, $to)), given, problems) {
@@ -122,35 +122,35 @@ limits! {
 }
 
 /// How an operator would write a default.
-trait Written {
+trait AsWritten {
     fn written(&self) -> String;
 }
 
-impl Written for Duration {
+impl AsWritten for Duration {
     fn written(&self) -> String {
         humantime::format_duration(*self).to_string()
     }
 }
 
-impl Written for bool {
+impl AsWritten for bool {
     fn written(&self) -> String {
         self.to_string()
     }
 }
 
-impl Written for usize {
+impl AsWritten for usize {
     fn written(&self) -> String {
         (*self as u64).written()
     }
 }
 
-impl Written for u32 {
+impl AsWritten for u32 {
     fn written(&self) -> String {
         u64::from(*self).written()
     }
 }
 
-impl Written for u64 {
+impl AsWritten for u64 {
     fn written(&self) -> String {
         match *self {
             size if size >= 1 << 20 && size % (1 << 20) == 0 => format!("{}MiB", size >> 20),

@@ -27,8 +27,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use choice::{Allow, Fleet, ForwardedHeader, LogFormat};
-pub use docs::{Row, markdown, table};
-pub use error::{Origin, Problem, SettingsError};
+pub use docs::{SettingRow, markdown, table};
+pub use error::{SettingsError, SettingsProblem, ValueOrigin};
 pub use layers::Flags;
 pub use limits::limits_from_json;
 pub use secret::{RedisUrl, Secret};
@@ -38,8 +38,8 @@ pub use variables::{Unread, known, unread};
 
 use choice::{Allows, Fleets, ForwardedHeaders, LogFormats};
 use kind::{
-    Address, Count, File, Folder, Hosts, Label, MaybeLabel, Name, Networks, Origins, Redis, Size,
-    Switch, Time, Token,
+    Count, File, Folder, HostNames, Label, MaybeLabel, Networks, Origins, RedisAddress, Size,
+    SocketAddress, Switch, Time, Token, UpstreamChannelName,
 };
 use layers::Layers;
 
@@ -47,7 +47,7 @@ use crate::gate::origin::OriginRule;
 
 /// One declared setting.
 #[derive(Debug)]
-struct Entry {
+struct Declaration {
     /// The name as the file and the flag spell it: `max-connections`.
     key: &'static str,
     default: &'static str,
@@ -71,7 +71,7 @@ macro_rules! settings {
 
         impl Settings {
             fn from_layers(layers: &mut Layers<'_>, transforms: Vec<TransformSettings>) -> Option<Self> {
-                $(let $field = layers.take::<$kind>(&Entry {
+                $(let $field = layers.take::<$kind>(&Declaration {
                     key: $key, default: $default, range: settings!(@range $($from $to)?), help: $help,
                 });)*
                 let given = std::mem::take(&mut layers.given);
@@ -80,9 +80,9 @@ macro_rules! settings {
         }
 
         /// Calls `visit` with every setting, in the order of the table.
-        fn each(mut visit: impl FnMut(&Entry, kind::Traits)) {
+        fn each(mut visit: impl FnMut(&Declaration, kind::Traits)) {
             $(visit(
-                &Entry { key: $key, default: $default, range: settings!(@range $($from $to)?), help: $help },
+                &Declaration { key: $key, default: $default, range: settings!(@range $($from $to)?), help: $help },
                 kind::Traits::of::<$kind>(),
             );)*
         }
@@ -92,17 +92,17 @@ macro_rules! settings {
 }
 
 settings! {
-    redis_url: RedisUrl, "redis-url", Redis, "redis://127.0.0.1:6379";
+    redis_url: RedisUrl, "redis-url", RedisAddress, "redis://127.0.0.1:6379";
         "The Redis to listen to: redis:// or rediss:// (TLS), with user:password@ and /database"
     redis_ca_file: Option<PathBuf>, "redis-ca-file", File, "";
         "Certificates (PEM) that the Redis server's must be signed by; the system's if none"
     keys_file: Option<PathBuf>, "keys-file", File, "";
         "The file of API keys, written by `tidegate key`; serve needs one"
-    listen: SocketAddr, "listen", Address, "127.0.0.1:8080";
+    listen: SocketAddr, "listen", SocketAddress, "127.0.0.1:8080";
         "Where clients connect; port 0 takes a free one"
-    admin_listen: SocketAddr, "admin-listen", Address, "127.0.0.1:8081";
+    admin_listen: SocketAddr, "admin-listen", SocketAddress, "127.0.0.1:8081";
         "Where health, metrics and the admin API answer; port 0 takes a free one"
-    admin_hosts: Vec<String>, "admin-hosts", Hosts, "";
+    admin_hosts: Vec<String>, "admin-hosts", HostNames, "";
         "Names that operators call this host by, beside localhost and IP addresses; others get 403, against DNS rebinding"
     admin_token: Option<Secret>, "admin-token", Token, "";
         "A token that may do everything on the admin API, by the name of admin; without any token that API is off"
@@ -174,7 +174,7 @@ settings! {
         "Largest upstream message; larger ones are dropped and counted"
     probe_interval: Duration, "probe-interval", Time, "20s", "0s" to "1h";
         "Time between probes of the Redis connection, found dead after two that are missing; 0s turns them off"
-    probe_channel: String, "probe-channel", Name, "tidegate:probe";
+    probe_channel: String, "probe-channel", UpstreamChannelName, "tidegate:probe";
         "The Redis channel of the probes; the Redis user needs publish and subscribe on it"
     state_dir: Option<PathBuf>, "state-dir", Folder, "";
         "Folder for revisions, what is wanted of each transform and the audit log; without it transforms cannot be changed while the host runs"
@@ -247,10 +247,10 @@ impl Settings {
     }
 
     /// What no setting shows alone.
-    fn problems(&self, problems: &mut Vec<Problem>) {
+    fn problems(&self, problems: &mut Vec<SettingsProblem>) {
         let mut must = |holds: bool, rule: &'static str| {
             if !holds {
-                problems.push(Problem::Rule(rule));
+                problems.push(SettingsProblem::Rule(rule));
             }
         };
         must(

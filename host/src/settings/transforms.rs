@@ -9,8 +9,8 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::Problem;
-use super::file::Source;
+use super::error::SettingsProblem;
+use super::file::FileText;
 use super::kind::Count;
 use super::{layers, limits};
 use crate::transform::limits::Limits;
@@ -40,13 +40,13 @@ pub enum ComponentSource {
 
 /// Reads the tables. What is wrong with one is noted, and the table left out.
 pub(super) fn read(
-    source: &Source<'_>,
+    source: &FileText<'_>,
     value: &Spanned<DeValue<'_>>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<SettingsProblem>,
 ) -> Vec<TransformSettings> {
     let DeValue::Array(tables) = value.get_ref() else {
         let rule = "transforms are written as [[transform]], with two brackets".to_owned();
-        problems.push(Problem::Table {
+        problems.push(SettingsProblem::Table {
             origin: source.origin(value),
             rule,
         });
@@ -59,11 +59,11 @@ pub(super) fn read(
 }
 
 fn read_one(
-    source: &Source<'_>,
+    source: &FileText<'_>,
     value: &Spanned<DeValue<'_>>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<SettingsProblem>,
 ) -> Option<TransformSettings> {
-    let wrong = |origin, rule: &str| Problem::Table {
+    let wrong = |origin, rule: &str| SettingsProblem::Table {
         origin,
         rule: rule.to_owned(),
     };
@@ -105,7 +105,7 @@ fn read_one(
                 if !limits::set(&mut bounds, name, source.given(value, false), problems) {
                     let mut known = vec!["component", "settings", "lanes"];
                     known.extend(limits::names());
-                    problems.push(Problem::Unknown {
+                    problems.push(SettingsProblem::Unknown {
                         key: name.to_owned(),
                         origin: source.origin(key),
                         known: known.join(", "),
@@ -127,7 +127,7 @@ fn read_one(
     })
 }
 
-fn parse_source(source: &Source<'_>, text: &str) -> Option<ComponentSource> {
+fn parse_source(source: &FileText<'_>, text: &str) -> Option<ComponentSource> {
     match text.strip_prefix(BUILTIN) {
         Some("") => None,
         Some(name) => Some(ComponentSource::Builtin(name.to_owned())),

@@ -120,7 +120,9 @@ mod tests {
             .iter()
             .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let unread = unread(variables).into_iter();
-        unread.map(|one| (one.name, one.nearest)).collect()
+        unread
+            .map(|variable| (variable.name, variable.nearest))
+            .collect()
     }
 
     #[test]

@@ -54,12 +54,12 @@ pub struct Entry {
 pub struct Audit {
     folder: PathBuf,
     path: PathBuf,
-    end: Mutex<End>,
+    end: Mutex<ChainEnd>,
 }
 
 /// What the next line comes after.
 #[derive(Debug, Default)]
-struct End {
+struct ChainEnd {
     /// The hash of the last line that is certainly on the disk; none until it is looked for.
     head: Option<String>,
     /// A line that may have got there, though its writer was told that it did not.
@@ -72,7 +72,7 @@ impl Audit {
         let path = folder.join("audit.jsonl");
         // What cannot be read now is looked at again with the first line.
         let last = last_line(&path).ok().flatten();
-        let end = End {
+        let end = ChainEnd {
             head: last.map(|line| hash_of(&line)),
             doubtful: None,
         };

@@ -109,14 +109,14 @@ impl CodeKey {
 /// program can set, or where the file system does not know that, its device; and the machine.
 fn place_of(file: &File) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
-    let made = metadata.created().ok();
-    let made = made.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-    let made = made.map_or_else(
+    let created = metadata.created().ok();
+    let created = created.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let created = created.map_or_else(
         || format!("device {}", metadata.dev()),
         |since| format!("made {}", since.as_nanos()),
     );
     let machine = fs::read("/etc/machine-id").unwrap_or_default();
-    let mut place = format!("inode {} {made} ", metadata.ino()).into_bytes();
+    let mut place = format!("inode {} {created} ", metadata.ino()).into_bytes();
     place.extend(machine);
     Ok(place)
 }
@@ -140,8 +140,8 @@ mod tests {
         assert!(!new && again.0 == key.0);
         let copy = tempfile::tempdir().unwrap();
         fs::copy(moved.join(NAME), copy.path().join(NAME)).unwrap();
-        let (other, new) = CodeKey::open(copy.path()).unwrap();
-        assert!(new && other.0 != key.0);
+        let (copied, new) = CodeKey::open(copy.path()).unwrap();
+        assert!(new && copied.0 != key.0);
     }
 
     #[test]

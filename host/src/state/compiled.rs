@@ -27,7 +27,7 @@ const PIECE_FOR_EACH_BYTE: u64 = 8;
 const PIECE_IN_ANY_CASE: u64 = 1 << 20;
 
 #[derive(Debug)]
-pub(super) struct Compiled {
+pub(super) struct CodeCache {
     /// The state folder, the cache, the engine's folder in it, and the folders in that for what
     /// no revision names and for functions.
     folders: [PathBuf; 5],
@@ -37,25 +37,25 @@ pub(super) struct Compiled {
     engine: String,
     /// None where there can be none: then nothing is kept and nothing taken.
     key: Option<CodeKey>,
-    room: Room,
+    room: CacheLimits,
 }
 
 /// How much is kept of what no revision names, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct CacheLimits {
     /// Code of components that were refused or only checked.
     pub refused: u64,
     /// Code of functions that later components may have too.
     pub reusable: u64,
 }
 
-impl Compiled {
+impl CodeCache {
     /// Throws away what other engines made, what was not made in this very folder, and what there
     /// is no room for. Also a sentence for the log, where there is something to say.
     pub(super) fn open(
         state: &Path,
         engine: &str,
-        room: Room,
+        room: CacheLimits,
     ) -> io::Result<(Self, Option<String>)> {
         let cache = state.join("compiled");
         let own = cache.join(engine);
@@ -222,7 +222,7 @@ impl Compiled {
     pub(super) fn keep_piece<'a>(
         &self,
         component: &str,
-        made: &[u8],
+        functions_made: &[u8],
         used: impl IntoIterator<Item = &'a str>,
     ) -> io::Result<()> {
         let now = SystemTime::now();
@@ -235,13 +235,13 @@ impl Compiled {
                 file.set_modified(now)?;
             }
         }
-        let fits = (TAG + made.len()) as u64 <= self.room.reusable;
-        if made.is_empty() || !fits || !self.is_used() {
+        let fits = (TAG + functions_made.len()) as u64 <= self.room.reusable;
+        if functions_made.is_empty() || !fits || !self.is_used() {
             return Ok(());
         }
         // What was made before for the same component was not whole, or it would not be made now.
         if let Some(path) = path_in(&functions, component) {
-            self.write(&path, component, made)?;
+            self.write(&path, component, functions_made)?;
         }
         trim(&functions, self.room.reusable, MAX_PIECES)
     }

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::StoreError;
 use super::damaged::Damaged;
-use super::kept::{Found, Kept, KeptSet};
-use super::sealed::{Unusable, unseal};
+use super::kept::{FoundSet, KeptSet, KeptTransform};
+use super::sealed::{UnsealError, unseal};
 use crate::files;
 use crate::transform::RevisionId;
 use crate::wanted::desired::{Chooser, Decided, DecisionId, Desired, Stamp};
@@ -72,7 +72,7 @@ impl Earlier {
 pub(super) fn load(
     earlier: &Earlier,
     damaged: &Damaged,
-    found: &mut Found,
+    found: &mut FoundSet,
 ) -> Result<bool, StoreError> {
     let path = &earlier.path;
     let Some(bytes) = files::read_if_there(path).map_err(StoreError::io("read", path))? else {
@@ -80,8 +80,10 @@ pub(super) fn load(
     };
     match unseal::<ActiveSet>(&bytes) {
         Ok(set) => found.set = set.kept(),
-        Err(Unusable::OtherVersion) => return Err(StoreError::OtherVersion { path: path.clone() }),
-        Err(Unusable::Damaged) => {
+        Err(UnsealError::OtherVersion) => {
+            return Err(StoreError::OtherVersion { path: path.clone() });
+        }
+        Err(UnsealError::Damaged) => {
             let moved = damaged.take(path)?;
             found
                 .damage
@@ -106,7 +108,7 @@ impl ActiveSet {
 impl Active {
     /// What failed was taken back; what ran before and did not fail is known, and returned to only
     /// by its name: it may have been left by a rollback.
-    fn kept(self) -> Kept {
+    fn kept(self) -> KeptTransform {
         let first = Desired::configured(self.revision.clone(), self.since);
         let stamp = Stamp {
             id: self.digest(),
@@ -143,7 +145,7 @@ impl Active {
             choice,
             starts: 0,
         });
-        Kept {
+        KeptTransform {
             intent,
             lanes: self.lanes,
         }

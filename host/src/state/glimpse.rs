@@ -12,7 +12,7 @@ use crate::wanted::desired::{Choice, Chooser};
 /// A transform that somebody applied, with its revision and component, or why these cannot be
 /// used.
 #[derive(Debug)]
-pub struct Applied {
+pub struct AppliedTransform {
     pub transform: String,
     pub choice: Choice,
     pub found: Result<(Revision, Vec<u8>), String>,
@@ -22,7 +22,7 @@ pub struct Applied {
 ///
 /// # Errors
 /// The disk refuses.
-pub fn applied(folder: &Path) -> Result<Vec<Applied>, StoreError> {
+pub fn applied(folder: &Path) -> Result<Vec<AppliedTransform>, StoreError> {
     let records = Records::at(folder);
     let Some(set) = KeptFile::look(folder)? else {
         return Ok(Vec::new());
@@ -36,7 +36,7 @@ pub fn applied(folder: &Path) -> Result<Vec<Applied>, StoreError> {
         let Some(revision) = &choice.revision else {
             continue;
         };
-        applied.push(Applied {
+        applied.push(AppliedTransform {
             found: records.look(revision)?,
             transform,
             choice,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use super::damaged::Damaged;
 use super::earlier::{self, Earlier};
-use super::sealed::{Unusable, seal, unseal};
+use super::sealed::{UnsealError, seal, unseal};
 use crate::files;
 use crate::transform::RevisionId;
 use crate::wanted::desired::Desired;
@@ -20,13 +20,13 @@ use crate::wanted::intent::Intent;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeptSet {
-    pub transforms: BTreeMap<String, Kept>,
+    pub transforms: BTreeMap<String, KeptTransform>,
 }
 
 /// One transform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Kept {
+pub struct KeptTransform {
     pub intent: Intent,
     pub lanes: usize,
 }
@@ -34,14 +34,14 @@ pub struct Kept {
 /// As it stands in a file: the higher number is the later one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Numbered<S> {
+struct NumberedSet<S> {
     number: u64,
     set: S,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct FoundSet {
     pub set: KeptSet,
     /// It was there, and cannot be read any more: nobody knows what was taken back.
     pub lost: bool,
@@ -84,17 +84,21 @@ impl KeptFile {
 
     /// The later of the two files that is whole. One that is not is moved aside.
     /// `is_used` says whether somebody has changed something in the folder: then there must be one.
-    pub(super) fn load(&mut self, damaged: &Damaged, is_used: bool) -> Result<Found, StoreError> {
-        let mut found = Found::default();
+    pub(super) fn load(
+        &mut self,
+        damaged: &Damaged,
+        is_used: bool,
+    ) -> Result<FoundSet, StoreError> {
+        let mut found = FoundSet::default();
         let mut sets = Vec::new();
         for path in &self.paths {
             match read::<KeptSet>(path)? {
                 Ok(Some(numbered)) => sets.push(numbered),
                 Ok(None) => {}
-                Err(Unusable::OtherVersion) => {
+                Err(UnsealError::OtherVersion) => {
                     return Err(StoreError::OtherVersion { path: path.clone() });
                 }
-                Err(Unusable::Damaged) => {
+                Err(UnsealError::Damaged) => {
                     let name = path.file_name().unwrap_or_default().to_string_lossy();
                     let moved = damaged.take(path)?;
                     found.damage.push(format!("{name} was damaged: {moved}"));
@@ -137,7 +141,7 @@ impl KeptFile {
     /// Writes the set to the one file and then to the other.
     pub(super) fn save(&mut self, set: &KeptSet) -> Result<(), StoreError> {
         self.number += 1;
-        let numbered = Numbered {
+        let numbered = NumberedSet {
             number: self.number,
             set,
         };
@@ -154,7 +158,7 @@ impl KeptFile {
 /// The content, where the file is there.
 fn read<S: for<'de> Deserialize<'de>>(
     path: &Path,
-) -> Result<Result<Option<Numbered<S>>, Unusable>, StoreError> {
+) -> Result<Result<Option<NumberedSet<S>>, UnsealError>, StoreError> {
     let bytes = files::read_if_there(path).map_err(StoreError::io("read", path))?;
     Ok(bytes.map(|bytes| unseal(&bytes)).transpose())
 }

@@ -26,12 +26,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use self::audit::Audit;
-use self::compiled::Compiled;
-pub use self::compiled::Room;
+pub use self::compiled::CacheLimits;
+use self::compiled::CodeCache;
 use self::damaged::Damaged;
 pub use self::error::StoreError;
 use self::kept::KeptFile;
-pub use self::kept::{Found as FoundSet, Kept, KeptSet};
+pub use self::kept::{FoundSet, KeptSet, KeptTransform};
 use self::plans::PlanFiles;
 use self::records::Records;
 use self::uses::Uses;
@@ -59,7 +59,7 @@ use crate::transform::{Piece, RevisionId};
 pub struct Store {
     folder: PathBuf,
     records: Records,
-    compiled: Compiled,
+    compiled: CodeCache,
     damaged: Damaged,
     plans: PlanFiles,
     uses: Uses,
@@ -91,7 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// Another process has it open, another version wrote it, or the disk refuses.
-    pub fn open(folder: &Path, engine: &str, room: Room) -> Result<Opened, StoreError> {
+    pub fn open(folder: &Path, engine: &str, room: CacheLimits) -> Result<Opened, StoreError> {
         let failed = || StoreError::io("use the state folder", folder);
         files::make_folder(folder).map_err(failed())?;
         // Before anything is touched that another host may be writing.
@@ -99,7 +99,7 @@ impl Store {
         // A disk that takes nothing is no reason not to run what is on it.
         files::if_writable(files::remove_unfinished(folder)).map_err(failed())?;
         let damaged = Damaged::open(folder.join("damaged")).map_err(failed())?;
-        let (compiled, foreign) = Compiled::open(folder, engine, room).map_err(failed())?;
+        let (compiled, foreign) = CodeCache::open(folder, engine, room).map_err(failed())?;
         let (records, damage) = Records::open(folder, &damaged)?;
         let mut kept = KeptFile::new(folder);
         // Whoever has done something here has left a word of it.
@@ -259,12 +259,12 @@ impl Store {
     pub fn keep_piece(
         &self,
         component: &str,
-        made: &[u8],
+        functions: &[u8],
         used: &[String],
     ) -> Result<(), StoreError> {
         let _changing = self.changing.lock();
         let used = used.iter().map(String::as_str);
-        let kept = self.compiled.keep_piece(component, made, used);
+        let kept = self.compiled.keep_piece(component, functions, used);
         kept.map_err(StoreError::io("write to", &self.folder.join("compiled")))
     }
 
@@ -302,7 +302,7 @@ impl Store {
 
 /// What a state folder is like before it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum FolderCondition {
     /// It is there, it can be written, and nobody has it open.
     Free,
     /// It is there, it can be written, and a host has it open.
@@ -315,20 +315,20 @@ pub enum Found {
 ///
 /// # Errors
 /// A host could not use it.
-pub fn try_folder(folder: &Path) -> Result<Found, StoreError> {
+pub fn try_folder(folder: &Path) -> Result<FolderCondition, StoreError> {
     let failed = |what| StoreError::io(what, folder);
     if !folder.exists() {
         let parent = folder.parent().filter(|parent| *parent != Path::new(""));
         files::try_folder(parent.unwrap_or(Path::new("."))).map_err(failed("make"))?;
-        return Ok(Found::Absent);
+        return Ok(FolderCondition::Absent);
     }
     files::try_folder(folder).map_err(failed("write to"))?;
     if !folder.join("lock").exists() {
-        return Ok(Found::Free);
+        return Ok(FolderCondition::Free);
     }
     match lock(folder) {
-        Ok(_) => Ok(Found::Free),
-        Err(StoreError::InUse { .. }) => Ok(Found::InUse),
+        Ok(_) => Ok(FolderCondition::Free),
+        Err(StoreError::InUse { .. }) => Ok(FolderCondition::InUse),
         Err(error) => Err(error),
     }
 }

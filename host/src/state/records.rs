@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::StoreError;
 use super::damaged::Damaged;
-use super::sealed::{Unusable, digest, seal, unseal};
+use super::sealed::{UnsealError, digest, seal, unseal};
 use crate::files;
 use crate::revision::Revision;
 use crate::transform::{ClosedSchema, RevisionId, WholeMatch, is_digest};
@@ -94,8 +94,8 @@ impl Records {
         let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
         let revision: Revision = match unseal(&bytes) {
             Ok(revision) => revision,
-            Err(Unusable::Damaged) => return Ok(Err("was damaged".into())),
-            Err(Unusable::OtherVersion) => match refused_surface(&bytes) {
+            Err(UnsealError::Damaged) => return Ok(Err("was damaged".into())),
+            Err(UnsealError::OtherVersion) => match refused_surface(&bytes) {
                 Some(wrong) => return Ok(Err(wrong)),
                 None => {
                     return Err(StoreError::OtherVersion {
@@ -122,9 +122,9 @@ impl Records {
 
     /// Newest first.
     pub(super) fn all(&self) -> Vec<Arc<Revision>> {
-        let mut all: Vec<_> = self.known.read().values().cloned().collect();
-        all.sort_by(|a, b| (Reverse(a.at), &a.id).cmp(&(Reverse(b.at), &b.id)));
-        all
+        let mut revisions: Vec<_> = self.known.read().values().cloned().collect();
+        revisions.sort_by(|a, b| (Reverse(a.at), &a.id).cmp(&(Reverse(b.at), &b.id)));
+        revisions
     }
 
     pub(super) fn get(&self, id: &RevisionId) -> Option<Arc<Revision>> {
@@ -189,7 +189,10 @@ impl Records {
     /// Removes components that no revision names, and says which are named.
     pub(super) fn sweep(&self) -> Result<BTreeSet<String>, StoreError> {
         let known = self.known.read();
-        let named: BTreeSet<String> = known.values().map(|one| one.component.clone()).collect();
+        let named: BTreeSet<String> = known
+            .values()
+            .map(|revision| revision.component.clone())
+            .collect();
         drop(known);
         // A component goes when it is certain that no record comes back that needs it.
         files::sync_folder(&self.records).map_err(StoreError::io("write", &self.records))?;

@@ -16,7 +16,7 @@ const END: &str = "}\n";
 
 /// Why a document cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unusable {
+pub(super) enum UnsealError {
     /// Cut off, or other bytes than were written.
     Damaged,
     /// Whole, and of another form than this Tidegate writes.
@@ -38,8 +38,8 @@ pub(super) fn seal<T: Serialize>(content: &T) -> serde_json::Result<Vec<u8>> {
     Ok(parts.concat().into_bytes())
 }
 
-pub(super) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unusable> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Unusable::Damaged)?;
+pub(super) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, UnsealError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| UnsealError::Damaged)?;
     let whole = || {
         let text = text.strip_prefix(BEFORE_VERSION)?.strip_suffix(END)?;
         let text = text.strip_prefix(VERSION)?.strip_prefix(BEFORE_DIGEST)?;
@@ -47,9 +47,9 @@ pub(super) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unusable> {
         (said == digest(content.as_bytes())).then_some(content)
     };
     match whole() {
-        Some(content) => serde_json::from_str(content).map_err(|_| Unusable::OtherVersion),
-        None if is_of_another_version(text) => Err(Unusable::OtherVersion),
-        None => Err(Unusable::Damaged),
+        Some(content) => serde_json::from_str(content).map_err(|_| UnsealError::OtherVersion),
+        None if is_of_another_version(text) => Err(UnsealError::OtherVersion),
+        None => Err(UnsealError::Damaged),
     }
 }
 
@@ -59,7 +59,7 @@ fn is_of_another_version(text: &str) -> bool {
     struct Versioned {
         version: u64,
     }
-    serde_json::from_str(text).is_ok_and(|it: Versioned| it.version.to_string() != VERSION)
+    serde_json::from_str(text).is_ok_and(|record: Versioned| record.version.to_string() != VERSION)
 }
 
 /// SHA-256 in hex.
@@ -86,7 +86,7 @@ mod tests {
     fn every_cut_and_every_changed_byte_is_seen() {
         let bytes = seal(&json!({"a": 12})).unwrap();
         for length in 0..bytes.len() {
-            assert_eq!(unseal::<Value>(&bytes[..length]), Err(Unusable::Damaged));
+            assert_eq!(unseal::<Value>(&bytes[..length]), Err(UnsealError::Damaged));
         }
         for place in 0..bytes.len() {
             let mut changed = bytes.clone();
@@ -94,8 +94,8 @@ mod tests {
             assert!(unseal::<Value>(&changed).is_err(), "byte {place}");
         }
         let doubled = [bytes.clone(), bytes].concat();
-        assert_eq!(unseal::<Value>(&doubled), Err(Unusable::Damaged));
-        assert_eq!(unseal::<Value>(&[0; 64]), Err(Unusable::Damaged));
+        assert_eq!(unseal::<Value>(&doubled), Err(UnsealError::Damaged));
+        assert_eq!(unseal::<Value>(&[0; 64]), Err(UnsealError::Damaged));
     }
 
     #[test]
@@ -103,13 +103,13 @@ mod tests {
         for text in ["{\"version\":2,\"x\":[]}", "{\"z\":1,\"version\":10}"] {
             assert_eq!(
                 unseal::<Value>(text.as_bytes()),
-                Err(Unusable::OtherVersion)
+                Err(UnsealError::OtherVersion)
             );
         }
         // Whole, but not what is looked for: a field that this version does not know.
-        let other = seal(&json!("a text")).unwrap();
-        assert_eq!(unseal::<u64>(&other), Err(Unusable::OtherVersion));
+        let sealed_text = seal(&json!("a text")).unwrap();
+        assert_eq!(unseal::<u64>(&sealed_text), Err(UnsealError::OtherVersion));
         let cut = "{\"version\":2,\"x\":[";
-        assert_eq!(unseal::<Value>(cut.as_bytes()), Err(Unusable::Damaged));
+        assert_eq!(unseal::<Value>(cut.as_bytes()), Err(UnsealError::Damaged));
     }
 }

@@ -32,7 +32,7 @@ async fn a_task_that_panics_is_shown_counted_and_started_again() {
         let start = counted.fetch_add(1, Ordering::Relaxed);
         async move {
             assert!(start >= 2, "not yet");
-            Ended::Asked
+            TaskEnd::Asked
         }
     });
     tokio::time::sleep(FIRST_PAUSE / 2).await;
@@ -59,7 +59,7 @@ async fn making_the_work_may_panic_too() {
     let mut first = true;
     let task = tasks.spawn("fragile", Unasked::Restart, move || {
         assert!(!std::mem::replace(&mut first, false), "the first time");
-        async { Ended::Asked }
+        async { TaskEnd::Asked }
     });
     task.await.unwrap();
     assert_eq!(ends(&metrics, "fragile"), 1);
@@ -69,7 +69,7 @@ async fn making_the_work_may_panic_too() {
 async fn what_the_process_needs_ends_it_by_name_and_stays_down() {
     let (metrics, tasks) = watched();
     tasks.spawn("listener", Unasked::EndProcess, async || {
-        Ended::Failed("the socket is gone".into())
+        TaskEnd::Failed("the socket is gone".into())
     });
     assert_eq!(tasks.failed().await, "listener ended: the socket is gone");
     assert_eq!(tasks.down(), ["listener ended: the socket is gone"]);
@@ -79,7 +79,7 @@ async fn what_the_process_needs_ends_it_by_name_and_stays_down() {
 #[tokio::test(start_paused = true)]
 async fn an_end_that_was_asked_for_is_nothing_to_speak_of() {
     let (metrics, tasks) = watched();
-    let task = tasks.spawn("listener", Unasked::EndProcess, async || Ended::Asked);
+    let task = tasks.spawn("listener", Unasked::EndProcess, async || TaskEnd::Asked);
     task.await.unwrap();
     assert!(tasks.down().is_empty());
     assert_eq!(ends(&metrics, "listener"), 0);
@@ -92,13 +92,13 @@ fn a_thread_that_panics_goes_on_with_what_it_had() {
     let done = Arc::new(AtomicUsize::new(0));
     let counted = done.clone();
     let mut left = vec![3, 2, 1];
-    let lane = Name::of("lane", "t-0");
+    let lane = TaskName::of("lane", "t-0");
     let started = tasks.thread(lane, Unasked::Restart, move || {
         while let Some(work) = left.pop() {
             assert!(work != 2, "the second is poison");
             counted.fetch_add(1, Ordering::Relaxed);
         }
-        Ended::Asked
+        TaskEnd::Asked
     });
     started.unwrap();
     until(|| metrics.tasks_down.get() == 1);
@@ -110,7 +110,7 @@ fn a_thread_that_panics_goes_on_with_what_it_had() {
 #[tokio::test]
 async fn a_thread_that_the_process_needs_ends_it() {
     let (_metrics, tasks) = watched();
-    let panics = || -> Ended { panic!("the clock stands still") };
+    let panics = || -> TaskEnd { panic!("the clock stands still") };
     tasks.thread("epoch", Unasked::EndProcess, panics).unwrap();
     let why = tasks.failed().await;
     assert!(why.starts_with("epoch ended: it panicked"), "{why}");

@@ -19,7 +19,7 @@ pub(super) struct Budget {
     /// Bytes of all linear memories together.
     memory: usize,
     /// What was refused first since the last call began.
-    refused: Option<Refused>,
+    refused: Option<OverLimit>,
     /// Half of the deadline: see `at_deadline`.
     half: Duration,
     /// The thread's time when the first half was over.
@@ -28,14 +28,14 @@ pub(super) struct Budget {
 
 /// More than an instance may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum OverLimit {
     /// Bytes of all memories together, and the limit.
     Memory(usize, usize),
     /// Elements of a table, and the limit.
     Table(usize, usize),
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for OverLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
             Self::Memory(wanted, limit) => {
@@ -71,11 +71,11 @@ impl Budget {
         self.ticks_of_half()
     }
 
-    pub(super) fn refused(&self) -> Option<Refused> {
+    pub(super) fn refused(&self) -> Option<OverLimit> {
         self.refused
     }
 
-    fn answer(&mut self, allowed: bool, refused: Refused) -> Result<bool> {
+    fn answer(&mut self, allowed: bool, refused: OverLimit) -> Result<bool> {
         if !allowed {
             self.refused.get_or_insert(refused);
         }
@@ -116,12 +116,12 @@ impl ResourceLimiter for Budget {
         if allowed {
             self.memory = total;
         }
-        self.answer(allowed, Refused::Memory(total, self.memory_limit))
+        self.answer(allowed, OverLimit::Memory(total, self.memory_limit))
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
         let allowed = desired <= self.table_limit;
-        self.answer(allowed, Refused::Table(desired, self.table_limit))
+        self.answer(allowed, OverLimit::Table(desired, self.table_limit))
     }
 
     fn instances(&self) -> usize {

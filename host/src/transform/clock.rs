@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Thread;
 use std::time::Duration;
 
-use crate::tasks::{Ended, Tasks, Unasked};
+use crate::tasks::{TaskEnd, Tasks, Unasked};
 
 /// How often the epoch advances: the grain of every deadline. A tick costs one thread a
 /// wake-up and the guests nothing.
@@ -34,7 +34,7 @@ pub(super) struct Clock {
 /// A guest runs, until this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Running<'a>(&'a Clock);
+pub(super) struct RunningCall<'a>(&'a Clock);
 
 impl Clock {
     /// One that does not tick: no deadline holds.
@@ -58,13 +58,13 @@ impl Clock {
     }
 
     /// To be called before a guest is: its deadline counts from the first tick after this.
-    pub(super) fn run(&self) -> Running<'_> {
+    pub(super) fn run(&self) -> RunningCall<'_> {
         self.calls.fetch_add(BEGUN + 1, Ordering::SeqCst);
         // Either the call is seen by the clock that goes to sleep, or the sleep is seen here.
         if self.asleep.load(Ordering::SeqCst) {
             self.wake();
         }
-        Running(self)
+        RunningCall(self)
     }
 
     #[cold]
@@ -100,18 +100,18 @@ impl Drop for Clock {
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningCall<'_> {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-fn tick(clock: &Weak<Clock>) -> Ended {
+fn tick(clock: &Weak<Clock>) -> TaskEnd {
     let mut seen = 0;
     loop {
         std::thread::sleep(TICK);
         let Some(clock) = clock.upgrade() else {
-            return Ended::Asked;
+            return TaskEnd::Asked;
         };
         clock.thread.get_or_init(std::thread::current);
         clock.engine.increment_epoch();
@@ -182,7 +182,7 @@ mod tests {
             }
             drop(clock);
             let ended = hear.recv_timeout(Duration::from_secs(10));
-            assert_eq!(ended, Ok(Ended::Asked));
+            assert_eq!(ended, Ok(TaskEnd::Asked));
         }
     }
 }

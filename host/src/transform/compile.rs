@@ -13,7 +13,7 @@ use super::guest_log::printable;
 /// How much of the engine's words an error repeats, in characters: some are the component's.
 const MAX_CHARS: usize = 500;
 
-/// How `Compiled` is kept; another form has another name.
+/// How `CompiledCode` is kept; another form has another name.
 pub(super) const FORM: &str = "code, lines, their length";
 
 /// The length of the lines, in bytes.
@@ -22,7 +22,7 @@ const FOOT: usize = size_of::<u64>();
 /// Machine code that this program made of a component, and behind it the lines of its sources,
 /// as `LineTable` takes them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Compiled(Vec<u8>);
+pub struct CompiledCode(Vec<u8>);
 
 /// What a component's bytes are known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub enum CompileError {
     NoEngine(String),
 }
 
-impl Compiled {
+impl CompiledCode {
     /// Takes code out of a cache that only this program writes to, found under this engine's
     /// key and whole, as its digest shows: code is as powerful as the program itself.
     pub fn from_cache(kept: Vec<u8>) -> Self {
@@ -100,7 +100,7 @@ impl Compiled {
     )]
     pub(super) fn component(&self, engine: &Engine) -> Result<Component, String> {
         // SAFETY: the bytes must be what this version of Wasmtime wrote, unmodified. There are
-        // three ways to a `Compiled`: `compile_here`; `from_child`, the standard output of
+        // three ways to a `CompiledCode`: `compile_here`; `from_child`, the standard output of
         // this very binary, which ended well; and `from_cache`, what one of these gave before,
         // kept where only this program writes, with a digest that the store has checked. Wasmtime looks itself at
         // versions, processor and settings, so that a cache which strayed here is an error.
@@ -110,9 +110,9 @@ impl Compiled {
 }
 
 /// Shows sizes only.
-impl std::fmt::Debug for Compiled {
+impl std::fmt::Debug for CompiledCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Compiled")
+        f.debug_struct("CompiledCode")
             .field("bytes", &self.0.len())
             .finish_non_exhaustive()
     }
@@ -132,9 +132,9 @@ impl Fingerprint {
 ///
 /// # Errors
 /// What is wrong with the component.
-pub fn compile_here(engine: &Engine, component: &[u8]) -> Result<Compiled, CompileError> {
+pub fn compile_here(engine: &Engine, component: &[u8]) -> Result<CompiledCode, CompileError> {
     let code = engine.inner.precompile_component(component);
-    code.map(Compiled::without_lines).map_err(|error| {
+    code.map(CompiledCode::without_lines).map_err(|error| {
         if error.is::<OutOfMemory>() {
             CompileError::OutOfMemory
         } else {
@@ -162,7 +162,7 @@ mod tests {
         let engine = engine();
         let compiled = compile_here(&engine, EMPTY).unwrap();
         let compiled = compiled.with_lines(b"some").with_lines(b"lines");
-        let kept = Compiled::from_cache(compiled.to_keep().to_vec());
+        let kept = CompiledCode::from_cache(compiled.to_keep().to_vec());
         assert!(kept.component(&engine).is_ok());
         assert_eq!(kept.lines(), b"lines");
         assert_eq!(kept, compiled);
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn what_is_not_as_it_was_kept_has_no_lines() {
         for kept in [b"short".to_vec(), [b"code".as_slice(), &[0xff; 8]].concat()] {
-            let strange = Compiled::from_cache(kept);
+            let strange = CompiledCode::from_cache(kept);
             assert_eq!(strange.lines(), b"");
             assert!(strange.component(&engine()).is_err());
         }
@@ -181,8 +181,8 @@ mod tests {
     fn code_for_another_engine_is_refused_even_if_it_gets_this_far() {
         let mut config = wasmtime::Config::new();
         config.epoch_interruption(false);
-        let other = Engine::of(&config, 512 << 10).unwrap();
-        let strayed = compile_here(&other, EMPTY).unwrap();
+        let larger_stack = Engine::of(&config, 512 << 10).unwrap();
+        let strayed = compile_here(&larger_stack, EMPTY).unwrap();
         let error = strayed.component(&engine()).map(|_| ()).unwrap_err();
         assert!(error.contains("not for this host"), "{error}");
     }

@@ -23,9 +23,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 use self::patience::{Overdue, overdue};
-use self::room::Room;
-use self::task::{Task, Work};
-use super::compile::Compiled;
+use self::room::CompileRoom;
+use self::task::{CompileWork, Task};
+use super::compile::CompiledCode;
 use super::engine::Engine;
 use super::guest_log::printable;
 use super::inspect::Inspected;
@@ -46,20 +46,20 @@ const MAX_TOLD: usize = 600;
 
 /// Where components are compiled that nobody vouches for. Clones share the one place.
 #[derive(Debug, Clone)]
-pub struct Compiler(Arc<Shared>);
+pub struct Compiler(Arc<CompilerSettings>);
 
 #[derive(Debug)]
-struct Shared {
+struct CompilerSettings {
     /// The child's program, and arguments before its own.
     program: Vec<OsString>,
     stack: usize,
     /// Bytes of address space for all children together.
-    room: Room,
+    room: CompileRoom,
     time_limit: Duration,
 }
 
 /// How a child ended, and what it left.
-struct Ended {
+struct ChildExit {
     status: ExitStatus,
     code: Vec<u8>,
     said: Vec<u8>,
@@ -67,7 +67,7 @@ struct Ended {
 
 /// Why a child gave no code.
 #[derive(Debug)]
-enum Failure {
+enum CompileFailure {
     NotStarted(std::io::Error),
     NotHeard(std::io::Error),
     /// What it had was not enough.
@@ -93,7 +93,7 @@ pub struct Uncompiled {
     pub lasts: bool,
 }
 
-impl Failure {
+impl CompileFailure {
     /// Time and memory are what the machine had of them: another try may go otherwise.
     fn lasts(&self) -> bool {
         matches!(
@@ -108,17 +108,17 @@ impl Compiler {
     /// of the processor, for each.
     pub fn new(engine: &Engine, memory_limit: u64, time_limit: Duration) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let room = Room::new(memory_limit, cores);
+        let room = CompileRoom::new(memory_limit, cores);
         Self::with_program(own_program(), engine.stack, room, time_limit)
     }
 
     fn with_program(
         program: Vec<OsString>,
         stack: usize,
-        room: Room,
+        room: CompileRoom,
         time_limit: Duration,
     ) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(CompilerSettings {
             program,
             stack,
             room,
@@ -132,7 +132,7 @@ impl Compiler {
     ///
     /// # Errors
     /// What is wrong with the component, for its developer.
-    pub async fn compile(&self, component: &Inspected) -> Result<Compiled, Uncompiled> {
+    pub async fn compile(&self, component: &Inspected) -> Result<CompiledCode, Uncompiled> {
         self.compile_bytes(component.bytes()).await
     }
 
@@ -146,11 +146,11 @@ impl Compiler {
         component: &Inspected,
         bytes: u64,
         load: impl AsyncFnOnce(u64) -> Vec<Piece>,
-    ) -> Result<(Compiled, Reuse), Uncompiled> {
+    ) -> Result<(CompiledCode, Reuse), Uncompiled> {
         match self.try_reusing(component.bytes(), bytes, load).await {
-            Ok((code, reuse)) => Ok((Compiled::from_child(code), reuse)),
+            Ok((code, reuse)) => Ok((CompiledCode::from_child(code), reuse)),
             // They are a help, and never what a component fails by.
-            Err(Failure::Memory | Failure::Machine(_)) => {
+            Err(CompileFailure::Memory | CompileFailure::Machine(_)) => {
                 let compiled = self.compile(component).await;
                 compiled.map(|code| (code, Reuse::default()))
             }
@@ -163,7 +163,7 @@ impl Compiler {
         component: &[u8],
         bytes: u64,
         load: impl AsyncFnOnce(u64) -> Vec<Piece>,
-    ) -> Result<(Vec<u8>, Reuse), Failure> {
+    ) -> Result<(Vec<u8>, Reuse), CompileFailure> {
         let shared = &*self.0;
         let size = component.len() as u64;
         // The host holds them until the child has them; that holds them as read and as made.
@@ -172,11 +172,11 @@ impl Compiler {
         let task = Task {
             size,
             handed: &handed_over(component, &pieces),
-            work: Work::CodeReusing,
+            work: CompileWork::CodeReusing,
         };
         let child = held.bytes().saturating_sub(bytes);
         let read = shared.inside(child, &task).await?;
-        let cut_off = || Failure::NotHeard(std::io::ErrorKind::UnexpectedEof.into());
+        let cut_off = || CompileFailure::NotHeard(std::io::ErrorKind::UnexpectedEof.into());
         taken_back(read).ok_or_else(cut_off)
     }
 
@@ -190,51 +190,55 @@ impl Compiler {
         let task = Task {
             size: component.bytes().len() as u64,
             handed: &[Cow::Borrowed(component.bytes())],
-            work: Work::Lines,
+            work: CompileWork::Lines,
         };
         let part = shared.room.part_of(task.size, 0);
         let table = shared.within(part, &task).await;
         table.map_err(|failure| match failure {
-            Failure::Memory => "it takes more memory than there is for it".into(),
-            Failure::Overdue(_) => "it takes more time than there is for it".into(),
-            Failure::TooMuchCode(most) => {
+            CompileFailure::Memory => "it takes more memory than there is for it".into(),
+            CompileFailure::Overdue(_) => "it takes more time than there is for it".into(),
+            CompileFailure::TooMuchCode(most) => {
                 format!("its lines take more than {}", ByteSize(most))
             }
-            Failure::TooDeep => "it is nested deeper than can be followed".into(),
-            Failure::Component(said) | Failure::Machine(said) => said,
+            CompileFailure::TooDeep => "it is nested deeper than can be followed".into(),
+            CompileFailure::Component(said) | CompileFailure::Machine(said) => said,
             failure => shared.words(&failure),
         })
     }
 
-    async fn compile_bytes(&self, component: &[u8]) -> Result<Compiled, Uncompiled> {
+    async fn compile_bytes(&self, component: &[u8]) -> Result<CompiledCode, Uncompiled> {
         let shared = &*self.0;
         let task = Task {
             size: component.len() as u64,
             handed: &[Cow::Borrowed(component)],
-            work: Work::Code,
+            work: CompileWork::Code,
         };
         let part = shared.room.part_of(task.size, 0);
         let mut code = shared.within(part, &task).await;
-        if matches!(code, Err(Failure::Memory)) && part != shared.room.all() {
-            code = shared.within(shared.room.all(), &task).await;
+        if matches!(code, Err(CompileFailure::Memory)) && part != shared.room.whole() {
+            code = shared.within(shared.room.whole(), &task).await;
         }
-        let compiled = code.map(Compiled::from_child);
+        let compiled = code.map(CompiledCode::from_child);
         compiled.map_err(|failure| shared.uncompiled(&failure))
     }
 }
 
-impl Shared {
+impl CompilerSettings {
     /// Compiles once there is so much memory left, which is held for as long.
-    async fn within(&self, part: room::Part, task: &Task<'_>) -> Result<Vec<u8>, Failure> {
+    async fn within(
+        &self,
+        part: room::RoomPart,
+        task: &Task<'_>,
+    ) -> Result<Vec<u8>, CompileFailure> {
         let held = self.room.hold(part).await;
         self.inside(held.bytes(), task).await
     }
 
     /// Compiles in a child that may take so many bytes of memory; somebody holds them for it.
-    async fn inside(&self, memory: u64, task: &Task<'_>) -> Result<Vec<u8>, Failure> {
+    async fn inside(&self, memory: u64, task: &Task<'_>) -> Result<Vec<u8>, CompileFailure> {
         let time_limit = task.work.time_limit(self.time_limit);
         let child = self.spawn(memory, time_limit, task.work);
-        let mut child = child.map_err(Failure::NotStarted)?;
+        let mut child = child.map_err(CompileFailure::NotStarted)?;
         let id = child.id();
         let ended = tokio::select! {
             biased;
@@ -242,21 +246,26 @@ impl Shared {
             overdue = overdue(id, time_limit) => Err(overdue),
         };
         let ended = match ended {
-            Ok(ended) => ended.map_err(Failure::NotHeard)?,
+            Ok(ended) => ended.map_err(CompileFailure::NotHeard)?,
             Err(overdue) => {
                 // Its memory is the next one's only when it is gone.
                 let _ = tokio::time::timeout(LAST_WAIT, child.kill()).await;
-                return Err(Failure::Overdue(overdue));
+                return Err(CompileFailure::Overdue(overdue));
             }
         };
         if task.is_too_much(&ended.code) {
-            return Err(Failure::TooMuchCode(task.most_code()));
+            return Err(CompileFailure::TooMuchCode(task.most_code()));
         }
         verdict(ended)
     }
 
     /// `memory` in bytes.
-    fn spawn(&self, memory: u64, time_limit: Duration, work: Work) -> std::io::Result<Child> {
+    fn spawn(
+        &self,
+        memory: u64,
+        time_limit: Duration,
+        work: CompileWork,
+    ) -> std::io::Result<Child> {
         let (program, arguments) = self.program.split_first().expect("made with one at least");
         // Past its time the parent ends it; this is for a child that outlives its parent.
         let seconds = time_limit.as_secs() + 1;
@@ -276,42 +285,42 @@ impl Shared {
             .spawn()
     }
 
-    fn uncompiled(&self, failure: &Failure) -> Uncompiled {
+    fn uncompiled(&self, failure: &CompileFailure) -> Uncompiled {
         Uncompiled {
             fault: self.words(failure),
             lasts: failure.lasts(),
         }
     }
 
-    fn words(&self, failure: &Failure) -> String {
+    fn words(&self, failure: &CompileFailure) -> String {
         match failure {
-            Failure::NotStarted(error) => format!("the compiler cannot be started: {error}"),
-            Failure::NotHeard(error) => format!("the compiler was not heard: {error}"),
-            Failure::Memory => format!(
+            CompileFailure::NotStarted(error) => format!("the compiler cannot be started: {error}"),
+            CompileFailure::NotHeard(error) => format!("the compiler was not heard: {error}"),
+            CompileFailure::Memory => format!(
                 "compiling it took more than the {} of compile-memory",
                 ByteSize(self.room.bytes())
             ),
-            Failure::Overdue(Overdue::Busy) => format!(
+            CompileFailure::Overdue(Overdue::Busy) => format!(
                 "compiling it took more processor time than the {} of compile-time",
                 humantime::format_duration(self.time_limit)
             ),
-            Failure::Overdue(Overdue::Idle(time)) => format!(
+            CompileFailure::Overdue(Overdue::Idle(time)) => format!(
                 "the compiler has used no processor time for {}, {} times compile-time, and was \
                  ended; nothing is wrong with the component as far as is known, so send it again",
                 humantime::format_duration(*time),
                 patience::IDLE_TIMES
             ),
-            Failure::TooMuchCode(most) => format!(
+            CompileFailure::TooMuchCode(most) => format!(
                 "its machine code has more than {}, far beyond what its size explains",
                 ByteSize(*most)
             ),
-            Failure::TooDeep => "it is nested deeper than the compiler can follow".into(),
-            Failure::Component(said) => said.clone(),
-            Failure::Machine(said) => format!(
+            CompileFailure::TooDeep => "it is nested deeper than the compiler can follow".into(),
+            CompileFailure::Component(said) => said.clone(),
+            CompileFailure::Machine(said) => format!(
                 "the compiler could not work: {said}; nothing is wrong with the component as far as \
                  is known, so send it again"
             ),
-            Failure::Compiler(code) => format!(
+            CompileFailure::Compiler(code) => format!(
                 "the compiler failed on it (exit code {code}); that is a fault of the compiler, worth a report"
             ),
         }
@@ -323,24 +332,24 @@ fn first_line(said: &str) -> String {
 }
 
 /// What the end of a child says.
-fn verdict(ended: Ended) -> Result<Vec<u8>, Failure> {
+fn verdict(ended: ChildExit) -> Result<Vec<u8>, CompileFailure> {
     let said = String::from_utf8_lossy(&ended.said);
     if ended.status.success() {
         return Ok(ended.code);
     }
     if let Some(code) = ended.status.code() {
         return Err(match code {
-            1 => Failure::Component(first_line(&said)),
-            code if code == i32::from(OUT_OF_MEMORY) => Failure::Memory,
-            code if code == i32::from(COULD_NOT_WORK) => Failure::Machine(first_line(&said)),
-            code => Failure::Compiler(code),
+            1 => CompileFailure::Component(first_line(&said)),
+            code if code == i32::from(OUT_OF_MEMORY) => CompileFailure::Memory,
+            code if code == i32::from(COULD_NOT_WORK) => CompileFailure::Machine(first_line(&said)),
+            code => CompileFailure::Compiler(code),
         });
     }
     // Most allocations that fail end a program: by an abort, or by the system's hand.
     Err(match ended.status.signal() {
-        Some(signal) if signal == Signal::XCPU.as_raw() => Failure::Overdue(Overdue::Busy),
-        _ if said.contains("overflowed its stack") => Failure::TooDeep,
-        _ => Failure::Memory,
+        Some(signal) if signal == Signal::XCPU.as_raw() => CompileFailure::Overdue(Overdue::Busy),
+        _ if said.contains("overflowed its stack") => CompileFailure::TooDeep,
+        _ => CompileFailure::Memory,
     })
 }
 
@@ -356,7 +365,7 @@ fn own_program() -> Vec<OsString> {
 }
 
 /// Hands over what the task says and takes what comes back.
-async fn talk(child: &mut Child, task: &Task<'_>) -> std::io::Result<Ended> {
+async fn talk(child: &mut Child, task: &Task<'_>) -> std::io::Result<ChildExit> {
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
@@ -372,7 +381,7 @@ async fn talk(child: &mut Child, task: &Task<'_>) -> std::io::Result<Ended> {
     };
     let (code, said, ()) =
         tokio::join!(read(stdout, task.most_read()), read(stderr, MAX_SAID), give);
-    Ok(Ended {
+    Ok(ChildExit {
         code: code?,
         said: said?,
         status: child.wait().await?,

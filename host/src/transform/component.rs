@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::clock::Clock;
-use super::compile::{Compiled, Fingerprint};
+use super::compile::{CompiledCode, Fingerprint};
 use super::configuration;
 use super::contract::{self, TransformPre};
 use super::described::Described;
@@ -18,7 +18,7 @@ use super::engine::Engine;
 use super::event_pattern::{Captures, EventPattern};
 use super::fault::{Fault, FaultKind};
 use super::guest_log::Allowance;
-use super::instance::{HostState, Instance, Opened};
+use super::instance::{HostState, Instance, StartedInstance};
 use super::interface;
 use super::limits::Limits;
 use super::line_table::LineTable;
@@ -38,7 +38,7 @@ const MAX_TOLD: usize = 50;
 pub(super) const NAMELESS: &str = "(loading)";
 
 /// What it takes to make an instance.
-pub(super) struct Prepared {
+pub(super) struct InstanceTemplate {
     pub(super) pre: TransformPre<HostState>,
     pub(super) limits: Limits,
     pub(super) log_allowance: Arc<Allowance>,
@@ -66,19 +66,23 @@ pub struct Component {
     pub patterns: Vec<EventPattern>,
     /// What it wrote while it was tried: the first lines, with their levels.
     pub log: Vec<String>,
-    pub(super) prepared: Prepared,
+    pub(super) prepared: InstanceTemplate,
     /// The settings, as the JSON text that `configure` gets.
     pub(super) settings_text: String,
     /// What `configure` answered; every further instance must answer the same.
     pub(super) stated: contract::Configuration,
 }
 
-impl Prepared {
+impl InstanceTemplate {
     /// An instance that is not configured.
-    pub(super) fn open(&self, name: &str, metrics: &TransformMetrics) -> Result<Opened, Fault> {
+    pub(super) fn open(
+        &self,
+        name: &str,
+        metrics: &TransformMetrics,
+    ) -> Result<StartedInstance, Fault> {
         let pre = self.pre.instance_pre();
         let (clock, limits, log) = (&self.clock, &self.limits, &self.log_allowance);
-        Opened::new(pre, clock, limits, log, &self.lines, name, metrics)
+        StartedInstance::new(pre, clock, limits, log, &self.lines, name, metrics)
     }
 }
 
@@ -91,7 +95,7 @@ impl Component {
     /// right is left out.
     pub fn load(
         engine: &Engine,
-        compiled: &Compiled,
+        compiled: &CompiledCode,
         fingerprint: &Fingerprint,
         settings: &Value,
         limits: Limits,
@@ -166,20 +170,20 @@ pub(super) fn prepare(
     limits: Limits,
     log: &Arc<Allowance>,
     lines: LineTable,
-) -> Result<Prepared, Vec<String>> {
+) -> Result<InstanceTemplate, Vec<String>> {
     let pre = interface::link(engine, component).map_err(|fault| vec![fault])?;
     let mut faults = Vec::new();
     // What is counted before a component has a name is not worth keeping.
     let uncounted = Metrics::new().transform(NAMELESS);
     let clock = engine.clock.clone();
-    match Opened::new(&pre, &clock, &limits, log, &lines, NAMELESS, &uncounted) {
+    match StartedInstance::new(&pre, &clock, &limits, log, &lines, NAMELESS, &uncounted) {
         Ok(mut opened) => faults.extend(interface::ill_typed_exports(&mut opened)),
         Err(fault) => faults.push(format!("while an instance was made: {fault}")),
     }
     if !faults.is_empty() {
         return Err(faults);
     }
-    Ok(Prepared {
+    Ok(InstanceTemplate {
         pre: TransformPre::new(pre)
             .map_err(|error| vec![interface::not_built(&format!("{error:#}"))])?,
         limits,
@@ -203,7 +207,7 @@ pub(super) fn finish(
         imports,
     } = described;
     let settings_text = settings.to_string();
-    let known = samples::Known {
+    let known = samples::KnownComponent {
         descriptor: reading.descriptor.as_ref().ok(),
         settings: reading.settings.as_deref(),
     };
@@ -235,8 +239,8 @@ pub(super) fn finish(
 /// What it answers its settings with, and whether its samples show that it does what it says.
 /// Settings that its schema refuses are not given to it, whatever else is wrong.
 fn configure(
-    prepared: &Prepared,
-    known: samples::Known<'_>,
+    prepared: &InstanceTemplate,
+    known: samples::KnownComponent<'_>,
     settings: &Value,
     settings_text: &str,
     tries: bool,
@@ -299,7 +303,7 @@ pub(super) fn with_log(mut faults: Vec<String>, heard: &[String]) -> Vec<String>
 
 /// Printable, without what is secret, and not more than a person reads. Whatever is told of a
 /// component that was loaded leaves by here.
-pub(super) fn told(mut faults: Vec<String>, secrets: &Secrets) -> Vec<String> {
+pub(super) fn for_person(mut faults: Vec<String>, secrets: &Secrets) -> Vec<String> {
     let more = faults.len().saturating_sub(MAX_TOLD);
     faults.truncate(MAX_TOLD);
     for fault in &mut faults {

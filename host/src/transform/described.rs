@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::compile::{Compiled, Fingerprint};
-use super::component::{Component, NAMELESS, Prepared, finish, prepare, told, with_log};
+use super::compile::{CompiledCode, Fingerprint};
+use super::component::{
+    Component, InstanceTemplate, NAMELESS, finish, for_person, prepare, with_log,
+};
 use super::descriptor::Reading;
 use super::engine::Engine;
 use super::guest_log::Allowance;
@@ -19,7 +21,7 @@ use crate::metrics::Metrics;
 
 /// A component before it is configured.
 pub struct Described {
-    pub(super) prepared: Prepared,
+    pub(super) prepared: InstanceTemplate,
     pub(super) reading: Reading,
     pub(super) fingerprint: Fingerprint,
     pub(super) imports: Vec<String>,
@@ -34,19 +36,19 @@ impl Described {
     /// `faults` and `configure`.
     pub fn of(
         engine: &Engine,
-        compiled: &Compiled,
+        compiled: &CompiledCode,
         fingerprint: &Fingerprint,
         lines: LineTable,
         limits: Limits,
     ) -> Result<Self, Vec<String>> {
         let log = Allowance::listening(limits.log_lines_per_second);
-        let described = Self::ask(engine, compiled, fingerprint, lines, limits, &log);
-        described.map_err(|faults| with_log(told(faults, log.secrets()), &log.heard()))
+        let described = Self::describe(engine, compiled, fingerprint, lines, limits, &log);
+        described.map_err(|faults| with_log(for_person(faults, log.secrets()), &log.heard()))
     }
 
-    fn ask(
+    fn describe(
         engine: &Engine,
-        compiled: &Compiled,
+        compiled: &CompiledCode,
         fingerprint: &Fingerprint,
         lines: LineTable,
         limits: Limits,
@@ -83,7 +85,7 @@ impl Described {
         let faults = self.reading.descriptor.as_ref().err();
         let faults = faults.into_iter().flatten();
         let faults = faults.map(|fault| format!("its descriptor: {fault}"));
-        told(faults.collect(), &Secrets::default())
+        for_person(faults.collect(), &Secrets::default())
     }
 
     /// Whether it calls the setting at this place, a JSON pointer, secret; or cannot be
@@ -125,7 +127,7 @@ impl Described {
                 log: heard,
                 ..component
             }),
-            Err(faults) => Err(with_log(told(faults, log.secrets()), &heard)),
+            Err(faults) => Err(with_log(for_person(faults, log.secrets()), &heard)),
         }
     }
 }

@@ -120,7 +120,7 @@ impl Descriptor {
     }
 
     /// What it claims that is the other's too, in words: the kind of name, and the name.
-    pub fn conflict(&self, other: &Self) -> Option<(&'static str, String)> {
+    pub fn conflict(&self, descriptor: &Self) -> Option<(&'static str, String)> {
         let shared = |own: BTreeSet<&str>, others: BTreeSet<&str>| {
             own.intersection(&others)
                 .next()
@@ -128,11 +128,11 @@ impl Descriptor {
         };
         let families = shared(
             self.family_names().collect(),
-            other.family_names().collect(),
+            descriptor.family_names().collect(),
         );
         let messages = shared(
             self.message_types().collect(),
-            other.message_types().collect(),
+            descriptor.message_types().collect(),
         );
         let families = families.map(|name| ("family", name));
         families.or(messages.map(|name| ("message-type", name)))
@@ -311,9 +311,9 @@ pub(super) mod tests {
             "parameter p",
             "data-schema of tick, at the top",
         ] {
-            let mut told = faults.iter();
+            let mut lines = faults.iter();
             assert!(
-                told.any(|fault| fault.contains(says)),
+                lines.any(|fault| fault.contains(says)),
                 "{says}: {faults:#?}"
             );
         }

@@ -13,12 +13,12 @@ const MAX_TOLD: usize = 5;
 const MAX_CHARS: usize = 120;
 
 /// What came of an event, or was to come of it.
-type Answer<Refusal> = Result<Vec<Publication>, Refusal>;
+type SampleResult<Refusal> = Result<Vec<Publication>, Refusal>;
 
 /// None where the one is what the other says. `data` is compared as JSON.
 pub(super) fn difference(
-    came: &Answer<Rejection>,
-    expected: &Answer<RejectionReason>,
+    came: &SampleResult<Rejection>,
+    expected: &SampleResult<RejectionReason>,
 ) -> Option<String> {
     let text = match (came, expected) {
         (Ok(came), Ok(expected)) if came.len() == expected.len() => {
@@ -35,7 +35,7 @@ pub(super) fn difference(
 }
 
 /// What came of it, for a person.
-pub(super) fn outcome(came: &Answer<Rejection>) -> String {
+pub(super) fn outcome(came: &SampleResult<Rejection>) -> String {
     match came {
         Ok(publications) => published(publications),
         Err(rejection) => {
@@ -48,7 +48,7 @@ pub(super) fn outcome(came: &Answer<Rejection>) -> String {
     }
 }
 
-fn outcome_expected(expected: &Answer<RejectionReason>) -> String {
+fn outcome_expected(expected: &SampleResult<RejectionReason>) -> String {
     match expected {
         Ok(publications) => published(publications),
         Err(reason) => format!("rejected as {}", reason_label(*reason)),
@@ -266,11 +266,11 @@ mod tests {
     #[test]
     fn of_many_differences_the_first_are_told_and_the_rest_counted() {
         let of = |channel: &str| vec![publication(channel, "1"); 9];
-        let told = of_messages(&of("a"), &of("b")).unwrap();
+        let text = of_messages(&of("a"), &of("b")).unwrap();
         assert!(
-            told.starts_with("message 1: its channel is a, and was to be b; "),
-            "{told}"
+            text.starts_with("message 1: its channel is a, and was to be b; "),
+            "{text}"
         );
-        assert!(told.ends_with("; and 4 more"), "{told}");
+        assert!(text.ends_with("; and 4 more"), "{text}");
     }
 }

@@ -64,7 +64,7 @@ impl Engine {
     /// Names all that compiled code depends on, in hex: Wasmtime, its settings, this processor
     /// and system, this version of Tidegate. Code of another key is not for this engine.
     pub fn key(&self) -> String {
-        let mut key = Key(Sha256::new());
+        let mut key = KeyHasher(Sha256::new());
         self.inner.precompile_compatibility_hash().hash(&mut key);
         for part in [
             env!("CARGO_PKG_VERSION"),
@@ -79,9 +79,9 @@ impl Engine {
 }
 
 /// Takes a digest of what is hashed: a key must not depend on the hasher of a standard library.
-struct Key(Sha256);
+struct KeyHasher(Sha256);
 
-impl Hasher for Key {
+impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

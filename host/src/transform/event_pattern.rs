@@ -110,9 +110,9 @@ fn part_of(text: &str) -> &str {
 
 /// What stands between two `:`: how it begins, and each capture with the text that follows it,
 /// which only the last may be without.
-type Part<'a> = (&'a str, Vec<(&'a str, &'a str)>);
+type PatternPart<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
-fn part(text: &str) -> Result<Part<'_>, String> {
+fn part(text: &str) -> Result<PatternPart<'_>, String> {
     let mut pieces = text.split('{');
     let begins = pieces.next().unwrap_or_default();
     if begins.contains('}') {
@@ -145,7 +145,7 @@ fn part(text: &str) -> Result<Part<'_>, String> {
 }
 
 /// What stands before the first capture, and the captures.
-fn compile(parts: &[Part<'_>]) -> (String, Vec<Capture>) {
+fn compile(parts: &[PatternPart<'_>]) -> (String, Vec<Capture>) {
     let mut begins = String::new();
     let mut captures: Vec<Capture> = Vec::new();
     for (place, (text, inner)) in parts.iter().enumerate() {

@@ -27,7 +27,7 @@ pub struct Family {
     pub name: String,
     /// What its transform says of itself, for people.
     pub summary: String,
-    pub parameters: Vec<Parameter>,
+    pub parameters: Vec<FamilyParameter>,
     /// One at least.
     pub messages: Vec<MessageType>,
     pub delivery: Delivery,
@@ -59,31 +59,33 @@ pub struct MessageType {
 
 /// One variable part of a channel's name.
 #[derive(Debug)]
-pub struct Parameter {
+pub struct FamilyParameter {
     pub name: String,
-    pub allowed: Allowed,
+    pub allowed: AllowedValues,
 }
 
 #[derive(Debug)]
-pub enum Allowed {
+pub enum AllowedValues {
     OneOf(Vec<String>),
     Pattern(WholeMatch),
 }
 
-impl Parameter {
+impl FamilyParameter {
     /// Whether a channel may have `value` here.
     pub fn allows(&self, value: &str) -> bool {
         match &self.allowed {
-            Allowed::OneOf(values) => values.iter().any(|allowed| allowed == value),
-            Allowed::Pattern(pattern) => pattern.is_match(value),
+            AllowedValues::OneOf(values) => values.iter().any(|allowed| allowed == value),
+            AllowedValues::Pattern(pattern) => pattern.is_match(value),
         }
     }
 
     /// What is allowed here, in words.
     pub fn rule(&self) -> String {
         match &self.allowed {
-            Allowed::OneOf(values) => format!("{} is one of {}", self.name, values.join(", ")),
-            Allowed::Pattern(pattern) => format!("{} matches {pattern}", self.name),
+            AllowedValues::OneOf(values) => {
+                format!("{} is one of {}", self.name, values.join(", "))
+            }
+            AllowedValues::Pattern(pattern) => format!("{} matches {pattern}", self.name),
         }
     }
 }
@@ -184,7 +186,7 @@ fn message(stated: &contract::Message) -> Result<MessageType, Vec<String>> {
     }
 }
 
-fn parameter(stated: &contract::Parameter) -> Result<Parameter, String> {
+fn parameter(stated: &contract::Parameter) -> Result<FamilyParameter, String> {
     let name = stated.name.clone();
     let allowed = match &stated.allowed {
         contract::AllowedValues::OneOf(values) => {
@@ -199,15 +201,15 @@ fn parameter(stated: &contract::Parameter) -> Result<Parameter, String> {
                     value.escape_debug()
                 ));
             }
-            Allowed::OneOf(values.clone())
+            AllowedValues::OneOf(values.clone())
         }
         contract::AllowedValues::Pattern(text) => {
             let whole = WholeMatch::of_value(text)
                 .map_err(|wrong| format!("parameter {name}: the pattern {wrong}"))?;
-            Allowed::Pattern(whole)
+            AllowedValues::Pattern(whole)
         }
     };
-    Ok(Parameter { name, allowed })
+    Ok(FamilyParameter { name, allowed })
 }
 
 /// Whether a channel can have this as one of its parts.

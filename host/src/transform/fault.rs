@@ -2,11 +2,11 @@
 
 use wasmtime::Trap;
 
-use super::budget::Refused;
+use super::budget::OverLimit;
 use super::line_table::LineTable;
 use super::place;
 use super::secrets::Secrets;
-use super::wasi::{Denied, MAX_HANDLES};
+use super::wasi::{MAX_HANDLES, WasiDenial};
 
 /// The longest explanation, in characters: parts of it may be the guest's own words.
 const MAX_DETAIL: usize = 500;
@@ -86,7 +86,7 @@ impl Fault {
     /// if it was: most guests answer that with a trap of their own.
     pub(super) fn of(
         error: &wasmtime::Error,
-        refused: Option<Refused>,
+        refused: Option<OverLimit>,
         complaints: Option<String>,
         lines: &LineTable,
         secrets: &Secrets,
@@ -104,8 +104,8 @@ impl Fault {
 }
 
 /// What the engine or the host found.
-fn found(error: &wasmtime::Error, refused: Option<Refused>) -> (FaultKind, String) {
-    if let Some(denied) = error.downcast_ref::<Denied>() {
+fn found(error: &wasmtime::Error, refused: Option<OverLimit>) -> (FaultKind, String) {
+    if let Some(denied) = error.downcast_ref::<WasiDenial>() {
         return (denied.kind, denied.detail.clone());
     }
     let detail = error.root_cause().to_string();

@@ -3,7 +3,7 @@
 use super::contract;
 use super::descriptor::Descriptor;
 use super::family::MessageType;
-use super::schema::Refusal;
+use super::schema::BlockReason;
 use crate::channel::Channel;
 
 /// A publication that may leave.
@@ -80,8 +80,8 @@ impl Descriptor {
             .data_schema
             .write(&publication.data, &mut text)
             .map_err(|refusal| match refusal {
-                Refusal::Json => Block::Json,
-                Refusal::Schema => Block::Schema,
+                BlockReason::Json => Block::Json,
+                BlockReason::Schema => Block::Schema,
             })?;
         text.push('}');
         Ok(Admitted {

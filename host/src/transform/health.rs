@@ -13,11 +13,11 @@ pub struct Health {
     put_out_after: u32,
     backoff: Duration,
     max_backoff: Duration,
-    state: Mutex<State>,
+    state: Mutex<FaultHistory>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct FaultHistory {
     in_a_row: u32,
     times_out: u32,
     until: Option<Instant>,

@@ -33,14 +33,14 @@ impl Peaks {
 
 /// The peaks of a revision; shared by its lanes.
 #[derive(Debug, Default)]
-pub struct HighWater {
+pub struct RevisionPeaks {
     memory: AtomicU64,
     call_nanos: AtomicU64,
     publications: AtomicU64,
     output: AtomicU64,
 }
 
-impl HighWater {
+impl RevisionPeaks {
     pub fn raise(&self, peaks: &Peaks) {
         let nanos = u64::try_from(peaks.call.as_nanos()).unwrap_or(u64::MAX);
         for (mark, value) in [
@@ -81,7 +81,7 @@ mod tests {
         assert!(!own.raise(&peaks(4, 1)));
         assert!(own.raise(&peaks(1, 2)));
         assert_eq!(own, peaks(5, 2));
-        let shared = HighWater::default();
+        let shared = RevisionPeaks::default();
         shared.raise(&own);
         shared.raise(&peaks(7, 1));
         assert_eq!(shared.read(), peaks(7, 2));

@@ -9,8 +9,8 @@ use wasmtime::component::{ComponentType, InstancePre, Lower, TypedFunc};
 
 use super::blocked::Blocked;
 use super::budget::Budget;
-use super::clock::{Clock, Running};
-use super::component::{Component, Prepared};
+use super::clock::{Clock, RunningCall};
+use super::component::{Component, InstanceTemplate};
 use super::contract::{self, Transform};
 use super::descriptor::Descriptor;
 use super::event_pattern::Captures;
@@ -55,12 +55,12 @@ impl contract::Host for HostState {}
 
 /// An instance that has run its start functions and nothing else. All limits hold from
 /// there on.
-pub(super) struct Opened {
+pub(super) struct StartedInstance {
     pub(super) store: Store<HostState>,
     pub(super) instance: wasmtime::component::Instance,
 }
 
-impl Opened {
+impl StartedInstance {
     pub(super) fn new(
         pre: &InstancePre<HostState>,
         clock: &Clock,
@@ -103,7 +103,7 @@ fn not_instantiated(mut fault: Fault, limits: &Limits) -> Fault {
     fault
 }
 
-impl Opened {
+impl StartedInstance {
     /// What the component says of itself.
     pub(super) fn describe(mut self, clock: &Clock) -> Result<contract::Descriptor, Fault> {
         let exports = Transform::new(&mut self.store, &self.instance);
@@ -119,7 +119,7 @@ impl Opened {
 /// An event as a guest gets it: copied once, into the guest's memory.
 #[derive(ComponentType, Lower)]
 #[component(record)]
-pub(super) struct Given<'a> {
+pub(super) struct GuestEvent<'a> {
     pub(super) channel: &'a str,
     pub(super) captures: &'a [(&'a str, &'a str)],
     pub(super) payload: &'a [u8],
@@ -129,7 +129,7 @@ pub(super) struct Given<'a> {
 
 /// What the contract says of `transform`, but for whose the event's text is.
 pub(super) type TransformCall =
-    TypedFunc<(Given<'static>,), (Result<Vec<contract::Publication>, contract::Rejection>,)>;
+    TypedFunc<(GuestEvent<'static>,), (Result<Vec<contract::Publication>, contract::Rejection>,)>;
 
 /// A configured instance. After a fault it must be dropped.
 pub struct Instance {
@@ -172,12 +172,12 @@ impl Instance {
 
     /// As `new`, and what the component answers these settings with, a JSON object.
     pub(super) fn configured(
-        prepared: &Prepared,
+        prepared: &InstanceTemplate,
         settings: &str,
         name: &str,
         metrics: &TransformMetrics,
     ) -> Result<(Self, contract::Configuration), Fault> {
-        let Opened {
+        let StartedInstance {
             mut store,
             instance,
         } = prepared.open(name, metrics)?;
@@ -286,7 +286,7 @@ impl Instance {
         let seed = self.is_seeded.then(|| wasi::seed_of(event));
         self.store.data_mut().wasi.begin(event.received_at, seed);
         let started = Instant::now();
-        let event = Given {
+        let event = GuestEvent {
             channel: &event.channel,
             captures,
             payload: &event.payload,
@@ -373,7 +373,7 @@ fn guarded(
 }
 
 /// To be called before each call of a guest, whose end is told with the result.
-fn begin<'a>(store: &mut Store<HostState>, clock: &'a Clock) -> Running<'a> {
+fn begin<'a>(store: &mut Store<HostState>, clock: &'a Clock) -> RunningCall<'a> {
     let state = store.data_mut();
     state.wasi.begin(0, None);
     state.log.begin();
@@ -383,7 +383,7 @@ fn begin<'a>(store: &mut Store<HostState>, clock: &'a Clock) -> Running<'a> {
 }
 
 /// To be called after each call of a guest.
-fn end(store: &mut Store<HostState>, running: Running<'_>) {
+fn end(store: &mut Store<HostState>, running: RunningCall<'_>) {
     drop(running);
     let HostState { wasi, log, .. } = store.data_mut();
     wasi.end(log);

@@ -13,7 +13,7 @@ use wasmtime::{AsContextMut, Store};
 use super::contract::{Configuration, Descriptor, Transform};
 use super::engine::Engine;
 use super::guest_log::printable;
-use super::instance::{HostState, Opened, TransformCall};
+use super::instance::{HostState, StartedInstance, TransformCall};
 use super::wasi;
 
 /// The contract that this host serves: this version, its patches, and those before it.
@@ -112,8 +112,8 @@ pub(super) fn transform(
 }
 
 /// The functions that are not there, or take or give something else than the contract says.
-pub(super) fn ill_typed_exports(opened: &mut Opened) -> Vec<String> {
-    let Opened { store, instance } = opened;
+pub(super) fn ill_typed_exports(opened: &mut StartedInstance) -> Vec<String> {
+    let StartedInstance { store, instance } = opened;
     let mut faults = Vec::new();
     for name in FUNCTIONS {
         let Some(index) = function(&mut *store, instance, name) else {

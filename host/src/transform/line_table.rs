@@ -26,18 +26,18 @@ const ROW: usize = 12;
 
 /// The lines of a component; none where nothing tells of them. Clones share one.
 #[derive(Debug, Clone, Default)]
-pub struct LineTable(Option<Arc<Held>>);
+pub struct LineTable(Option<Arc<CountedBytes>>);
 
 /// Counted for as long as somebody has it.
 #[derive(Debug)]
-struct Held {
+struct CountedBytes {
     bytes: Vec<u8>,
     gauge: IntGauge,
 }
 
 /// What is true from one byte of a component to the next row's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Row {
+struct LineRow {
     /// The byte of the component.
     start: u32,
     /// Where the name of the file begins among the names.
@@ -53,7 +53,7 @@ impl LineTable {
             return Self::default();
         }
         gauge.add(size_of_val(bytes) as i64);
-        Self(Some(Arc::new(Held {
+        Self(Some(Arc::new(CountedBytes {
             bytes: bytes.to_owned(),
             gauge: gauge.clone(),
         })))
@@ -73,13 +73,13 @@ impl LineTable {
 }
 
 /// What is before the first row of a function is its beginning.
-fn row_at(rows: &[[u8; ROW]], at: u32) -> Option<Row> {
-    let after = rows.partition_point(|row| Row::of(row).start <= at);
-    let row = Row::of(rows.get(after.saturating_sub(1))?);
+fn row_at(rows: &[[u8; ROW]], at: u32) -> Option<LineRow> {
+    let after = rows.partition_point(|row| LineRow::of(row).start <= at);
+    let row = LineRow::of(rows.get(after.saturating_sub(1))?);
     (row.line > 0).then_some(row)
 }
 
-impl Drop for Held {
+impl Drop for CountedBytes {
     fn drop(&mut self) {
         self.gauge.sub(self.bytes.len() as i64);
     }
@@ -110,7 +110,10 @@ impl<'a> Parts<'a> {
         let start_of = |bytes: &[u8; FUNCTION]| u32::from_le_bytes(*bytes);
         let number = starts.binary_search_by_key(&function, start_of).ok()?;
         let end = starts.get(number + 1).map_or(u32::MAX, start_of);
-        let first_from = |place| self.rows.partition_point(|row| Row::of(row).start < place);
+        let first_from = |place| {
+            self.rows
+                .partition_point(|row| LineRow::of(row).start < place)
+        };
         self.rows.get(first_from(function)..first_from(end))
     }
 }
@@ -124,7 +127,7 @@ fn taken<const SIZE: usize>(bytes: &[u8]) -> Option<(&[[u8; SIZE]], &[u8])> {
 }
 
 /// What `Parts::of` reads.
-fn written(functions: &[u32], rows: &[Row], names: &str) -> Vec<u8> {
+fn written(functions: &[u32], rows: &[LineRow], names: &str) -> Vec<u8> {
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes();
     let mut bytes = count(functions.len()).to_vec();
     bytes.extend(functions.iter().flat_map(|function| function.to_le_bytes()));
@@ -138,7 +141,7 @@ fn written(functions: &[u32], rows: &[Row], names: &str) -> Vec<u8> {
     bytes
 }
 
-impl Row {
+impl LineRow {
     fn of(bytes: &[u8; ROW]) -> Self {
         let number = |place: usize| {
             let number = bytes.as_chunks::<4>().0.get(place);

@@ -26,7 +26,7 @@ const MACHINERY: [&str; 9] = [
 
 /// One function that was running.
 #[derive(Debug, Clone)]
-pub(super) struct Frame<'a> {
+pub(super) struct StackFrame<'a> {
     name: Option<&'a str>,
     /// Its number in its module.
     index: u32,
@@ -40,14 +40,14 @@ pub(super) struct Frame<'a> {
 pub(super) fn of(error: &wasmtime::Error, lines: &LineTable) -> Option<String> {
     let trace = error.downcast_ref::<WasmBacktrace>()?;
     let frames = trace.frames().iter();
-    told(
+    described(
         &frames
-            .map(|frame| Frame::of(frame, lines))
+            .map(|frame| StackFrame::of(frame, lines))
             .collect::<Vec<_>>(),
     )
 }
 
-impl<'a> Frame<'a> {
+impl<'a> StackFrame<'a> {
     fn of(frame: &'a FrameInfo, lines: &LineTable) -> Self {
         let at = frame.module_offset();
         let function = at.zip(frame.func_offset());
@@ -62,10 +62,10 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn told(frames: &[Frame<'_>]) -> Option<String> {
-    let named: Vec<(String, &Frame<'_>)> =
+fn described(frames: &[StackFrame<'_>]) -> Option<String> {
+    let named: Vec<(String, &StackFrame<'_>)> =
         frames.iter().map(|frame| (name(frame), frame)).collect();
-    let is_own = |(name, _): &&(String, &Frame<'_>)| {
+    let is_own = |(name, _): &&(String, &StackFrame<'_>)| {
         !MACHINERY
             .iter()
             .any(|machinery| name.starts_with(machinery))
@@ -89,14 +89,14 @@ fn told(frames: &[Frame<'_>]) -> Option<String> {
     Some(text)
 }
 
-fn tell_line(text: &mut String, frame: &Frame<'_>) {
+fn tell_line(text: &mut String, frame: &StackFrame<'_>) {
     if let Some(line) = &frame.line {
         let _infallible = write!(text, " ({line})");
     }
 }
 
 /// As people write it, in the language's own form where that is Rust's.
-fn name(frame: &Frame<'_>) -> String {
+fn name(frame: &StackFrame<'_>) -> String {
     let Some(mangled) = frame.name else {
         return format!("function {}", frame.index);
     };
@@ -127,8 +127,8 @@ impl Write for Short {
 mod tests {
     use super::*;
 
-    fn frame(name: &str) -> Frame<'_> {
-        Frame {
+    fn frame(name: &str) -> StackFrame<'_> {
+        StackFrame {
             name: Some(name),
             index: 7,
             at: Some(31),
@@ -141,15 +141,15 @@ mod tests {
         let mangled = "_ZN6ticker5price17h0123456789abcdefE";
         let frames = [frame(mangled), frame("transform"), frame("a"), frame("b")];
         assert_eq!(
-            told(&frames).unwrap(),
+            described(&frames).unwrap(),
             "in ticker::price (byte 0x1f of the component), called by transform, called by a"
         );
-        assert_eq!(told(&[]), None);
+        assert_eq!(described(&[]), None);
     }
 
     #[test]
     fn a_line_that_is_known_stands_in_place_of_the_byte() {
-        let with = |name, line: &str| Frame {
+        let with = |name, line: &str| StackFrame {
             line: Some(line.into()),
             ..frame(name)
         };
@@ -159,7 +159,7 @@ mod tests {
             with("transform", "ticker/src/lib.rs:90"),
         ];
         assert_eq!(
-            told(&frames).unwrap(),
+            described(&frames).unwrap(),
             "in price (ticker/src/lib.rs:7), called by quote, called by transform \
              (ticker/src/lib.rs:90)"
         );
@@ -169,8 +169,12 @@ mod tests {
     fn what_a_language_has_for_panics_is_passed_over_unless_there_is_nothing_else() {
         let panic = frame("_ZN4core9panicking9panic_fmt17h0123456789abcdefE");
         let own = frame("own");
-        assert!(told(&[panic.clone(), own]).unwrap().starts_with("in own ("));
-        let alone = told(&[panic]).unwrap();
+        assert!(
+            described(&[panic.clone(), own])
+                .unwrap()
+                .starts_with("in own (")
+        );
+        let alone = described(&[panic]).unwrap();
         assert!(
             alone.starts_with("in core::panicking::panic_fmt ("),
             "{alone}"
@@ -179,13 +183,13 @@ mod tests {
 
     #[test]
     fn a_function_without_a_name_has_a_number() {
-        let nameless = Frame {
+        let nameless = StackFrame {
             name: None,
             index: 7,
             at: None,
             line: None,
         };
-        assert_eq!(told(&[nameless]).unwrap(), "in function 7");
+        assert_eq!(described(&[nameless]).unwrap(), "in function 7");
     }
 
     #[test]
@@ -200,9 +204,9 @@ mod tests {
             "_RNvB_1a",
             "",
         ] {
-            let told = told(&[frame(hostile)]).unwrap();
-            assert!(told.chars().count() < 200, "{told}");
-            assert!(!told.chars().any(char::is_control), "{told}");
+            let text = described(&[frame(hostile)]).unwrap();
+            assert!(text.chars().count() < 200, "{text}");
+            assert!(!text.chars().any(char::is_control), "{text}");
         }
     }
 }

@@ -66,8 +66,8 @@ mod tests {
         for name in ["price", "_a", "legs[].price", "a-b.c", &"a".repeat(64)] {
             assert_eq!(label(name).as_deref(), Some(name));
         }
-        for other in ["", "1", "a b", "é", "a\n", "a:b", &"a".repeat(65)] {
-            assert_eq!(label(other).as_deref(), Some(OTHER_FIELD), "{other}");
+        for unfit in ["", "1", "a b", "é", "a\n", "a:b", &"a".repeat(65)] {
+            assert_eq!(label(unfit).as_deref(), Some(OTHER_FIELD), "{unfit}");
         }
     }
 }

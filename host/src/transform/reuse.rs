@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use wasmtime::CacheStore;
 
-use super::compile::{CompileError, Compiled, compile_here};
+use super::compile::{CompileError, CompiledCode, compile_here};
 use super::engine::Engine;
 
 /// How many pieces are handed over at most: their uses are told in the bits of one number.
@@ -40,7 +40,7 @@ pub struct Reuse {
     /// Places of the pieces that something was taken from.
     pub used: Vec<usize>,
     /// What was compiled.
-    pub made: Piece,
+    pub new_piece: Piece,
 }
 
 /// What a child is given, in this order: the component, then the pieces, each with its length
@@ -86,7 +86,7 @@ pub fn compile_here_reusing(
     stack: usize,
     component: &[u8],
     pieces: Vec<Piece>,
-) -> Result<(Compiled, Reuse), CompileError> {
+) -> Result<(CompiledCode, Reuse), CompileError> {
     let functions = Arc::new(Functions::of(pieces));
     let engine = Engine::reusing(stack, functions.clone())
         .map_err(|error| CompileError::NoEngine(error.to_string()))?;
@@ -98,7 +98,7 @@ pub fn compile_here_reusing(
 ///
 /// # Errors
 /// The code cannot be written. Nobody may want the rest.
-pub fn hand_back(to: &mut impl Write, code: &Compiled, reuse: &Reuse) -> io::Result<()> {
+pub fn hand_back(to: &mut impl Write, code: &CompiledCode, reuse: &Reuse) -> io::Result<()> {
     let used = reuse
         .used
         .iter()
@@ -108,7 +108,7 @@ pub fn hand_back(to: &mut impl Write, code: &Compiled, reuse: &Reuse) -> io::Res
         to.write_all(&number.to_be_bytes())?;
     }
     to.write_all(code.code())?;
-    let _ = to.write_all(&reuse.made);
+    let _ = to.write_all(&reuse.new_piece);
     to.flush()
 }
 
@@ -118,16 +118,18 @@ pub(super) fn taken_back(mut bytes: Vec<u8>) -> Option<(Vec<u8>, Reuse)> {
     let (length, used) = (usize::try_from(length?).ok()?, used?);
     let (reused, compiled) = (reused?, compiled?);
     let end = HEAD.checked_add(length).filter(|end| *end <= bytes.len())?;
-    let mut made = bytes.split_off(end);
-    let whole = functions_of(&made).last().map_or(0, |(_, code)| code.end);
-    made.truncate(whole);
+    let mut new_piece = bytes.split_off(end);
+    let whole = functions_of(&new_piece)
+        .last()
+        .map_or(0, |(_, code)| code.end);
+    new_piece.truncate(whole);
     bytes.drain(..HEAD);
     let used = (0..MAX_PIECES).filter(|place| used & (1 << place) != 0);
     let reuse = Reuse {
         reused,
         compiled,
         used: used.collect(),
-        made,
+        new_piece,
     };
     Some((bytes, reuse))
 }
@@ -164,7 +166,7 @@ pub(super) struct Functions {
     used: AtomicU64,
     reused: AtomicU64,
     compiled: AtomicU64,
-    made: Mutex<HashMap<[u8; KEY], Vec<u8>>>,
+    new_functions: Mutex<HashMap<[u8; KEY], Vec<u8>>>,
 }
 
 impl Functions {
@@ -180,17 +182,17 @@ impl Functions {
             used: AtomicU64::new(0),
             reused: AtomicU64::new(0),
             compiled: AtomicU64::new(0),
-            made: Mutex::default(),
+            new_functions: Mutex::default(),
         }
     }
 
     fn report(&self) -> Reuse {
         let used = self.used.load(Ordering::Relaxed);
-        let mut made = Vec::new();
-        for (key, code) in self.made.lock().iter() {
-            made.extend(key);
-            made.extend(u32::try_from(code.len()).unwrap_or(u32::MAX).to_be_bytes());
-            made.extend(code);
+        let mut piece = Vec::new();
+        for (key, code) in self.new_functions.lock().iter() {
+            piece.extend(key);
+            piece.extend(u32::try_from(code.len()).unwrap_or(u32::MAX).to_be_bytes());
+            piece.extend(code);
         }
         Reuse {
             reused: self.reused.load(Ordering::Relaxed),
@@ -198,7 +200,7 @@ impl Functions {
             used: (0..MAX_PIECES)
                 .filter(|place| used & (1 << place) != 0)
                 .collect(),
-            made,
+            new_piece: piece,
         }
     }
 }
@@ -211,7 +213,7 @@ impl CacheStore for Functions {
                 Cow::Borrowed(&self.pieces[*number][code.clone()])
             }
             // The component may have a function twice.
-            None => Cow::Owned(self.made.lock().get(key)?.clone()),
+            None => Cow::Owned(self.new_functions.lock().get(key)?.clone()),
         };
         self.reused.fetch_add(1, Ordering::Relaxed);
         Some(found)
@@ -222,7 +224,7 @@ impl CacheStore for Functions {
         let (Ok(key), Ok(_)) = (key.try_into(), u32::try_from(code.len())) else {
             return false;
         };
-        self.made.lock().insert(key, code);
+        self.new_functions.lock().insert(key, code);
         true
     }
 }

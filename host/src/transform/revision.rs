@@ -50,7 +50,7 @@ fn sorted(value: &Value) -> Value {
             Value::Object(fields.into_iter().collect())
         }
         Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
+        value => value.clone(),
     }
 }
 
@@ -108,14 +108,14 @@ mod tests {
         let of = |settings: Value| RevisionId::of("aa", &settings, &limits);
         assert_eq!(of(json!({"a": 1, "b": 2})), of(json!({"b": 2, "a": 1})));
         assert_ne!(of(json!({"a": 1})), of(json!({"a": 2})));
-        let other = Limits {
+        let limits = Limits {
             memory: 1,
             ..Limits::default()
         };
         let settings = json!({});
         assert_ne!(
             of(settings.clone()),
-            RevisionId::of("aa", &settings, &other)
+            RevisionId::of("aa", &settings, &limits)
         );
         assert_ne!(
             of(settings.clone()),

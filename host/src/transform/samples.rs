@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::blocked::Blocked;
-use super::component::{Prepared, not_configured};
+use super::component::{InstanceTemplate, not_configured};
 use super::configuration;
 use super::contract::{Publication, Rejection, RejectionReason, Sample};
 use super::descriptor::Descriptor;
@@ -31,7 +31,7 @@ pub(super) fn event(sample: &Sample) -> Event {
 /// What is known of the component that samples are held against; what is wrong with the rest
 /// of its descriptor is told elsewhere.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct KnownComponent<'a> {
     /// The guard is asked where there is one.
     pub(super) descriptor: Option<&'a Descriptor>,
     pub(super) settings: Option<&'a SettingsSchema>,
@@ -49,7 +49,7 @@ pub(super) struct Setup {
 impl Setup {
     /// One with settings that a sample brings.
     fn of(
-        prepared: &Prepared,
+        prepared: &InstanceTemplate,
         schema: Option<&SettingsSchema>,
         text: &str,
     ) -> Result<Self, String> {
@@ -76,8 +76,8 @@ impl Setup {
 /// round on another, as events come in any order and an instance may have seen any of them.
 /// They are the component's developer's own, so what is said of them may show what came out.
 pub(super) fn wrong(
-    prepared: &Prepared,
-    known: Known<'_>,
+    prepared: &InstanceTemplate,
+    known: KnownComponent<'_>,
     own: Setup,
     samples: &[Sample],
 ) -> Vec<String> {
@@ -97,23 +97,23 @@ pub(super) fn wrong(
 }
 
 fn in_turn<'a>(
-    prepared: &Prepared,
-    known: Known<'_>,
+    prepared: &InstanceTemplate,
+    known: KnownComponent<'_>,
     mut own: Setup,
     samples: impl ExactSizeIterator<Item = (usize, &'a Sample)>,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut faults = 0;
-    let mut other: Option<(String, Setup)> = None;
+    let mut configured: Option<(String, Setup)> = None;
     let mut left = samples.len();
     for (number, sample) in samples {
         left -= 1;
         let setup = match &sample.settings {
             None => Ok(&mut own),
-            Some(text) => match &mut other {
+            Some(text) => match &mut configured {
                 Some((same, setup)) if same == text => Ok(setup),
-                other => Setup::of(prepared, known.settings, text)
-                    .map(|setup| &mut other.insert((text.clone(), setup)).1),
+                stored => Setup::of(prepared, known.settings, text)
+                    .map(|setup| &mut stored.insert((text.clone(), setup)).1),
             },
         };
         let ran = setup
@@ -147,7 +147,7 @@ fn unsaid(
     answer: &Result<Vec<Publication>, Rejection>,
     secrets: &Secrets,
 ) -> Result<Vec<Publication>, Rejection> {
-    let published = |all: &Vec<Publication>| unsaid_in(all, secrets);
+    let published = |publications: &Vec<Publication>| unsaid_in(publications, secrets);
     answer.as_ref().map(published).map_err(|refused| Rejection {
         reason: refused.reason,
         field: refused.field.as_deref().map(|field| secrets.masked(field)),
@@ -160,7 +160,7 @@ fn unsaid_of(
     expected: &Result<Vec<Publication>, RejectionReason>,
     secrets: &Secrets,
 ) -> Result<Vec<Publication>, RejectionReason> {
-    let published = |all: &Vec<Publication>| unsaid_in(all, secrets);
+    let published = |publications: &Vec<Publication>| unsaid_in(publications, secrets);
     expected.as_ref().map(published).map_err(|reason| *reason)
 }
 
@@ -181,7 +181,7 @@ enum Ran {
 }
 
 fn run(
-    prepared: &Prepared,
+    prepared: &InstanceTemplate,
     descriptor: Option<&Descriptor>,
     setup: &mut Setup,
     sample: &Sample,
@@ -211,9 +211,10 @@ fn run(
             unsaid(&answer, secrets),
             unsaid_of(&sample.expected, secrets),
         );
-        let told = difference(&came, &expected);
-        let told = told.unwrap_or_else(|| "it differs in what is secret".into());
-        return Err(Ran::Otherwise(told));
+        let difference_shown = difference(&came, &expected);
+        let difference_shown =
+            difference_shown.unwrap_or_else(|| "it differs in what is secret".into());
+        return Err(Ran::Otherwise(difference_shown));
     }
     let blocked = descriptor.and_then(|descriptor| {
         let mut publications = answer.iter().flatten();

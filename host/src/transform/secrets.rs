@@ -41,8 +41,9 @@ impl Secrets {
         }
         texts.retain(|text| text.len() >= MIN);
         // One may be a part of another, which must go as a whole.
-        texts
-            .sort_unstable_by(|one, two| (Reverse(one.len()), one).cmp(&(Reverse(two.len()), two)));
+        texts.sort_unstable_by(|text, next| {
+            (Reverse(text.len()), text).cmp(&(Reverse(next.len()), next))
+        });
         texts.dedup();
         Self(texts.into())
     }
@@ -105,11 +106,11 @@ fn note(value: &Value, texts: &mut Vec<String>) {
         Value::String(text) => text.clone(),
         _ => json.clone(),
     };
-    for way in [ascii(&json), plain, json] {
-        let quoted = format!("{way:?}");
+    for written in [ascii(&json), plain, json] {
+        let quoted = format!("{written:?}");
         texts.push(quoted[1..quoted.len() - 1].to_owned());
-        texts.push(way.escape_debug().to_string());
-        texts.push(way);
+        texts.push(written.escape_debug().to_string());
+        texts.push(written);
     }
 }
 

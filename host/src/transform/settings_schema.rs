@@ -47,7 +47,7 @@ impl SettingsSchema {
         if dialect.is_some_and(|dialect| dialect != DIALECT) {
             faults.push(format!("\"$schema\" is \"{DIALECT}\" or is left out"));
         }
-        look_through("", &document, Place::Top, &mut faults);
+        look_through("", &document, SchemaPosition::Top, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -91,8 +91,8 @@ impl SettingsSchema {
 }
 
 impl PartialEq for SettingsSchema {
-    fn eq(&self, other: &Self) -> bool {
-        self.document == other.document
+    fn eq(&self, schema: &Self) -> bool {
+        self.document == schema.document
     }
 }
 
@@ -140,7 +140,7 @@ fn find_secrets(at: &str, schema: &Value, found: &mut Vec<String>) {
 
 /// Where a schema stands, for whether it may be called secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum SchemaPosition {
     Top,
     /// A property at the top or of a property: it has one place in the settings.
     Property,
@@ -161,17 +161,18 @@ const VALUES: [&str; 4] = ["const", "enum", "default", "examples"];
 
 /// Notes what leads elsewhere, and what is called secret and has no place of its own in the
 /// settings, each with its place in the schema as a JSON pointer.
-fn look_through(at: &str, schema: &Value, place: Place, faults: &mut Vec<String>) {
+fn look_through(at: &str, schema: &Value, place: SchemaPosition, faults: &mut Vec<String>) {
     match schema {
         Value::Object(words) => {
             for (word, inner) in words {
                 let here = below(at, word);
-                if REFERENCES.contains(&word.as_str()) || (word == "$schema" && place != Place::Top)
+                if REFERENCES.contains(&word.as_str())
+                    || (word == "$schema" && place != SchemaPosition::Top)
                 {
                     faults.push(format!("{here}: \"{word}\" is not supported; take it out"));
                 }
                 match inner {
-                    Value::Bool(true) if word == "secret" && place != Place::Property => {
+                    Value::Bool(true) if word == "secret" && place != SchemaPosition::Property => {
                         faults.push(format!(
                             "{here}: \"secret\": true belongs to a property, in \"properties\" of an \
                              object that is no item of a list and no alternative; say it of the \
@@ -183,24 +184,29 @@ fn look_through(at: &str, schema: &Value, place: Place, faults: &mut Vec<String>
                         faults.push(format!("{here}: \"secret\" is true or false"));
                     }
                     Value::Object(named) if NAMED.contains(&word.as_str()) => {
-                        let own = word == "properties" && place != Place::Elsewhere;
+                        let own = word == "properties" && place != SchemaPosition::Elsewhere;
                         let place = if own {
-                            Place::Property
+                            SchemaPosition::Property
                         } else {
-                            Place::Elsewhere
+                            SchemaPosition::Elsewhere
                         };
                         for (name, inner) in named {
                             look_through(&below(&here, name), inner, place, faults);
                         }
                     }
                     _ if VALUES.contains(&word.as_str()) => {}
-                    _ => look_through(&here, inner, Place::Elsewhere, faults),
+                    _ => look_through(&here, inner, SchemaPosition::Elsewhere, faults),
                 }
             }
         }
         Value::Array(items) => {
             for (number, item) in items.iter().enumerate() {
-                look_through(&format!("{at}/{number}"), item, Place::Elsewhere, faults);
+                look_through(
+                    &format!("{at}/{number}"),
+                    item,
+                    SchemaPosition::Elsewhere,
+                    faults,
+                );
             }
         }
         _ => {}

@@ -19,7 +19,7 @@ impl UpstreamPattern {
 
     /// Whether one of them matches.
     pub fn any(patterns: &[Self], channel: &str) -> bool {
-        patterns.iter().any(|one| one.matches(channel))
+        patterns.iter().any(|pattern| pattern.matches(channel))
     }
 
     /// Whether it matches a channel. Each event is held against it, and both are short: so byte

@@ -48,7 +48,7 @@ pub async fn run(offer: impl Fn(String, Vec<u8>)) {
 }
 
 struct Market {
-    random: Random,
+    random: SplitMix,
     symbols: [Symbol; 3],
     second: u64,
     next_alert: u64,
@@ -83,7 +83,7 @@ impl Market {
         ];
         let symbols = symbols.map(|(name, price)| Symbol::new(name, price));
         Self {
-            random: Random(seed),
+            random: SplitMix(seed),
             symbols,
             second: 0,
             next_alert: 1,
@@ -94,10 +94,10 @@ impl Market {
     /// All events of one second.
     fn second(&mut self, now: Timestamp) -> Vec<(String, Value)> {
         let mut events = Vec::new();
-        let turn = 1 + (self.second % (TIMEFRAMES.len() as u64 - 1)) as usize;
+        let timeframe_due = 1 + (self.second % (TIMEFRAMES.len() as u64 - 1)) as usize;
         for symbol in &mut self.symbols {
             symbol.price = cents(symbol.price * (1.0 + self.random.between(-0.002, 0.002)));
-            for timeframe in [0, turn] {
+            for timeframe in [0, timeframe_due] {
                 events.push(symbol.candle(timeframe, now, &mut self.random));
             }
         }
@@ -144,7 +144,12 @@ impl Market {
 
 impl Symbol {
     /// The close of the present candle of that timeframe.
-    fn candle(&mut self, timeframe: usize, now: Timestamp, random: &mut Random) -> (String, Value) {
+    fn candle(
+        &mut self,
+        timeframe: usize,
+        now: Timestamp,
+        random: &mut SplitMix,
+    ) -> (String, Value) {
         let (label, minutes) = TIMEFRAMES[timeframe];
         let length = minutes * 60_000;
         let (open, close) = (self.opens[timeframe], self.price);
@@ -183,9 +188,9 @@ fn cents(value: f64) -> f64 {
 }
 
 /// splitmix64: small, and good enough for prices that mean nothing.
-struct Random(u64);
+struct SplitMix(u64);
 
-impl Random {
+impl SplitMix {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -218,15 +223,15 @@ mod tests {
     #[test]
     fn the_same_seed_walks_the_same_way() {
         assert_eq!(seconds(20), seconds(20));
-        let other: Vec<_> = Market::new(SEED + 1).second(now());
-        assert_ne!(seconds(1)[0], other);
+        let of_another_seed: Vec<_> = Market::new(SEED + 1).second(now());
+        assert_ne!(seconds(1)[0], of_another_seed);
     }
 
     #[test]
     fn every_symbol_closes_a_minute_each_second_and_all_timeframes_within_five() {
-        let all = seconds(5);
+        let batches = seconds(5);
         let mut seen = BTreeSet::new();
-        for events in &all {
+        for events in &batches {
             for symbol in ["BTC-USD", "ETH-USD", "SOL-USD"] {
                 let channel = format!("channel:exchange:1:candle:close:{symbol}:1m");
                 assert_eq!(

@@ -19,7 +19,7 @@ const NOT_CONNECTED: &str = "not connected yet";
 /// Whether the upstream subscription is in force. Shared with the admin side.
 #[derive(Debug)]
 pub struct Status {
-    state: Mutex<State>,
+    state: Mutex<SubscriptionState>,
     steady: Mutex<Steady>,
     metrics: Metrics,
 }
@@ -34,7 +34,7 @@ pub struct Outage {
 }
 
 #[derive(Debug)]
-enum State {
+enum SubscriptionState {
     Subscribed,
     /// Since when, and why. `outage` is false until the first subscription.
     Lost {
@@ -47,7 +47,7 @@ enum State {
 
 impl Status {
     pub fn new(metrics: Metrics) -> Self {
-        let state = State::Lost {
+        let state = SubscriptionState::Lost {
             since: Instant::now(),
             reason: NOT_CONNECTED.into(),
             outage: false,
@@ -63,8 +63,8 @@ impl Status {
     /// Why no events can be expected now; `None` when all is well.
     pub fn problem(&self) -> Option<String> {
         match &*self.state.lock() {
-            State::Subscribed => None,
-            State::Lost { since, reason, .. } => Some(format!(
+            SubscriptionState::Subscribed => None,
+            SubscriptionState::Lost { since, reason, .. } => Some(format!(
                 "not subscribed for {} s: {reason}",
                 since.elapsed().as_secs()
             )),
@@ -85,17 +85,17 @@ impl Status {
         self.steady.lock().subscribed(Instant::now());
         let mut state = self.state.lock();
         match &*state {
-            State::Subscribed => return,
-            State::Lost {
+            SubscriptionState::Subscribed => return,
+            SubscriptionState::Lost {
                 since,
                 outage: true,
                 ..
             } => {
                 tracing::info!(after = ?since.elapsed(), "upstream is back; events of the meantime are lost");
             }
-            State::Lost { .. } => tracing::info!("subscribed upstream"),
+            SubscriptionState::Lost { .. } => tracing::info!("subscribed upstream"),
         }
-        *state = State::Subscribed;
+        *state = SubscriptionState::Subscribed;
         self.metrics.upstream_connected.set(1);
     }
 
@@ -106,18 +106,18 @@ impl Status {
         self.steady.lock().lost(now);
         let mut state = self.state.lock();
         match &mut *state {
-            State::Subscribed => {
+            SubscriptionState::Subscribed => {
                 tracing::error!(reason = why, "upstream is lost; clients stay connected");
                 self.metrics.upstream_outages.inc();
                 self.metrics.upstream_connected.set(0);
-                *state = State::Lost {
+                *state = SubscriptionState::Lost {
                     since: now,
                     reason: why.into(),
                     outage: true,
                     news: News::begun(why, now),
                 };
             }
-            State::Lost {
+            SubscriptionState::Lost {
                 reason,
                 outage,
                 news,

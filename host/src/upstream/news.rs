@@ -13,13 +13,13 @@ const MOST_DOUBLINGS: u32 = 6;
 /// What was said of one outage.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    said: Vec<Said>,
+    said: Vec<ReportedReason>,
     /// The last line's place in `said`.
     last: Option<usize>,
 }
 
 #[derive(Debug)]
-struct Said {
+struct ReportedReason {
     reason: String,
     at: Instant,
     times: u32,
@@ -50,7 +50,7 @@ impl News {
             }
             None if self.said.len() < MOST => {
                 self.last = Some(self.said.len());
-                self.said.push(Said {
+                self.said.push(ReportedReason {
                     reason: reason.to_owned(),
                     at: now,
                     times: 0,

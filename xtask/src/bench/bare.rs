@@ -17,17 +17,17 @@ use mio::{Events, Interest, Poll, Token};
 use crate::child::Child;
 use crate::feed::{self, Markets};
 
-/// Starts this program as a loop; the way, connections and markets follow.
+/// Starts this program as a loop; the baseline, connections and markets follow.
 pub(crate) const WORD: &str = "loop";
 
 /// How a loop sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Baseline {
     Bare,
     Coalescing,
 }
 
-impl Way {
+impl Baseline {
     fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
@@ -37,16 +37,20 @@ impl Way {
 }
 
 /// Starts a loop for so many connections, and says where it listens.
-pub(crate) fn start(way: Way, sessions: usize, markets: Markets) -> Result<(Child, SocketAddr)> {
+pub(crate) fn start(
+    baseline: Baseline,
+    sessions: usize,
+    markets: Markets,
+) -> Result<(Child, SocketAddr)> {
     let mut command = Command::new(std::env::current_exe()?);
     let numbers = [sessions.to_string(), markets.0.to_string()];
-    let mut child = Child::start(command.args([WORD, way.name()]).args(numbers))?;
+    let mut child = Child::start(command.args([WORD, baseline.name()]).args(numbers))?;
     let address = child.line_after("listening ")?.parse()?;
     Ok((child, address))
 }
 
 /// The loop itself, until its input ends.
-pub(crate) fn run(way: &str, sessions: usize, markets: Markets) -> Result<()> {
+pub(crate) fn run(baseline: &str, sessions: usize, markets: Markets) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("listening {}", listener.local_addr()?);
     let mut sockets = Vec::with_capacity(sessions);
@@ -55,7 +59,7 @@ pub(crate) fn run(way: &str, sessions: usize, markets: Markets) -> Result<()> {
         socket.set_nodelay(true)?;
         sockets.push(socket);
     }
-    if way == Way::Coalescing.name() {
+    if baseline == Baseline::Coalescing.name() {
         return coalesce(sockets, markets);
     }
     for line in std::io::stdin().lock().lines() {

@@ -57,7 +57,7 @@ impl Door {
             client.upgrade(key).context("the upgrade")?;
             for patterns in patterns.chunks(PER_REQUEST) {
                 client
-                    .ask("subscribe", patterns)
+                    .request("subscribe", patterns)
                     .context("the subscription")?;
             }
         }
@@ -106,7 +106,7 @@ impl Client {
 
     /// Sends a request and waits for its answer. Messages that come before the answer, or in
     /// one packet with it, are not kept: nothing is published yet, or nobody counts.
-    pub(crate) fn ask(&mut self, action: &str, patterns: &[String]) -> Result<()> {
+    pub(crate) fn request(&mut self, action: &str, patterns: &[String]) -> Result<()> {
         let text = json!({"action": action, "channels": patterns}).to_string();
         let request = frames::masked(frames::TEXT, text.as_bytes());
         self.socket.write_all(&request)?;

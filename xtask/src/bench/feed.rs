@@ -95,7 +95,7 @@ pub(crate) fn read_frame(frame: Frame<'_>) -> Result<Option<Message>> {
         frames::CLOSE => Ok(None),
         frames::PING => Ok(Some(Message::Notice)),
         frames::TEXT => read(frame.payload).map(Some),
-        other => bail!("a frame of the kind {other}"),
+        unknown => bail!("a frame of the kind {unknown}"),
     }
 }
 

@@ -80,13 +80,13 @@ impl<'a> Ground<'a> {
     pub(crate) fn prepare(binary: &'a Binary) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (redis, redis_port) = start_redis(folder.path())?;
-        let made = binary
+        let output = binary
             .command(folder.path())
             .args(["key", "create", "--name", "bench", "--max-connections"])
             .args(["1000000", "--keys-file", KEYS])
             .output()?;
-        ensure!(made.status.success(), "`tidegate key create` failed");
-        let text = String::from_utf8(made.stdout)?;
+        ensure!(output.status.success(), "`tidegate key create` failed");
+        let text = String::from_utf8(output.stdout)?;
         let key = text.lines().last().context("the key is the last line")?;
         Ok(Self {
             binary,
@@ -165,7 +165,7 @@ fn address(text: &str) -> Result<SocketAddr> {
 }
 
 fn is_ready(admin: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<String> {
+    let readiness = || -> std::io::Result<String> {
         let mut connection = TcpStream::connect(admin)?;
         connection.set_read_timeout(Some(PATIENCE))?;
         connection
@@ -174,7 +174,7 @@ fn is_ready(admin: SocketAddr) -> bool {
         connection.read_to_string(&mut answer)?;
         Ok(answer)
     };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    readiness().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 fn start_redis(folder: &Path) -> Result<(Child, u16)> {

@@ -58,8 +58,8 @@ fn main() -> ExitCode {
 fn run(words: &[&str]) -> Result<()> {
     // What stands around the host is this program again, in processes of their own.
     match *words {
-        [bare::WORD, way, sessions, markets] => {
-            bare::run(way, sessions.parse()?, Markets(markets.parse()?))
+        [bare::WORD, baseline, sessions, markets] => {
+            bare::run(baseline, sessions.parse()?, Markets(markets.parse()?))
         }
         [crowd::WORD, address, key, first, clients, wish] => {
             crowd::run(address, key, first, clients, wish)

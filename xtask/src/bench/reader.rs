@@ -232,7 +232,7 @@ impl Batch<'_> {
             return Ok(false);
         };
         match message {
-            Message::Gap(missed) => self.tallies[client].told += usize::try_from(missed)?,
+            Message::Gap(missed) => self.tallies[client].in_gaps += usize::try_from(missed)?,
             Message::Notice => {}
             Message::Candle(candle) => {
                 let index = self.tallies[client].take(self.range, &candle)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::bare::{self, Way};
+use crate::bare::{self, Baseline};
 use crate::child::Child;
 use crate::door::{Client, Door};
 use crate::feed::{self, Markets};
@@ -94,8 +94,8 @@ impl<'a> Side<'a> {
         Self::new(host.door(), audience, trigger, Process::Host(host.into())).context("the host")
     }
 
-    pub(crate) fn of(way: Way, audience: Audience) -> Result<Self> {
-        let (mut process, address) = bare::start(way, audience.clients, audience.markets)?;
+    pub(crate) fn of(baseline: Baseline, audience: Audience) -> Result<Self> {
+        let (mut process, address) = bare::start(baseline, audience.clients, audience.markets)?;
         let trigger = Trigger::Line(process.stdin()?);
         let door = Door { address, key: None };
         Self::new(door, audience, trigger, Process::Loop(process)).context("the loop")

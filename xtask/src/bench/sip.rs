@@ -81,7 +81,7 @@ fn take(frame: Frame<'_>, range: Range, tally: &mut Tally, numbers: &mut Numbers
         return Ok(false);
     };
     match message {
-        Message::Gap(missed) => tally.told += usize::try_from(missed)?,
+        Message::Gap(missed) => tally.in_gaps += usize::try_from(missed)?,
         Message::Notice => {}
         Message::Candle(candle) => {
             let index = tally.take(range, &candle)?;

@@ -41,7 +41,7 @@ pub(crate) struct Tally {
     seen: Vec<u64>,
     pub(crate) got: usize,
     /// Messages that it was told it does not get.
-    pub(crate) told: usize,
+    pub(crate) in_gaps: usize,
 }
 
 impl Tally {
@@ -77,7 +77,7 @@ impl Tally {
 
     /// Whether nothing of so many is outstanding.
     pub(crate) fn is_complete(&self, wanted: usize) -> bool {
-        self.got + self.told >= wanted
+        self.got + self.in_gaps >= wanted
     }
 }
 
@@ -122,7 +122,7 @@ impl Numbers {
 pub(crate) struct Losses {
     pub(crate) wanted: usize,
     /// Told, by a gap.
-    pub(crate) told: usize,
+    pub(crate) in_gaps: usize,
     /// In silence.
     pub(crate) silent: usize,
 }
@@ -130,12 +130,12 @@ pub(crate) struct Losses {
 impl Losses {
     pub(crate) fn add(&mut self, tally: &Tally, wanted: usize) {
         self.wanted += wanted;
-        self.told += tally.told;
-        self.silent += wanted.saturating_sub(tally.got + tally.told);
+        self.in_gaps += tally.in_gaps;
+        self.silent += wanted.saturating_sub(tally.got + tally.in_gaps);
     }
 
     pub(crate) fn lost(self) -> usize {
-        self.told + self.silent
+        self.in_gaps + self.silent
     }
 
     /// In per cent of what was wanted.
@@ -146,7 +146,7 @@ impl Losses {
     pub(crate) fn and(self, more: Self) -> Self {
         Self {
             wanted: self.wanted + more.wanted,
-            told: self.told + more.told,
+            in_gaps: self.in_gaps + more.in_gaps,
             silent: self.silent + more.silent,
         }
     }
@@ -179,11 +179,11 @@ mod tests {
         for number in [12, 107, 9, 110] {
             assert!(tally.take(RANGE, &candle(number)).is_err(), "{number}");
         }
-        tally.told = 95;
+        tally.in_gaps = 95;
         assert_eq!((tally.got, tally.is_complete(100)), (5, true));
         let mut losses = Losses::default();
         losses.add(&tally, 102);
-        assert_eq!((losses.told, losses.silent, losses.lost()), (95, 2, 97));
+        assert_eq!((losses.in_gaps, losses.silent, losses.lost()), (95, 2, 97));
     }
 
     #[test]

@@ -58,12 +58,12 @@ mod tests {
     #[test]
     fn a_mistake_is_made_where_it_belongs_or_told_to_have_no_place() {
         let source = "def transform():\n        captures = dict(event.captures)\n        end\n";
-        let made = PYTHON.made_in(source).unwrap();
+        let mistaken = PYTHON.made_in(source).unwrap();
         assert!(
-            made.contains("captures)\n        mistaken(captures"),
-            "{made}"
+            mistaken.contains("captures)\n        mistaken(captures"),
+            "{mistaken}"
         );
-        assert!(made.ends_with("is a mistake\")\n"), "{made}");
+        assert!(mistaken.ends_with("is a mistake\")\n"), "{mistaken}");
         let error = JAVASCRIPT.made_in(source).unwrap_err().to_string();
         assert!(error.contains("ticker.js has no line"), "{error}");
     }

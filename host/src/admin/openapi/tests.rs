@@ -12,7 +12,7 @@ fn under<'a>(key: &str, value: &'a Value, found: &mut Vec<&'a str>) {
             for (name, value) in fields {
                 match value {
                     Value::String(text) if name == key => found.push(text),
-                    other => under(key, other, found),
+                    nested => under(key, nested, found),
                 }
             }
         }
@@ -49,7 +49,7 @@ fn every_code_in_the_table_is_known_and_every_known_code_can_be_met() {
     let document = value(&endpoints);
     let used: BTreeSet<&str> = endpoints
         .iter()
-        .flat_map(|one| one.refusals.iter().copied())
+        .flat_map(|endpoint| endpoint.refusals.iter().copied())
         .collect();
     for code in used {
         assert!(problem::find(code).is_some(), "{code}");

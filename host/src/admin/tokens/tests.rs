@@ -18,7 +18,7 @@ fn file_of(tokens: &[Value]) -> String {
     json!({"version": 1, "tokens": tokens}).to_string()
 }
 
-fn holder(name: &str, role: Role) -> Option<Holder> {
+fn holder(name: &str, role: TokenRole) -> Option<Holder> {
     let name = name.to_owned();
     Some(Holder { name, role })
 }
@@ -38,8 +38,10 @@ fn eventually(holds: impl Fn() -> bool) {
 
 #[test]
 fn who_operates_may_view_and_not_the_other_way_round() {
-    assert!(Role::Operate.allows(Role::View) && Role::Operate.allows(Role::Operate));
-    assert!(Role::View.allows(Role::View) && !Role::View.allows(Role::Operate));
+    assert!(
+        TokenRole::Operate.allows(TokenRole::View) && TokenRole::Operate.allows(TokenRole::Operate)
+    );
+    assert!(TokenRole::View.allows(TokenRole::View) && !TokenRole::View.allows(TokenRole::Operate));
 }
 
 #[test]
@@ -58,7 +60,10 @@ fn without_tokens_nobody_comes_in() {
 fn the_single_token_operates_by_the_name_of_admin() {
     let secret = Secret::from("one-for-all".to_owned());
     let tokens = start(Some(&secret), None).unwrap().unwrap();
-    assert_eq!(tokens.find("one-for-all"), holder("admin", Role::Operate));
+    assert_eq!(
+        tokens.find("one-for-all"),
+        holder("admin", TokenRole::Operate)
+    );
     for given in ["", "one-for-al", "one-for-all ", "ONE-FOR-ALL"] {
         assert_eq!(tokens.find(given), None, "{given:?}");
     }
@@ -73,22 +78,22 @@ fn a_file_is_followed_while_the_host_runs() {
     let single = Secret::from("s".to_owned());
     let tokens = start(Some(&single), Some(path.clone())).unwrap().unwrap();
     let elsewhere = tokens.clone();
-    assert_eq!(tokens.find("tda_a"), holder("ann", Role::View));
+    assert_eq!(tokens.find("tda_a"), holder("ann", TokenRole::View));
     assert_eq!(tokens.find("tda_b"), None);
 
     let mut gone = record("ann", "view", "tda_a");
     gone["revoked"] = json!("2026-02-02T00:00:00Z");
     let ben = record("ben", "operate", "tda_b");
     fs::write(&path, file_of(&[gone, ben])).unwrap();
-    eventually(|| elsewhere.find("tda_b") == holder("ben", Role::Operate));
+    eventually(|| elsewhere.find("tda_b") == holder("ben", TokenRole::Operate));
     assert_eq!(elsewhere.find("tda_a"), None);
-    assert_eq!(elsewhere.find("s"), holder("admin", Role::Operate));
+    assert_eq!(elsewhere.find("s"), holder("admin", TokenRole::Operate));
 
     fs::write(&path, "broken").unwrap();
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(
         tokens.find("tda_b"),
-        holder("ben", Role::Operate),
+        holder("ben", TokenRole::Operate),
         "they stay"
     );
 }

@@ -6,22 +6,22 @@ use std::io::Write;
 use comfy_table::{Table, presets};
 use serde_json::json;
 
-use super::ListArgs;
+use super::ListTokensArgs;
 use crate::admin::tokens::TokenRecord;
 use crate::cli::credentials as records;
 
 /// Writes the table, or the JSON.
-pub(super) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let all: Vec<TokenRecord> = records::read(&args.file.admin_tokens_file)?;
-    let rows = all.iter().map(json_of).collect();
-    records::tell(out, args.json, &table_of(&all), rows)
+pub(super) fn run(args: &ListTokensArgs, out: &mut impl Write) -> anyhow::Result<()> {
+    let tokens: Vec<TokenRecord> = records::read(&args.file.admin_tokens_file)?;
+    let rows = tokens.iter().map(json_of).collect();
+    records::tell(out, args.json, &table_of(&tokens), rows)
 }
 
-fn table_of(all: &[TokenRecord]) -> Table {
+fn table_of(tokens: &[TokenRecord]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header(["ID", "NAME", "ROLE", "STATE", "CREATED"]);
-    for token in all {
+    for token in tokens {
         table.add_row([
             token.id.clone(),
             token.name.clone(),

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::credentials::{self as records, Revoked};
 use super::print;
-use crate::admin::tokens::{self, Role, TokenRecord};
+use crate::admin::tokens::{self, TokenRecord, TokenRole};
 use crate::credentials::{self, SecretText};
 
 /// Makes, lists and revokes admin tokens.
@@ -24,45 +24,45 @@ pub(super) struct AdminTokenArgs {
 #[derive(Debug, clap::Subcommand)]
 enum AdminTokenCommand {
     /// Make a token and print it, this once, on the last line
-    Create(CreateArgs),
+    Create(CreateTokenArgs),
     /// Show all tokens, without the tokens themselves
-    List(ListArgs),
+    List(ListTokensArgs),
     /// End a token
-    Revoke(RevokeArgs),
+    Revoke(RevokeTokenArgs),
 }
 
 #[derive(Debug, clap::Args)]
-struct FileArg {
+struct TokensFileArg {
     /// The token file
     #[arg(long, env = "TIDEGATE_ADMIN_TOKENS_FILE", value_name = "FILE")]
     admin_tokens_file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
-struct CreateArgs {
+struct CreateTokenArgs {
     #[command(flatten)]
-    file: FileArg,
+    file: TokensFileArg,
     /// Whose token it is, as the audit log shall say
     #[arg(long, value_parser = parse_name)]
     name: String,
     /// What it may do
     #[arg(long, value_enum)]
-    role: Role,
+    role: TokenRole,
 }
 
 #[derive(Debug, clap::Args)]
-struct ListArgs {
+struct ListTokensArgs {
     #[command(flatten)]
-    file: FileArg,
+    file: TokensFileArg,
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, clap::Args)]
-struct RevokeArgs {
+struct RevokeTokenArgs {
     #[command(flatten)]
-    file: FileArg,
+    file: TokensFileArg,
     /// The token's id, or its name
     #[arg(value_name = "ID|NAME")]
     which: String,
@@ -92,7 +92,7 @@ fn answer(args: AdminTokenArgs, now: Timestamp, out: &mut impl Write) -> anyhow:
     }
 }
 
-fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+fn create(args: CreateTokenArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
     let (text, sha256) = credentials::generate(tokens::PREFIX)?;
     let record = TokenRecord {
         id: format!("t_{}", credentials::random_base32(5)?),
@@ -120,8 +120,8 @@ fn tell_created(
 ) -> io::Result<()> {
     let TokenRecord { id, name, role, .. } = record;
     let rights = match role {
-        Role::View => "look at all but the inputs of shadows on the admin listener",
-        Role::Operate => "look at everything on the admin listener and change what runs",
+        TokenRole::View => "look at all but the inputs of shadows on the admin listener",
+        TokenRole::Operate => "look at everything on the admin listener and change what runs",
     };
     writeln!(
         out,
@@ -144,7 +144,7 @@ fn tell_created(
     out.flush()
 }
 
-fn revoke(args: &RevokeArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+fn revoke(args: &RevokeTokenArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
     match records::revoke::<TokenRecord>(&args.file.admin_tokens_file, &args.which, now)? {
         Revoked::Now(TokenRecord { id, name, .. }) => writeln!(
             out,

@@ -13,11 +13,11 @@ struct Line {
     token: AdminTokenArgs,
 }
 
-struct Desk {
+struct TokenFolder {
     folder: TempDir,
 }
 
-impl Desk {
+impl TokenFolder {
     fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -57,19 +57,19 @@ impl Desk {
 
 #[test]
 fn a_new_token_is_alone_on_the_last_line_and_only_its_digest_is_kept() {
-    let desk = Desk::new();
-    let told = desk.create("ann", "operate").unwrap();
-    let token = told.lines().last().unwrap();
+    let folder = TokenFolder::new();
+    let output = folder.create("ann", "operate").unwrap();
+    let token = output.lines().last().unwrap();
     assert!(token.starts_with("tda_") && token.len() == 36, "{token}");
-    assert!(told.ends_with('\n') && told.contains("change what runs"));
-    let [record] = &desk.records()[..] else {
+    assert!(output.ends_with('\n') && output.contains("change what runs"));
+    let [record] = &folder.records()[..] else {
         panic!("one record")
     };
     assert_eq!(record.sha256, credentials::digest(token));
-    assert_eq!((&*record.name, record.role), ("ann", Role::Operate));
+    assert_eq!((&*record.name, record.role), ("ann", TokenRole::Operate));
     assert_eq!(record.created.to_string(), "2026-03-01T12:00:01Z");
-    assert!(told.contains(&record.id), "{told}");
-    let file = fs::read_to_string(desk.path()).unwrap();
+    assert!(output.contains(&record.id), "{output}");
+    let file = fs::read_to_string(folder.path()).unwrap();
     assert!(!file.contains(&token[4..]));
     let file: serde_json::Value = serde_json::from_str(&file).unwrap();
     let fields: Vec<_> = file["tokens"][0].as_object().unwrap().keys().collect();
@@ -81,10 +81,10 @@ fn a_new_token_is_alone_on_the_last_line_and_only_its_digest_is_kept() {
 
 #[test]
 fn a_name_in_use_or_with_another_meaning_is_refused() {
-    let desk = Desk::new();
-    desk.create("ann", "view").unwrap();
-    let id = desk.records()[0].id.clone();
-    let error = desk.create("ann", "operate").unwrap_err();
+    let folder = TokenFolder::new();
+    folder.create("ann", "view").unwrap();
+    let id = folder.records()[0].id.clone();
+    let error = folder.create("ann", "operate").unwrap_err();
     assert!(
         error.contains(&format!("`tidegate admin-token revoke {id}`")),
         "{error}"
@@ -98,33 +98,34 @@ fn a_name_in_use_or_with_another_meaning_is_refused() {
         " n",
         "",
     ] {
-        assert!(desk.create(name, "view").is_err(), "{name:?}");
+        assert!(folder.create(name, "view").is_err(), "{name:?}");
     }
     assert!(
-        desk.create("ben", "root")
+        folder
+            .create("ben", "root")
             .unwrap_err()
             .contains("view, operate")
     );
-    desk.token(&["revoke", "ann"]).unwrap();
-    desk.create("ann", "operate").unwrap();
-    assert_eq!(desk.records().len(), 2);
+    folder.token(&["revoke", "ann"]).unwrap();
+    folder.create("ann", "operate").unwrap();
+    assert_eq!(folder.records().len(), 2);
 }
 
 #[test]
 fn a_token_is_revoked_by_id_or_name_and_stays_revoked() {
-    let desk = Desk::new();
-    desk.create("one", "view").unwrap();
-    desk.create("two", "operate").unwrap();
-    let id = desk.records()[1].id.clone();
-    let told = desk.token(&["revoke", "one"]).unwrap();
-    assert!(told.starts_with("revoked admin token t_"), "{told}");
-    assert!(desk.token(&["revoke", &id]).unwrap().contains("\"two\""));
-    let again = desk.at("2026-03-05", &["revoke", &id]).unwrap();
+    let folder = TokenFolder::new();
+    folder.create("one", "view").unwrap();
+    folder.create("two", "operate").unwrap();
+    let id = folder.records()[1].id.clone();
+    let output = folder.token(&["revoke", "one"]).unwrap();
+    assert!(output.starts_with("revoked admin token t_"), "{output}");
+    assert!(folder.token(&["revoke", &id]).unwrap().contains("\"two\""));
+    let again = folder.at("2026-03-05", &["revoke", &id]).unwrap();
     assert!(
         again.contains("was revoked at 2026-03-01T12:00:01Z already"),
         "{again}"
     );
-    let error = desk.token(&["revoke", "three"]).unwrap_err();
+    let error = folder.token(&["revoke", "three"]).unwrap_err();
     assert!(
         error.contains("`tidegate admin-token list` shows"),
         "{error}"
@@ -133,42 +134,42 @@ fn a_token_is_revoked_by_id_or_name_and_stays_revoked() {
 
 #[test]
 fn the_list_shows_roles_and_states_and_no_digests() {
-    let desk = Desk::new();
-    desk.create("ann", "view").unwrap();
-    desk.create("ben", "operate").unwrap();
-    desk.token(&["revoke", "ben"]).unwrap();
-    let told = desk.token(&["list"]).unwrap();
-    let lines: Vec<_> = told.lines().collect();
-    assert_eq!(lines.len(), 3, "{told}");
+    let folder = TokenFolder::new();
+    folder.create("ann", "view").unwrap();
+    folder.create("ben", "operate").unwrap();
+    folder.token(&["revoke", "ben"]).unwrap();
+    let output = folder.token(&["list"]).unwrap();
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines.len(), 3, "{output}");
     for (line, words) in lines[1..]
         .iter()
         .zip([["ann", "view", "in force"], ["ben", "operate", "revoked"]])
     {
         assert!(words.iter().all(|word| line.contains(word)), "{line}");
     }
-    let told = desk.token(&["list", "--json"]).unwrap();
-    let all: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let output = folder.token(&["list", "--json"]).unwrap();
+    let tokens: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!(
-        (&all[0]["role"], &all[1]["state"]),
+        (&tokens[0]["role"], &tokens[1]["state"]),
         (&"view".into(), &"revoked".into())
     );
-    assert_eq!(all[0]["revoked"], serde_json::Value::Null);
-    assert!(all[0].get("sha256").is_none());
+    assert_eq!(tokens[0]["revoked"], serde_json::Value::Null);
+    assert!(tokens[0].get("sha256").is_none());
 }
 
 #[test]
 fn errors_say_what_to_do_next_and_leave_nothing_behind() {
-    let desk = Desk::new();
+    let folder = TokenFolder::new();
     for words in [&["list"][..], &["revoke", "x"]] {
-        let error = desk.token(words).unwrap_err();
+        let error = folder.token(words).unwrap_err();
         assert!(
             error.contains("make a first admin token with `tidegate admin-token create`")
                 && error.contains("--admin-tokens-file"),
             "{error}"
         );
     }
-    assert_eq!(fs::read_dir(desk.folder.path()).unwrap().count(), 0);
-    fs::write(desk.path(), "{\"version\":1,\"keys\":[]}").unwrap();
-    let error = desk.create("n", "view").unwrap_err();
+    assert_eq!(fs::read_dir(folder.folder.path()).unwrap().count(), 0);
+    fs::write(folder.path(), "{\"version\":1,\"keys\":[]}").unwrap();
+    let error = folder.create("n", "view").unwrap_err();
     assert!(error.contains("mend that line"), "{error}");
 }

@@ -52,9 +52,9 @@ fn refuse_dead(channels: &[Pattern], catalog: &Catalog) -> anyhow::Result<()> {
     let Some(first) = dead.next() else {
         return Ok(());
     };
-    let all = dead.fold(first, |all, more| format!("{all}\n  {more}"));
+    let reasons = dead.fold(first, |reasons, more| format!("{reasons}\n  {more}"));
     bail!(
-        "{all}\nname the settings of the host with --config, or say --allow-unknown for channels \
+        "{reasons}\nname the settings of the host with --config, or say --allow-unknown for channels \
          that are not there yet"
     )
 }

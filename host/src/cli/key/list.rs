@@ -6,19 +6,19 @@ use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::ListArgs;
+use super::ListKeysArgs;
 use crate::cli::credentials as records;
 use crate::credentials::Credential;
 use crate::gate::keys::KeyRecord;
 
 /// Writes the table, or the JSON.
-pub(super) fn run(args: &ListArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
-    let all: Vec<KeyRecord> = records::read(&args.file.keys_file)?;
-    let rows = all.iter().map(|key| json_of(key, now)).collect();
-    records::tell(out, args.json, &table_of(&all, now), rows)
+pub(super) fn run(args: &ListKeysArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+    let keys: Vec<KeyRecord> = records::read(&args.file.keys_file)?;
+    let rows = keys.iter().map(|key| json_of(key, now)).collect();
+    records::tell(out, args.json, &table_of(&keys, now), rows)
 }
 
-fn table_of(all: &[KeyRecord], now: Timestamp) -> Table {
+fn table_of(keys: &[KeyRecord], now: Timestamp) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header([
@@ -31,7 +31,7 @@ fn table_of(all: &[KeyRecord], now: Timestamp) -> Table {
         "CREATED",
         "EXPIRES",
     ]);
-    for key in all {
+    for key in keys {
         table.add_row([
             key.id.clone(),
             key.name.clone(),
@@ -70,9 +70,9 @@ fn state(key: &KeyRecord, now: Timestamp) -> &'static str {
 }
 
 /// What the key may subscribe to, in words.
-pub(super) fn channels(key: &KeyRecord, all: &str) -> String {
+pub(super) fn channels(key: &KeyRecord, every_channel: &str) -> String {
     match &key.channels {
-        None => all.to_owned(),
+        None => every_channel.to_owned(),
         Some(list) => list
             .iter()
             .map(ToString::to_string)

@@ -29,24 +29,24 @@ pub(super) struct KeyArgs {
 #[derive(Debug, clap::Subcommand)]
 enum KeyCommand {
     /// Make a key and print it, this once, on the last line
-    Create(CreateArgs),
+    Create(CreateKeyArgs),
     /// Show all keys, without the keys themselves
-    List(ListArgs),
+    List(ListKeysArgs),
     /// End a key and the connections that use it
-    Revoke(RevokeArgs),
+    Revoke(RevokeKeyArgs),
 }
 
 #[derive(Debug, clap::Args)]
-struct FileArg {
+struct KeysFileArg {
     /// The key file
     #[arg(long, env = "TIDEGATE_KEYS_FILE", value_name = "FILE")]
     keys_file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
-struct CreateArgs {
+struct CreateKeyArgs {
     #[command(flatten)]
-    file: FileArg,
+    file: KeysFileArg,
     /// Whose key it is
     #[arg(long, value_parser = parse_name)]
     name: String,
@@ -65,18 +65,18 @@ struct CreateArgs {
 }
 
 #[derive(Debug, clap::Args)]
-struct ListArgs {
+struct ListKeysArgs {
     #[command(flatten)]
-    file: FileArg,
+    file: KeysFileArg,
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, clap::Args)]
-struct RevokeArgs {
+struct RevokeKeyArgs {
     #[command(flatten)]
-    file: FileArg,
+    file: KeysFileArg,
     /// The key's id, or its name
     #[arg(value_name = "ID|NAME")]
     which: String,
@@ -114,7 +114,7 @@ fn answer(args: KeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result
     }
 }
 
-fn create(args: CreateArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+fn create(args: CreateKeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
     let created = records::to_the_second(now);
     let expires = args
         .expires
@@ -187,7 +187,7 @@ fn tell_created(
     out.flush()
 }
 
-fn revoke(args: &RevokeArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+fn revoke(args: &RevokeKeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
     match records::revoke::<KeyRecord>(&args.file.keys_file, &args.which, now)? {
         Revoked::Now(KeyRecord { id, name, .. }) => writeln!(
             out,

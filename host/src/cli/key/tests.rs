@@ -13,11 +13,11 @@ struct Line {
     key: KeyArgs,
 }
 
-struct Desk {
+struct KeyFolder {
     folder: TempDir,
 }
 
-impl Desk {
+impl KeyFolder {
     fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -53,28 +53,28 @@ impl Desk {
 
 #[test]
 fn a_new_key_is_alone_on_the_last_line_and_only_its_digest_is_kept() {
-    let desk = Desk::new();
-    let told = desk.key(&["create", "--name", "partner"]).unwrap();
-    let key = told.lines().last().unwrap();
+    let keys = KeyFolder::new();
+    let output = keys.key(&["create", "--name", "partner"]).unwrap();
+    let key = output.lines().last().unwrap();
     assert!(key.starts_with("tdg_") && key.len() == 36, "{key}");
-    assert!(told.ends_with('\n'));
-    let [record] = &desk.records()[..] else {
+    assert!(output.ends_with('\n'));
+    let [record] = &keys.records()[..] else {
         panic!("one record")
     };
     assert_eq!(record.sha256, credentials::digest(key));
-    assert!(told.contains(&record.id), "{told}");
+    assert!(output.contains(&record.id), "{output}");
     assert_eq!(
         (record.max_connections, &record.channels, record.expires),
         (5, &None, None)
     );
     assert_eq!(record.created.to_string(), "2026-03-01T12:00:01Z");
-    assert!(!fs::read_to_string(desk.path()).unwrap().contains(key));
+    assert!(!fs::read_to_string(keys.path()).unwrap().contains(key));
 }
 
 #[test]
 fn a_key_gets_what_the_flags_say() {
-    let desk = Desk::new();
-    let told = desk.key(&[
+    let keys = KeyFolder::new();
+    let output = keys.key(&[
         "create",
         "--name",
         "n",
@@ -89,10 +89,11 @@ fn a_key_gets_what_the_flags_say() {
         "90d",
     ]);
     assert!(
-        told.unwrap()
+        output
+            .unwrap()
             .contains("2 connections at a time to a:*:1h,b:x,c:y, until 2026-05-30")
     );
-    let record = &desk.records()[0];
+    let record = &keys.records()[0];
     assert_eq!(record.max_connections, 2);
     assert_eq!(record.channels.as_ref().unwrap().len(), 3);
     assert_eq!(record.expires.unwrap().to_string(), "2026-05-30T12:00:01Z");
@@ -100,24 +101,24 @@ fn a_key_gets_what_the_flags_say() {
 
 #[test]
 fn a_name_in_use_is_refused_until_its_key_is_revoked_or_expired() {
-    let desk = Desk::new();
-    desk.key(&["create", "--name", "n", "--expires", "1d"])
+    let keys = KeyFolder::new();
+    keys.key(&["create", "--name", "n", "--expires", "1d"])
         .unwrap();
-    let id = desk.records()[0].id.clone();
-    let error = desk.key(&["create", "--name", "n"]).unwrap_err();
+    let id = keys.records()[0].id.clone();
+    let error = keys.key(&["create", "--name", "n"]).unwrap_err();
     assert!(
         error.contains(&format!("`tidegate key revoke {id}`")),
         "{error}"
     );
-    desk.key_at("2026-03-03", &["create", "--name", "n"])
+    keys.key_at("2026-03-03", &["create", "--name", "n"])
         .unwrap();
-    assert_eq!(desk.records().len(), 2);
+    assert_eq!(keys.records().len(), 2);
     assert!(
-        desk.key_at("2026-03-03", &["create", "--name", "n"])
+        keys.key_at("2026-03-03", &["create", "--name", "n"])
             .is_err()
     );
-    desk.key_at("2026-03-03", &["revoke", "n"]).unwrap();
-    let revoked: Vec<_> = desk
+    keys.key_at("2026-03-03", &["revoke", "n"]).unwrap();
+    let revoked: Vec<_> = keys
         .records()
         .iter()
         .map(|key| key.revoked.is_some())
@@ -127,37 +128,37 @@ fn a_name_in_use_is_refused_until_its_key_is_revoked_or_expired() {
         [false, true],
         "the one in force, not the expired one"
     );
-    desk.key_at("2026-03-03", &["create", "--name", "n"])
+    keys.key_at("2026-03-03", &["create", "--name", "n"])
         .unwrap();
 }
 
 #[test]
 fn a_key_is_revoked_by_id_or_name_and_stays_revoked() {
-    let desk = Desk::new();
-    desk.key(&["create", "--name", "one"]).unwrap();
-    desk.key(&["create", "--name", "two"]).unwrap();
-    let id = desk.records()[1].id.clone();
+    let keys = KeyFolder::new();
+    keys.key(&["create", "--name", "one"]).unwrap();
+    keys.key(&["create", "--name", "two"]).unwrap();
+    let id = keys.records()[1].id.clone();
     assert!(
-        desk.key(&["revoke", "one"])
+        keys.key(&["revoke", "one"])
             .unwrap()
             .starts_with("revoked key ")
     );
-    assert!(desk.key(&["revoke", &id]).unwrap().contains("\"two\""));
-    assert!(desk.records().iter().all(|key| key.revoked.is_some()));
-    let again = desk.key_at("2026-03-05", &["revoke", &id]).unwrap();
+    assert!(keys.key(&["revoke", &id]).unwrap().contains("\"two\""));
+    assert!(keys.records().iter().all(|key| key.revoked.is_some()));
+    let again = keys.key_at("2026-03-05", &["revoke", &id]).unwrap();
     assert!(
         again.contains("was revoked at 2026-03-01T12:00:01Z already"),
         "{again}"
     );
-    let error = desk.key(&["revoke", "three"]).unwrap_err();
+    let error = keys.key(&["revoke", "three"]).unwrap_err();
     assert!(error.contains("`tidegate key list` shows"), "{error}");
 }
 
 #[test]
 fn the_list_shows_states_and_no_digests() {
-    let desk = Desk::new();
-    desk.key(&["create", "--name", "lasting"]).unwrap();
-    desk.key(&[
+    let keys = KeyFolder::new();
+    keys.key(&["create", "--name", "lasting"]).unwrap();
+    keys.key(&[
         "create",
         "--name",
         "short",
@@ -168,11 +169,11 @@ fn the_list_shows_states_and_no_digests() {
         "--allow-unknown",
     ])
     .unwrap();
-    desk.key(&["create", "--name", "ended"]).unwrap();
-    desk.key(&["revoke", "ended"]).unwrap();
-    let told = desk.key_at("2026-03-09", &["list"]).unwrap();
-    let lines: Vec<_> = told.lines().collect();
-    assert_eq!(lines.len(), 4, "{told}");
+    keys.key(&["create", "--name", "ended"]).unwrap();
+    keys.key(&["revoke", "ended"]).unwrap();
+    let output = keys.key_at("2026-03-09", &["list"]).unwrap();
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines.len(), 4, "{output}");
     for (line, words) in lines[1..].iter().zip([
         ["lasting", "in force", "all", "never"],
         ["short", "expired", "a:b", "2026-03-02T12:00:01Z"],
@@ -180,37 +181,37 @@ fn the_list_shows_states_and_no_digests() {
     ]) {
         assert!(words.iter().all(|word| line.contains(word)), "{line}");
     }
-    let told = desk.key(&["list", "--json"]).unwrap();
-    let all: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(all[1]["state"], "in force");
-    assert_eq!(all[1]["channels"], serde_json::json!(["a:b"]));
-    assert_eq!(all[0]["expires"], serde_json::Value::Null);
-    assert!(all[0].get("sha256").is_none());
+    let output = keys.key(&["list", "--json"]).unwrap();
+    let listed: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(listed[1]["state"], "in force");
+    assert_eq!(listed[1]["channels"], serde_json::json!(["a:b"]));
+    assert_eq!(listed[0]["expires"], serde_json::Value::Null);
+    assert!(listed[0].get("sha256").is_none());
 }
 
 #[test]
 fn errors_say_what_to_do_next() {
-    let desk = Desk::new();
+    let keys = KeyFolder::new();
     for words in [&["list"][..], &["revoke", "x"]] {
-        let error = desk.key(words).unwrap_err();
+        let error = keys.key(words).unwrap_err();
         assert!(
             error.contains("make a first key with `tidegate key create`"),
             "{error}"
         );
     }
     assert_eq!(
-        fs::read_dir(desk.folder.path()).unwrap().count(),
+        fs::read_dir(keys.folder.path()).unwrap().count(),
         0,
         "nothing is left behind"
     );
-    fs::write(desk.path(), "{").unwrap();
-    let error = desk.key(&["create", "--name", "n"]).unwrap_err();
+    fs::write(keys.path(), "{").unwrap();
+    let error = keys.key(&["create", "--name", "n"]).unwrap_err();
     assert!(
         error.contains("line 1") && error.contains("mend that line"),
         "{error}"
     );
 
-    let missing = desk.folder.path().join("none/keys.json");
+    let missing = keys.folder.path().join("none/keys.json");
     let line = [
         "key",
         "create",
@@ -228,7 +229,7 @@ fn errors_say_what_to_do_next() {
 
 #[test]
 fn what_cannot_be_a_key_is_refused_before_the_file_is_touched() {
-    let desk = Desk::new();
+    let keys = KeyFolder::new();
     for words in [
         ["--name", " n", "--expires", "1d"],
         ["--name", "n", "--expires", "0s"],
@@ -238,8 +239,8 @@ fn what_cannot_be_a_key_is_refused_before_the_file_is_touched() {
         ["--name", "n", "--config", "tidegate.toml"],
         ["--name", "n", "--expires", "9000years"],
     ] {
-        let error = desk.key(&[&["create"], &words[..]].concat());
+        let error = keys.key(&[&["create"], &words[..]].concat());
         assert!(error.is_err(), "{words:?}");
     }
-    assert!(!desk.path().exists());
+    assert!(!keys.path().exists());
 }

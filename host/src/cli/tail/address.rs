@@ -80,9 +80,9 @@ mod tests {
             "secret",
         ] {
             let error = StreamAddress::of(&Secret::given(text)).unwrap_err();
-            let told = format!("{error:#}");
-            assert!(told.contains("--url must be like"), "{told}");
-            assert!(!told.contains("secret"), "{told}");
+            let text = format!("{error:#}");
+            assert!(text.contains("--url must be like"), "{text}");
+            assert!(!text.contains("secret"), "{text}");
         }
     }
 }

@@ -30,7 +30,7 @@ use tower_service::Service as _;
 use self::address::StreamAddress;
 use self::quiet::QUIET;
 use super::print::complain;
-use super::reach::{Connector, Stream, Trust, is_of_tls, why};
+use super::reach::{Connector, Stream, TrustArgs, is_of_tls, why};
 use crate::count::count;
 use crate::settings::Secret;
 use crate::transform::printable;
@@ -53,7 +53,7 @@ pub(super) struct TailArgs {
           hide_env_values = true)]
     key: Secret,
     #[command(flatten)]
-    trust: Trust,
+    trust: TrustArgs,
     /// End after so many messages
     #[arg(long, value_name = "N")]
     count: Option<NonZeroU64>,
@@ -72,13 +72,13 @@ pub(super) async fn run(args: TailArgs) -> anyhow::Result<()> {
     let counts = ProgressBar::new_spinner();
     counts.enable_steady_tick(Duration::from_millis(100));
     let mut out = io::stdout();
-    let told = tokio::select! {
-        told = follow(&args, &mut out, &counts) => told,
+    let ended = tokio::select! {
+        result = follow(&args, &mut out, &counts) => result,
         // A terminal that cannot tell of Ctrl-C is no reason to stop.
         Ok(()) = tokio::signal::ctrl_c() => Ok(()),
     };
     counts.finish_and_clear();
-    told
+    ended
 }
 
 type Socket = WebSocketStream<TokioIo<Stream>>;
@@ -120,7 +120,7 @@ async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> 
         let Some(channel) = data_channel(&text)? else {
             match state_or_gap(&text) {
                 // Otherwise a stream that has stopped, or has holes, looks like a quiet one.
-                Some(told) => counts.suspend(|| complain(&told)),
+                Some(notice) => counts.suspend(|| complain(&notice)),
                 None => counts.set_message("subscribed, waiting for messages"),
             }
             continue;
@@ -130,7 +130,7 @@ async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> 
         let written = counts.suspend(|| writeln!(out, "{line}").and_then(|()| out.flush()));
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            other => other.context("cannot write to standard output")?,
+            written => written.context("cannot write to standard output")?,
         }
         messages += 1;
         quiet.as_mut().reset(Instant::now() + QUIET);

@@ -30,17 +30,17 @@ const MAX_FORM: usize = 1000;
 
 /// The words for a person who waits.
 pub(super) async fn hint(args: &TailArgs) -> String {
-    let told = format!("nothing has come for {} s", QUIET.as_secs());
+    let begins = format!("nothing has come for {} s", QUIET.as_secs());
     let asked = tokio::time::timeout(PATIENCE, document(args)).await;
     let forms = match asked {
         Ok(Ok(document)) => forms(&document, &args.channels),
         _ => Vec::new(),
     };
     if forms.is_empty() {
-        return format!("{told}; is the channel's name right, or is it only quiet?");
+        return format!("{begins}; is the channel's name right, or is it only quiet?");
     }
     let forms: String = forms.iter().map(|form| format!("\n  {form}")).collect();
-    format!("{told}: it is quiet, or nobody publishes a channel of that name. There are{forms}")
+    format!("{begins}: it is quiet, or nobody publishes a channel of that name. There are{forms}")
 }
 
 /// The AsyncAPI document of the host.

@@ -77,13 +77,13 @@ async fn tail(words: &[&str]) -> (String, Option<String>) {
     let mut out = Vec::new();
     let args = typed(words);
     let counts = ProgressBar::hidden();
-    let told = follow(&args, &mut out, &counts);
-    let told = tokio::time::timeout(Duration::from_secs(20), told)
+    let tail = follow(&args, &mut out, &counts);
+    let tailed = tokio::time::timeout(Duration::from_secs(20), tail)
         .await
         .unwrap();
     (
         String::from_utf8(out).unwrap(),
-        told.err().map(|error| format!("{error:#} {error:?}")),
+        tailed.err().map(|error| format!("{error:#} {error:?}")),
     )
 }
 

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::address::escaped;
 use super::client::shaped;
 use super::consent::{self, ConsentArgs};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::shadow::{self, ShadowSize};
 use super::words::{micros, moment, safe, seconds};
-use super::{Desk, plan, probation};
+use super::{Context, plan, probation};
 use crate::rollout::Consent;
 use crate::rollout::report::{Applied, Plan};
 use crate::transform::RevisionId;
@@ -56,66 +56,70 @@ impl WayArgs {
     }
 }
 
-pub(super) async fn plan(desk: &Desk, args: &PlanArgs) -> Result<Value, Failure> {
-    let (plan, answer) = planned(desk, &args.revision).await?;
-    desk.tell(&plan::told(&plan, desk.paint))?;
-    let next = plan::next_command(&plan, &desk.admin_flag());
+pub(super) async fn plan(context: &Context, args: &PlanArgs) -> Result<Value, CommandFailure> {
+    let (plan, answer) = planned(context, &args.revision).await?;
+    context.tell(&plan::told(&plan, context.paint))?;
+    let next = plan::next_command(&plan, &context.admin_flag());
     let until = moment(plan.expires);
-    desk.tell(&format!("\napply it until {until} with\n  {next}"))?;
+    context.tell(&format!("\napply it until {until} with\n  {next}"))?;
     Ok(answer)
 }
 
 /// Only shows what a revision would change.
-pub(super) async fn shown_plan(desk: &Desk, revision: &str) -> Result<Value, Failure> {
-    let (plan, answer) = planned(desk, revision).await?;
-    desk.tell(&plan::told(&plan, desk.paint))?;
+pub(super) async fn shown_plan(context: &Context, revision: &str) -> Result<Value, CommandFailure> {
+    let (plan, answer) = planned(context, revision).await?;
+    context.tell(&plan::told(&plan, context.paint))?;
     Ok(answer)
 }
 
-async fn planned(desk: &Desk, revision: &str) -> Result<(Plan, Value), Failure> {
+async fn planned(context: &Context, revision: &str) -> Result<(Plan, Value), CommandFailure> {
     let path = format!("/v1/revisions/{}/plan", escaped(revision));
     let doing = "comparing it with what runs";
-    let answer = desk.client.post(&path, &json!({}), doing).await?;
+    let answer = context.client.post(&path, &json!({}), doing).await?;
     Ok((shaped(&answer)?, answer))
 }
 
-pub(super) async fn apply(desk: &Desk, args: &ApplyArgs) -> Result<Value, Failure> {
+pub(super) async fn apply(context: &Context, args: &ApplyArgs) -> Result<Value, CommandFailure> {
     let path = format!("/v1/plans/{}", escaped(&args.plan));
-    let plan: Plan = shaped(&desk.client.get(&path).await?)?;
-    let consent = args.consent.for_plan(desk, &plan).await?;
-    apply_plan(desk, &plan, &consent, args.wait).await
+    let plan: Plan = shaped(&context.client.get(&path).await?)?;
+    let consent = args.consent.for_plan(context, &plan).await?;
+    apply_plan(context, &plan, &consent, args.wait).await
 }
 
 /// Plans a revision, tries it in a shadow and applies it, as far as the flags say. As JSON
 /// each step's answer has its name.
-pub(super) async fn go(desk: &Desk, to: &RevisionId, way: &WayArgs) -> Result<Value, Failure> {
+pub(super) async fn go(
+    context: &Context,
+    to: &RevisionId,
+    way: &WayArgs,
+) -> Result<Value, CommandFailure> {
     if !way.apply {
-        let next = format!("tidegate transform plan {to}{}", desk.admin_flag());
-        desk.tell(&format!("see what it would change with\n  {next}"))?;
+        let next = format!("tidegate transform plan {to}{}", context.admin_flag());
+        context.tell(&format!("see what it would change with\n  {next}"))?;
         return Ok(json!({}));
     }
-    let (plan, answer) = match planned(desk, to.as_str()).await {
+    let (plan, answer) = match planned(context, to.as_str()).await {
         // So that a script may run twice.
         Err(failure) if failure.code() == ALREADY_ACTIVE => {
-            desk.tell("it is what runs already: there is nothing to apply")?;
+            context.tell("it is what runs already: there is nothing to apply")?;
             return Ok(json!({ "plan": null, "applied": null }));
         }
         other => other?,
     };
     let mut steps = json!({ "plan": answer });
-    desk.tell(&format!("\n{}", plan::told(&plan, desk.paint)))?;
+    context.tell(&format!("\n{}", plan::told(&plan, context.paint)))?;
     // Before the shadow, which would only make somebody wait for the same answer.
-    way.consent.may_suffice(desk, &plan)?;
+    way.consent.may_suffice(context, &plan)?;
     if let Some(events) = way.shadow {
         if plan.from.is_some() {
             let size = ShadowSize::events(events);
-            steps["shadow"] = shadow::before_apply(desk, to, &size, &way.consent).await?;
+            steps["shadow"] = shadow::before_apply(context, to, &size, &way.consent).await?;
         } else {
-            desk.tell("nothing of that name runs, so there is no shadow to compare with")?;
+            context.tell("nothing of that name runs, so there is no shadow to compare with")?;
         }
     }
-    let consent = way.consent.for_plan(desk, &plan).await?;
-    steps["applied"] = apply_plan(desk, &plan, &consent, way.wait).await?;
+    let consent = way.consent.for_plan(context, &plan).await?;
+    steps["applied"] = apply_plan(context, &plan, &consent, way.wait).await?;
     Ok(steps)
 }
 
@@ -123,26 +127,26 @@ pub(super) async fn go(desk: &Desk, to: &RevisionId, way: &WayArgs) -> Result<Va
 const ALREADY_ACTIVE: &str = "already-active";
 
 async fn apply_plan(
-    desk: &Desk,
+    context: &Context,
     plan: &Plan,
     consent: &Consent,
     wait: bool,
-) -> Result<Value, Failure> {
+) -> Result<Value, CommandFailure> {
     let last_return = if wait {
-        probation::last_return(desk, &plan.transform).await?
+        probation::last_return(context, &plan.transform).await?
     } else {
         None
     };
     let path = format!("/v1/plans/{}/apply", escaped(&plan.id));
     let content = consent::json_of(consent);
-    let answer = desk
+    let answer = context
         .client
         .post(&path, &content, "applying the plan")
         .await?;
     let applied: Applied = shaped(&answer)?;
-    desk.tell(&told(&applied, &desk.admin_flag()))?;
+    context.tell(&told(&applied, &context.admin_flag()))?;
     if wait {
-        probation::wait_out(desk, &applied, last_return).await?;
+        probation::wait_out(context, &applied, last_return).await?;
     }
     Ok(answer)
 }

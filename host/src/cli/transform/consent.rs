@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::words::safe;
-use super::{Desk, plan};
+use super::{Context, plan};
 use crate::rollout::report::{Plan, Reasons};
 use crate::rollout::{self, Consent};
 use crate::tasks;
@@ -55,19 +55,19 @@ impl ConsentArgs {
     }
 
     /// What is still to be agreed to, as the host would say it.
-    pub(super) fn missing(&self, needs: &Reasons) -> Option<Failure> {
+    pub(super) fn missing(&self, needs: &Reasons) -> Option<CommandFailure> {
         let missing = rollout::consent::missing(needs, &self.consent());
-        missing.as_ref().map(Failure::from)
+        missing.as_ref().map(CommandFailure::from)
     }
 
     /// Whether this plan can be applied with the flags as they are, or with an answer.
     ///
     /// # Errors
     /// What is missing, where nobody can be asked.
-    pub(super) fn may_suffice(&self, desk: &Desk, plan: &Plan) -> Result<(), Failure> {
+    pub(super) fn may_suffice(&self, context: &Context, plan: &Plan) -> Result<(), CommandFailure> {
         match self.missing(&plan.needs) {
-            Some(missing) if !desk.may_ask => {
-                let next = plan::next_command(plan, &desk.admin_flag());
+            Some(missing) if !context.may_ask => {
+                let next = plan::next_command(plan, &context.admin_flag());
                 Err(missing.advise(&format!("the plan is kept: {next}")))
             }
             _ => Ok(()),
@@ -78,9 +78,13 @@ impl ConsentArgs {
     ///
     /// # Errors
     /// What is missing where nobody can be asked, or the answer was no.
-    pub(super) async fn for_plan(&self, desk: &Desk, plan: &Plan) -> Result<Consent, Failure> {
+    pub(super) async fn for_plan(
+        &self,
+        context: &Context,
+        plan: &Plan,
+    ) -> Result<Consent, CommandFailure> {
         let consent = self.consent();
-        self.may_suffice(desk, plan)?;
+        self.may_suffice(context, plan)?;
         if self.missing(&plan.needs).is_none() {
             return Ok(consent);
         }
@@ -128,12 +132,12 @@ pub(super) fn json_of(consent: &Consent) -> Value {
     })
 }
 
-pub(super) fn declined() -> Failure {
-    Failure::new("declined", "you said no; nothing was applied")
+pub(super) fn declined() -> CommandFailure {
+    CommandFailure::new("declined", "you said no; nothing was applied")
 }
 
 /// Asks on standard error. Anything but yes is no.
-pub(super) async fn asked(question: &str) -> Result<bool, Failure> {
+pub(super) async fn asked(question: &str) -> Result<bool, CommandFailure> {
     let mut err = io::stderr();
     write!(err, "{question}").and_then(|()| err.flush())?;
     let line = tasks::blocking(|| {

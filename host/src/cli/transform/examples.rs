@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::revision::change::{Area, Change, Level};
-use crate::revision::compare::report::{Comparison, Example, FieldDifference, Published, Times};
+use crate::revision::compare::report::{
+    Comparison, Example, FieldDifference, PublishedCounts, Times,
+};
 use crate::revision::{Allowed, Parameter, PublicFamily, PublicMessage, Revision, Surface};
 use crate::rollout::report::{
     Figures, HighWater, Mark, Plan, Reasons, TransformReport, TransformState,
@@ -132,7 +134,7 @@ pub(super) fn comparison() -> Comparison {
         failed: 1,
         both_failed: 0,
         missed: 0,
-        published: vec![Published {
+        published: vec![PublishedCounts {
             family: "ticks".into(),
             active: 9,
             candidate: 6,

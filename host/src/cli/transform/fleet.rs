@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Desk;
+use super::Context;
 use super::client::shaped;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::words::{safe, seconds, table};
 use crate::rollout::report::Applied;
 use crate::transform::RevisionId;
@@ -69,9 +69,9 @@ impl Desired {
     }
 }
 
-pub(super) async fn list(desk: &Desk) -> Result<Value, Failure> {
-    let answer = desk.client.get("/v1/fleet").await?;
-    desk.tell(&told(&shaped(&answer)?))?;
+pub(super) async fn list(context: &Context) -> Result<Value, CommandFailure> {
+    let answer = context.client.get("/v1/fleet").await?;
+    context.tell(&told(&shaped(&answer)?))?;
     Ok(answer)
 }
 
@@ -131,8 +131,8 @@ fn told(fleet: &Fleet) -> String {
 
 /// What the fleet wants of a transform instead of a revision that was applied, in words; none
 /// while it still wants that one, or cannot be asked.
-pub(super) async fn instead(desk: &Desk, applied: &Applied) -> Option<String> {
-    let answer = desk.client.look("/v1/fleet").await.ok()?;
+pub(super) async fn instead(context: &Context, applied: &Applied) -> Option<String> {
+    let answer = context.client.look("/v1/fleet").await.ok()?;
     let fleet: Fleet = shaped(&answer).ok()?;
     let desired = fleet.desired.get(&applied.transform)?;
     (desired.revision != applied.to).then(|| {

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::address::escaped;
 use super::client::shaped;
-use super::failure::Failure;
-use super::{Desk, fleet, tables};
+use super::failure::CommandFailure;
+use super::{Context, fleet, tables};
 use crate::rollout::report::{RevisionReport, TransformReport};
 use crate::state::audit::Entry;
 
@@ -32,37 +32,40 @@ pub(super) struct HistoryArgs {
     limit: u32,
 }
 
-pub(super) async fn list(desk: &Desk, args: &ListArgs) -> Result<Value, Failure> {
+pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Value, CommandFailure> {
     if args.fleet {
-        return fleet::list(desk).await;
+        return fleet::list(context).await;
     }
-    let answer = desk.client.get("/v1/transforms").await?;
+    let answer = context.client.get("/v1/transforms").await?;
     let all: Vec<TransformReport> = shaped(&answer["transforms"])?;
-    desk.tell(&tables::transforms(&all))?;
+    context.tell(&tables::transforms(&all))?;
     Ok(answer)
 }
 
 /// As JSON it is the transform with `revisions` added.
-pub(super) async fn show(desk: &Desk, args: &ShowArgs) -> Result<Value, Failure> {
+pub(super) async fn show(context: &Context, args: &ShowArgs) -> Result<Value, CommandFailure> {
     let name = escaped(&args.name);
     let path = format!("/v1/transforms/{name}");
-    let mut answer = desk.client.get(&path).await?;
+    let mut answer = context.client.get(&path).await?;
     let path = format!("/v1/revisions?transform={name}");
-    let kept = desk.client.get(&path).await?;
+    let kept = context.client.get(&path).await?;
     let one: TransformReport = shaped(&answer)?;
     let revisions: Vec<RevisionReport> = shaped(&kept["revisions"])?;
-    desk.tell(&tables::transform(&one, &revisions, desk.paint))?;
+    context.tell(&tables::transform(&one, &revisions, context.paint))?;
     answer["revisions"] = kept["revisions"].clone();
     Ok(answer)
 }
 
-pub(super) async fn history(desk: &Desk, args: &HistoryArgs) -> Result<Value, Failure> {
+pub(super) async fn history(
+    context: &Context,
+    args: &HistoryArgs,
+) -> Result<Value, CommandFailure> {
     let mut path = format!("/v1/history?limit={}", args.limit);
     if let Some(name) = &args.name {
         path.push_str(&format!("&transform={}", escaped(name)));
     }
-    let answer = desk.client.get(&path).await?;
+    let answer = context.client.get(&path).await?;
     let all: Vec<Entry> = shaped(&answer["entries"])?;
-    desk.tell(&tables::history(&all))?;
+    context.tell(&tables::history(&all))?;
     Ok(answer)
 }

@@ -1,6 +1,6 @@
 //! `tidegate transform`: what operators do with a running host's transforms, over its admin
 //! API. This file is what can be typed; each group of commands has its own, `tables`, `plan`
-//! and `comparison` are what people read. Speaking to the host is `client`'s and `desk`'s.
+//! and `comparison` are what people read. Speaking to the host is `client`'s and `context`'s.
 
 mod apply;
 mod author;
@@ -23,8 +23,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::desk::{self, Desk, HostArgs};
-use super::failure::Failure;
+use super::context::{self, Context, HostArgs};
+use super::failure::CommandFailure;
 use super::print::print;
 use super::{address, client, failure, progress, words};
 
@@ -100,33 +100,33 @@ pub(super) fn run(args: TransformArgs) -> ExitCode {
         TransformCommand::Check(check) if !check.asks_host() => {
             author::run(args.host.json, author::AuthorCommand::Check(check.target))
         }
-        asked => desk::run(args.host, async |desk| command(desk, asked).await),
+        asked => context::run(args.host, async |context| command(context, asked).await),
     }
 }
 
 /// Gives the answer for programs; what people read was told on the way.
-async fn command(desk: &Desk, command: TransformCommand) -> Result<Value, Failure> {
+async fn command(context: &Context, command: TransformCommand) -> Result<Value, CommandFailure> {
     match command {
-        TransformCommand::List(args) => inspect::list(desk, &args).await,
-        TransformCommand::Show(args) => inspect::show(desk, &args).await,
-        TransformCommand::History(args) => inspect::history(desk, &args).await,
+        TransformCommand::List(args) => inspect::list(context, &args).await,
+        TransformCommand::Show(args) => inspect::show(context, &args).await,
+        TransformCommand::History(args) => inspect::history(context, &args).await,
         TransformCommand::Check(args) => {
             let CheckArgs {
                 target, transform, ..
             } = args;
-            push::check(desk, &target.file(transform)?).await
+            push::check(context, &target.file(transform)?).await
         }
-        TransformCommand::Push(args) => push::push(desk, &args).await,
-        TransformCommand::Settings(args) => push::settings(desk, &args).await,
-        TransformCommand::Plan(args) => apply::plan(desk, &args).await,
-        TransformCommand::Apply(args) => apply::apply(desk, &args).await,
-        TransformCommand::Shadow(args) => shadow::shadow(desk, &args).await,
-        TransformCommand::Rollback(args) => switch::rollback(desk, &args).await,
-        TransformCommand::Pause(args) => switch::pause(desk, &args).await,
-        TransformCommand::Resume(args) => switch::resume(desk, &args).await,
-        TransformCommand::FollowConfig(args) => switch::follow_config(desk, &args).await,
-        TransformCommand::Remove(args) => switch::remove(desk, &args).await,
-        // It was printed already, without a desk.
+        TransformCommand::Push(args) => push::push(context, &args).await,
+        TransformCommand::Settings(args) => push::settings(context, &args).await,
+        TransformCommand::Plan(args) => apply::plan(context, &args).await,
+        TransformCommand::Apply(args) => apply::apply(context, &args).await,
+        TransformCommand::Shadow(args) => shadow::shadow(context, &args).await,
+        TransformCommand::Rollback(args) => switch::rollback(context, &args).await,
+        TransformCommand::Pause(args) => switch::pause(context, &args).await,
+        TransformCommand::Resume(args) => switch::resume(context, &args).await,
+        TransformCommand::FollowConfig(args) => switch::follow_config(context, &args).await,
+        TransformCommand::Remove(args) => switch::remove(context, &args).await,
+        // It was printed already, without a host.
         TransformCommand::Wit => Ok(Value::Null),
     }
 }

@@ -7,18 +7,21 @@ use serde_json::json;
 
 use super::address::escaped;
 use super::client::shaped;
-use super::failure::Failure;
-use super::progress::Progress;
+use super::failure::CommandFailure;
+use super::progress::ProgressLine;
 use super::words::{count, safe, seconds};
-use super::{Desk, fleet, tables};
+use super::{Context, fleet, tables};
 use crate::rollout::report::{Applied, Returned, TransformReport};
 
 /// Time between two looks at it.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// When Tidegate last returned by itself, so that an older return is not taken for a new one.
-pub(super) async fn last_return(desk: &Desk, name: &str) -> Result<Option<Timestamp>, Failure> {
-    match desk.client.get(&path(name)).await {
+pub(super) async fn last_return(
+    context: &Context,
+    name: &str,
+) -> Result<Option<Timestamp>, CommandFailure> {
+    match context.client.get(&path(name)).await {
         Ok(answer) => {
             let report: TransformReport = shaped(&answer)?;
             Ok(report.returned.map(|returned| returned.at))
@@ -33,39 +36,39 @@ pub(super) async fn last_return(desk: &Desk, name: &str) -> Result<Option<Timest
 /// # Errors
 /// Tidegate returned by itself: its evidence. Somebody else applied another revision.
 pub(super) async fn wait_out(
-    desk: &Desk,
+    context: &Context,
     applied: &Applied,
     last_return: Option<Timestamp>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     tokio::select! {
-        over = watch(desk, applied, last_return) => over?,
+        over = watch(context, applied, last_return) => over?,
         Ok(()) = tokio::signal::ctrl_c() => {
             let what = format!(
                 "you do not wait any longer; {} stays, and is still watched by the host",
                 applied.to
             );
-            return Err(Failure::new("interrupted", what));
+            return Err(CommandFailure::new("interrupted", what));
         }
     }
     if applied.probation_seconds.is_some() {
-        desk.tell(&format!("{} has passed its probation", applied.to))?;
+        context.tell(&format!("{} has passed its probation", applied.to))?;
     }
     Ok(())
 }
 
 async fn watch(
-    desk: &Desk,
+    context: &Context,
     applied: &Applied,
     last_return: Option<Timestamp>,
-) -> Result<(), Failure> {
-    let progress = Progress::spinner();
+) -> Result<(), CommandFailure> {
+    let progress = ProgressLine::spinner();
     loop {
-        let answer = desk.client.look(&path(&applied.transform)).await?;
+        let answer = context.client.look(&path(&applied.transform)).await?;
         let now: TransformReport = shaped(&answer)?;
         match stage(applied, last_return, &now) {
             Stage::Over => return Ok(()),
             Stage::Returned(evidence) => {
-                return Err(Failure::new("returned", tables::returned(evidence))
+                return Err(CommandFailure::new("returned", tables::returned(evidence))
                     .with("faults", json!(evidence.examples))
                     .with("returned", answer["returned"].clone()));
             }
@@ -75,11 +78,11 @@ async fn watch(
                     "{} is not watched any more: {by} applied {other} meanwhile",
                     applied.to
                 );
-                return Err(Failure::new("replaced", what));
+                return Err(CommandFailure::new("replaced", what));
             }
             Stage::Ahead => {
-                if let Some(instead) = fleet::instead(desk, applied).await {
-                    return Err(Failure::new("returned", instead));
+                if let Some(instead) = fleet::instead(context, applied).await {
+                    return Err(CommandFailure::new("returned", instead));
                 }
                 progress.tell("waiting for the fleet to come to this host", None);
             }

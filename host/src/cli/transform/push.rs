@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::address::escaped;
 use super::apply::{self, WayArgs};
 use super::client::{open, shaped};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::words::safe;
-use super::{Desk, document, tables};
+use super::{Context, document, tables};
 use crate::rollout::report::{Checked, Import, Pushed, TransformReport};
 
 #[derive(Debug, clap::Args)]
@@ -49,10 +49,10 @@ pub(super) struct SettingsArgs {
     way: WayArgs,
 }
 
-pub(super) async fn check(desk: &Desk, args: &FileArgs) -> Result<Value, Failure> {
-    let answer = send(desk, "/v1/check", args).await?;
+pub(super) async fn check(context: &Context, args: &FileArgs) -> Result<Value, CommandFailure> {
+    let answer = send(context, "/v1/check", args).await?;
     let checked: Checked = shaped(&answer)?;
-    desk.tell(&format!(
+    context.tell(&format!(
         "{} is good for {}; nothing was kept\n{}\n\n{}{}",
         args.file.display(),
         safe(&checked.revision.transform),
@@ -64,15 +64,18 @@ pub(super) async fn check(desk: &Desk, args: &FileArgs) -> Result<Value, Failure
 }
 
 /// As JSON with `--apply`, each step's answer has its name.
-pub(super) async fn push(desk: &Desk, args: &PushArgs) -> Result<Value, Failure> {
-    let answer = send(desk, "/v1/revisions", &args.file).await?;
-    go_on(desk, answer, &args.way).await
+pub(super) async fn push(context: &Context, args: &PushArgs) -> Result<Value, CommandFailure> {
+    let answer = send(context, "/v1/revisions", &args.file).await?;
+    go_on(context, answer, &args.way).await
 }
 
 /// Without anything to change it shows what there is.
-pub(super) async fn settings(desk: &Desk, args: &SettingsArgs) -> Result<Value, Failure> {
+pub(super) async fn settings(
+    context: &Context,
+    args: &SettingsArgs,
+) -> Result<Value, CommandFailure> {
     if args.settings.is_none() && args.limits.is_none() {
-        return current(desk, args).await;
+        return current(context, args).await;
     }
     let mut content = json!({});
     for (name, value) in [("settings", &args.settings), ("limits", &args.limits)] {
@@ -82,19 +85,19 @@ pub(super) async fn settings(desk: &Desk, args: &SettingsArgs) -> Result<Value, 
     }
     let path = format!("/v1/transforms/{}/settings", escaped(&args.name));
     let doing = "checking the component with these settings";
-    let answer = desk.client.post(&path, &content, doing).await?;
-    go_on(desk, answer, &args.way).await
+    let answer = context.client.post(&path, &content, doing).await?;
+    go_on(context, answer, &args.way).await
 }
 
-async fn current(desk: &Desk, args: &SettingsArgs) -> Result<Value, Failure> {
+async fn current(context: &Context, args: &SettingsArgs) -> Result<Value, CommandFailure> {
     if args.way.applies() {
         let what = "there is nothing to apply: give the settings, --limits or both";
-        return Err(Failure::new("bad-settings", what));
+        return Err(CommandFailure::new("bad-settings", what));
     }
     let path = format!("/v1/transforms/{}", escaped(&args.name));
-    let mut answer = desk.client.get(&path).await?;
+    let mut answer = context.client.get(&path).await?;
     let report: TransformReport = shaped(&answer)?;
-    let (name, admin) = (safe(&report.name), desk.admin_flag());
+    let (name, admin) = (safe(&report.name), context.admin_flag());
     let secret = report
         .revision
         .settings_schema
@@ -105,7 +108,7 @@ async fn current(desk: &Desk, args: &SettingsArgs) -> Result<Value, Failure> {
     } else {
         ""
     };
-    desk.tell(&format!(
+    context.tell(&format!(
         "{name}: settings of revision {}\n{}\nchange them with all that shall hold{anew}:\n  \
          tidegate transform settings {name} '{{…}}'{admin}",
         report.revision.id,
@@ -114,7 +117,7 @@ async fn current(desk: &Desk, args: &SettingsArgs) -> Result<Value, Failure> {
     Ok(answer["revision"].take())
 }
 
-async fn send(desk: &Desk, path: &str, args: &FileArgs) -> Result<Value, Failure> {
+async fn send(context: &Context, path: &str, args: &FileArgs) -> Result<Value, CommandFailure> {
     let mut path = path.to_owned();
     let transform = args.transform.clone();
     let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
@@ -130,10 +133,13 @@ async fn send(desk: &Desk, path: &str, args: &FileArgs) -> Result<Value, Failure
         }
     }
     let doing = format!("sending and checking {}", args.file.display());
-    desk.client.upload(&path, open(&args.file)?, &doing).await
+    context
+        .client
+        .upload(&path, open(&args.file)?, &doing)
+        .await
 }
 
-async fn go_on(desk: &Desk, answer: Value, way: &WayArgs) -> Result<Value, Failure> {
+async fn go_on(context: &Context, answer: Value, way: &WayArgs) -> Result<Value, CommandFailure> {
     let Pushed {
         revision,
         new,
@@ -144,13 +150,13 @@ async fn go_on(desk: &Desk, answer: Value, way: &WayArgs) -> Result<Value, Failu
     } else {
         "known already"
     };
-    desk.tell(&format!(
+    context.tell(&format!(
         "{}: {what}\n{}{}",
         safe(&revision.transform),
         tables::revision(&revision),
         imports_of_wasi(imports)
     ))?;
-    let steps = apply::go(desk, &revision.id, way).await?;
+    let steps = apply::go(context, &revision.id, way).await?;
     let mut answer = answer;
     if let (Some(answer), Value::Object(steps)) = (answer.as_object_mut(), steps) {
         answer.extend(steps);

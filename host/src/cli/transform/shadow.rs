@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::address::escaped;
 use super::client::shaped;
 use super::consent::{ConsentArgs, asked, declined};
-use super::failure::Failure;
-use super::progress::Progress;
-use super::{Desk, comparison};
+use super::failure::CommandFailure;
+use super::progress::ProgressLine;
+use super::{Context, comparison};
 use crate::rollout;
 use crate::rollout::report::{ShadowReport, ShadowState};
 use crate::transform::RevisionId;
@@ -50,9 +50,9 @@ impl ShadowSize {
     }
 }
 
-pub(super) async fn shadow(desk: &Desk, args: &ShadowArgs) -> Result<Value, Failure> {
-    let watched = watch(desk, &args.revision, &args.size).await?;
-    desk.tell(&comparison::shadow(&watched.report, desk.paint))?;
+pub(super) async fn shadow(context: &Context, args: &ShadowArgs) -> Result<Value, CommandFailure> {
+    let watched = watch(context, &args.revision, &args.size).await?;
+    context.tell(&comparison::shadow(&watched.report, context.paint))?;
     Ok(watched.answer)
 }
 
@@ -61,28 +61,28 @@ pub(super) async fn shadow(desk: &Desk, args: &ShadowArgs) -> Result<Value, Fail
 /// # Errors
 /// It was stopped, or the candidate failed on an event and nobody said to go on all the same.
 pub(super) async fn before_apply(
-    desk: &Desk,
+    context: &Context,
     revision: &RevisionId,
     size: &ShadowSize,
     consent: &ConsentArgs,
-) -> Result<Value, Failure> {
-    let watched = watch(desk, revision.as_str(), size).await?;
-    desk.tell(&format!(
+) -> Result<Value, CommandFailure> {
+    let watched = watch(context, revision.as_str(), size).await?;
+    context.tell(&format!(
         "\n{}",
-        comparison::shadow(&watched.report, desk.paint)
+        comparison::shadow(&watched.report, context.paint)
     ))?;
     let Watched { report, answer } = watched;
     if report.state == ShadowState::Stopped {
         let why = "the shadow was stopped before its time, so nothing was applied";
-        return Err(Failure::new("shadow-stopped", why).with("shadow", answer));
+        return Err(CommandFailure::new("shadow-stopped", why).with("shadow", answer));
     }
     let needs = rollout::consent::of_events(&report.comparison);
     let Some(missing) = consent.missing(&needs) else {
         return Ok(answer);
     };
-    if !desk.may_ask {
+    if !context.may_ask {
         let why = format!("by the shadow, so it was not applied: {missing}");
-        return Err(Failure::new("shadow-failed", why).with("shadow", answer));
+        return Err(CommandFailure::new("shadow-failed", why).with("shadow", answer));
     }
     if asked(&consent.question(&needs)).await? {
         Ok(answer)
@@ -97,31 +97,38 @@ struct Watched {
     answer: Value,
 }
 
-async fn watch(desk: &Desk, revision: &str, size: &ShadowSize) -> Result<Watched, Failure> {
+async fn watch(
+    context: &Context,
+    revision: &str,
+    size: &ShadowSize,
+) -> Result<Watched, CommandFailure> {
     let content = json!({
         "events": size.events,
         "seconds": size.seconds,
         "show_input": size.show_input,
     });
     let path = format!("/v1/revisions/{}/shadow", escaped(revision));
-    let mut answer = desk.client.post(&path, &content, "making it ready").await?;
+    let mut answer = context
+        .client
+        .post(&path, &content, "making it ready")
+        .await?;
     let mut report: ShadowReport = shaped(&answer)?;
     let path = format!("/v1/shadows/{}", escaped(&report.id));
     let mut stop = pin!(tokio::signal::ctrl_c());
-    let progress = Progress::bar();
+    let progress = ProgressLine::bar();
     while report.state == ShadowState::Running {
         let doing = format!("shadow, {}", comparison::line(&report.comparison));
         progress.tell(&doing, Some(report.progress));
         let look = async {
             tokio::time::sleep(LOOK).await;
-            desk.client.look(&path).await
+            context.client.look(&path).await
         };
         answer = tokio::select! {
             looked = look => looked?,
             Ok(()) = &mut stop => {
                 // It may take a moment to end; until then it is watched on.
                 stop.set(tokio::signal::ctrl_c());
-                desk.client.delete(&path).await?
+                context.client.delete(&path).await?
             }
         };
         report = shaped(&answer)?;

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::address::escaped;
 use super::client::shaped;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::words::safe;
-use super::{Desk, apply};
+use super::{Context, apply};
 use crate::rollout::report::{Applied, TransformReport};
 
 #[derive(Debug, clap::Args)]
@@ -59,15 +59,18 @@ pub(super) struct NameArg {
     name: String,
 }
 
-pub(super) async fn rollback(desk: &Desk, args: &RollbackArgs) -> Result<Value, Failure> {
+pub(super) async fn rollback(
+    context: &Context,
+    args: &RollbackArgs,
+) -> Result<Value, CommandFailure> {
     let path = format!("/v1/transforms/{}", escaped(&args.name));
     if args.plan {
-        return plan_of_rollback(desk, &path, args).await;
+        return plan_of_rollback(context, &path, args).await;
     }
     let from = match &args.from {
         Some(from) => from.clone(),
         None => {
-            let seen: TransformReport = shaped(&desk.client.get(&path).await?)?;
+            let seen: TransformReport = shaped(&context.client.get(&path).await?)?;
             seen.revision.id.as_str().to_owned()
         }
     };
@@ -78,87 +81,94 @@ pub(super) async fn rollback(desk: &Desk, args: &RollbackArgs) -> Result<Value, 
         "allow_wider": args.allow_wider,
         "allow_breaking": args.allow_breaking,
     });
-    let answer = desk.client.post(&path, &content, "returning").await?;
+    let answer = context.client.post(&path, &content, "returning").await?;
     let applied: Applied = shaped(&answer)?;
-    desk.tell(&apply::told_rollback(&applied, &desk.admin_flag()))?;
+    context.tell(&apply::told_rollback(&applied, &context.admin_flag()))?;
     Ok(answer)
 }
 
 /// What a rollback would change, without one.
-async fn plan_of_rollback(desk: &Desk, path: &str, args: &RollbackArgs) -> Result<Value, Failure> {
+async fn plan_of_rollback(
+    context: &Context,
+    path: &str,
+    args: &RollbackArgs,
+) -> Result<Value, CommandFailure> {
     let to = match &args.to {
         Some(to) => to.clone(),
         None => {
-            let seen: TransformReport = shaped(&desk.client.get(path).await?)?;
+            let seen: TransformReport = shaped(&context.client.get(path).await?)?;
             let previous = seen.previous.ok_or_else(|| {
                 let what = "it has no revision to return to; pause it, or apply another";
-                Failure::new("no-previous", what.to_owned())
+                CommandFailure::new("no-previous", what.to_owned())
             })?;
             previous.as_str().to_owned()
         }
     };
-    apply::shown_plan(desk, &to).await
+    apply::shown_plan(context, &to).await
 }
 
-pub(super) async fn pause(desk: &Desk, args: &PauseArgs) -> Result<Value, Failure> {
+pub(super) async fn pause(context: &Context, args: &PauseArgs) -> Result<Value, CommandFailure> {
     let what = if args.local {
         "pause?local=true"
     } else {
         "pause"
     };
-    let (answer, report) = order(desk, &args.of, what).await?;
+    let (answer, report) = order(context, &args.of, what).await?;
     let name = safe(&report.name);
-    desk.tell(&format!(
+    context.tell(&format!(
         "{name} is paused: its events are dropped and counted, and clients are told; go on with\n  \
          tidegate transform resume {name}{}{}",
-        desk.admin_flag(),
+        context.admin_flag(),
         apply::not_yet(&report.not_yet)
     ))?;
     Ok(answer)
 }
 
-pub(super) async fn resume(desk: &Desk, args: &NameArg) -> Result<Value, Failure> {
-    let (answer, report) = order(desk, args, "resume").await?;
+pub(super) async fn resume(context: &Context, args: &NameArg) -> Result<Value, CommandFailure> {
+    let (answer, report) = order(context, args, "resume").await?;
     let (name, not_yet) = (safe(&report.name), apply::not_yet(&report.not_yet));
-    desk.tell(&format!(
+    context.tell(&format!(
         "{name} works again, and clients are told{not_yet}"
     ))?;
     Ok(answer)
 }
 
-pub(super) async fn follow_config(desk: &Desk, args: &FollowArgs) -> Result<Value, Failure> {
+pub(super) async fn follow_config(
+    context: &Context,
+    args: &FollowArgs,
+) -> Result<Value, CommandFailure> {
     let path = format!("/v1/transforms/{}/follow-config", escaped(&args.of.name));
     let content = json!({
         "allow_wider": args.allow_wider,
         "allow_breaking": args.allow_breaking,
     });
-    let answer = desk.client.post(&path, &content, "returning").await?;
+    let answer = context.client.post(&path, &content, "returning").await?;
     let applied: Applied = shaped(&answer)?;
-    desk.tell(&apply::told(&applied, &desk.admin_flag()))?;
+    context.tell(&apply::told(&applied, &context.admin_flag()))?;
     Ok(answer)
 }
 
-pub(super) async fn remove(desk: &Desk, args: &NameArg) -> Result<Value, Failure> {
+pub(super) async fn remove(context: &Context, args: &NameArg) -> Result<Value, CommandFailure> {
     let path = format!("/v1/transforms/{}", escaped(&args.name));
-    let answer = desk.client.delete(&path).await?;
+    let answer = context.client.delete(&path).await?;
     let report: TransformReport = shaped(&answer)?;
     let (name, last) = (safe(&report.name), &report.revision.id);
-    desk.tell(&format!(
+    context.tell(&format!(
         "{name} is gone: its events go nowhere and its channels are no more; its revisions stay as \
          long as others, back with\n  tidegate transform plan {last}{}{}",
-        desk.admin_flag(),
+        context.admin_flag(),
         apply::not_yet(&report.not_yet)
     ))?;
     Ok(answer)
 }
 
 async fn order(
-    desk: &Desk,
+    context: &Context,
     args: &NameArg,
     what: &str,
-) -> Result<(Value, TransformReport), Failure> {
+) -> Result<(Value, TransformReport), CommandFailure> {
     let path = format!("/v1/transforms/{}/{what}", escaped(&args.name));
-    let answer = desk
+    let answer = context
         .client
         .post(&path, &json!({}), "asking the host")
         .await?;

@@ -3,11 +3,11 @@
 use clap::Parser;
 use serde_json::json;
 
-use crate::cli::reach::Trust;
+use crate::cli::reach::TrustArgs;
 
 use super::*;
-use crate::cli::address::Address;
-use crate::cli::client::Client;
+use crate::cli::address::AdminAddress;
+use crate::cli::client::AdminClient;
 use crate::cli::words::Paint;
 use crate::settings::Secret;
 
@@ -79,7 +79,7 @@ fn nothing_answers_for_a_person_by_default() {
 }
 
 /// A host that gives one answer, and what it was asked.
-async fn host(status: &str, answer: &str) -> (Address, tokio::task::JoinHandle<String>) {
+async fn host(status: &str, answer: &str) -> (AdminAddress, tokio::task::JoinHandle<String>) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -97,10 +97,10 @@ async fn host(status: &str, answer: &str) -> (Address, tokio::task::JoinHandle<S
     (address.parse().unwrap(), task)
 }
 
-fn desk(address: Address, token: Option<&str>) -> Desk {
-    let (token, trust) = (token.map(Secret::given), Trust::default());
-    Desk {
-        client: Client::new(address, token, &trust).unwrap(),
+fn context(address: AdminAddress, token: Option<&str>) -> Context {
+    let (token, trust) = (token.map(Secret::given), TrustArgs::default());
+    Context {
+        client: AdminClient::new(address, token, &trust).unwrap(),
         json: true,
         may_ask: false,
         paint: Paint::NONE,
@@ -108,12 +108,12 @@ fn desk(address: Address, token: Option<&str>) -> Desk {
 }
 
 async fn run_against(
-    address: Address,
+    address: AdminAddress,
     token: Option<&str>,
     words: &[&str],
-) -> Result<Value, Failure> {
+) -> Result<Value, CommandFailure> {
     let args = typed(words).unwrap();
-    command(&desk(address, token), args.command).await
+    command(&context(address, token), args.command).await
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn each_way_of_not_being_let_in_says_what_to_do() {
 #[tokio::test]
 async fn a_host_that_is_not_there_is_named() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address: Address = format!("http://{}", listener.local_addr().unwrap())
+    let address: AdminAddress = format!("http://{}", listener.local_addr().unwrap())
         .parse()
         .unwrap();
     drop(listener);
@@ -197,7 +197,7 @@ async fn a_host_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn a_file_that_is_not_there_is_not_sent() {
-    let nowhere: Address = "http://127.0.0.1:1".parse().unwrap();
+    let nowhere: AdminAddress = "http://127.0.0.1:1".parse().unwrap();
     let failure = run_against(nowhere.clone(), None, &["check", "/nowhere.wasm"]).await;
     assert_eq!(failure.unwrap_err().code(), "unreadable");
     let failure = run_against(nowhere, None, &["check", "/"])

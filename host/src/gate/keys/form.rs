@@ -16,14 +16,14 @@ pub(crate) const MAX_CONNECTIONS: u32 = 1_000_000;
 /// The file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Form {
+pub(super) struct KeysFile {
     #[serde(deserialize_with = "credentials::version")]
     version: u64,
     #[serde(deserialize_with = "credentials::list")]
     pub(super) keys: Vec<KeyRecord>,
 }
 
-impl Form {
+impl KeysFile {
     pub(super) fn new(keys: &[KeyRecord]) -> Self {
         Self {
             version: VERSION,

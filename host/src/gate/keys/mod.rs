@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use self::form::Form;
+use self::form::KeysFile;
 pub(crate) use self::form::MAX_CONNECTIONS;
 use crate::channel::Pattern;
 pub use crate::credentials::digest;
@@ -92,11 +92,11 @@ impl Credential for KeyRecord {
                                  expires and revoked";
 
     fn parse(json: &[u8]) -> serde_json::Result<Vec<Self>> {
-        serde_json::from_slice::<Form>(json).map(|form| form.keys)
+        serde_json::from_slice::<KeysFile>(json).map(|form| form.keys)
     }
 
-    fn form(all: &[Self]) -> impl Serialize {
-        Form::new(all)
+    fn form(records: &[Self]) -> impl Serialize {
+        KeysFile::new(records)
     }
 
     fn id(&self) -> &str {

@@ -36,9 +36,9 @@ pub fn unmatched(
 
 /// Which keys the log was told of, so that each is told once for as long as it is so.
 #[derive(Debug, Default)]
-pub struct Told(Mutex<BTreeSet<String>>);
+pub struct WarnedKeys(Mutex<BTreeSet<String>>);
 
-impl Told {
+impl WarnedKeys {
     /// Warns of the keys that are new among the `dead`.
     pub fn warn(&self, dead: &[Dead]) {
         let news = self.news(dead);
@@ -118,10 +118,10 @@ mod tests {
             let records: Vec<_> = ids.iter().map(|id| key(id, &["ticks:*"])).collect();
             unmatched(&records, Timestamp::now(), no_ticks)
         };
-        let told = Told::default();
+        let warned = WarnedKeys::default();
         let news = |ids: &[&str]| {
             let dead = dead(ids);
-            let news = told.news(&dead);
+            let news = warned.news(&dead);
             news.iter()
                 .map(|key| key.key_id.clone())
                 .collect::<Vec<_>>()

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{FamilyId, Key, Log, PatternId, Plan, telling, trimming};
+use super::{FamilyId, Log, PatternId, SendPlan, SessionKey, telling, trimming};
 use crate::channel::Pattern;
 
 /// Adds patterns: what is published from now on comes after what waits already.
-pub(crate) fn subscribe(log: &mut Log, key: Key, patterns: &[Pattern]) {
+pub(crate) fn subscribe(log: &mut Log, key: SessionKey, patterns: &[Pattern]) {
     let mut fresh: Vec<Pattern> = Vec::new();
     for pattern in patterns {
         if !log.holds(key, pattern) && !fresh.contains(pattern) {
@@ -30,7 +30,7 @@ pub(crate) fn subscribe(log: &mut Log, key: Key, patterns: &[Pattern]) {
 }
 
 /// Takes patterns away: nothing of them is sent any more, not even what waits.
-pub(crate) fn unsubscribe(log: &mut Log, key: Key, patterns: &[Pattern]) {
+pub(crate) fn unsubscribe(log: &mut Log, key: SessionKey, patterns: &[Pattern]) {
     let held = patterns.iter().filter(|pattern| log.holds(key, pattern));
     let held: Vec<&Pattern> = held.collect();
     let gone = held
@@ -50,7 +50,7 @@ pub(crate) fn unsubscribe(log: &mut Log, key: Key, patterns: &[Pattern]) {
 
 /// Gives the session other patterns. It still gets what is `pending`, if there is room for
 /// the list of it: whoever is far behind and changes its mind costs others nothing.
-fn change(log: &mut Log, key: Key, patterns: Vec<PatternId>, pending: VecDeque<u64>) {
+fn change(log: &mut Log, key: SessionKey, patterns: Vec<PatternId>, pending: VecDeque<u64>) {
     let frames = log.cursors.detour_frames() + pending.len();
     if frames * size_of::<u64>() <= log.detour_limit {
         log.cursors.change(key, patterns, pending);
@@ -61,8 +61,8 @@ fn change(log: &mut Log, key: Key, patterns: Vec<PatternId>, pending: VecDeque<u
 }
 
 /// The session gets nothing any more. Says how many messages waited, by family.
-pub(crate) fn stop(log: &mut Log, key: Key) -> Vec<(FamilyId, u64, u64)> {
-    let mut dropped = Plan::default();
+pub(crate) fn stop(log: &mut Log, key: SessionKey) -> Vec<(FamilyId, u64, u64)> {
+    let mut dropped = SendPlan::default();
     let pending = log.cursors.pending(key);
     dropped.fill(&log.arena, pending, usize::MAX, usize::MAX);
     let missed = log.cursors.get_mut(key).missed.take();

@@ -6,32 +6,32 @@ use std::sync::Arc;
 
 use super::ChannelId;
 use crate::channel::{Channel, Pattern};
-use crate::hub::held::{Held, Last};
+use crate::hub::held::{HeldMessage, Last};
 use crate::transform::Delivery;
 
 #[derive(Debug, Default)]
 pub(super) struct Channels {
-    by_id: Vec<Option<Known>>,
+    by_id: Vec<Option<KnownChannel>>,
     by_name: HashMap<Pattern, ChannelId>,
-    /// By family, those that were ever `Kept`, in the order that they first were.
+    /// By family, the channels that ever had a `LastMessage`, in the order that they first had one.
     by_family: HashMap<String, Vec<ChannelId>>,
-    /// Grows with each message of a channel that is `Kept`.
+    /// Grows with each message of a channel that has a `LastMessage`.
     moment: u64,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownChannel {
     name: Channel,
     seq: u64,
-    /// Its place in the list of its family, if it was ever `Kept`.
+    /// Its place in the list of its family, if it ever had a `LastMessage`.
     place: Option<usize>,
     /// Boxed, as most channels have none.
-    kept: Option<Box<Kept>>,
+    kept: Option<Box<LastMessage>>,
 }
 
-/// What is known of the last message of a channel where that is of use after its turn.
+/// What is known of the last message of a channel, where it is of use after its delivery.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct LastMessage {
     pub(super) delivery: Delivery,
     /// The number of the first message that was delivered so.
     first: u64,
@@ -41,12 +41,12 @@ pub(super) struct Kept {
     pub(super) place: usize,
     /// When it came, in the order of all.
     pub(super) moment: u64,
-    held: Option<Arc<Held>>,
+    held: Option<Arc<HeldMessage>>,
 }
 
-impl Kept {
+impl LastMessage {
     /// The last message, and its frame; none where that is not given out.
-    pub(super) fn again(&self) -> Option<(&Arc<Held>, &[u8])> {
+    pub(super) fn again(&self) -> Option<(&Arc<HeldMessage>, &[u8])> {
         let held = self.held.as_ref()?;
         Some((held, held.again()?))
     }
@@ -63,7 +63,7 @@ impl Channels {
         let known = self.by_id[at].get_or_insert_with(|| {
             let name = name.clone();
             by_name.insert(name.as_pattern().clone(), id);
-            Known {
+            KnownChannel {
                 name,
                 seq,
                 place: None,
@@ -108,7 +108,7 @@ impl Channels {
         &known.expect("frames are of channels that were noted").name
     }
 
-    pub(super) fn kept(&self, id: ChannelId) -> Option<&Kept> {
+    pub(super) fn kept(&self, id: ChannelId) -> Option<&LastMessage> {
         self.by_id.get(id.0 as usize)?.as_ref()?.kept.as_deref()
     }
 
@@ -141,7 +141,7 @@ impl Channels {
         self.each_kept(|kept| kept.frame = None);
     }
 
-    fn each_kept(&mut self, mut visit: impl FnMut(&mut Kept)) {
+    fn each_kept(&mut self, mut visit: impl FnMut(&mut LastMessage)) {
         for id in self.by_family.values().flatten() {
             let known = self.by_id[id.0 as usize].as_mut();
             if let Some(kept) = known.and_then(|known| known.kept.as_deref_mut()) {
@@ -151,7 +151,7 @@ impl Channels {
     }
 }
 
-impl Known {
+impl KnownChannel {
     fn keep(&mut self, last: &Last, place: usize, moment: u64) {
         let held = last.held.clone();
         match &mut self.kept {
@@ -159,7 +159,7 @@ impl Known {
                 (kept.held, kept.moment) = (held, moment);
             }
             kept => {
-                *kept = Some(Box::new(Kept {
+                *kept = Some(Box::new(LastMessage {
                     delivery: last.delivery,
                     first: self.seq,
                     frame: None,

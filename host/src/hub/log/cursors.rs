@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use slab::Slab;
 
-use super::Key;
+use super::SessionKey;
 use super::missed::Missed;
 use super::views::{self, PatternId, ViewId, Views};
 
@@ -35,15 +35,15 @@ pub(super) struct Cursors {
     pub(super) views: Views,
     cursors: Slab<Cursor>,
     /// Sessions with a detour.
-    detoured: BTreeSet<Key>,
+    detoured: BTreeSet<SessionKey>,
     /// Frames on all detours.
     detour_frames: usize,
 }
 
 impl Cursors {
-    pub(super) fn enter(&mut self) -> Key {
+    pub(super) fn enter(&mut self) -> SessionKey {
         let view = self.views.of(Vec::new());
-        let key = Key(views::number(self.cursors.vacant_key()));
+        let key = SessionKey(views::number(self.cursors.vacant_key()));
         self.cursors.insert(Cursor {
             view,
             position: 0,
@@ -57,7 +57,7 @@ impl Cursors {
     }
 
     /// Gives what the session was still to be told.
-    pub(super) fn leave(&mut self, key: Key) -> Option<Box<Missed>> {
+    pub(super) fn leave(&mut self, key: SessionKey) -> Option<Box<Missed>> {
         self.part(key);
         self.take_detour(key);
         let cursor = self.cursors.remove(key.at());
@@ -65,25 +65,30 @@ impl Cursors {
         cursor.missed
     }
 
-    pub(super) fn get(&self, key: Key) -> &Cursor {
+    pub(super) fn get(&self, key: SessionKey) -> &Cursor {
         &self.cursors[key.at()]
     }
 
-    pub(super) fn get_mut(&mut self, key: Key) -> &mut Cursor {
+    pub(super) fn get_mut(&mut self, key: SessionKey) -> &mut Cursor {
         &mut self.cursors[key.at()]
     }
 
-    pub(super) fn patterns(&self, key: Key) -> &[PatternId] {
+    pub(super) fn patterns(&self, key: SessionKey) -> &[PatternId] {
         self.views.get(self.get(key).view).patterns()
     }
 
-    pub(super) fn detoured(&self) -> &BTreeSet<Key> {
+    pub(super) fn detoured(&self) -> &BTreeSet<SessionKey> {
         &self.detoured
     }
 
     /// Gives the session other patterns, from the end of the log on; what it is still to get of
     /// what was there before is its `detour`.
-    pub(super) fn change(&mut self, key: Key, patterns: Vec<PatternId>, detour: VecDeque<u64>) {
+    pub(super) fn change(
+        &mut self,
+        key: SessionKey,
+        patterns: Vec<PatternId>,
+        detour: VecDeque<u64>,
+    ) {
         let before = self.get(key).view;
         self.part(key);
         let view = self.views.of(patterns);
@@ -93,7 +98,7 @@ impl Cursors {
     }
 
     /// Sets the detour of a session that has none.
-    pub(super) fn set_detour(&mut self, key: Key, detour: VecDeque<u64>) {
+    pub(super) fn set_detour(&mut self, key: SessionKey, detour: VecDeque<u64>) {
         if !detour.is_empty() {
             self.detoured.insert(key);
             self.detour_frames += detour.len();
@@ -103,7 +108,7 @@ impl Cursors {
     }
 
     /// Puts the session among the members of a view, at the view's end.
-    fn join(&mut self, key: Key, id: ViewId) {
+    fn join(&mut self, key: SessionKey, id: ViewId) {
         let cursor = &mut self.cursors[key.at()];
         let view = self.views.get_mut(id);
         (cursor.view, cursor.position) = (id, view.end());
@@ -116,7 +121,7 @@ impl Cursors {
     }
 
     /// Takes the session from among the members of its view.
-    fn part(&mut self, key: Key) {
+    fn part(&mut self, key: SessionKey) {
         let apart = self.cursors[key.at()].apart;
         self.set_apart(key);
         let cursor = &mut self.cursors[key.at()];
@@ -130,7 +135,7 @@ impl Cursors {
     }
 
     /// From now on the session is flushed by itself.
-    pub(super) fn set_apart(&mut self, key: Key) {
+    pub(super) fn set_apart(&mut self, key: SessionKey) {
         let cursor = &mut self.cursors[key.at()];
         if std::mem::replace(&mut cursor.apart, true) {
             return;
@@ -142,7 +147,7 @@ impl Cursors {
     }
 
     /// From now on the session is flushed along with its view, which may have more for it.
-    pub(super) fn set_ready(&mut self, key: Key) {
+    pub(super) fn set_ready(&mut self, key: SessionKey) {
         let cursor = &mut self.cursors[key.at()];
         if !std::mem::replace(&mut cursor.apart, false) {
             return;
@@ -158,7 +163,7 @@ impl Cursors {
         }
     }
 
-    fn swap_members(&mut self, key: Key, to: usize) {
+    fn swap_members(&mut self, key: SessionKey, to: usize) {
         let cursor = &self.cursors[key.at()];
         let (view, at) = (self.views.get_mut(cursor.view), cursor.member as usize);
         // The order in which members are asked is another now, and nobody may be left out.
@@ -170,26 +175,26 @@ impl Cursors {
         self.cursors[view.members[to] as usize].member = views::number(to);
     }
 
-    /// Up to `most` ready members of a view, which are to be asked now. What happens to one of
-    /// them may change the order, so they count as asked from here on.
-    pub(super) fn ask(&mut self, id: ViewId, most: usize, into: &mut Vec<Key>) {
+    /// Up to `most` ready members of a view, which are to be served now. What happens to one of
+    /// them may change the order, so they count as served from here on.
+    pub(super) fn take_due(&mut self, id: ViewId, most: usize, into: &mut Vec<SessionKey>) {
         let view = self.views.get(id);
         let ready = &view.members[..view.ready];
-        let (later, first) = ready.split_at(view.turn % ready.len().max(1));
+        let (later, first) = ready.split_at(view.next % ready.len().max(1));
         let next = first.iter().chain(later).take(most.min(view.due));
         into.clear();
-        into.extend(next.map(|key| Key(*key)));
-        self.views.asked(id, into.len());
+        into.extend(next.map(|key| SessionKey(*key)));
+        self.views.note_served(id, into.len());
     }
 
     /// Where a session of the view stands that is still ready; none where it is not any more.
-    pub(super) fn position(&self, key: Key, view: ViewId) -> Option<u64> {
+    pub(super) fn position(&self, key: SessionKey, view: ViewId) -> Option<u64> {
         let cursor = self.cursors.get(key.at())?;
         (cursor.view == view && !cursor.apart).then_some(cursor.position)
     }
 
     /// The frames that the session has not taken, in their order.
-    pub(super) fn pending(&self, key: Key) -> impl Iterator<Item = u64> + '_ {
+    pub(super) fn pending(&self, key: SessionKey) -> impl Iterator<Item = u64> + '_ {
         let cursor = &self.cursors[key.at()];
         let detour = cursor
             .detour
@@ -199,7 +204,7 @@ impl Cursors {
     }
 
     /// Whether the session has not taken this frame.
-    pub(super) fn is_pending(&self, key: Key, frame: u64) -> bool {
+    pub(super) fn is_pending(&self, key: SessionKey, frame: u64) -> bool {
         let cursor = self.get(key);
         let detour = cursor.detour.as_ref();
         let position = self.views.get(cursor.view).position_of(frame);
@@ -208,7 +213,7 @@ impl Cursors {
     }
 
     /// The session has taken so many frames.
-    pub(super) fn advance(&mut self, key: Key, mut frames: usize) {
+    pub(super) fn advance(&mut self, key: SessionKey, mut frames: usize) {
         let cursor = &mut self.cursors[key.at()];
         if let Some(detour) = &mut cursor.detour {
             let from_detour = frames.min(detour.0.len());
@@ -224,7 +229,7 @@ impl Cursors {
     }
 
     /// How many frames wait for the session.
-    pub(super) fn waiting(&self, key: Key) -> usize {
+    pub(super) fn waiting(&self, key: SessionKey) -> usize {
         let cursor = self.get(key);
         let in_view = self.views.get(cursor.view).end() - cursor.position;
         Self::detour_len(cursor) + in_view as usize
@@ -249,7 +254,7 @@ impl Cursors {
                 view.members.get(place) == Some(&number)
                     && (place < view.ready) != cursor.apart
                     && (view.base()..=view.end()).contains(&cursor.position)
-                    && self.detoured.contains(&Key(number)) == cursor.detour.is_some()
+                    && self.detoured.contains(&SessionKey(number)) == cursor.detour.is_some()
                     && (cursor.apart || cursor.missed.is_none() && is_at_end)
             })
         };
@@ -273,7 +278,7 @@ impl Cursors {
 
     /// Takes away what waits for the session, to become its detour. What is on it already stays
     /// as it is, so that many changes cost no more than one.
-    pub(super) fn take_pending(&mut self, key: Key) -> VecDeque<u64> {
+    pub(super) fn take_pending(&mut self, key: SessionKey) -> VecDeque<u64> {
         let mut pending = self.take_detour(key);
         let cursor = self.get(key);
         pending.extend(self.views.get(cursor.view).frames_from(cursor.position));
@@ -281,7 +286,7 @@ impl Cursors {
     }
 
     /// Takes the session's detour away, to be set anew.
-    pub(super) fn take_detour(&mut self, key: Key) -> VecDeque<u64> {
+    pub(super) fn take_detour(&mut self, key: SessionKey) -> VecDeque<u64> {
         let detour = self.cursors[key.at()].detour.take();
         let detour = detour.map(|detour| detour.0).unwrap_or_default();
         self.detoured.remove(&key);

@@ -25,12 +25,12 @@ use std::time::Instant;
 use self::arena::{Arena, Run};
 use self::channels::Channels;
 use self::cursors::Cursors;
-pub(crate) use self::plan::Plan;
+pub(crate) use self::plan::SendPlan;
 pub(crate) use self::views::{PatternId, ViewId};
-pub(crate) use self::what::{Entry, Notice, PassedBy, What};
+pub(crate) use self::what::{FrameContent, LogMessage, Notice, PassedBy};
 use super::frame;
-use super::held::Held;
-use super::notice::{self, Reason, State};
+use super::held::HeldMessage;
+use super::notice::{self, Availability, Reason};
 use crate::channel::{Channel, MAX_PARAMETERS, Pattern};
 
 /// Frames that are looked at to find the oldest that is not replaced.
@@ -46,9 +46,9 @@ pub(crate) struct FamilyId(pub(crate) u16);
 
 /// A session of the loop, by its place in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key(pub(crate) u32);
+pub(crate) struct SessionKey(pub(crate) u32);
 
-impl Key {
+impl SessionKey {
     pub(crate) fn at(self) -> usize {
         self.0 as usize
     }
@@ -56,10 +56,10 @@ impl Key {
 
 #[derive(Debug)]
 pub(crate) struct Log {
-    arena: Arena<What>,
+    arena: Arena<FrameContent>,
     cursors: Cursors,
     channels: Channels,
-    states: HashMap<String, State>,
+    states: HashMap<String, Availability>,
     /// Bytes of what sessions missed, in all.
     missed_size: usize,
     missed_limit: usize,
@@ -86,8 +86,8 @@ impl Log {
     }
 
     /// Notes a message for all who subscribed to its channel. `frame` is as it goes out.
-    pub(crate) fn publish(&mut self, entry: Entry<'_>, frame: &[u8]) {
-        let Entry {
+    pub(crate) fn publish(&mut self, entry: LogMessage<'_>, frame: &[u8]) {
+        let LogMessage {
             name,
             id,
             seq,
@@ -96,7 +96,7 @@ impl Log {
             last,
         } = entry;
         self.channels.note(id, name, seq, last);
-        let what = What::Message {
+        let what = FrameContent::Message {
             channel: id,
             seq,
             family,
@@ -106,20 +106,20 @@ impl Log {
             let before = self.channels.set_frame(id, number);
             // Whoever has still to get the older one gets the newer one too.
             if let Some(what) = before.and_then(|before| self.arena.what_mut(before)) {
-                *what = What::Overtaken(family);
+                *what = FrameContent::Overtaken(family);
             }
         }
     }
 
     /// The messages from `from` to this one never came here. Where the last of a channel is all
     /// that counts and it is held, it takes their place; else all who subscribed are told.
-    pub(crate) fn pass(&mut self, entry: Entry<'_>, from: u64) {
+    pub(crate) fn pass(&mut self, entry: LogMessage<'_>, from: u64) {
         let latest = entry.last.filter(|last| last.delivery.is_latest);
         let held = latest.and_then(|last| last.held.as_deref());
-        if let Some(frame) = held.and_then(Held::again) {
+        if let Some(frame) = held.and_then(HeldMessage::again) {
             return self.publish(entry, frame);
         }
-        let Entry {
+        let LogMessage {
             name,
             id,
             seq,
@@ -128,7 +128,7 @@ impl Log {
         } = entry;
         self.channels.note(id, name, seq, entry.last);
         let gap = notice::gap(name.as_str(), from, seq, Reason::Slow);
-        let what = What::Passed {
+        let what = FrameContent::Passed {
             channel: id,
             range: (from, seq),
             family,
@@ -137,7 +137,13 @@ impl Log {
     }
 
     /// Gives the frame's number, if anybody gets it.
-    fn append(&mut self, name: &Channel, frame: &[u8], since: Instant, what: What) -> Option<u64> {
+    fn append(
+        &mut self,
+        name: &Channel,
+        frame: &[u8],
+        since: Instant,
+        what: FrameContent,
+    ) -> Option<u64> {
         let mut matching = [None; 1 << MAX_PARAMETERS];
         let mut next = 0;
         name.for_each_pattern(|pattern| {
@@ -174,12 +180,12 @@ impl Log {
     }
 
     /// Notes what can be expected of a family, and tells its subscribers.
-    pub(crate) fn set_state(&mut self, family: &str, state: State) {
+    pub(crate) fn set_state(&mut self, family: &str, state: Availability) {
         if self.state(family) == state {
             return;
         }
         match state {
-            State::Live => self.states.remove(family),
+            Availability::Live => self.states.remove(family),
             _ => self.states.insert(family.to_owned(), state),
         };
         self.tell(family, Notice::State, |pattern| {
@@ -187,7 +193,7 @@ impl Log {
         });
     }
 
-    pub(crate) fn state(&self, family: &str) -> State {
+    pub(crate) fn state(&self, family: &str) -> Availability {
         self.states.get(family).copied().unwrap_or_default()
     }
 
@@ -195,23 +201,23 @@ impl Log {
         for id in self.cursors.views.of_family(family) {
             let pattern = self.cursors.views.pattern(id).clone();
             let frame = frame(pattern.as_str());
-            let what = What::Notice(pattern, notice);
+            let what = FrameContent::Notice(pattern, notice);
             let number = self.arena.push(&frame, Instant::now(), what);
             self.cursors.views.note(id, number);
         }
     }
 
     /// A session without subscriptions.
-    pub(crate) fn enter(&mut self) -> Key {
+    pub(crate) fn enter(&mut self) -> SessionKey {
         self.cursors.enter()
     }
 
-    pub(crate) fn leave(&mut self, key: Key) {
+    pub(crate) fn leave(&mut self, key: SessionKey) {
         let missed = self.cursors.leave(key);
         self.missed_size -= missed.map_or(0, |missed| missed.size());
     }
 
-    pub(crate) fn subscriptions(&self, key: Key) -> &[PatternId] {
+    pub(crate) fn subscriptions(&self, key: SessionKey) -> &[PatternId] {
         self.cursors.patterns(key)
     }
 
@@ -219,45 +225,45 @@ impl Log {
         self.cursors.views.pattern(id)
     }
 
-    pub(crate) fn holds(&self, key: Key, pattern: &Pattern) -> bool {
+    pub(crate) fn holds(&self, key: SessionKey, pattern: &Pattern) -> bool {
         let id = self.cursors.views.find(pattern.as_str());
         id.is_some_and(|id| self.subscriptions(key).binary_search(&id).is_ok())
     }
 
-    /// A view whose ready members have not all been asked to take its frames.
+    /// A view whose ready members have not all been served with its frames.
     pub(crate) fn next_view(&self) -> Option<ViewId> {
         self.cursors.views.next_dirty()
     }
 
-    /// Up to `most` ready members of that view, which are to be asked now.
-    pub(crate) fn ask(&mut self, view: ViewId, most: usize, into: &mut Vec<Key>) {
-        self.cursors.ask(view, most, into);
+    /// Up to `most` ready members of that view, which are to be served now.
+    pub(crate) fn take_due(&mut self, view: ViewId, most: usize, into: &mut Vec<SessionKey>) {
+        self.cursors.take_due(view, most, into);
     }
 
     /// Where a session of the view stands that is still ready; none where it is not any more.
-    pub(crate) fn position(&self, key: Key, view: ViewId) -> Option<u64> {
+    pub(crate) fn position(&self, key: SessionKey, view: ViewId) -> Option<u64> {
         self.cursors.position(key, view)
     }
 
     /// From now on the session is flushed along with its view, which may have more for it.
-    pub(crate) fn set_ready(&mut self, key: Key) {
+    pub(crate) fn set_ready(&mut self, key: SessionKey) {
         self.cursors.set_ready(key);
     }
 
     /// From now on the session is flushed by itself.
-    pub(crate) fn set_apart(&mut self, key: Key) {
+    pub(crate) fn set_apart(&mut self, key: SessionKey) {
         self.cursors.set_apart(key);
     }
 
     /// The session has taken so many frames.
-    pub(crate) fn advance(&mut self, key: Key, frames: usize) {
+    pub(crate) fn advance(&mut self, key: SessionKey, frames: usize) {
         self.cursors.advance(key, frames);
     }
 
-    /// The ready members of the view are to be asked once more. The last of those who were
-    /// asked had no turn, so many, and are the next.
-    pub(crate) fn ask_again(&mut self, view: ViewId, unasked: usize) {
-        self.cursors.views.take_back(view, unasked);
+    /// The ready members of the view are to be served once more. The last `unserved` of those
+    /// that were due were not served, and are the next.
+    pub(crate) fn make_due(&mut self, view: ViewId, unserved: usize) {
+        self.cursors.views.take_back(view, unserved);
         self.cursors.views.mark_dirty(view);
     }
 
@@ -272,7 +278,7 @@ impl Log {
         view: ViewId,
         position: u64,
         bounds: (usize, usize),
-        plan: &mut Plan,
+        plan: &mut SendPlan,
     ) {
         let frames = self.cursors.views.get(view).frames_from(position);
         let frames = frames.take(plan::MOST_FRAMES);
@@ -280,7 +286,7 @@ impl Log {
     }
 
     /// What comes next for one session.
-    pub(crate) fn plan_for(&self, key: Key, bounds: (usize, usize), plan: &mut Plan) {
+    pub(crate) fn plan_for(&self, key: SessionKey, bounds: (usize, usize), plan: &mut SendPlan) {
         let frames = self.cursors.pending(key).take(plan::MOST_FRAMES);
         plan.fill(&self.arena, frames, bounds.0, bounds.1);
     }
@@ -299,8 +305,13 @@ impl Log {
     /// The session has taken so many bytes of what comes next. The rest of a frame that it took
     /// a part of is written to `rest`, and counts as taken. Gives the messages that were taken,
     /// by family, with their bytes.
-    pub(crate) fn advance_bytes(&mut self, key: Key, bytes: usize, rest: &mut Vec<u8>) -> Plan {
-        let mut taken = Plan::default();
+    pub(crate) fn advance_bytes(
+        &mut self,
+        key: SessionKey,
+        bytes: usize,
+        rest: &mut Vec<u8>,
+    ) -> SendPlan {
+        let mut taken = SendPlan::default();
         if bytes > 0 {
             taken.fill(&self.arena, self.cursors.pending(key), usize::MAX, bytes);
             if taken.bytes > bytes {
@@ -315,18 +326,18 @@ impl Log {
     }
 
     /// How many frames wait for the session, replaced ones included.
-    pub(crate) fn waiting(&self, key: Key) -> usize {
+    pub(crate) fn waiting(&self, key: SessionKey) -> usize {
         self.cursors.waiting(key)
     }
 
     /// Since when the oldest frame waits that the session is still to get; or another one that
     /// is older, where very many before it are replaced.
-    pub(crate) fn oldest(&self, key: Key) -> Option<Instant> {
+    pub(crate) fn oldest(&self, key: SessionKey) -> Option<Instant> {
         let mut since = None;
         for number in self.cursors.pending(key).take(LOOKED_AT) {
             let frame = self.arena.frame(number);
             since = Some(frame.since);
-            if !matches!(frame.what, What::Overtaken(_)) {
+            if !matches!(frame.what, FrameContent::Overtaken(_)) {
                 break;
             }
         }

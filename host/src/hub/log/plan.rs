@@ -1,11 +1,11 @@
 //! What goes out next, worked out once for all sessions that stand at the same place.
 
 use super::arena::{Arena, Run};
-use super::{FamilyId, What};
+use super::{FamilyId, FrameContent};
 
 /// Frames from a cursor on.
 #[derive(Debug, Default)]
-pub(crate) struct Plan {
+pub(crate) struct SendPlan {
     /// Where the bytes are; neighbours are one run.
     pub(crate) runs: Vec<Run>,
     pub(crate) bytes: usize,
@@ -24,11 +24,11 @@ pub(crate) struct Plan {
 /// a write has room for otherwise.
 pub(super) const MOST_FRAMES: usize = if cfg!(test) { 8 } else { 16 << 10 };
 
-impl Plan {
+impl SendPlan {
     /// Takes frames as long as there are some and they are within the bounds; at least one.
     pub(super) fn fill(
         &mut self,
-        arena: &Arena<What>,
+        arena: &Arena<FrameContent>,
         numbers: impl Iterator<Item = u64>,
         max_runs: usize,
         max_bytes: usize,
@@ -44,7 +44,7 @@ impl Plan {
             }
             let frame = arena.frame(number);
             self.frames += 1;
-            if let What::Overtaken(family) = frame.what {
+            if let FrameContent::Overtaken(family) = frame.what {
                 add(&mut self.replaced, family);
                 continue;
             }
@@ -52,13 +52,13 @@ impl Plan {
             self.bytes += frame.len();
             self.first.get_or_insert(number);
             match frame.what {
-                What::Message { family, .. } => self.count(family, frame.len() as u64),
-                What::Passed {
+                FrameContent::Message { family, .. } => self.count(family, frame.len() as u64),
+                FrameContent::Passed {
                     family,
                     range: (from, to),
                     ..
                 } => self.passed.push((family, to - from + 1)),
-                What::Notice(..) | What::Overtaken(_) => {}
+                FrameContent::Notice(..) | FrameContent::Overtaken(_) => {}
             }
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::channels::Kept;
+use super::channels::LastMessage;
 use super::missed::{Missed, Owed, Snapshot};
-use super::{ChannelId, Key, Log, PatternId, What};
+use super::{ChannelId, FrameContent, Log, PatternId, SessionKey};
 use crate::channel::{Channel, Pattern};
 use crate::hub::frame;
-use crate::hub::held::Held;
+use crate::hub::held::HeldMessage;
 use crate::hub::notice::{self, Reason};
 
 /// So many bytes of last messages are written at once, or a frame; and so many channels are looked
@@ -18,10 +18,10 @@ pub(super) const LOOKS: usize = if cfg!(test) { 3 } else { 1_024 };
 
 /// What a session was told.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct MissedReport {
     pub(crate) gaps: u64,
     /// The last messages that it was given.
-    pub(crate) held: Vec<Arc<Held>>,
+    pub(crate) held: Vec<Arc<HeldMessage>>,
     /// Of channels whose last message was owed: how many messages are missed after all, and how
     /// many are replaced.
     pub(crate) missed: Vec<(ChannelId, u64)>,
@@ -34,43 +34,43 @@ pub(crate) struct Told {
 
 /// Writes the frames that tell a session what it missed, then the last messages that it is
 /// owed: a piece of them.
-pub(crate) fn write_missed(log: &mut Log, key: Key, out: &mut Vec<u8>) -> Told {
-    let mut told = Told::default();
+pub(crate) fn write_missed(log: &mut Log, key: SessionKey, out: &mut Vec<u8>) -> MissedReport {
+    let mut report = MissedReport::default();
     let Some(mut missed) = log.cursors.get_mut(key).missed.take() else {
-        return told;
+        return report;
     };
     log.missed_size -= missed.size();
-    write_gaps(log, &mut missed, out, &mut told);
-    while out.len() < PIECE && told.looks < LOOKS {
-        told.looks += 1;
+    write_gaps(log, &mut missed, out, &mut report);
+    while out.len() < PIECE && report.looks < LOOKS {
+        report.looks += 1;
         if let Some(owed) = missed.owed.pop_first() {
-            write_owed(log, key, owed, out, &mut told);
+            write_owed(log, key, owed, out, &mut report);
         } else if missed.snapshots.is_empty() {
             break;
         } else if let Some((held, frame)) = next_of_snapshot(log, key, &mut missed) {
             out.extend_from_slice(frame);
-            told.held.push(held.clone());
+            report.held.push(held.clone());
         }
     }
     if !missed.is_empty() {
-        told.has_more = true;
+        report.has_more = true;
         log.missed_size += missed.size();
         log.cursors.get_mut(key).missed = Some(missed);
     }
-    told
+    report
 }
 
-fn write_gaps(log: &Log, missed: &mut Missed, out: &mut Vec<u8>, told: &mut Told) {
+fn write_gaps(log: &Log, missed: &mut Missed, out: &mut Vec<u8>, report: &mut MissedReport) {
     let mut write = |text: serde_json::Value| frame::write_text(&[&text.to_string()], out);
     for (channel, (from, to)) in std::mem::take(&mut missed.channels) {
         let name = log.channels.name(channel).as_str();
         write(notice::gap(name, from, to, Reason::Slow));
-        told.gaps += 1;
+        report.gaps += 1;
     }
     for (pattern, count) in std::mem::take(&mut missed.patterns) {
         let (pattern, count) = (pattern.as_str(), Some(count));
         write(notice::gap_somewhere(pattern, count, Reason::Slow));
-        told.gaps += 1;
+        report.gaps += 1;
     }
     for (pattern, reason) in std::mem::take(&mut missed.losses) {
         write(notice::gap_somewhere(pattern.as_str(), None, reason));
@@ -85,46 +85,46 @@ fn write_gaps(log: &Log, missed: &mut Missed, out: &mut Vec<u8>, told: &mut Told
 /// does; if it is held no more, the gap is told.
 fn write_owed(
     log: &Log,
-    key: Key,
+    key: SessionKey,
     (channel, owed): (ChannelId, Owed),
     out: &mut Vec<u8>,
-    told: &mut Told,
+    report: &mut MissedReport,
 ) {
     let (from, to) = owed.range;
     let kept = log.channels.kept(channel);
     let kept = kept.filter(|kept| kept.delivery.is_latest);
     if kept.is_some_and(|kept| is_pending(log, key, kept)) {
-        told.replaced.push((channel, owed.count));
+        report.replaced.push((channel, owed.count));
         return;
     }
-    let again = kept.and_then(Kept::again);
+    let again = kept.and_then(LastMessage::again);
     match again.filter(|(held, _)| held.seq >= to) {
         Some((held, frame)) => {
             out.extend_from_slice(frame);
-            told.held.push(held.clone());
+            report.held.push(held.clone());
             if owed.count > 1 {
-                told.replaced.push((channel, owed.count - 1));
+                report.replaced.push((channel, owed.count - 1));
             }
         }
         None => {
             let name = log.channels.name(channel).as_str();
             let gap = notice::gap(name, from, to, Reason::Slow);
             frame::write_text(&[&gap.to_string()], out);
-            told.gaps += 1;
-            told.missed.push((channel, owed.count));
+            report.gaps += 1;
+            report.missed.push((channel, owed.count));
         }
     }
 }
 
 /// Whether the channel's last message waits in the log for the session.
-fn is_pending(log: &Log, key: Key, kept: &Kept) -> bool {
+fn is_pending(log: &Log, key: SessionKey, kept: &LastMessage) -> bool {
     kept.frame
         .is_some_and(|frame| log.cursors.is_pending(key, frame))
 }
 
 /// Whoever has just subscribed is owed the last message of each channel that it did not have
 /// before.
-pub(super) fn owe_snapshots(log: &mut Log, key: Key, patterns: &[Pattern]) {
+pub(super) fn owe_snapshots(log: &mut Log, key: SessionKey, patterns: &[Pattern]) {
     let channels = &log.channels;
     let moment = channels.moment();
     let of_use = patterns
@@ -146,9 +146,9 @@ pub(super) fn owe_snapshots(log: &mut Log, key: Key, patterns: &[Pattern]) {
 /// Looks at one channel of the first subscription whose last messages are to be given.
 fn next_of_snapshot<'a>(
     log: &'a Log,
-    key: Key,
+    key: SessionKey,
     missed: &mut Missed,
-) -> Option<(&'a Arc<Held>, &'a [u8])> {
+) -> Option<(&'a Arc<HeldMessage>, &'a [u8])> {
     let snapshot = missed.snapshots.front_mut()?;
     let channel = if snapshot.pattern.has_wildcard() {
         let of_family = log.channels.of_family(snapshot.pattern.family());
@@ -175,7 +175,7 @@ fn next_of_snapshot<'a>(
 
 /// Whether the session has the channel by a subscription whose last messages were given already,
 /// or that came before these.
-fn had_before(log: &Log, key: Key, name: &Channel, snapshots: &VecDeque<Snapshot>) -> bool {
+fn had_before(log: &Log, key: SessionKey, name: &Channel, snapshots: &VecDeque<Snapshot>) -> bool {
     let (views, patterns) = (&log.cursors.views, log.subscriptions(key));
     let mut had = false;
     name.for_each_pattern(|pattern| {
@@ -198,21 +198,21 @@ pub(super) fn concerns(
 ) -> bool {
     let views = &log.cursors.views;
     match &log.arena.frame(number).what {
-        What::Message { channel, .. } | What::Passed { channel, .. } => {
+        FrameContent::Message { channel, .. } | FrameContent::Passed { channel, .. } => {
             let name = log.channels.name(*channel);
             let is_matched = || views.first_match(name, patterns).is_some();
             *known.entry(*channel).or_insert_with(is_matched)
         }
-        What::Notice(pattern, _) => {
+        FrameContent::Notice(pattern, _) => {
             let id = views.find(pattern.as_str());
             id.is_some_and(|id| patterns.binary_search(&id).is_ok())
         }
-        What::Overtaken(_) => false,
+        FrameContent::Overtaken(_) => false,
     }
 }
 
 /// Forgets what the session missed of what it does not hold any more.
-pub(super) fn forget_missed(log: &mut Log, key: Key, gone: &[&Pattern]) {
+pub(super) fn forget_missed(log: &mut Log, key: SessionKey, gone: &[&Pattern]) {
     let Some(mut missed) = log.cursors.get_mut(key).missed.take() else {
         return;
     };
@@ -234,14 +234,18 @@ pub(super) fn forget_missed(log: &mut Log, key: Key, gone: &[&Pattern]) {
 
 /// The first number of each of these channels that the session is still to get, or to be told
 /// that it missed. Looks at what waits for it until all are found.
-fn first_owed(log: &Log, key: Key, channels: &HashSet<ChannelId>) -> HashMap<ChannelId, u64> {
+fn first_owed(
+    log: &Log,
+    key: SessionKey,
+    channels: &HashSet<ChannelId>,
+) -> HashMap<ChannelId, u64> {
     let missed = log.cursors.get(key).missed.iter();
     let missed = missed.flat_map(|missed| {
         let owed = missed.owed.iter();
         let owed = owed.map(|(channel, owed)| (*channel, owed.range.0));
-        let told = missed.channels.iter();
+        let gaps = missed.channels.iter();
         // Of a channel that is in both, what is told comes first.
-        owed.chain(told.map(|(channel, (from, _))| (*channel, *from)))
+        owed.chain(gaps.map(|(channel, (from, _))| (*channel, *from)))
     });
     let mut first: HashMap<ChannelId, u64> = missed
         .filter(|(channel, _)| channels.contains(channel))
@@ -262,7 +266,7 @@ fn first_owed(log: &Log, key: Key, channels: &HashSet<ChannelId>) -> HashMap<Cha
 
 /// For each channel, the number before the first that the session is still to get: what was
 /// published last, unless the session is behind and held the channel before.
-pub(crate) fn seqs(log: &Log, key: Key, channels: &[&Pattern]) -> Vec<u64> {
+pub(crate) fn seqs(log: &Log, key: SessionKey, channels: &[&Pattern]) -> Vec<u64> {
     let is_behind = log.cursors.waiting(key) > 0 || log.cursors.get(key).missed.is_some();
     let (views, patterns) = (&log.cursors.views, log.subscriptions(key));
     let is_held = |id: &ChannelId| {

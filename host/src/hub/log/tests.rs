@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use self::both::Both;
 use super::*;
-use crate::hub::held::{Held, Last, Origin};
+use crate::hub::held::{HeldMessage, Last, MessageOrigin};
 use crate::metrics::Metrics;
 use crate::transform::Delivery;
 
@@ -46,7 +46,7 @@ enum Step {
     Restore(usize),
     Sweep,
     LoseSomewhere(usize),
-    SetState(usize, State),
+    SetState(usize, Availability),
     /// The session's socket has room for so many bytes, until there is more.
     Room(Which, usize),
     FlushViews,
@@ -61,7 +61,11 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let which = any::<Which>;
     let patterns = || prop::collection::vec(0..PATTERNS.len(), 1..4);
-    let state = prop_oneof![Just(State::Live), Just(State::Stale), Just(State::Paused)];
+    let state = prop_oneof![
+        Just(Availability::Live),
+        Just(Availability::Stale),
+        Just(Availability::Paused)
+    ];
     let channel = || 0..CHANNELS.len();
     let held = || prop::bool::weighted(0.9);
     let delivery = any::<(bool, bool)>().prop_map(|(is_latest, has_snapshot)| Delivery {
@@ -115,7 +119,7 @@ proptest! {
 /// Publishes a frame of one byte to the channel at this place.
 fn publish_x(log: &mut Log, at: usize, seq: u64, last: Option<&Last>) {
     let (name, id) = reference::channel(at);
-    let entry = Entry {
+    let entry = LogMessage {
         name: &name,
         id,
         seq,
@@ -128,14 +132,14 @@ fn publish_x(log: &mut Log, at: usize, seq: u64, last: Option<&Last>) {
 
 #[test]
 fn after_all_was_forgotten_a_newer_message_replaces_no_other_frame() {
-    let origin = Arc::new(Origin::default());
+    let origin = Arc::new(MessageOrigin::default());
     let delivery = Delivery {
         is_latest: true,
         has_snapshot: false,
     };
     let mut log = Log::new(usize::MAX);
     let publish = |log: &mut Log, at: usize, seq: u64| {
-        let held = Held::new(b"x", seq, Metrics::new().family("l"), origin.mark());
+        let held = HeldMessage::new(b"x", seq, Metrics::new().family("l"), origin.mark());
         let last = Last {
             delivery,
             held: Some(Arc::new(held)),
@@ -160,7 +164,7 @@ fn after_all_was_forgotten_a_newer_message_replaces_no_other_frame() {
 #[test]
 fn whoever_was_asked_and_had_no_turn_is_the_next() {
     let mut log = Log::new(usize::MAX);
-    let mut keys: Vec<Key> = (0..8).map(|_| log.enter()).collect();
+    let mut keys: Vec<SessionKey> = (0..8).map(|_| log.enter()).collect();
     for key in &keys {
         changes::subscribe(&mut log, *key, &[pattern(5)]);
     }
@@ -168,11 +172,11 @@ fn whoever_was_asked_and_had_no_turn_is_the_next() {
     for seq in 1..=64 {
         publish_x(&mut log, 3, seq, None);
         let view = log.next_view().unwrap();
-        log.ask(view, 4, &mut keys);
+        log.take_due(view, 4, &mut keys);
         // Only the first of those who are asked has its turn.
         log.advance(keys[0], log.cursors.waiting(keys[0]));
         served[keys[0].at()] += 1;
-        log.ask_again(view, keys.len() - 1);
+        log.make_due(view, keys.len() - 1);
     }
     assert_eq!(served, [8; 8]);
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::missed::{ENTRY_COST, MOST_CHANNELS};
-use super::{Key, Log, PassedBy, What};
+use super::{FrameContent, Log, PassedBy, SessionKey};
 
 /// Lets go of the frames that every session has taken. Only where it is thorough are those
 /// looked at that are flushed by themselves, which costs as much as there are members.
@@ -19,7 +19,7 @@ pub(crate) fn settle(log: &mut Log, thorough: bool) {
             let positions = view
                 .members
                 .iter()
-                .map(|key| log.cursors.get(Key(*key)).position);
+                .map(|key| log.cursors.get(SessionKey(*key)).position);
             positions.min().unwrap_or(view.end())
         } else {
             view.base()
@@ -57,12 +57,12 @@ pub(crate) fn trim(log: &mut Log, number: u64) {
         let view = log.cursors.views.get(id);
         let upto = view.base() + view.older_than(number) as u64;
         for member in view.members.clone() {
-            let position = log.cursors.get(Key(member)).position;
+            let position = log.cursors.get(SessionKey(member)).position;
             if position < upto {
                 let passed = log.cursors.views.get(id).frames_from(position);
                 let passed = passed.take((upto - position) as usize).collect();
-                log.cursors.get_mut(Key(member)).position = upto;
-                miss(log, Key(member), passed);
+                log.cursors.get_mut(SessionKey(member)).position = upto;
+                miss(log, SessionKey(member), passed);
             }
         }
         let count = upto - log.cursors.views.get(id).base();
@@ -72,7 +72,7 @@ pub(crate) fn trim(log: &mut Log, number: u64) {
 }
 
 /// The session does not get these frames, and is to be told so before anything newer.
-pub(super) fn miss(log: &mut Log, key: Key, passed: VecDeque<u64>) {
+pub(super) fn miss(log: &mut Log, key: SessionKey, passed: VecDeque<u64>) {
     if passed.is_empty() {
         return;
     }
@@ -101,18 +101,18 @@ pub(super) fn miss(log: &mut Log, key: Key, passed: VecDeque<u64>) {
     for number in passed {
         let what = &arena.frame(number).what;
         match what {
-            What::Overtaken(family) => {
+            FrameContent::Overtaken(family) => {
                 PassedBy::count(&mut log.passed.replaced, *family, 1);
                 continue;
             }
-            What::Notice(pattern, notice) => missed.notice(pattern, *notice),
-            What::Message { .. } | What::Passed { .. } => {}
+            FrameContent::Notice(pattern, notice) => missed.notice(pattern, *notice),
+            FrameContent::Message { .. } | FrameContent::Passed { .. } => {}
         }
         is_told = true;
         let Some((channel, range, family)) = what.numbers() else {
             continue;
         };
-        let is_message = matches!(what, What::Message { .. });
+        let is_message = matches!(what, FrameContent::Message { .. });
         let is_replaceable = is_message && channels.is_replaceable(channel, range.0);
         if is_replaceable && missed.owe(channel, range, room) {
             continue;

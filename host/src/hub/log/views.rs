@@ -19,7 +19,7 @@ pub(crate) struct PatternId(u32);
 pub(crate) struct ViewId(u32);
 
 #[derive(Debug)]
-struct Held {
+struct HeldPattern {
     pattern: Pattern,
     /// The views that hold it, and at which place among their own patterns.
     views: Vec<(ViewId, u32)>,
@@ -40,8 +40,8 @@ pub(crate) struct View {
     /// Sessions. The first `ready` of them go along whenever the view is flushed.
     pub(super) members: Vec<u32>,
     pub(super) ready: usize,
-    /// The ready member that is next, and how many are to be asked until all have been.
-    pub(super) turn: usize,
+    /// The ready member that is next, and how many are due until all were served.
+    pub(super) next: usize,
     pub(super) due: usize,
     /// It is among those to be flushed.
     dirty: bool,
@@ -106,7 +106,7 @@ impl View {
 
 #[derive(Debug, Default)]
 pub(crate) struct Views {
-    patterns: Slab<Held>,
+    patterns: Slab<HeldPattern>,
     by_text: HashMap<Pattern, PatternId>,
     views: Slab<View>,
     by_patterns: HashMap<Arc<[PatternId]>, ViewId>,
@@ -140,7 +140,7 @@ impl Views {
             last: None,
             members: Vec::new(),
             ready: 0,
-            turn: 0,
+            next: 0,
             due: 0,
             dirty: false,
             filled: false,
@@ -179,7 +179,7 @@ impl Views {
         if let Some(known) = self.by_text.get(pattern) {
             return *known;
         }
-        let held = Held {
+        let held = HeldPattern {
             pattern: pattern.clone(),
             views: Vec::new(),
         };
@@ -258,7 +258,7 @@ impl Views {
             if !view.dirty {
                 view.dirty = true;
                 // So that it is not always the same member that comes first.
-                view.turn += 1;
+                view.next += 1;
                 self.dirty.push(*id);
             }
             if !view.filled {
@@ -285,23 +285,23 @@ impl Views {
         }
     }
 
-    /// So many of those that count as asked were not.
+    /// So many of the members that count as served were not served.
     pub(super) fn take_back(&mut self, id: ViewId, count: usize) {
         if let Some(view) = self.views.get_mut(id.0 as usize) {
-            view.turn = view.turn.saturating_sub(count);
+            view.next = view.next.saturating_sub(count);
         }
     }
 
-    /// A view with ready members that are to be asked. It stays among the dirty ones until
-    /// `asked` takes it out.
+    /// A view with ready members that are due. It stays among the dirty ones until
+    /// `note_served` takes it out.
     pub(super) fn next_dirty(&self) -> Option<ViewId> {
         self.dirty.last().copied()
     }
 
-    /// Some of the members of the view that `next_dirty` gave were asked.
-    pub(super) fn asked(&mut self, id: ViewId, count: usize) {
+    /// Some of the members of the view that `next_dirty` gave were served.
+    pub(super) fn note_served(&mut self, id: ViewId, count: usize) {
         let view = &mut self.views[id.0 as usize];
-        view.turn += count;
+        view.next += count;
         view.due = view.due.saturating_sub(count);
         if view.due == 0 && view.dirty {
             view.dirty = false;
@@ -352,7 +352,7 @@ impl Views {
             && is_listed(&self.filled, |view| view.filled)
     }
 
-    fn is_known(&self, id: PatternId, held: &Held) -> bool {
+    fn is_known(&self, id: PatternId, held: &HeldPattern) -> bool {
         let mut holders = held.views.iter().enumerate();
         self.by_text.get(&held.pattern) == Some(&id)
             && !held.views.is_empty()

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use super::{ChannelId, FamilyId, Key};
+use super::{ChannelId, FamilyId, SessionKey};
 use crate::channel::{Channel, Pattern};
 use crate::hub::held::Last;
 use crate::hub::notice::Reason;
 
 /// What a frame of the log is, to be told where it is dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum FrameContent {
     Message {
         channel: ChannelId,
         seq: u64,
@@ -28,7 +28,7 @@ pub(crate) enum What {
 
 /// A message on its way into the log.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct LogMessage<'a> {
     pub(crate) name: &'a Channel,
     pub(crate) id: ChannelId,
     pub(crate) seq: u64,
@@ -38,7 +38,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) last: Option<&'a Last>,
 }
 
-impl What {
+impl FrameContent {
     /// The channel, the first and the last number, and the family of what it brings or tells
     /// of; none for a notice, and where it brings nothing any more.
     pub(super) fn numbers(&self) -> Option<(ChannelId, (u64, u64), FamilyId)> {
@@ -68,7 +68,7 @@ pub(crate) enum Notice {
 #[derive(Debug, Default)]
 pub(crate) struct PassedBy {
     /// How many each missed.
-    pub(crate) sessions: Vec<(Key, u64)>,
+    pub(crate) sessions: Vec<(SessionKey, u64)>,
     /// How many in all, by family.
     pub(crate) families: Vec<u64>,
     /// By family, those that a newer one replaces, so that nobody missed them.

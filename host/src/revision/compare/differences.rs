@@ -25,13 +25,13 @@ pub(super) struct Difference {
     /// The type of the active revision's message, where it is about one.
     pub(super) message: Option<String>,
     pub(super) field: String,
-    pub(super) active: Seen,
-    pub(super) candidate: Seen,
+    pub(super) active: FieldContent,
+    pub(super) candidate: FieldContent,
 }
 
 /// What stands there.
 #[derive(Debug, PartialEq)]
-pub(super) enum Seen {
+pub(super) enum FieldContent {
     Nothing,
     /// The host's own words, or what is public in any case.
     Words(String),
@@ -53,8 +53,8 @@ pub(super) fn between(
                 found.push(Difference {
                     message: None,
                     field: PUBLICATIONS.into(),
-                    active: Seen::Words(old.words(&old)),
-                    candidate: Seen::Words(new.words(&old)),
+                    active: FieldContent::Words(old.words(&old)),
+                    candidate: FieldContent::Words(new.words(&old)),
                 });
             }
             for (channel, old) in &old.channels {
@@ -68,7 +68,8 @@ pub(super) fn between(
         (Ok(Outcome::Rejected(old)), Ok(Outcome::Rejected(new))) if old == new => Vec::new(),
         (Err(old), Err(new)) if old.kind == new.kind => Vec::new(),
         (old, new) => {
-            let rejected = |one: &Result<Outcome, Fault>| matches!(one, Ok(Outcome::Rejected(_)));
+            let rejected =
+                |result: &Result<Outcome, Fault>| matches!(result, Ok(Outcome::Rejected(_)));
             let field = if rejected(old) || rejected(new) {
                 REJECTION
             } else {
@@ -84,13 +85,13 @@ pub(super) fn between(
     }
 }
 
-fn outcome(result: &Result<Outcome, Fault>) -> Seen {
-    Seen::Words(match result {
+fn outcome(result: &Result<Outcome, Fault>) -> FieldContent {
+    FieldContent::Words(match result {
         Ok(Outcome::Rejected(rejection)) => match rejection.field_label() {
             Some(field) => format!("refused as {} ({field})", rejection.reason),
             None => format!("refused as {}", rejection.reason),
         },
-        Ok(Outcome::Published(all)) => ByChannel::of(all).number(),
+        Ok(Outcome::Published(publications)) => ByChannel::of(publications).number(),
         Err(fault) => format!("failed: {}", fault.kind),
     })
 }
@@ -103,15 +104,18 @@ struct ByChannel<'a> {
 }
 
 impl<'a> ByChannel<'a> {
-    fn of(all: &'a [Result<Admitted, Blocked>]) -> Self {
+    fn of(publications: &'a [Result<Admitted, Blocked>]) -> Self {
         let mut channels: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for one in all.iter().flatten() {
-            let texts = channels.entry(one.channel.as_str()).or_default();
-            texts.push(one.text.as_str());
+        for admitted in publications.iter().flatten() {
+            let texts = channels.entry(admitted.channel.as_str()).or_default();
+            texts.push(admitted.text.as_str());
         }
         Self {
             channels,
-            stopped: all.iter().filter(|one| one.is_err()).count(),
+            stopped: publications
+                .iter()
+                .filter(|publication| publication.is_err())
+                .count(),
         }
     }
 
@@ -193,8 +197,8 @@ fn values(of: &str, at: &str, old: Option<Value>, new: Option<Value>, found: &mu
         (old, new) => found.push(Difference {
             message: Some(of.to_owned()),
             field: at.into(),
-            active: old.map_or(Seen::Nothing, Seen::Value),
-            candidate: new.map_or(Seen::Nothing, Seen::Value),
+            active: old.map_or(FieldContent::Nothing, FieldContent::Value),
+            candidate: new.map_or(FieldContent::Nothing, FieldContent::Value),
         }),
     }
 }

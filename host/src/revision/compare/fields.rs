@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::differences::{Difference, PUBLICATIONS, REJECTION, Seen, TYPE};
+use super::differences::{Difference, FieldContent, PUBLICATIONS, REJECTION, TYPE};
 use crate::count::count_of;
 use crate::event::Event;
 use crate::revision::compare::report::{Example, FieldDifference};
@@ -91,24 +91,25 @@ impl Fields {
         });
         entry.events += 1;
         // Three times the same tells no more than once.
-        let told = |new: &Example| {
-            let same =
-                |one: &Example| (&one.active, &one.candidate) == (&new.active, &new.candidate);
+        let is_shown = |new: &Example| {
+            let same = |shown: &Example| {
+                (&shown.active, &shown.candidate) == (&new.active, &new.candidate)
+            };
             entry.examples.iter().any(same)
         };
-        if let Some(example) = example.filter(|new| !told(new)) {
+        if let Some(example) = example.filter(|new| !is_shown(new)) {
             entry.examples.push(example);
         }
     }
 
     fn example(&self, event: &Event, difference: &Difference) -> Example {
-        let show = |seen: &Seen| match seen {
-            Seen::Nothing => None,
-            Seen::Words(words) => Some(self.secrets.shown(words, MAX_VALUE)),
-            Seen::Value(value) if self.show_input || self.is_public(difference, value) => {
+        let show = |seen: &FieldContent| match seen {
+            FieldContent::Nothing => None,
+            FieldContent::Words(words) => Some(self.secrets.shown(words, MAX_VALUE)),
+            FieldContent::Value(value) if self.show_input || self.is_public(difference, value) => {
                 Some(self.secrets.shown(&value.to_string(), MAX_VALUE))
             }
-            Seen::Value(value) => Some(form(value)),
+            FieldContent::Value(value) => Some(form(value)),
         };
         Example {
             active: show(&difference.active),
@@ -130,7 +131,7 @@ impl Fields {
     /// The fields that differ most often first.
     pub(super) fn report(&self) -> Vec<FieldDifference> {
         let mut fields: Vec<_> = self.found.values().cloned().collect();
-        fields.sort_by_key(|one| std::cmp::Reverse(one.events));
+        fields.sort_by_key(|field| std::cmp::Reverse(field.events));
         fields
     }
 }

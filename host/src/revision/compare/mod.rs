@@ -16,8 +16,8 @@ use std::time::Duration;
 use self::differences::between;
 use self::fields::Fields;
 use self::rejections::Rejections;
-use self::report::{Comparison, Published};
-pub use self::sides::{Sides, Tried};
+use self::report::{Comparison, PublishedCounts};
+pub use self::sides::{ComparedEvent, Sides};
 use self::times::Recorder;
 use super::Surface;
 use crate::event::Event;
@@ -29,7 +29,7 @@ const REMEMBERS: &str = "remembers";
 
 /// What one revision made of an event.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Said<'a> {
+pub(super) struct Reaction<'a> {
     pub result: &'a Result<Outcome, Fault>,
     /// Why it refused the event, in the component's words.
     pub detail: Option<&'a str>,
@@ -73,8 +73,8 @@ impl Comparer {
     pub(super) fn note(
         &mut self,
         event: &Event,
-        active: Said<'_>,
-        candidate: Said<'_>,
+        active: Reaction<'_>,
+        candidate: Reaction<'_>,
         remembers: bool,
     ) {
         self.counted.events += 1;
@@ -115,7 +115,7 @@ impl Comparer {
     }
 
     pub(super) fn report(&self) -> Comparison {
-        let published = self.paired.families.iter().map(|family| Published {
+        let published = self.paired.families.iter().map(|family| PublishedCounts {
             family: family.name.clone(),
             active: family.before,
             candidate: family.now,
@@ -141,8 +141,10 @@ fn failures(result: &Result<Outcome, Fault>) -> Vec<&'static str> {
     let mut kinds = match result {
         Err(fault) => vec![fault.kind.label()],
         Ok(Outcome::Rejected(_)) => Vec::new(),
-        Ok(Outcome::Published(all)) => {
-            let blocks = all.iter().filter_map(|one| one.as_ref().err());
+        Ok(Outcome::Published(publications)) => {
+            let blocks = publications
+                .iter()
+                .filter_map(|publication| publication.as_ref().err());
             blocks.map(|blocked| blocked.block.label()).collect()
         }
     };

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Said;
+use super::Reaction;
 use crate::revision::compare::report::Rejected;
 use crate::transform::{Outcome, printable};
 
@@ -20,7 +20,7 @@ const OTHERS: &str = "(others)";
 pub(super) struct Rejections(BTreeMap<(String, String), u64>);
 
 impl Rejections {
-    pub(super) fn note(&mut self, said: Said<'_>) {
+    pub(super) fn note(&mut self, said: Reaction<'_>) {
         let Ok(Outcome::Rejected(rejection)) = said.result else {
             return;
         };
@@ -39,8 +39,8 @@ impl Rejections {
             detail: detail.clone(),
             events: *events,
         });
-        let mut all: Vec<_> = rejected.collect();
-        all.sort_by_key(|rejected| std::cmp::Reverse(rejected.events));
-        all
+        let mut by_number: Vec<_> = rejected.collect();
+        by_number.sort_by_key(|rejected| std::cmp::Reverse(rejected.events));
+        by_number
     }
 }

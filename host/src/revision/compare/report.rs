@@ -20,7 +20,7 @@ pub struct Comparison {
     /// Events that came too fast to be compared.
     pub missed: u64,
     /// What came of the events that neither failed on, by families that both have.
-    pub published: Vec<Published>,
+    pub published: Vec<PublishedCounts>,
     pub fields: Vec<FieldDifference>,
     /// What the candidate refused, most often first: at most 32 reasons, and the others together.
     pub rejections: Vec<Rejected>,
@@ -34,7 +34,8 @@ pub struct Comparison {
 
 /// Publications of a family on the same events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Published {
+#[schemars(rename = "Published")]
+pub struct PublishedCounts {
     pub family: String,
     pub active: u64,
     pub candidate: u64,

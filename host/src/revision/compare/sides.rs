@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::report::Comparison;
-use super::{Comparer, Said, alike};
+use super::{Comparer, Reaction, alike};
 use crate::event::Event;
 use crate::metrics::{Metrics, TransformMetrics};
 use crate::pipeline::Paired;
@@ -17,7 +17,7 @@ const ONE_IN: u64 = 16;
 
 /// One of the two, with an instance of its own.
 #[derive(Debug)]
-struct Side {
+struct TriedSide {
     component: Arc<Component>,
     instance: Option<Instance>,
 }
@@ -25,8 +25,8 @@ struct Side {
 /// Both, and what came of the events so far.
 #[derive(Debug)]
 pub struct Sides {
-    active: Side,
-    candidate: Side,
+    active: TriedSide,
+    candidate: TriedSide,
     comparer: Comparer,
     events: u64,
     random: RandomState,
@@ -36,7 +36,7 @@ pub struct Sides {
 
 /// What came of an event.
 #[derive(Debug)]
-pub struct Tried {
+pub struct ComparedEvent {
     pub active: Result<Outcome, Fault>,
     /// The candidate's.
     pub answer: Result<Outcome, Fault>,
@@ -56,7 +56,7 @@ impl Sides {
     ) -> Self {
         let secrets = active.secrets().and(candidate.secrets());
         let paired = Paired::of(&active.descriptor, &candidate.descriptor);
-        let side = |component: &Arc<Component>| Side {
+        let side = |component: &Arc<Component>| TriedSide {
             component: component.clone(),
             instance: None,
         };
@@ -71,13 +71,13 @@ impl Sides {
     }
 
     /// Runs both on an event. Gives what came of it where the candidate asked for such events.
-    pub fn note(&mut self, event: &Event) -> Option<Tried> {
+    pub fn note(&mut self, event: &Event) -> Option<ComparedEvent> {
         let (active, active_time) = self.active.call(event, &self.metrics);
         let (candidate, candidate_time) = self.candidate.call(event, &self.metrics);
         let at_random = self.random.hash_one(self.events).is_multiple_of(ONE_IN);
         self.events += 1;
         let remembers = at_random && self.candidate.remembers(event, &candidate, &self.metrics);
-        let said = |result, time, detail| Said {
+        let said = |result, time, detail| Reaction {
             result,
             time,
             detail,
@@ -89,7 +89,7 @@ impl Sides {
             remembers,
         );
         let asked = self.candidate.wants(event);
-        asked.then_some(Tried {
+        asked.then_some(ComparedEvent {
             active,
             answer: candidate,
             both: self.active.wants(event),
@@ -102,7 +102,7 @@ impl Sides {
     }
 }
 
-impl Side {
+impl TriedSide {
     /// Why it refused its last event, if it did.
     fn detail(&self) -> Option<&str> {
         self.instance.as_ref()?.detail()

@@ -36,8 +36,9 @@ pub(super) fn compare(from: Option<Side<'_>>, to: Side<'_>, found: &mut Changes)
             found,
         );
     }
-    let [settings, other] = [settings, &new.settings].map(|all| shown_settings(all, &secrets));
-    self::settings("", Some(&settings), Some(&other), found);
+    let [settings, new_settings] =
+        [settings, &new.settings].map(|settings| shown_settings(settings, &secrets));
+    self::settings("", Some(&settings), Some(&new_settings), found);
     let default = Limits::default();
     limits(old.map_or(&default, |old| &old.limits), &new.limits, found);
     match old {
@@ -210,17 +211,19 @@ fn component(from: &Revision, to: &Revision, found: &mut Changes) {
             found.note(Area::Component, subject, what);
         }
     };
-    note("version", from.version != to.version, &|one| {
-        short(&one.version)
+    note("version", from.version != to.version, &|revision| {
+        short(&revision.version)
     });
     note(
         "summary",
         from.surface.summary != to.surface.summary,
-        &|one| quoted(&one.surface.summary),
+        &|revision| quoted(&revision.surface.summary),
     );
-    note("size", from.size != to.size, &|one| kibibytes(one.size));
-    note("bytes", from.component != to.component, &|one| {
-        one.component.chars().take(12).collect()
+    note("size", from.size != to.size, &|revision| {
+        kibibytes(revision.size)
+    });
+    note("bytes", from.component != to.component, &|revision| {
+        revision.component.chars().take(12).collect()
     });
 }
 

@@ -100,17 +100,18 @@ fn short(text: &str) -> String {
 /// The first of many, and how many more there are.
 fn list(items: &[&str]) -> String {
     const SHOWN: usize = 10;
-    let shown: Vec<String> = items.iter().take(SHOWN).map(|one| short(one)).collect();
+    let shown: Vec<String> = items.iter().take(SHOWN).map(|item| short(item)).collect();
     match items.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
-/// What is in `of` and not in `other`.
-fn missing<'a>(of: &'a [String], other: &[String]) -> Vec<&'a str> {
-    of.iter()
-        .filter(|one| !other.contains(one))
+/// What of `wanted` is not among `present`.
+fn missing<'a>(wanted: &'a [String], present: &[String]) -> Vec<&'a str> {
+    wanted
+        .iter()
+        .filter(|text| !present.contains(text))
         .map(String::as_str)
         .collect()
 }

@@ -52,7 +52,8 @@ fn paired<'a, T>(
     to: &'a [T],
     name: impl Fn(&'a T) -> &'a String,
 ) -> (Vec<(&'a T, &'a T)>, Vec<&'a T>, Vec<&'a T>) {
-    let find = |all: &'a [T], of: &'a T| all.iter().find(|other| name(other) == name(of));
+    let find =
+        |items: &'a [T], of: &'a T| items.iter().find(|candidate| name(candidate) == name(of));
     let both = from.iter().filter_map(|old| Some((old, find(to, old)?)));
     let gone = from.iter().filter(|old| find(to, old).is_none());
     let new = to.iter().filter(|new| find(from, new).is_none());
@@ -91,7 +92,9 @@ fn in_words(message: &PublicMessage) -> String {
 }
 
 fn message_types(from: &PublicFamily, to: &PublicFamily, several: bool, found: &mut Changes) {
-    let (both, gone, new) = paired(&from.messages, &to.messages, |one| &one.message_type);
+    let (both, gone, new) = paired(&from.messages, &to.messages, |message| {
+        &message.message_type
+    });
     let fields = |old: &PublicMessage, new: &PublicMessage, found: &mut Changes| {
         let of = if several { &*new.message_type } else { "" };
         found.within(of, |found| {
@@ -176,7 +179,7 @@ fn parameter(from: &Parameter, to: &Parameter, found: &mut Changes) {
             let what = format!(
                 "any value like {}, was {}",
                 short(pattern.as_str()),
-                list(&all(old))
+                list(&texts(old))
             );
             found.wider(Area::Parameter, &to.name, what);
             (unmatched(old, pattern), Vec::new())
@@ -184,7 +187,7 @@ fn parameter(from: &Parameter, to: &Parameter, found: &mut Changes) {
         (Allowed::Pattern(pattern), Allowed::OneOf(new)) => {
             let what = format!(
                 "only {} now, was any value like {}",
-                list(&all(new)),
+                list(&texts(new)),
                 short(pattern.as_str())
             );
             found.breaking(Area::Parameter, &to.name, what);
@@ -211,13 +214,13 @@ fn parameter(from: &Parameter, to: &Parameter, found: &mut Changes) {
 
 /// The values that the pattern does not allow.
 fn unmatched<'a>(values: &'a [String], pattern: &WholeMatch) -> Vec<&'a str> {
-    all(values)
+    texts(values)
         .into_iter()
         .filter(|value| !pattern.is_match(value))
         .collect()
 }
 
-fn all(values: &[String]) -> Vec<&str> {
+fn texts(values: &[String]) -> Vec<&str> {
     values.iter().map(String::as_str).collect()
 }
 
@@ -226,7 +229,10 @@ fn subject(family: &PublicFamily) -> String {
 }
 
 fn names(family: &PublicFamily) -> impl Iterator<Item = &str> {
-    family.parameters.iter().map(|one| one.name.as_str())
+    family
+        .parameters
+        .iter()
+        .map(|parameter| parameter.name.as_str())
 }
 
 fn channel_form(family: &PublicFamily) -> String {
@@ -237,7 +243,7 @@ fn channel_form(family: &PublicFamily) -> String {
 
 fn rule(allowed: &Allowed) -> String {
     match allowed {
-        Allowed::OneOf(values) => format!("one of {}", list(&all(values))),
+        Allowed::OneOf(values) => format!("one of {}", list(&texts(values))),
         Allowed::Pattern(pattern) => format!("any value like {}", short(pattern.as_str())),
     }
 }

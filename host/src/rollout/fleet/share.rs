@@ -12,7 +12,7 @@ use super::components::UNNAMED_SECONDS;
 use super::envelope::{Shared, Unreadable, recorded};
 use super::{Fleet, Unreachable};
 use crate::revision::Revision;
-use crate::state::Kept;
+use crate::state::KeptTransform;
 use crate::wanted::desired::{DecisionId, Desired, Stamp};
 use crate::wanted::intent::Intent;
 use crate::wanted::request::Request;
@@ -86,7 +86,7 @@ impl Registry {
         }
         if known.is_none() {
             let intent = Intent::new(desired?.clone());
-            let kept = Kept { intent, lanes: 1 };
+            let kept = KeptTransform { intent, lanes: 1 };
             deployments.insert(name.to_owned(), Deployment::new(kept, None, false));
         }
         let before = known.unwrap_or_else(nothing_yet);

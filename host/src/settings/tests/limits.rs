@@ -31,17 +31,17 @@ fn what_is_given_changes_and_the_rest_is_inherited() {
 #[test]
 fn limits_as_they_are_shown_are_taken_back() {
     // What is off is not shown, so that a revision keeps the name that it had before there was it.
-    let all = Limits {
+    let limits = Limits {
         real_random: true,
         ..Limits::default()
     };
-    let shown = serde_json::to_value(&all).unwrap();
-    let other = Limits {
+    let shown = serde_json::to_value(&limits).unwrap();
+    let base = Limits {
         memory: 1 << 20,
         max_calls: 1,
         ..Limits::default()
     };
-    assert_eq!(limits_from_json(&other, &shown).unwrap(), all);
+    assert_eq!(limits_from_json(&base, &shown).unwrap(), limits);
     let names: Vec<_> = shown.as_object().unwrap().keys().cloned().collect();
     assert_eq!(limits::names().collect::<Vec<_>>(), names);
 }
@@ -62,7 +62,7 @@ fn every_limit_is_taken_up_to_its_bounds_and_not_beyond() {
             assert!(taken.is_ok(), "{} = {bound}: {taken:?}", limit.key);
         }
     }
-    for (given, told) in [
+    for (given, range) in [
         (json!({"deadline": "999us"}), "from 1ms to 10s"),
         (json!({"deadline": "10001ms"}), "from 1ms to 10s"),
         (json!({"memory": 65535}), "from 64KiB to 4GiB"),
@@ -88,7 +88,7 @@ fn every_limit_is_taken_up_to_its_bounds_and_not_beyond() {
             faults[0].starts_with(&format!("{key} (in the limits given) is ")),
             "{faults:?}"
         );
-        assert!(faults[0].ends_with(told), "{faults:?}");
+        assert!(faults[0].ends_with(range), "{faults:?}");
     }
 }
 
@@ -103,15 +103,15 @@ fn everything_wrong_is_told_with_key_value_and_what_is_allowed() {
             "memory (in the limits given) is \"null\"; it must be a size in bytes (65536, 64KiB, 1MiB) from 64KiB to 4GiB",
         ]
     );
-    let all = faults(&given);
-    assert_eq!(all.len(), 5, "{all:#?}");
+    let wrong = faults(&given);
+    assert_eq!(wrong.len(), 5, "{wrong:#?}");
     assert!(
-        all[2].starts_with(
+        wrong[2].starts_with(
             "in the limits given: there is no setting \"memry\"; known are deadline, memory"
         ),
-        "{all:#?}"
+        "{wrong:#?}"
     );
-    assert_eq!(all[4], "backoff must not be above max-backoff");
+    assert_eq!(wrong[4], "backoff must not be above max-backoff");
     for wrong in [json!(null), json!([]), json!("deadline=20ms"), json!(7)] {
         assert_eq!(
             faults(&wrong),

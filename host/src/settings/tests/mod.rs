@@ -199,7 +199,7 @@ fn values_out_of_form_or_range_are_refused() {
     ] {
         let error = load_with(&[], &[], line).unwrap_err();
         assert!(
-            matches!(&error, SettingsError::Wrong(all) if all.len() == 1),
+            matches!(&error, SettingsError::Wrong(problems) if problems.len() == 1),
             "{line}: {error}"
         );
     }
@@ -312,16 +312,16 @@ fn the_variable_of_the_commands_is_not_the_servers() {
 #[test]
 fn a_named_file_is_read_instead_of_the_usual_one_and_must_be_there() {
     let folder = folder("max-connections = 1");
-    let other = folder.path().join("other.toml");
-    fs::write(&other, "max-connections = 2\nkeys-file = \"keys.json\"").unwrap();
-    let other = other.to_str().unwrap();
-    let settings = load_in(&folder, &[], &[("TIDEGATE_CONFIG", other)]).unwrap();
+    let path = folder.path().join("other.toml");
+    fs::write(&path, "max-connections = 2\nkeys-file = \"keys.json\"").unwrap();
+    let path = path.to_str().unwrap();
+    let settings = load_in(&folder, &[], &[("TIDEGATE_CONFIG", path)]).unwrap();
     assert_eq!(settings.max_connections, 2);
     assert_eq!(
         settings.required_keys_file().unwrap(),
         folder.path().join("keys.json")
     );
-    let settings = load_in(&folder, &["--config", other, "--keys-file", "k"], &[]).unwrap();
+    let settings = load_in(&folder, &["--config", path, "--keys-file", "k"], &[]).unwrap();
     assert_eq!(settings.keys_file.unwrap(), PathBuf::from("k"));
     let error = load_in(&folder, &["--config", "/nowhere/x.toml"], &[]).unwrap_err();
     assert!(matches!(error, SettingsError::Read { .. }), "{error}");

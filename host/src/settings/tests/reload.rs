@@ -92,7 +92,7 @@ fn values_beyond_their_bounds_are_refused() {
     ] {
         let error = load_with(&[], &[], line).unwrap_err();
         assert!(
-            matches!(&error, SettingsError::Wrong(all) if all.len() == 1),
+            matches!(&error, SettingsError::Wrong(problems) if problems.len() == 1),
             "{line}: {error}"
         );
     }
@@ -100,11 +100,11 @@ fn values_beyond_their_bounds_are_refused() {
 
 #[test]
 fn what_has_to_be_kept_needs_a_folder_to_be_kept_in() {
-    for (words, told) in [
+    for (words, words_of_refusal) in [
         (["--watch", "incoming"], "watch needs state-dir"),
         (["--fleet", "redis"], "fleet needs state-dir"),
     ] {
-        assert!(refusal(&words, &[], "").contains(told));
+        assert!(refusal(&words, &[], "").contains(words_of_refusal));
         let folder = [("TIDEGATE_STATE_DIR", "state")];
         assert!(load_with(&words, &folder, "").is_ok(), "{words:?}");
     }

@@ -33,7 +33,7 @@ pub struct Chain {
 
 /// What is wrong with a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub enum ChainFault {
     #[error(
         "it does not come after the line before it: one of the two was changed, or lines between \
          them were removed, added or moved"
@@ -53,14 +53,14 @@ impl Chain {
     ///
     /// # Errors
     /// It does not fit to those before.
-    pub fn take(&mut self, line: &[u8]) -> Result<(), Wrong> {
+    pub fn take(&mut self, line: &[u8]) -> Result<(), ChainFault> {
         let Ok(entry) = serde_json::from_slice::<Entry>(line) else {
             self.torn += u64::from(!line.is_empty());
             return Ok(());
         };
         let Some(before) = entry.before else {
             if self.chained > 0 {
-                return Err(Wrong::Unchained);
+                return Err(ChainFault::Unchained);
             }
             self.unchained += 1;
             self.head = Some(hash_of(line));
@@ -68,8 +68,8 @@ impl Chain {
         };
         match &self.head {
             Some(head) if *head == before => {}
-            Some(_) if before == BEGINS => return Err(Wrong::BeginsAnew),
-            Some(_) => return Err(Wrong::NotNext),
+            Some(_) if before == BEGINS => return Err(ChainFault::BeginsAnew),
+            Some(_) => return Err(ChainFault::NotNext),
             None => {}
         }
         self.begins.get_or_insert(before);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     /// The place of the first line that does not fit, and why.
-    fn fault(lines: &[Vec<u8>]) -> Option<(usize, Wrong)> {
+    fn fault(lines: &[Vec<u8>]) -> Option<(usize, ChainFault)> {
         let mut chain = Chain::default();
         let mut taken = lines.iter().map(|line| chain.take(line)).enumerate();
         taken.find_map(|(place, taken)| Some((place, taken.err()?)))
@@ -114,7 +114,7 @@ mod tests {
             let mut lines = lines();
             let text = String::from_utf8(lines[place].clone()).unwrap();
             lines[place] = text.replace("ann", "eve").into_bytes();
-            assert_eq!(fault(&lines), Some((place + 1, Wrong::NotNext)));
+            assert_eq!(fault(&lines), Some((place + 1, ChainFault::NotNext)));
         }
     }
 
@@ -123,10 +123,10 @@ mod tests {
         for place in 1..5 {
             let mut removed = lines();
             removed.remove(place);
-            assert_eq!(fault(&removed), Some((place, Wrong::NotNext)));
+            assert_eq!(fault(&removed), Some((place, ChainFault::NotNext)));
             let mut doubled = lines();
             doubled.insert(place, doubled[place].clone());
-            assert_eq!(fault(&doubled), Some((place + 1, Wrong::NotNext)));
+            assert_eq!(fault(&doubled), Some((place + 1, ChainFault::NotNext)));
             let mut moved = lines();
             moved.swap(place, place - 1);
             assert!(fault(&moved).is_some());
@@ -139,9 +139,9 @@ mod tests {
         let text = String::from_utf8(lines[3].clone()).unwrap();
         let (bare, _) = text.split_once(",\"before\"").unwrap();
         lines[3] = format!("{bare}}}").into_bytes();
-        assert_eq!(fault(&lines), Some((3, Wrong::Unchained)));
+        assert_eq!(fault(&lines), Some((3, ChainFault::Unchained)));
         lines[3] = self::lines()[0].clone();
-        assert_eq!(fault(&lines), Some((3, Wrong::BeginsAnew)));
+        assert_eq!(fault(&lines), Some((3, ChainFault::BeginsAnew)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::super::audit::Entry;
-use super::super::audit::chain::{BEGINS, Chain, Wrong};
+use super::super::audit::chain::{BEGINS, Chain, ChainFault};
 use super::*;
 
 pub(super) fn entry(transform: &str, second: i64) -> Entry {
@@ -101,8 +101,8 @@ fn writers_take_turns() {
         for writer in 0..4 {
             let store = &store;
             scope.spawn(move || {
-                for turn in 0..20 {
-                    let entry = entry("ticks", writer * 100 + turn);
+                for number in 0..20 {
+                    let entry = entry("ticks", writer * 100 + number);
                     store.audit().append(&entry).unwrap();
                 }
             });
@@ -112,7 +112,7 @@ fn writers_take_turns() {
 }
 
 /// What `verify` says of the files of a folder, in this order.
-fn chain(folder: &Path, files: &[&str]) -> Result<Chain, Wrong> {
+fn chain(folder: &Path, files: &[&str]) -> Result<Chain, ChainFault> {
     let mut chain = Chain::default();
     for file in files {
         let text = fs::read(folder.join(file)).unwrap();

@@ -51,13 +51,13 @@ fn changed_cut_and_swapped_code_is_refused_and_deleted() {
     let whole = fs::read(&path).unwrap();
     let mut changed = whole.clone();
     *changed.last_mut().unwrap() ^= 1;
-    let other = path.with_file_name(revision(2).0.component);
+    let second = path.with_file_name(revision(2).0.component);
     for (at, bytes, component) in [
         (&path, &changed[..], component()),
         (&path, &whole[..whole.len() - 1], component()),
         (&path, &whole[..10], component()),
         (&path, &[], component()),
-        (&other, &whole[..], revision(2).0.component),
+        (&second, &whole[..], revision(2).0.component),
     ] {
         fs::write(at, bytes).unwrap();
         fs::set_permissions(at, fs::Permissions::from_mode(0o600)).unwrap();
@@ -101,8 +101,8 @@ fn a_file_that_others_can_write_is_not_loaded() {
     assert_eq!(store.compiled(&component()), None);
 }
 
-fn refused(bytes: u64) -> Room {
-    Room {
+fn refused(bytes: u64) -> CacheLimits {
+    CacheLimits {
         refused: bytes,
         ..ROOM
     }
@@ -225,14 +225,14 @@ fn functions_are_there_until_those_that_are_used_need_their_room() {
         .unwrap();
     assert_eq!(pieces(&store).len(), 2);
     drop(store);
-    let lower = Room {
+    let lower = CacheLimits {
         reusable: 150,
         ..ROOM
     };
     let lower = Store::open(folder.path(), ENGINE, lower).unwrap().store;
     assert_eq!(pieces(&lower), [(4, vec![4; 100])]);
     drop(lower);
-    let nothing = Room {
+    let nothing = CacheLimits {
         reusable: 0,
         ..ROOM
     };
@@ -243,7 +243,7 @@ fn functions_are_there_until_those_that_are_used_need_their_room() {
 #[test]
 fn functions_of_a_large_engine_are_not_read_for_a_small_component() {
     let folder = folder();
-    let room = Room {
+    let room = CacheLimits {
         reusable: 8 << 20,
         ..ROOM
     };
@@ -292,7 +292,7 @@ fn functions_that_are_not_as_they_were_kept_are_refused_and_deleted() {
 #[test]
 fn functions_that_come_and_go_while_others_read_them_fail_nobody() {
     let folder = folder();
-    let room = Room {
+    let room = CacheLimits {
         reusable: 10 * 1_100,
         ..ROOM
     };
@@ -302,10 +302,12 @@ fn functions_that_come_and_go_while_others_read_them_fail_nobody() {
         for writer in 0..2 {
             let (store, none) = (&store, &none);
             scope.spawn(move || {
-                for turn in 0..60 {
-                    let number = writer * 60 + turn;
-                    let made = vec![number; 1_000];
-                    store.keep_piece(&digest_of(number), &made, none).unwrap();
+                for round in 0..60 {
+                    let number = writer * 60 + round;
+                    let functions = vec![number; 1_000];
+                    store
+                        .keep_piece(&digest_of(number), &functions, none)
+                        .unwrap();
                 }
             });
             scope.spawn(move || {

@@ -22,12 +22,12 @@ fn unfinished(folder: &Path) -> usize {
 fn copies_that_were_not_finished_are_cleared_up() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let one = add(&store, 1);
-    store.save(&wanted(&one, None)).unwrap();
+    let revision = add(&store, 1);
+    store.save(&wanted(&revision, None)).unwrap();
     drop(store);
     leave_unfinished(folder.path());
     let (store, set) = open_whole(folder.path());
-    assert_eq!(set, wanted(&one, None));
+    assert_eq!(set, wanted(&revision, None));
     assert_eq!(store.revisions().len(), 1);
     assert_eq!(unfinished(folder.path()), 0);
 }
@@ -36,20 +36,20 @@ fn copies_that_were_not_finished_are_cleared_up() {
 fn a_component_without_its_record_is_no_revision_and_is_swept_with_the_next_prune() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let (one, bytes) = revision(1);
-    store.add(&one, &bytes).unwrap();
+    let (added, bytes) = revision(1);
+    store.add(&added, &bytes).unwrap();
     drop(store);
-    let record = format!("revisions/{}.json", one.id.as_str());
+    let record = format!("revisions/{}.json", added.id.as_str());
     fs::remove_file(folder.path().join(record)).unwrap();
 
     let (store, _) = open_whole(folder.path());
-    assert!(store.revision(&one.id).is_none());
+    assert!(store.revision(&added.id).is_none());
     assert_eq!(names(folder.path(), "components").len(), 1);
     store.prune(20, &BTreeSet::new()).unwrap();
     assert!(names(folder.path(), "components").is_empty());
     // And the push is simply made again.
-    assert!(store.add(&one, &bytes).unwrap());
-    assert_eq!(store.component(&one.component).unwrap(), bytes);
+    assert!(store.add(&added, &bytes).unwrap());
+    assert_eq!(store.component(&added.component).unwrap(), bytes);
 }
 
 /// The file steps of `save`, one after another.
@@ -98,14 +98,14 @@ fn the_first_save_of_all_can_be_cut_off() {
 fn a_removal_that_was_cut_off_after_the_record_is_finished_by_the_next() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let (one, two) = (add(&store, 1), add(&store, 2));
+    let (first, second) = (add(&store, 1), add(&store, 2));
     store.keep_compiled(&revision(1).0.component, b"x").unwrap();
     drop(store);
-    let record = format!("revisions/{}.json", one.as_str());
+    let record = format!("revisions/{}.json", first.as_str());
     fs::remove_file(folder.path().join(record)).unwrap();
     let (store, _) = open_whole(folder.path());
     store.prune(1, &BTreeSet::new()).unwrap();
-    assert_eq!(store.revisions()[0].id, two);
+    assert_eq!(store.revisions()[0].id, second);
     assert_eq!(names(folder.path(), "components").len(), 1);
     assert_eq!(
         names(folder.path(), "compiled/e1"),

@@ -14,8 +14,8 @@ fn change_a_byte(path: &Path) {
 fn state() -> (TempDir, [KeptSet; 2]) {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let (one, two) = (add(&store, 1), add(&store, 2));
-    let sets = [wanted(&one, None), wanted(&two, Some(&one))];
+    let (first, second) = (add(&store, 1), add(&store, 2));
+    let sets = [wanted(&first, None), wanted(&second, Some(&first))];
     store.save(&sets[0]).unwrap();
     store.save(&sets[1]).unwrap();
     (folder, sets)
@@ -83,17 +83,17 @@ fn earlier(id: &RevisionId, failed: &RevisionId) -> serde_json::Value {
 fn what_an_earlier_version_kept_is_taken_over_once_and_then_gone() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let (one, two) = (add(&store, 1), add(&store, 2));
+    let (first, second) = (add(&store, 1), add(&store, 2));
     drop(store);
     let path = folder.path().join("active.json");
-    fs::write(&path, sealed::seal(&earlier(&one, &two)).unwrap()).unwrap();
+    fs::write(&path, sealed::seal(&earlier(&first, &second)).unwrap()).unwrap();
     let (store, set) = open_whole(folder.path());
     let kept = &set.transforms["ticks"];
     let wanted = kept.intent.wanted();
-    assert_eq!(wanted.choice.revision.as_ref(), Some(&one));
+    assert_eq!(wanted.choice.revision.as_ref(), Some(&first));
     assert_eq!((wanted.choice.by.as_str(), kept.lanes), ("ann", 3));
-    assert!(wanted.paused.yes && wanted.is_withdrawn(&two));
-    assert_eq!(wanted.safe().collect::<Vec<_>>(), [&one]);
+    assert!(wanted.paused.yes && wanted.is_withdrawn(&second));
+    assert_eq!(wanted.safe().collect::<Vec<_>>(), [&first]);
     store.save(&set).unwrap();
     assert!(!path.exists());
     drop(store);
@@ -104,9 +104,9 @@ fn what_an_earlier_version_kept_is_taken_over_once_and_then_gone() {
 fn a_damaged_set_of_an_earlier_version_is_not_replaced_by_an_older_one() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let (one, two) = (add(&store, 1), add(&store, 2));
+    let (first, second) = (add(&store, 1), add(&store, 2));
     drop(store);
-    let whole = sealed::seal(&earlier(&one, &two)).unwrap();
+    let whole = sealed::seal(&earlier(&first, &second)).unwrap();
     fs::write(folder.path().join("active.previous.json"), &whole).unwrap();
     let path = folder.path().join("active.json");
     fs::write(&path, &whole).unwrap();
@@ -141,8 +141,11 @@ fn a_damaged_record_costs_its_revision_only() {
         said.contains("was damaged: it was moved to damaged/"),
         "{said}"
     );
-    let (one, bytes) = revision(1);
-    assert!(opened.store.add(&one, &bytes).unwrap(), "it can come back");
+    let (record, bytes) = revision(1);
+    assert!(
+        opened.store.add(&record, &bytes).unwrap(),
+        "it can come back"
+    );
 }
 
 #[test]
@@ -176,17 +179,17 @@ fn a_record_whose_component_is_gone_or_cut_off_is_none() {
 fn a_component_that_was_damaged_is_not_handed_out_and_can_be_sent_again() {
     let (folder, _) = state();
     let (store, _) = open_whole(folder.path());
-    let (one, bytes) = revision(1);
+    let (record, bytes) = revision(1);
     change_a_byte(&folder.path().join(component_of(1)));
-    let error = store.component(&one.component).unwrap_err();
+    let error = store.component(&record.component).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert!(error.to_string().ends_with("push it again"), "{error}");
-    assert!(store.revision(&one.id).is_none());
+    assert!(store.revision(&record.id).is_none());
     assert_eq!(store.revisions().len(), 1);
     assert_eq!(names(folder.path(), "damaged").len(), 2);
 
-    assert!(store.add(&one, &bytes).unwrap());
-    assert_eq!(store.component(&one.component).unwrap(), bytes);
+    assert!(store.add(&record, &bytes).unwrap());
+    assert_eq!(store.component(&record.component).unwrap(), bytes);
     drop(store);
     open_whole(folder.path());
 }
@@ -195,10 +198,10 @@ fn a_component_that_was_damaged_is_not_handed_out_and_can_be_sent_again() {
 fn sending_a_component_again_repairs_it_before_anyone_reads_it() {
     let (folder, _) = state();
     let (store, _) = open_whole(folder.path());
-    let (one, bytes) = revision(1);
+    let (record, bytes) = revision(1);
     change_a_byte(&folder.path().join(component_of(1)));
-    assert!(!store.add(&one, &bytes).unwrap());
-    assert_eq!(store.component(&one.component).unwrap(), bytes);
+    assert!(!store.add(&record, &bytes).unwrap());
+    assert_eq!(store.component(&record.component).unwrap(), bytes);
 }
 
 /// An earlier version took it. It is no reason to let anything out by it, nor to stay down.

@@ -22,7 +22,7 @@ use crate::wanted::desired::{Decided, Desired};
 use crate::wanted::intent::Intent;
 
 /// Bytes of compiled code that no revision names.
-const ROOM: Room = Room {
+const ROOM: CacheLimits = CacheLimits {
     refused: 200,
     reusable: 300,
 };
@@ -98,7 +98,7 @@ fn wanted(revision: &RevisionId, way_back: Option<&RevisionId>) -> KeptSet {
     let since = Timestamp::from_second(7).unwrap();
     let mut desired = Desired::configured(revision.clone(), since);
     desired.proven.extend(way_back.cloned());
-    let kept = Kept {
+    let kept = KeptTransform {
         intent: Intent::new(desired),
         lanes: 2,
     };
@@ -123,18 +123,22 @@ fn what_was_kept_is_there_after_a_restart() {
     let path = folder.path().join("state");
     let (store, set) = open_whole(&path);
     assert_eq!((store.revisions().len(), set), (0, KeptSet::default()));
-    let (one, two) = (add(&store, 1), add(&store, 2));
+    let (first, second) = (add(&store, 1), add(&store, 2));
     let (known, bytes) = revision(1);
     assert!(!store.add(&known, &bytes).unwrap());
-    let kept = wanted(&two, Some(&one));
+    let kept = wanted(&second, Some(&first));
     store.save(&kept).unwrap();
     drop(store);
 
     let (store, set) = open_whole(&path);
     assert_eq!(set, kept);
-    let all: Vec<_> = store.revisions().iter().map(|it| it.id.clone()).collect();
-    assert_eq!(all, [two, one.clone()], "newest first");
-    assert_eq!(*store.revision(&one).unwrap(), known);
+    let ids: Vec<_> = store
+        .revisions()
+        .iter()
+        .map(|revision| revision.id.clone())
+        .collect();
+    assert_eq!(ids, [second, first.clone()], "newest first");
+    assert_eq!(*store.revision(&first).unwrap(), known);
     assert_eq!(store.component(&known.component).unwrap(), bytes);
 }
 
@@ -143,12 +147,12 @@ fn everything_in_the_folder_is_for_its_owner_only() {
     let folder = folder();
     let path = folder.path().join("state");
     let (store, _) = open_whole(&path);
-    let one = add(&store, 1);
-    store.save(&wanted(&one, None)).unwrap();
-    store.save(&wanted(&one, None)).unwrap();
+    let added = add(&store, 1);
+    store.save(&wanted(&added, None)).unwrap();
+    store.save(&wanted(&added, None)).unwrap();
     store.keep_compiled(&revision(1).0.component, b"x").unwrap();
     store.audit().append(&audit::entry("ticks", 1)).unwrap();
-    store.plans().keep("0123456789ab", &one).unwrap();
+    store.plans().keep("0123456789ab", &added).unwrap();
     let mut waiting = vec![path];
     let mut files = 0;
     while let Some(path) = waiting.pop() {
@@ -156,7 +160,11 @@ fn everything_in_the_folder_is_for_its_owner_only() {
         let mode = metadata.permissions().mode() & 0o777;
         if metadata.is_dir() {
             assert_eq!(mode, 0o700, "{path:?}");
-            waiting.extend(fs::read_dir(path).unwrap().map(|it| it.unwrap().path()));
+            waiting.extend(
+                fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         } else {
             assert_eq!(mode, 0o600, "{path:?}");
             files += 1;
@@ -218,18 +226,18 @@ fn only_a_digest_finds_a_component() {
 fn revisions_of_one_component_share_its_file_and_keep_it_until_the_last_goes() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let (one, two) = (of_component(b"same", 1, 1), of_component(b"same", 2, 2));
-    assert!(store.add(&one, b"same").unwrap());
-    assert!(store.add(&two, b"same").unwrap());
-    store.keep_compiled(&one.component, b"code").unwrap();
+    let (first, second) = (of_component(b"same", 1, 1), of_component(b"same", 2, 2));
+    assert!(store.add(&first, b"same").unwrap());
+    assert!(store.add(&second, b"same").unwrap());
+    store.keep_compiled(&first.component, b"code").unwrap();
     assert_eq!(names(folder.path(), "components").len(), 1);
-    let two_only = BTreeSet::from([two.id.clone()]);
+    let two_only = BTreeSet::from([second.id.clone()]);
     store.prune(0, &two_only).unwrap();
-    assert_eq!(store.component(&two.component).unwrap(), b"same");
-    assert!(store.compiled(&two.component).is_some());
+    assert_eq!(store.component(&second.component).unwrap(), b"same");
+    assert!(store.compiled(&second.component).is_some());
     store.prune(0, &BTreeSet::new()).unwrap();
     assert!(names(folder.path(), "components").is_empty());
-    assert!(store.compiled(&two.component).is_none());
+    assert!(store.compiled(&second.component).is_none());
 }
 
 #[test]

@@ -3,19 +3,25 @@
 use super::*;
 
 fn ids(store: &Store) -> Vec<RevisionId> {
-    store.revisions().iter().map(|it| it.id.clone()).collect()
+    store
+        .revisions()
+        .iter()
+        .map(|revision| revision.id.clone())
+        .collect()
 }
 
 #[test]
 fn the_oldest_go_and_what_is_needed_stays() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let all: Vec<_> = (0..10).map(|number| add(&store, number)).collect();
-    store.save(&wanted(&all[1], Some(&all[0]))).unwrap();
-    let gone = store.prune(3, &[all[3].clone()].into()).unwrap();
-    let expected: Vec<_> = [6, 5, 4, 2].map(|number: usize| all[number].clone()).into();
+    let added: Vec<_> = (0..10).map(|number| add(&store, number)).collect();
+    store.save(&wanted(&added[1], Some(&added[0]))).unwrap();
+    let gone = store.prune(3, &[added[3].clone()].into()).unwrap();
+    let expected: Vec<_> = [6, 5, 4, 2]
+        .map(|number: usize| added[number].clone())
+        .into();
     assert_eq!(gone, expected);
-    let left = [9, 8, 7, 3, 1, 0].map(|number: usize| all[number].clone());
+    let left = [9, 8, 7, 3, 1, 0].map(|number: usize| added[number].clone());
     assert_eq!(ids(&store), left);
     assert_eq!(names(folder.path(), "components").len(), 6);
     drop(store);
@@ -26,13 +32,16 @@ fn the_oldest_go_and_what_is_needed_stays() {
 fn with_nothing_to_keep_what_is_wanted_and_the_way_back_stay_after_a_restart_too() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let all: Vec<_> = (0..3).map(|number| add(&store, number)).collect();
-    store.save(&wanted(&all[0], Some(&all[1]))).unwrap();
+    let added: Vec<_> = (0..3).map(|number| add(&store, number)).collect();
+    store.save(&wanted(&added[0], Some(&added[1]))).unwrap();
     drop(store);
     let (store, _) = open_whole(folder.path());
-    assert_eq!(store.prune(0, &BTreeSet::new()).unwrap(), [all[2].clone()]);
+    assert_eq!(
+        store.prune(0, &BTreeSet::new()).unwrap(),
+        [added[2].clone()]
+    );
     assert_eq!(store.prune(0, &BTreeSet::new()).unwrap(), []);
-    assert_eq!(ids(&store), [all[1].clone(), all[0].clone()]);
+    assert_eq!(ids(&store), [added[1].clone(), added[0].clone()]);
 }
 
 #[test]
@@ -96,27 +105,30 @@ fn what_was_used_last_stays_whatever_the_clock_says_of_it() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
     // Each is older by the clock than the one before it, as if that were set back.
-    let all: Vec<_> = (0..6).rev().map(|number| add(&store, number)).collect();
-    store.note_use(&all[1]);
-    store.save(&wanted(&all[0], Some(&all[2]))).unwrap();
-    store.save(&wanted(&all[5], Some(&all[4]))).unwrap();
+    let added: Vec<_> = (0..6).rev().map(|number| add(&store, number)).collect();
+    store.note_use(&added[1]);
+    store.save(&wanted(&added[0], Some(&added[2]))).unwrap();
+    store.save(&wanted(&added[5], Some(&added[4]))).unwrap();
     drop(store);
     let (store, _) = open_whole(folder.path());
     // In use are 5 and 4; 0 and 2 were until just now.
     let gone = store.prune(3, &BTreeSet::new()).unwrap();
-    assert_eq!(gone, [all[3].clone()]);
+    assert_eq!(gone, [added[3].clone()]);
     let gone = store.prune(2, &BTreeSet::new()).unwrap();
-    assert_eq!(gone, [all[1].clone()]);
+    assert_eq!(gone, [added[1].clone()]);
 }
 
 #[test]
 fn an_order_of_use_that_was_lost_leaves_the_oldest_to_go() {
     let folder = folder();
     let (store, _) = open_whole(folder.path());
-    let all: Vec<_> = (0..3).map(|number| add(&store, number)).collect();
-    store.note_use(&all[0]);
+    let added: Vec<_> = (0..3).map(|number| add(&store, number)).collect();
+    store.note_use(&added[0]);
     drop(store);
     fs::write(folder.path().join("used.json"), "{").unwrap();
     let (store, _) = open_whole(folder.path());
-    assert_eq!(store.prune(2, &BTreeSet::new()).unwrap(), [all[0].clone()]);
+    assert_eq!(
+        store.prune(2, &BTreeSet::new()).unwrap(),
+        [added[0].clone()]
+    );
 }

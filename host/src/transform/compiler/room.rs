@@ -14,7 +14,7 @@ const IN_ANY_CASE: u64 = 192 * MIB;
 const FOR_EACH_BYTE: u64 = 32;
 
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct CompileRoom {
     /// MiB.
     total: u32,
     cores: u32,
@@ -25,16 +25,16 @@ pub(super) struct Room {
 
 /// How much of a room somebody wants, in MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part(u32);
+pub(super) struct RoomPart(u32);
 
 /// A part that was given, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Held<'a> {
-    part: Part,
+pub(super) struct RoomPermit<'a> {
+    part: RoomPart,
     _permit: SemaphorePermit<'a>,
 }
 
-impl Room {
+impl CompileRoom {
     /// `bytes` for all together.
     pub(super) fn new(bytes: u64, cores: usize) -> Self {
         let total = mib(bytes).max(1);
@@ -47,39 +47,39 @@ impl Room {
 
     /// Bytes of the whole.
     pub(super) fn bytes(&self) -> u64 {
-        self.all().bytes()
+        self.whole().bytes()
     }
 
-    pub(super) fn all(&self) -> Part {
-        Part(self.total)
+    pub(super) fn whole(&self) -> RoomPart {
+        RoomPart(self.total)
     }
 
     /// What a component of so many bytes gets at first, with `more` bytes beside it.
-    pub(super) fn part_of(&self, size: u64, more: u64) -> Part {
+    pub(super) fn part_of(&self, size: u64, more: u64) -> RoomPart {
         let needed = mib(size
             .saturating_mul(FOR_EACH_BYTE)
             .saturating_add(IN_ANY_CASE)
             .saturating_add(more));
-        Part(needed.max(self.total / self.cores).min(self.total))
+        RoomPart(needed.max(self.total / self.cores).min(self.total))
     }
 
     /// Waits until so much is free.
-    pub(super) async fn hold(&self, part: Part) -> Held<'_> {
+    pub(super) async fn hold(&self, part: RoomPart) -> RoomPermit<'_> {
         let permit = self.free.acquire_many(part.0).await;
-        Held {
+        RoomPermit {
             part,
             _permit: permit.expect("nobody closes it"),
         }
     }
 }
 
-impl Part {
+impl RoomPart {
     fn bytes(self) -> u64 {
         u64::from(self.0) * MIB
     }
 }
 
-impl Held<'_> {
+impl RoomPermit<'_> {
     pub(super) fn bytes(&self) -> u64 {
         self.part.bytes()
     }
@@ -106,8 +106,12 @@ mod tests {
             (128 * MIB, 8, 100_000, 128),
             (2 * GIB, 1, 100_000, 2048),
         ] {
-            let room = Room::new(bytes, cores);
-            assert_eq!(room.part_of(size, 0), Part(part), "{bytes} {cores} {size}");
+            let room = CompileRoom::new(bytes, cores);
+            assert_eq!(
+                room.part_of(size, 0),
+                RoomPart(part),
+                "{bytes} {cores} {size}"
+            );
             assert!(room.part_of(size, 0).0 <= room.total);
             assert!(room.total / room.part_of(size, 0).0 <= room.cores);
         }
@@ -115,25 +119,25 @@ mod tests {
 
     #[tokio::test]
     async fn who_wants_all_waits_for_the_others_and_has_its_turn_before_who_came_later() {
-        let room = Room::new(2 * GIB, 2);
+        let room = CompileRoom::new(2 * GIB, 2);
         let part = room.part_of(1, 0);
         let first = room.hold(part).await;
         let second = room.hold(part).await;
         assert_eq!(first.bytes() + second.bytes(), room.bytes());
-        let all = room.hold(room.all());
-        let mut all = std::pin::pin!(all);
+        let whole = room.hold(room.whole());
+        let mut whole = std::pin::pin!(whole);
         let mut later = std::pin::pin!(room.hold(part));
         drop(first);
         tokio::select! {
             biased;
-            _ = &mut all => panic!("a part is not free"),
+            _ = &mut whole => panic!("a part is not free"),
             _ = &mut later => panic!("it came later"),
             () = std::future::ready(()) => {}
         }
         drop(second);
-        let all = all.await;
-        assert_eq!(all.bytes(), room.bytes());
-        drop(all);
+        let whole = whole.await;
+        assert_eq!(whole.bytes(), room.bytes());
+        drop(whole);
         later.await;
     }
 }

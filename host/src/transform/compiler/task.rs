@@ -22,11 +22,11 @@ pub(super) struct Task<'a> {
     pub(super) size: u64,
     /// What is written to it: the component, and what is reused where that is asked for.
     pub(super) handed: &'a [Cow<'a, [u8]>],
-    pub(super) work: Work,
+    pub(super) work: CompileWork,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum CompileWork {
     Code,
     /// With what earlier compilations made.
     CodeReusing,
@@ -34,7 +34,7 @@ pub(super) enum Work {
     Lines,
 }
 
-impl Work {
+impl CompileWork {
     pub(super) fn argument(self) -> Option<&'static str> {
         match self {
             Self::Code => None,
@@ -55,7 +55,7 @@ impl Work {
 impl Task<'_> {
     /// Bytes of code, or of lines, that may come of it.
     pub(super) fn most_code(&self) -> u64 {
-        if self.work == Work::Lines {
+        if self.work == CompileWork::Lines {
             return MAX_LINE_TABLE;
         }
         self.size
@@ -66,8 +66,8 @@ impl Task<'_> {
     /// Whether what was read has more code than may be.
     pub(super) fn is_too_much(&self, read: &[u8]) -> bool {
         let code = match self.work {
-            Work::CodeReusing => code_length(read).unwrap_or_default(),
-            Work::Code | Work::Lines => read.len() as u64,
+            CompileWork::CodeReusing => code_length(read).unwrap_or_default(),
+            CompileWork::Code | CompileWork::Lines => read.len() as u64,
         };
         code > self.most_code()
     }
@@ -75,8 +75,8 @@ impl Task<'_> {
     /// Bytes that are read: what is good for later is about as much as the code.
     pub(super) fn most_read(&self) -> u64 {
         let times = match self.work {
-            Work::CodeReusing => 2,
-            Work::Code | Work::Lines => 1,
+            CompileWork::CodeReusing => 2,
+            CompileWork::Code | CompileWork::Lines => 1,
         };
         self.most_code().saturating_mul(times).saturating_add(1)
     }

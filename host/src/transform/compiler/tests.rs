@@ -10,10 +10,15 @@ const GIB: u64 = 1 << 30;
 
 fn compiler(script: &str, cores: usize, time_limit: Duration) -> Compiler {
     let program = ["/bin/sh", "-c", script].map(OsString::from).to_vec();
-    Compiler::with_program(program, 512 << 10, Room::new(2 * GIB, cores), time_limit)
+    Compiler::with_program(
+        program,
+        512 << 10,
+        CompileRoom::new(2 * GIB, cores),
+        time_limit,
+    )
 }
 
-async fn compile(script: &str) -> Result<Compiled, Vec<String>> {
+async fn compile(script: &str) -> Result<CompiledCode, Vec<String>> {
     compiler(script, 2, Duration::from_secs(30))
         .compile_bytes(b"abc")
         .await
@@ -171,7 +176,7 @@ async fn lines_are_read_within_bounds_of_their_own_and_why_there_are_none_is_tol
 #[tokio::test]
 async fn what_is_reused_is_read_once_there_is_memory_for_it() {
     let compiler = compiler("cat > /dev/null", 2, Duration::from_secs(30));
-    let held = compiler.0.room.hold(compiler.0.room.all()).await;
+    let held = compiler.0.room.hold(compiler.0.room.whole()).await;
     let read = std::cell::Cell::new(0);
     let load = async |most| {
         read.set(most);

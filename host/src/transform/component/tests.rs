@@ -75,8 +75,8 @@ fn a_sound_component_is_known_by_its_revision() {
             .iter()
             .all(|name| name.starts_with("tidegate:transform/"))
     );
-    let other = load(BUILT, &json!({"exchange": 3})).unwrap();
-    assert_ne!(component.revision, other.revision);
+    let reconfigured = load(BUILT, &json!({"exchange": 3})).unwrap();
+    assert_ne!(component.revision, reconfigured.revision);
 }
 
 #[test]

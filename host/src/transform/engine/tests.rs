@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::compile::compile_here;
 use super::super::fault::{Fault, FaultKind};
 use super::super::guest_log::Allowance;
-use super::super::instance::Opened;
+use super::super::instance::StartedInstance;
 use super::super::interface;
 use super::super::limits::Limits;
 use super::super::line_table::LineTable;
@@ -23,8 +23,8 @@ fn a_key_is_of_the_engine_and_not_of_the_moment() {
     assert_eq!(key(512 << 10), key(512 << 10));
     assert_eq!(key(512 << 10).len(), 64);
     let without = config(512 << 10).epoch_interruption(false).clone();
-    let other = Engine::of(&without, 512 << 10).unwrap();
-    assert_ne!(other.key(), key(512 << 10));
+    let differing = Engine::of(&without, 512 << 10).unwrap();
+    assert_ne!(differing.key(), key(512 << 10));
 }
 
 /// Instantiates a component and calls its `run`, which takes and gives nothing.
@@ -36,10 +36,10 @@ fn run(text: &str, limits: &Limits) -> Result<(), Fault> {
     let pre = interface::link(&engine, &component).unwrap();
     let metrics = Metrics::new().transform("t");
     let allowance = Allowance::new(1);
-    let Opened {
+    let StartedInstance {
         mut store,
         instance,
-    } = Opened::new(
+    } = StartedInstance::new(
         &pre,
         &engine.clock,
         limits,

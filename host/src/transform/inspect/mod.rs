@@ -13,7 +13,7 @@ mod world;
 use std::sync::Arc;
 
 pub(super) use self::needs::sizes;
-use self::needs::{Needs, beyond_size};
+use self::needs::{Footprint, beyond_size};
 use self::outline::Outline;
 use super::limits::Limits;
 
@@ -29,7 +29,7 @@ pub fn must_be_component(bytes: &[u8]) -> Result<(), String> {
 #[derive(Debug, Clone)]
 pub struct Inspected {
     bytes: Arc<[u8]>,
-    needs: Needs,
+    needs: Footprint,
     has_lines: bool,
 }
 
@@ -74,7 +74,7 @@ impl Inspected {
 }
 
 /// What a component needs and whether it tells of lines, or all that is wrong with it.
-fn faults(bytes: &[u8], limits: &[Limits]) -> Result<(Needs, bool), Vec<String>> {
+fn faults(bytes: &[u8], limits: &[Limits]) -> Result<(Footprint, bool), Vec<String>> {
     let largest = limits.iter().map(|limits| limits.max_component_size).max();
     if let Some(fault) = beyond_size(bytes.len(), largest.unwrap_or_default()) {
         return Err(vec![fault]);
@@ -91,7 +91,7 @@ fn faults(bytes: &[u8], limits: &[Limits]) -> Result<(Needs, bool), Vec<String>>
 }
 
 /// What the first limits do not allow, unless others do.
-fn beyond_all(needs: &Needs, limits: &[Limits]) -> Vec<String> {
+fn beyond_all(needs: &Footprint, limits: &[Limits]) -> Vec<String> {
     let mut beyond = limits.iter().map(|limits| needs.beyond(limits));
     let first = beyond.next().unwrap_or_default();
     if first.is_empty() || beyond.any(|faults| faults.is_empty()) {

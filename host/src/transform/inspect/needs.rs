@@ -15,7 +15,7 @@ const PAGE: u64 = 64 << 10;
 /// What each instantiation of a module or a component takes. Sums stay at the largest
 /// number where they would go beyond: a kilobyte can ask for any number of instances.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Needs {
+pub(super) struct Footprint {
     /// Core instances.
     pub(super) instances: u64,
     pub(super) memories: u64,
@@ -26,7 +26,7 @@ pub(super) struct Needs {
     pub(super) elements: u64,
 }
 
-impl Needs {
+impl Footprint {
     /// One core instance, before its memories and tables are known.
     pub(super) fn of_module() -> Self {
         Self {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn limits_are_told_by_setting_unit_and_value() {
-        let mut needs = Needs::default();
+        let mut needs = Footprint::default();
         needs.add_memory(145, None);
         needs.add_table(20_000);
         needs.instances = 138;
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_is_exactly_allowed_is_allowed() {
-        let needs = Needs {
+        let needs = Footprint {
             instances: 64,
             memories: 64,
             memory: 16 << 20,
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn no_number_is_too_large_to_count_with() {
-        let mut needs = Needs::default();
+        let mut needs = Footprint::default();
         for _ in 0..3 {
             needs.add_memory(u64::MAX, Some(u32::MAX));
             needs.add_table(u64::MAX);

@@ -10,7 +10,7 @@ use wasmparser::{
 
 use super::super::guest_log::printable;
 use super::maker::Maker;
-use super::needs::Needs;
+use super::needs::Footprint;
 
 /// How deep components may stand in each other, and how many modules, components, imports
 /// and exports are looked at. Toolchains stay below a hundredth of it.
@@ -27,7 +27,7 @@ pub(super) struct Outline<'a> {
     pub(super) imports: Vec<&'a str>,
     pub(super) exports: Vec<&'a str>,
     pub(super) maker: Maker,
-    pub(super) needs: Needs,
+    pub(super) needs: Footprint,
     /// It has functions of the asynchronous calling convention.
     pub(super) asynchronous: bool,
     /// A core module has the bindings of a component.
@@ -38,16 +38,16 @@ pub(super) struct Outline<'a> {
 
 /// A module or component whose end has not come yet.
 enum Open {
-    Module(Needs),
-    Component(Level),
+    Module(Footprint),
+    Component(Definitions),
 }
 
 /// What can be instantiated inside a component, by index, and what it takes so far.
 #[derive(Default)]
-struct Level {
-    modules: Vec<Needs>,
-    components: Vec<Needs>,
-    total: Needs,
+struct Definitions {
+    modules: Vec<Footprint>,
+    components: Vec<Footprint>,
+    total: Footprint,
 }
 
 impl<'a> Outline<'a> {
@@ -57,23 +57,23 @@ impl<'a> Outline<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let mut outline = Self::default();
         outline.walk(bytes).map_err(|fault| match fault {
-            Fault::Damaged(error) => format!(
+            WalkError::Damaged(error) => format!(
                 "it is damaged or cut off at byte {} of {} ({}): build it again, or copy it again",
                 error.offset(),
                 bytes.len(),
                 printable(error.message(), MAX_CHARS)
             ),
-            Fault::CutOff => format!(
+            WalkError::CutOff => format!(
                 "it is cut off at byte {}, within a module or its code: build it again, or copy it \
                  again",
                 bytes.len()
             ),
-            Fault::TooMuch(what) => format!("it has {what}, which no toolchain writes"),
+            WalkError::TooMuch(what) => format!("it has {what}, which no toolchain writes"),
         })?;
         Ok(outline)
     }
 
-    fn walk(&mut self, bytes: &'a [u8]) -> Result<(), Fault> {
+    fn walk(&mut self, bytes: &'a [u8]) -> Result<(), WalkError> {
         let mut rest = bytes;
         let mut parser = Parser::new(0);
         let mut around = Vec::new();
@@ -83,8 +83,8 @@ impl<'a> Outline<'a> {
             rest = rest.get(consumed..).unwrap_or_default();
             match payload {
                 Payload::Version { encoding, .. } => open.push(match encoding {
-                    Encoding::Module => Open::Module(Needs::of_module()),
-                    Encoding::Component => Open::Component(Level::default()),
+                    Encoding::Module => Open::Module(Footprint::of_module()),
+                    Encoding::Component => Open::Component(Definitions::default()),
                 }),
                 Payload::ModuleSection {
                     parser: inner,
@@ -95,16 +95,16 @@ impl<'a> Outline<'a> {
                     unchecked_range: range,
                 } => {
                     if range.end > bytes.len() {
-                        return Err(Fault::CutOff);
+                        return Err(WalkError::CutOff);
                     }
                     if around.len() >= MAX_DEPTH {
-                        return Err(Fault::TooMuch("components within components, 100 deep"));
+                        return Err(WalkError::TooMuch("components within components, 100 deep"));
                     }
                     around.push(replace(&mut parser, inner));
                 }
                 Payload::CodeSectionStart { size, .. } => {
                     parser.skip_section();
-                    rest = rest.get(size as usize..).ok_or(Fault::CutOff)?;
+                    rest = rest.get(size as usize..).ok_or(WalkError::CutOff)?;
                 }
                 Payload::End(_) => {
                     self.close(&mut open)?;
@@ -120,7 +120,7 @@ impl<'a> Outline<'a> {
     }
 
     /// What has ended can be instantiated by what is around it.
-    fn close(&mut self, open: &mut Vec<Open>) -> Result<(), Fault> {
+    fn close(&mut self, open: &mut Vec<Open>) -> Result<(), WalkError> {
         let ended = open.pop();
         match (ended, open.last_mut()) {
             (Some(Open::Module(needs)), Some(Open::Component(level))) => {
@@ -137,7 +137,7 @@ impl<'a> Outline<'a> {
         }
     }
 
-    fn note(&mut self, open: &mut [Open], payload: Payload<'a>) -> Result<(), Fault> {
+    fn note(&mut self, open: &mut [Open], payload: Payload<'a>) -> Result<(), WalkError> {
         if let Payload::CustomSection(section) = &payload {
             self.maker = self.maker.max(Maker::of_section(section));
             self.has_bindings |= section.name().starts_with("component-type");
@@ -159,10 +159,10 @@ impl<'a> Outline<'a> {
 
     fn note_of_module(
         &mut self,
-        needs: &mut Needs,
+        needs: &mut Footprint,
         payload: Payload<'a>,
         outermost: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), WalkError> {
         match payload {
             Payload::MemorySection(section) => {
                 for memory in section {
@@ -185,7 +185,7 @@ impl<'a> Outline<'a> {
         Ok(())
     }
 
-    fn note_of_outermost(&mut self, payload: &Payload<'a>) -> Result<(), Fault> {
+    fn note_of_outermost(&mut self, payload: &Payload<'a>) -> Result<(), WalkError> {
         match payload {
             Payload::ComponentImportSection(section) => {
                 for import in section.clone() {
@@ -207,10 +207,10 @@ impl<'a> Outline<'a> {
 
     fn note_of_component(
         &mut self,
-        level: &mut Level,
+        level: &mut Definitions,
         around: &[Open],
         payload: Payload<'a>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), WalkError> {
         match payload {
             Payload::InstanceSection(section) => {
                 for instance in section {
@@ -231,7 +231,7 @@ impl<'a> Outline<'a> {
             }
             Payload::ComponentImportSection(section) => {
                 for import in section {
-                    level.define(import?.ty.kind(), Needs::default())?;
+                    level.define(import?.ty.kind(), Footprint::default())?;
                 }
             }
             // What is exported has an index of its own from there on.
@@ -261,16 +261,16 @@ impl<'a> Outline<'a> {
     }
 }
 
-impl Level {
-    fn find(&self, kind: ComponentExternalKind, index: u32) -> Needs {
+impl Definitions {
+    fn find(&self, kind: ComponentExternalKind, index: u32) -> Footprint {
         match kind {
             ComponentExternalKind::Module => at(&self.modules, index),
             ComponentExternalKind::Component => at(&self.components, index),
-            _ => Needs::default(),
+            _ => Footprint::default(),
         }
     }
 
-    fn define(&mut self, kind: ComponentExternalKind, needs: Needs) -> Result<(), Fault> {
+    fn define(&mut self, kind: ComponentExternalKind, needs: Footprint) -> Result<(), WalkError> {
         match kind {
             ComponentExternalKind::Module => push(&mut self.modules, needs),
             ComponentExternalKind::Component => push(&mut self.components, needs),
@@ -278,10 +278,10 @@ impl Level {
         }
     }
 
-    fn alias(&mut self, around: &[Open], alias: &ComponentAlias<'_>) -> Result<(), Fault> {
+    fn alias(&mut self, around: &[Open], alias: &ComponentAlias<'_>) -> Result<(), WalkError> {
         match *alias {
             // What an instance hands out is not followed.
-            ComponentAlias::InstanceExport { kind, .. } => self.define(kind, Needs::default()),
+            ComponentAlias::InstanceExport { kind, .. } => self.define(kind, Footprint::default()),
             ComponentAlias::Outer { kind, count, index } => {
                 let kind = match kind {
                     ComponentOuterAliasKind::CoreModule => ComponentExternalKind::Module,
@@ -292,7 +292,7 @@ impl Level {
                 let needs = match outer {
                     _ if count == 0 => self.find(kind, index),
                     Some(Open::Component(level)) => level.find(kind, index),
-                    _ => Needs::default(),
+                    _ => Footprint::default(),
                 };
                 self.define(kind, needs)
             }
@@ -302,27 +302,27 @@ impl Level {
 }
 
 /// Why a walk ended early.
-enum Fault {
+enum WalkError {
     Damaged(wasmparser::Error),
     /// Of a part that is said to be there, the end is not.
     CutOff,
     TooMuch(&'static str),
 }
 
-impl From<wasmparser::Error> for Fault {
+impl From<wasmparser::Error> for WalkError {
     fn from(error: wasmparser::Error) -> Self {
         Self::Damaged(error)
     }
 }
 
 /// An index that leads nowhere is for the engine to refuse.
-fn at(items: &[Needs], index: u32) -> Needs {
+fn at(items: &[Footprint], index: u32) -> Footprint {
     items.get(index as usize).copied().unwrap_or_default()
 }
 
-fn push<T>(items: &mut Vec<T>, item: T) -> Result<(), Fault> {
+fn push<T>(items: &mut Vec<T>, item: T) -> Result<(), WalkError> {
     if items.len() >= MAX_ITEMS {
-        return Err(Fault::TooMuch(
+        return Err(WalkError::TooMuch(
             "more than 10000 modules, components, imports or exports",
         ));
     }

@@ -9,7 +9,7 @@ use addr2line::{Context, FrameIter};
 use wasmparser::{Chunk, Encoding, Parser, Payload};
 
 use super::super::guest_log::printable;
-use super::{MAX_FILE, MAX_LINE_TABLE, ROW, Row, written};
+use super::{LineRow, MAX_FILE, MAX_LINE_TABLE, ROW, written};
 
 type Bytes<'a> = EndianSlice<'a, LittleEndian>;
 
@@ -99,7 +99,7 @@ impl<'a> Module<'a> {
 #[derive(Default)]
 struct Making {
     functions: Vec<u32>,
-    rows: Vec<Row>,
+    rows: Vec<LineRow>,
     names: String,
     /// Where each name begins.
     places: HashMap<String, u32>,
@@ -145,9 +145,9 @@ impl Making {
             its_end.start = end;
             return;
         }
-        self.rows.push(Row { start, file, line });
+        self.rows.push(LineRow { start, file, line });
         let (start, line) = (end, 0);
-        self.rows.push(Row { start, file, line });
+        self.rows.push(LineRow { start, file, line });
     }
 
     /// Each piece of code has two rows at first, of which one is left where they meet.
@@ -185,14 +185,14 @@ impl Making {
 
 /// Rows in their order, those only that say something new. Where one piece of code ends and the
 /// next begins, the next is right.
-fn merged(mut rows: Vec<Row>) -> Vec<Row> {
+fn merged(mut rows: Vec<LineRow>) -> Vec<LineRow> {
     rows.sort_by_key(|row| (row.start, row.line > 0));
-    let mut merged: Vec<Row> = Vec::new();
+    let mut merged: Vec<LineRow> = Vec::new();
     for row in rows {
         if merged.last().is_some_and(|last| last.start == row.start) {
             merged.pop();
         }
-        let says = |row: &Row| (row.line > 0).then_some((row.file, row.line));
+        let says = |row: &LineRow| (row.line > 0).then_some((row.file, row.line));
         if merged.last().and_then(says) != says(&row) {
             merged.push(row);
         }

@@ -9,8 +9,8 @@ fn gauge() -> IntGauge {
     IntGauge::new("bytes", "held").unwrap()
 }
 
-fn row(start: u32, file: u32, line: u32) -> Row {
-    Row { start, file, line }
+fn row(start: u32, file: u32, line: u32) -> LineRow {
+    LineRow { start, file, line }
 }
 
 #[test]

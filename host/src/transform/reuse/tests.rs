@@ -21,7 +21,7 @@ fn what_was_compiled_before_is_reused_and_the_same_engine_takes_it() {
     assert!(first.compiled >= 3, "{}", first.compiled);
     let engine = Engine::without_clock(STACK).unwrap();
     for (number, compiled) in [(1, 0), (2, 1)] {
-        let pieces = vec![Vec::new(), first.made.clone()];
+        let pieces = vec![Vec::new(), first.new_piece.clone()];
         let (code, reuse) = compile_here_reusing(STACK, &component(number), pieces).unwrap();
         assert_eq!(reuse.compiled, compiled);
         assert!(reuse.reused >= 2, "{}", reuse.reused);
@@ -33,8 +33,8 @@ fn what_was_compiled_before_is_reused_and_the_same_engine_takes_it() {
 #[test]
 fn what_is_no_code_is_compiled_again() {
     let (_, first) = compile_here_reusing(STACK, &component(1), Vec::new()).unwrap();
-    let mut strange = first.made.clone();
-    for (_, code) in functions_of(&first.made) {
+    let mut strange = first.new_piece.clone();
+    for (_, code) in functions_of(&first.new_piece) {
         strange[code].fill(0);
     }
     let (again, _) = compile_here_reusing(STACK, &component(1), vec![strange]).unwrap();
@@ -55,28 +55,28 @@ fn a_child_takes_over_what_it_is_handed() {
 
 #[test]
 fn what_a_child_hands_back_is_taken_as_far_as_it_is_whole() {
-    let (code, made) = compile_here_reusing(STACK, &component(1), Vec::new()).unwrap();
+    let (code, new_piece) = compile_here_reusing(STACK, &component(1), Vec::new()).unwrap();
     let reuse = Reuse {
         used: vec![0, 5, 63],
         reused: 9,
-        ..made
+        ..new_piece
     };
     let mut bytes = Vec::new();
     hand_back(&mut bytes, &code, &reuse).unwrap();
-    let without_made = bytes.len() - reuse.made.len();
+    let without_made = bytes.len() - reuse.new_piece.len();
     let (own, taken) = taken_back(bytes.clone()).unwrap();
     assert!(own == code.code());
     assert_eq!(taken, reuse);
     for end in [without_made, without_made + 40, bytes.len() - 1] {
         let (own, taken) = taken_back(bytes[..end].to_vec()).unwrap();
         assert!(own == code.code());
-        assert!(reuse.made.starts_with(&taken.made), "{end}");
-        assert!(taken.made.len() < reuse.made.len());
+        assert!(reuse.new_piece.starts_with(&taken.new_piece), "{end}");
+        assert!(taken.new_piece.len() < reuse.new_piece.len());
         assert_eq!(
-            functions_of(&taken.made)
+            functions_of(&taken.new_piece)
                 .last()
                 .map_or(0, |(_, code)| code.end),
-            taken.made.len()
+            taken.new_piece.len()
         );
     }
     for end in [0, 8, HEAD, without_made - 1] {

@@ -73,7 +73,7 @@ struct Check {
 }
 
 /// The ways in which a schema can say what it allows.
-enum Form<'a> {
+enum ClosedForm<'a> {
     /// `const` or `enum`: these values, as far as a `type` beside them allows.
     Values(&'static str),
     /// `anyOf` or `oneOf`.
@@ -82,7 +82,7 @@ enum Form<'a> {
     Typed(Vec<&'a str>),
 }
 
-impl<'a> Form<'a> {
+impl<'a> ClosedForm<'a> {
     fn of(keywords: &'a Keywords) -> Self {
         let there = |keyword: &&&str| keywords.contains_key(**keyword);
         if let Some(keyword) = ["const", "enum"].iter().find(there) {
@@ -158,19 +158,19 @@ impl Check {
             self.fault(format!("nested deeper than {MAX_DEPTH}"));
             return node;
         }
-        let form = Form::of(keywords);
+        let form = ClosedForm::of(keywords);
         for (keyword, value) in keywords {
             self.keyword(&form, keyword, value, &mut node);
         }
         match &form {
-            Form::Values(keyword) => self.values(keyword, keywords, &mut node),
-            Form::Alternatives(_) => {}
-            Form::Typed(types) => self.types(types, keywords, &mut node),
+            ClosedForm::Values(keyword) => self.values(keyword, keywords, &mut node),
+            ClosedForm::Alternatives(_) => {}
+            ClosedForm::Typed(types) => self.types(types, keywords, &mut node),
         }
         node
     }
 
-    fn keyword(&mut self, form: &Form<'_>, keyword: &str, value: &Value, node: &mut Node) {
+    fn keyword(&mut self, form: &ClosedForm<'_>, keyword: &str, value: &Value, node: &mut Node) {
         if NOTES.contains(&keyword) || keyword == "$comment" {
             match note(keyword, value) {
                 // A comment is for those who maintain the schema.

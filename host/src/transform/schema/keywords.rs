@@ -166,7 +166,7 @@ fn exact(value: &Value) -> Option<f64> {
         whole if whole.is_u64() || whole.is_i64() => whole
             .as_i64()
             .is_some_and(|whole| whole.unsigned_abs() <= MAX_EXACT),
-        other => other
+        number => number
             .as_f64()
             .is_some_and(|number| number.abs() <= MAX_EXACT as f64),
     };

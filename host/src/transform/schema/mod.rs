@@ -40,7 +40,7 @@ struct Closed {
 
 /// Why data does not leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum BlockReason {
     /// It is not JSON.
     Json,
     /// It is not what the schema describes.
@@ -97,16 +97,16 @@ impl ClosedSchema {
     ///
     /// # Errors
     /// Why it may not leave; nothing is written then.
-    pub fn write(&self, data: &str, to: &mut String) -> Result<(), Refusal> {
+    pub fn write(&self, data: &str, to: &mut String) -> Result<(), BlockReason> {
         let plain = self.0.plain.as_ref();
         if plain.is_some_and(|plain| plain.certainly_allows(data)) {
             // Known to be what the rest of this would write.
             to.push_str(data);
             return Ok(());
         }
-        let data: Value = serde_json::from_str(data).map_err(|_| Refusal::Json)?;
+        let data: Value = serde_json::from_str(data).map_err(|_| BlockReason::Json)?;
         if !self.allows(&data) {
-            return Err(Refusal::Schema);
+            return Err(BlockReason::Schema);
         }
         to.push_str(&data.to_string());
         Ok(())
@@ -130,8 +130,8 @@ impl ClosedSchema {
 }
 
 impl PartialEq for ClosedSchema {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.document == other.0.document
+    fn eq(&self, schema: &Self) -> bool {
+        self.0.document == schema.0.document
     }
 }
 

@@ -176,7 +176,7 @@ pub(crate) fn sample(schema: &Value, dice: &mut Dice) -> Value {
     }
     let types: Vec<&str> = match &schema["type"] {
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
-        one => one.as_str().into_iter().collect(),
+        name => name.as_str().into_iter().collect(),
     };
     let name = if types.is_empty() {
         "null"
@@ -190,7 +190,7 @@ pub(crate) fn sample(schema: &Value, dice: &mut Dice) -> Value {
         "array" => (0..dice.roll(4))
             .map(
                 |place| match schema.get("prefixItems").and_then(|list| list.get(place)) {
-                    Some(one) => sample(one, dice),
+                    Some(item) => sample(item, dice),
                     None => sample(&schema["items"], dice),
                 },
             )

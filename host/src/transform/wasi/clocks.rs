@@ -3,7 +3,7 @@
 
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 
-use super::Caller;
+use super::CallerContext;
 use super::resources::{ANY, Pollable};
 use crate::transform::instance::HostState;
 
@@ -33,21 +33,23 @@ pub(super) fn define(
     name: &str,
 ) -> wasmtime::Result<bool> {
     match (interface, name) {
-        ("clocks/wall-clock", "now") => into.func_wrap(name, |caller: Caller<'_>, (): ()| {
-            Ok((datetime(caller.data().wasi.now),))
-        })?,
-        ("clocks/wall-clock", "resolution") => {
-            into.func_wrap(name, |_: Caller<'_>, (): ()| Ok((datetime(1),)))?;
-        }
-        ("clocks/monotonic-clock", "now") => into
-            .func_wrap(name, |caller: Caller<'_>, (): ()| {
-                Ok((caller.data().wasi.now.saturating_mul(NANOSECONDS),))
+        ("clocks/wall-clock", "now") => into
+            .func_wrap(name, |caller: CallerContext<'_>, (): ()| {
+                Ok((datetime(caller.data().wasi.now),))
             })?,
+        ("clocks/wall-clock", "resolution") => {
+            into.func_wrap(name, |_: CallerContext<'_>, (): ()| Ok((datetime(1),)))?;
+        }
+        ("clocks/monotonic-clock", "now") => {
+            into.func_wrap(name, |caller: CallerContext<'_>, (): ()| {
+                Ok((caller.data().wasi.now.saturating_mul(NANOSECONDS),))
+            })?
+        }
         ("clocks/monotonic-clock", "resolution") => {
-            into.func_wrap(name, |_: Caller<'_>, (): ()| Ok((NANOSECONDS,)))?;
+            into.func_wrap(name, |_: CallerContext<'_>, (): ()| Ok((NANOSECONDS,)))?;
         }
         ("clocks/monotonic-clock", "subscribe-instant" | "subscribe-duration") => {
-            into.func_wrap(name, |_: Caller<'_>, (_,): (u64,)| {
+            into.func_wrap(name, |_: CallerContext<'_>, (_,): (u64,)| {
                 Ok((Resource::<Pollable>::new_own(ANY),))
             })?;
         }

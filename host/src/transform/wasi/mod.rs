@@ -43,7 +43,7 @@ pub(super) struct Wasi {
 /// Why a call into WASI ends the guest's call.
 #[derive(Debug, thiserror::Error)]
 #[error("{detail}")]
-pub(super) struct Denied {
+pub(super) struct WasiDenial {
     pub(super) kind: FaultKind,
     pub(super) detail: String,
 }
@@ -99,7 +99,7 @@ pub(super) fn link(
 }
 
 /// The state of a host function's caller.
-type Caller<'a> = StoreContextMut<'a, HostState>;
+type CallerContext<'a> = StoreContextMut<'a, HostState>;
 
 fn function(
     into: &mut LinkerInstance<'_, HostState>,

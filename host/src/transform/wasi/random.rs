@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 use sha2::{Digest, Sha256};
 use wasmtime::component::LinkerInstance;
 
-use super::{Caller, Denied};
+use super::{CallerContext, WasiDenial};
 use crate::count::count as counted;
 use crate::event::Event;
 use crate::transform::fault::FaultKind;
@@ -61,7 +61,7 @@ impl Random {
     }
 
     pub(super) fn bytes(&mut self, count: u64) -> wasmtime::Result<Vec<u8>> {
-        self.left = self.left.checked_sub(count).ok_or_else(|| Denied {
+        self.left = self.left.checked_sub(count).ok_or_else(|| WasiDenial {
             kind: FaultKind::Boundary,
             detail: format!(
                 "it asked for {}, and a call gets no more than `boundary`, {}, of them",
@@ -104,17 +104,17 @@ pub(super) fn define(
     match (interface, name) {
         ("random/random", "get-random-bytes")
         | ("random/insecure", "get-insecure-random-bytes") => {
-            into.func_wrap(name, |mut caller: Caller<'_>, (count,): (u64,)| {
+            into.func_wrap(name, |mut caller: CallerContext<'_>, (count,): (u64,)| {
                 Ok((caller.data_mut().wasi.random.bytes(count)?,))
             })?;
         }
         ("random/random", "get-random-u64") | ("random/insecure", "get-insecure-random-u64") => {
-            into.func_wrap(name, |mut caller: Caller<'_>, (): ()| {
+            into.func_wrap(name, |mut caller: CallerContext<'_>, (): ()| {
                 Ok((caller.data_mut().wasi.random.number()?,))
             })?;
         }
         ("random/insecure-seed", "insecure-seed") => {
-            into.func_wrap(name, |mut caller: Caller<'_>, (): ()| {
+            into.func_wrap(name, |mut caller: CallerContext<'_>, (): ()| {
                 let random = &mut caller.data_mut().wasi.random;
                 Ok(((random.number()?, random.number()?),))
             })?;

@@ -5,7 +5,7 @@
 use wasmtime::component::{LinkerInstance, Resource, ResourceAny, ResourceType, Type, Val};
 
 use super::resources::{ANY, Hollow};
-use super::{Caller, Denied};
+use super::{CallerContext, WasiDenial};
 use crate::transform::fault::FaultKind;
 use crate::transform::instance::HostState;
 
@@ -43,8 +43,8 @@ pub(super) fn define(
     })
 }
 
-fn denied(interface: &str, name: &str) -> Denied {
-    Denied {
+fn denied(interface: &str, name: &str) -> WasiDenial {
+    WasiDenial {
         kind: FaultKind::Trap,
         detail: format!(
             "it called {name} of wasi:{interface}, which a transform can import but not use"
@@ -53,7 +53,7 @@ fn denied(interface: &str, name: &str) -> Denied {
 }
 
 /// What a value of this type is that says no.
-fn answer(ty: &Type, caller: &mut Caller<'_>) -> wasmtime::Result<Option<Val>> {
+fn answer(ty: &Type, caller: &mut CallerContext<'_>) -> wasmtime::Result<Option<Val>> {
     Ok(match ty {
         Type::Result(result) => match result.err() {
             None => Some(Val::Result(Err(None))),
@@ -89,7 +89,7 @@ fn failure(ty: &Type) -> Option<Val> {
 }
 
 /// Handles that came with a call are the host's to drop.
-fn give_back(value: &Val, caller: &mut Caller<'_>) -> wasmtime::Result<()> {
+fn give_back(value: &Val, caller: &mut CallerContext<'_>) -> wasmtime::Result<()> {
     let mut within = |value: Option<&Val>| match value {
         Some(value) => give_back(value, caller),
         None => Ok(()),

@@ -4,7 +4,7 @@
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 
 use super::resources::{ANY, InputStream, OutputStream, Pollable, StreamFailure};
-use super::{Caller, Denied};
+use super::{CallerContext, WasiDenial};
 use crate::count::count_of;
 use crate::transform::contract::log::Level;
 use crate::transform::fault::FaultKind;
@@ -33,8 +33,8 @@ enum StreamError {
 /// What an instance has written and not ended.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    stdout: Lines,
-    stderr: Lines,
+    stdout: LineBuffer,
+    stderr: LineBuffer,
 }
 
 impl Streams {
@@ -58,12 +58,12 @@ impl Streams {
 
 /// Bytes that become lines.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct LineBuffer {
     /// The beginning of a line: as much as the log shows of one.
     begun: Vec<u8>,
 }
 
-impl Lines {
+impl LineBuffer {
     pub(super) fn write(&mut self, bytes: &[u8], mut to: impl FnMut(&str)) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = part.strip_suffix(b"\n");
@@ -98,24 +98,26 @@ pub(super) fn define(
     name: &str,
 ) -> wasmtime::Result<bool> {
     match (interface, name) {
-        ("cli/stdin", "get-stdin") => into.func_wrap(name, |_: Caller<'_>, (): ()| {
+        ("cli/stdin", "get-stdin") => into.func_wrap(name, |_: CallerContext<'_>, (): ()| {
             Ok((Resource::<InputStream>::new_own(ANY),))
         })?,
-        ("cli/stdout", "get-stdout") => into.func_wrap(name, |_: Caller<'_>, (): ()| {
+        ("cli/stdout", "get-stdout") => into.func_wrap(name, |_: CallerContext<'_>, (): ()| {
             Ok((Resource::<OutputStream>::new_own(STDOUT),))
         })?,
-        ("cli/stderr", "get-stderr") => into.func_wrap(name, |_: Caller<'_>, (): ()| {
+        ("cli/stderr", "get-stderr") => into.func_wrap(name, |_: CallerContext<'_>, (): ()| {
             Ok((Resource::<OutputStream>::new_own(STDERR),))
         })?,
         ("cli/exit", "exit") => into.func_wrap(
             name,
-            |_: Caller<'_>, (status,): (Result<(), ()>,)| -> wasmtime::Result<()> {
+            |_: CallerContext<'_>, (status,): (Result<(), ()>,)| -> wasmtime::Result<()> {
                 Err(exited(status.is_err().into()).into())
             },
         )?,
         ("cli/exit", "exit-with-code") => into.func_wrap(
             name,
-            |_: Caller<'_>, (code,): (u8,)| -> wasmtime::Result<()> { Err(exited(code).into()) },
+            |_: CallerContext<'_>, (code,): (u8,)| -> wasmtime::Result<()> {
+                Err(exited(code).into())
+            },
         )?,
         ("io/streams", method) => return of_stream(into, method),
         ("io/poll", function) => return of_poll(into, function),
@@ -124,8 +126,8 @@ pub(super) fn define(
     Ok(true)
 }
 
-fn exited(code: u8) -> Denied {
-    Denied {
+fn exited(code: u8) -> WasiDenial {
+    WasiDenial {
         kind: FaultKind::Trap,
         detail: format!("it called exit, with code {code}: a transform answers, and does not end"),
     }
@@ -133,33 +135,42 @@ fn exited(code: u8) -> Denied {
 
 fn of_stream(into: &mut LinkerInstance<'_, HostState>, name: &str) -> wasmtime::Result<bool> {
     match name {
-        "[method]output-stream.check-write" => into
-            .func_wrap(name, |_: Caller<'_>, (_,): (Resource<OutputStream>,)| {
+        "[method]output-stream.check-write" => into.func_wrap(
+            name,
+            |_: CallerContext<'_>, (_,): (Resource<OutputStream>,)| {
                 Ok((Ok::<_, StreamError>(BUDGET),))
-            })?,
+            },
+        )?,
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => into
             .func_wrap(
                 name,
-                |mut caller: Caller<'_>, (stream, bytes): (Resource<OutputStream>, Vec<u8>)| {
+                |mut caller: CallerContext<'_>,
+                 (stream, bytes): (Resource<OutputStream>, Vec<u8>)| {
                     within_budget(bytes.len())?;
                     let HostState { wasi, log, .. } = caller.data_mut();
                     wasi.streams.write(stream.rep(), &bytes, log);
                     Ok((Ok::<_, StreamError>(()),))
                 },
             )?,
-        "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => into
-            .func_wrap(name, |_: Caller<'_>, (_,): (Resource<OutputStream>,)| {
-                Ok((Ok::<_, StreamError>(()),))
-            })?,
+        "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => into.func_wrap(
+            name,
+            |_: CallerContext<'_>, (_,): (Resource<OutputStream>,)| Ok((Ok::<_, StreamError>(()),)),
+        )?,
         "[method]output-stream.subscribe" => {
-            into.func_wrap(name, |_: Caller<'_>, (_,): (Resource<OutputStream>,)| {
-                Ok((Resource::<Pollable>::new_own(ANY),))
-            })?;
+            into.func_wrap(
+                name,
+                |_: CallerContext<'_>, (_,): (Resource<OutputStream>,)| {
+                    Ok((Resource::<Pollable>::new_own(ANY),))
+                },
+            )?;
         }
         "[method]input-stream.subscribe" => {
-            into.func_wrap(name, |_: Caller<'_>, (_,): (Resource<InputStream>,)| {
-                Ok((Resource::<Pollable>::new_own(ANY),))
-            })?;
+            into.func_wrap(
+                name,
+                |_: CallerContext<'_>, (_,): (Resource<InputStream>,)| {
+                    Ok((Resource::<Pollable>::new_own(ANY),))
+                },
+            )?;
         }
         _ => return Ok(false),
     }
@@ -168,11 +179,11 @@ fn of_stream(into: &mut LinkerInstance<'_, HostState>, name: &str) -> wasmtime::
 
 /// What a guest writes beyond what it was told that it may is its own fault, as WASI says: else
 /// one call could keep the host at work on a million lines.
-fn within_budget(bytes: usize) -> Result<(), Denied> {
+fn within_budget(bytes: usize) -> Result<(), WasiDenial> {
     if bytes as u64 <= BUDGET {
         return Ok(());
     }
-    Err(Denied {
+    Err(WasiDenial {
         kind: FaultKind::Boundary,
         detail: format!(
             "it wrote {} at a time to a stream that takes {BUDGET}",
@@ -184,17 +195,19 @@ fn within_budget(bytes: usize) -> Result<(), Denied> {
 fn of_poll(into: &mut LinkerInstance<'_, HostState>, name: &str) -> wasmtime::Result<bool> {
     match name {
         "[method]pollable.ready" => into
-            .func_wrap(name, |_: Caller<'_>, (_,): (Resource<Pollable>,)| {
+            .func_wrap(name, |_: CallerContext<'_>, (_,): (Resource<Pollable>,)| {
                 Ok((true,))
             })?,
         "[method]pollable.block" => {
-            into.func_wrap(name, |_: Caller<'_>, (_,): (Resource<Pollable>,)| Ok(()))?;
+            into.func_wrap(name, |_: CallerContext<'_>, (_,): (Resource<Pollable>,)| {
+                Ok(())
+            })?;
         }
         "poll" => into.func_wrap(
             name,
-            |_: Caller<'_>, (pollables,): (Vec<Resource<Pollable>>,)| {
-                let all = 0..u32::try_from(pollables.len())?;
-                Ok((all.collect::<Vec<u32>>(),))
+            |_: CallerContext<'_>, (pollables,): (Vec<Resource<Pollable>>,)| {
+                let ready = 0..u32::try_from(pollables.len())?;
+                Ok((ready.collect::<Vec<u32>>(),))
             },
         )?,
         _ => return Ok(false),

@@ -2,7 +2,7 @@
 //! definition of its type. What a component sees of it is tried from outside.
 
 use super::clocks::{Datetime, datetime};
-use super::streams::Lines;
+use super::streams::LineBuffer;
 use super::*;
 use crate::event::Event;
 use crate::transform::compile::compile_here;
@@ -76,13 +76,13 @@ fn random_bytes_follow_from_the_event_and_from_nothing_before_it() {
     let first = drawn(0, &event("a", "b", 1));
     assert_eq!(first, drawn(77, &event("a", "b", 1)));
     assert_eq!(first.0.len(), 100);
-    for other in [
+    for event in [
         event("a", "b", 2),
         event("a", "c", 1),
         event("b", "b", 1),
         event("ab", "", 1),
     ] {
-        assert_ne!(first, drawn(0, &other), "{}", other.channel);
+        assert_ne!(first, drawn(0, &event), "{}", event.channel);
     }
 }
 
@@ -110,7 +110,7 @@ fn a_call_gets_as_many_random_bytes_as_the_boundary_allows_and_the_next_call_aga
     assert_eq!(random.bytes(1000).unwrap().len(), 1000);
     assert_eq!(random.bytes(24).unwrap().len(), 24);
     let error = random.bytes(1).unwrap_err();
-    let denied = error.downcast_ref::<Denied>().unwrap();
+    let denied = error.downcast_ref::<WasiDenial>().unwrap();
     assert_eq!(denied.kind, FaultKind::Boundary);
     assert!(denied.detail.contains("`boundary`, 1.0 KiB"), "{denied}");
     assert!(random.bytes(u64::MAX).is_err());
@@ -121,7 +121,7 @@ fn a_call_gets_as_many_random_bytes_as_the_boundary_allows_and_the_next_call_aga
 #[test]
 fn what_is_written_becomes_lines_and_holds_no_more_than_is_shown_of_one() {
     let mut written = Vec::new();
-    let mut lines = Lines::default();
+    let mut lines = LineBuffer::default();
     lines.write(b"one\ntw", |line| written.push(line.to_owned()));
     lines.write(b"o\n\n  \r\n", |line| written.push(line.to_owned()));
     assert_eq!(written, ["one", "two"], "empty lines are none");

@@ -37,9 +37,9 @@ impl WholeMatch {
     /// What is wrong with it, as the rest of a sentence.
     pub(super) fn anchored(text: &str) -> Result<Self, String> {
         let tree = tree(text)?;
-        let all = tree.properties();
-        let holds = all.look_set_prefix().contains(Look::Start)
-            && all.look_set_suffix().contains(Look::End);
+        let properties = tree.properties();
+        let holds = properties.look_set_prefix().contains(Look::Start)
+            && properties.look_set_suffix().contains(Look::End);
         if !holds {
             return Err("must hold from start to end, ^…$ in each of its alternatives".into());
         }
@@ -123,8 +123,8 @@ impl fmt::Display for WholeMatch {
 }
 
 impl PartialEq for WholeMatch {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+    fn eq(&self, pattern: &Self) -> bool {
+        self.text == pattern.text
     }
 }
 

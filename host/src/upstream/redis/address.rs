@@ -11,20 +11,20 @@ use std::time::Instant;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, ProtocolVersion, RedisError, RedisResult, Value};
 
-use super::inbox::Inbox;
+use super::inbox::UpstreamInbox;
 use super::link::patience;
-use super::probe::Verdict;
+use super::probe::Liveness;
 use super::reason::{is_denied, reason};
 use super::{Config, Lost, PATIENCE};
 use crate::upstream::news::News;
 
 /// Returns when two probes in a row did not arrive that were published at the address, one in
 /// each `probe-interval`.
-pub(super) async fn leads_elsewhere(config: &Config, inbox: &Inbox) -> Lost {
-    let way = config.probe_interval.min(PATIENCE);
+pub(super) async fn leads_elsewhere(config: &Config, inbox: &UpstreamInbox) -> Lost {
+    let travel = config.probe_interval.min(PATIENCE);
     let mut news = News::default();
     loop {
-        tokio::time::sleep(config.probe_interval - way).await;
+        tokio::time::sleep(config.probe_interval - travel).await;
         match tokio::time::timeout(2 * PATIENCE, publish(config, inbox)).await {
             Ok(Ok(())) => news = News::default(),
             Ok(Err(error)) if is_denied(&error) => {
@@ -35,8 +35,8 @@ pub(super) async fn leads_elsewhere(config: &Config, inbox: &Inbox) -> Lost {
             Err(_) => say(&format!("no answer within {:?}", 2 * PATIENCE), &mut news),
         }
         // Its way back.
-        tokio::time::sleep(way).await;
-        if inbox.at_address.lock().verdict() == Verdict::Dead {
+        tokio::time::sleep(travel).await;
+        if inbox.at_address.lock().verdict() == Liveness::Dead {
             return Lost::Elsewhere;
         }
     }
@@ -52,7 +52,7 @@ fn say(why: &str, news: &mut News) {
 }
 
 /// Publishes a probe at the address; it counts as sent where it says something.
-async fn publish(config: &Config, inbox: &Inbox) -> RedisResult<()> {
+async fn publish(config: &Config, inbox: &UpstreamInbox) -> RedisResult<()> {
     let server = &config.server;
     let mut connection = server.connect(ProtocolVersion::RESP2, &patience()).await?;
     let probe = inbox.at_address.lock().next();
@@ -70,14 +70,14 @@ async fn publish(config: &Config, inbox: &Inbox) -> RedisResult<()> {
 async fn is_replica(connection: &mut MultiplexedConnection) -> bool {
     let mut hello = redis::cmd("HELLO");
     hello.arg("2");
-    if let Ok(answer) = ask(&hello, connection).await {
+    if let Ok(answer) = query(&hello, connection).await {
         return role_in_hello(&answer) == Some("replica");
     }
-    let answer = ask(&redis::cmd("ROLE"), connection).await;
+    let answer = query(&redis::cmd("ROLE"), connection).await;
     answer.is_ok_and(|answer| first_word(&answer) == Some("slave"))
 }
 
-async fn ask(command: &Cmd, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
+async fn query(command: &Cmd, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
     match command.query_async(connection).await? {
         Value::Array(values) => Ok(values),
         _ => Err(RedisError::from((

@@ -8,11 +8,11 @@ use redis::RedisError;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::inbox::Inbox;
-use super::link::{Link, Probed};
-use super::probe::Verdict;
+use super::inbox::UpstreamInbox;
+use super::link::{Probed, RedisLink};
+use super::probe::Liveness;
 use super::reason::{is_answer, is_denied};
-use super::refusal::{Refusal, in_words};
+use super::refusal::{PatternRefusal, in_words};
 use super::{Config, Lost, MAX_PAUSE, PATIENCE, address};
 use crate::pipeline::Intake;
 use crate::transform::UpstreamPattern;
@@ -20,30 +20,30 @@ use crate::transform::UpstreamPattern;
 /// How often what was refused is asked for again.
 const RETRY: Duration = Duration::from_secs(2);
 
-pub(super) struct Connection<'a> {
+pub(super) struct UpstreamConnection<'a> {
     config: &'a Config,
-    link: Link,
+    link: RedisLink,
     wanted: watch::Receiver<Vec<UpstreamPattern>>,
-    inbox: Arc<Inbox>,
+    inbox: Arc<UpstreamInbox>,
     /// None where probes are off or denied.
     probe_interval: Option<Duration>,
-    refused: Vec<Refusal>,
+    refused: Vec<PatternRefusal>,
     since: Instant,
 }
 
-impl<'a> Connection<'a> {
+impl<'a> UpstreamConnection<'a> {
     /// Connects, subscribes, and sees the subscriptions confirmed.
     pub(super) async fn open(config: &'a Config, intake: &Arc<Intake>) -> Result<Self, Lost> {
         let mut wanted = intake.wanted();
         let patterns = wanted.borrow_and_update().clone();
-        let inbox = Inbox::new(
+        let inbox = UpstreamInbox::new(
             intake.clone(),
             patterns.clone(),
             config.probe_channel.clone(),
         );
         let inbox = Arc::new(inbox);
         let opening = async {
-            let mut link = Link::open(&config.server, &inbox, &config.tasks).await?;
+            let mut link = RedisLink::open(&config.server, &inbox, &config.tasks).await?;
             let refused = link.psubscribe(&patterns).await?;
             let mut connection = Self {
                 config,
@@ -196,7 +196,7 @@ impl<'a> Connection<'a> {
     async fn probe(&mut self) -> Result<(), Lost> {
         let probe = {
             let mut probes = self.inbox.probes.lock();
-            if probes.verdict() == Verdict::Dead {
+            if probes.verdict() == Liveness::Dead {
                 return Err(Lost::Silent);
             }
             probes.next()
@@ -223,7 +223,7 @@ impl<'a> Connection<'a> {
 }
 
 /// What still arrives after the loss was told belongs to nobody.
-impl Drop for Connection<'_> {
+impl Drop for UpstreamConnection<'_> {
     fn drop(&mut self) {
         self.inbox.retire();
     }

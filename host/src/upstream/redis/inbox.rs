@@ -11,7 +11,7 @@ use super::probe::Probes;
 use crate::pipeline::Intake;
 use crate::transform::UpstreamPattern;
 
-pub(super) struct Inbox {
+pub(super) struct UpstreamInbox {
     pub(super) intake: Arc<Intake>,
     /// What is subscribed or is about to be, in the order that it was.
     patterns: Mutex<Vec<UpstreamPattern>>,
@@ -27,7 +27,7 @@ pub(super) struct Inbox {
     flows: AtomicBool,
 }
 
-impl Inbox {
+impl UpstreamInbox {
     pub(super) fn new(
         intake: Arc<Intake>,
         patterns: Vec<UpstreamPattern>,
@@ -52,8 +52,8 @@ impl Inbox {
         &self,
         wanted: &[UpstreamPattern],
     ) -> (Vec<UpstreamPattern>, Vec<UpstreamPattern>) {
-        let without = |all: &[UpstreamPattern], some: &[UpstreamPattern]| {
-            let rest = all.iter().filter(|pattern| !some.contains(pattern));
+        let without = |patterns: &[UpstreamPattern], some: &[UpstreamPattern]| {
+            let rest = patterns.iter().filter(|pattern| !some.contains(pattern));
             rest.cloned().collect::<Vec<_>>()
         };
         let mut patterns = self.patterns.lock();

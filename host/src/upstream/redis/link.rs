@@ -13,15 +13,15 @@ use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::PATIENCE;
-use super::inbox::Inbox;
+use super::inbox::UpstreamInbox;
 use super::reason::{is_answer, is_denied};
-use super::refusal::Refusal;
+use super::refusal::PatternRefusal;
 use super::server::{Server, is_resp2_only};
 use crate::tasks::Tasks;
 use crate::transform::UpstreamPattern;
 
 /// However a pump ends, its connection is of no use any more.
-struct Closing<'a>(&'a Inbox);
+struct Closing<'a>(&'a UpstreamInbox);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
@@ -49,7 +49,7 @@ pub(super) enum Probed {
     Answered,
 }
 
-pub(super) enum Link {
+pub(super) enum RedisLink {
     Resp3(MultiplexedConnection),
     Resp2 {
         sink: PubSubSink,
@@ -57,11 +57,11 @@ pub(super) enum Link {
     },
 }
 
-impl Link {
+impl RedisLink {
     /// Connects; nothing is subscribed yet.
     pub(super) async fn open(
         server: &Server,
-        inbox: &Arc<Inbox>,
+        inbox: &Arc<UpstreamInbox>,
         tasks: &Tasks,
     ) -> RedisResult<Self> {
         match resp3(server, inbox.clone()).await {
@@ -84,7 +84,7 @@ impl Link {
     pub(super) async fn psubscribe(
         &mut self,
         patterns: &[UpstreamPattern],
-    ) -> RedisResult<Vec<Refusal>> {
+    ) -> RedisResult<Vec<PatternRefusal>> {
         match self.psubscribe_at_once(patterns).await {
             Err(error) if is_answer(&error) => {}
             done => return done.map(|()| Vec::new()),
@@ -92,7 +92,7 @@ impl Link {
         let mut refused = Vec::new();
         for pattern in patterns {
             match self.psubscribe_at_once(std::slice::from_ref(pattern)).await {
-                Err(error) if is_answer(&error) => refused.push(Refusal {
+                Err(error) if is_answer(&error) => refused.push(PatternRefusal {
                     pattern: pattern.clone(),
                     error,
                 }),
@@ -160,17 +160,21 @@ impl Link {
     }
 }
 
-async fn resp3(server: &Server, inbox: Arc<Inbox>) -> RedisResult<Link> {
+async fn resp3(server: &Server, inbox: Arc<UpstreamInbox>) -> RedisResult<RedisLink> {
     let config = patience().set_push_sender(move |push: PushInfo| {
         let _closing = ClosingOnPanic(&inbox.closed);
         inbox.receive(push);
         Ok::<(), redis::aio::SendError>(())
     });
     let connection = server.connect_unnamed(ProtocolVersion::RESP3, &config);
-    Ok(Link::Resp3(connection.await?))
+    Ok(RedisLink::Resp3(connection.await?))
 }
 
-async fn resp2(server: &Server, inbox: Arc<Inbox>, tasks: &Tasks) -> RedisResult<Link> {
+async fn resp2(
+    server: &Server,
+    inbox: Arc<UpstreamInbox>,
+    tasks: &Tasks,
+) -> RedisResult<RedisLink> {
     let (sink, mut messages) = server.listen_at_resp2().await?.split();
     let pump = tasks.brief("redis_pump", async move {
         let _closing = Closing(&inbox);
@@ -183,7 +187,7 @@ async fn resp2(server: &Server, inbox: Arc<Inbox>, tasks: &Tasks) -> RedisResult
             );
         }
     });
-    Ok(Link::Resp2 {
+    Ok(RedisLink::Resp2 {
         sink,
         _pump: AbortOnDropHandle::new(pump),
     })

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use redis::RedisError;
 
-use self::connection::Connection;
+use self::connection::UpstreamConnection;
 pub use self::reason::{is_denied, reason};
 use self::retries::Retries;
 pub use self::server::{Server, is_resp2_only, machine_name};
@@ -142,7 +142,7 @@ async fn subscribe_for_ever(config: &Config, intake: &Arc<Intake>, status: &Stat
     let user = config.server.user();
     let mut retries = Retries::new();
     loop {
-        let proven = match Connection::open(config, intake).await {
+        let proven = match UpstreamConnection::open(config, intake).await {
             Ok(mut connection) => {
                 intake.note_lost(false);
                 status.subscribed();

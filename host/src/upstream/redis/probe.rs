@@ -6,7 +6,7 @@ const DEAD_AFTER: u64 = 2;
 
 /// Whether the subscription brings messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Liveness {
     Alive,
     Dead,
 }
@@ -69,11 +69,11 @@ impl Probes {
     }
 
     /// To be asked when the last one has had its time to come back.
-    pub(super) fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self) -> Liveness {
         if self.sent.saturating_sub(self.seen) >= DEAD_AFTER {
-            Verdict::Dead
+            Liveness::Dead
         } else {
-            Verdict::Alive
+            Liveness::Alive
         }
     }
 }
@@ -90,15 +90,15 @@ mod tests {
     #[test]
     fn two_missing_in_a_row_are_death_and_one_is_not() {
         let mut probes = probes();
-        assert_eq!(probes.verdict(), Verdict::Alive, "nothing was sent yet");
+        assert_eq!(probes.verdict(), Liveness::Alive, "nothing was sent yet");
         let first = probes.next();
-        assert_eq!(probes.verdict(), Verdict::Alive);
+        assert_eq!(probes.verdict(), Liveness::Alive);
         probes.next();
-        assert_eq!(probes.verdict(), Verdict::Dead);
+        assert_eq!(probes.verdict(), Liveness::Dead);
         probes.came(first.as_bytes());
-        assert_eq!(probes.verdict(), Verdict::Alive, "late is not missing");
+        assert_eq!(probes.verdict(), Liveness::Alive, "late is not missing");
         probes.next();
-        assert_eq!(probes.verdict(), Verdict::Dead);
+        assert_eq!(probes.verdict(), Liveness::Dead);
     }
 
     #[test]
@@ -108,10 +108,10 @@ mod tests {
             probes.next();
             probes.refused();
         }
-        assert_eq!(probes.verdict(), Verdict::Alive);
+        assert_eq!(probes.verdict(), Liveness::Alive);
         probes.next();
         probes.next();
-        assert_eq!(probes.verdict(), Verdict::Dead);
+        assert_eq!(probes.verdict(), Liveness::Dead);
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
         probes.refused();
         assert_eq!(probes.next(), "a1 2");
         probes.next();
-        assert_eq!(probes.verdict(), Verdict::Dead);
+        assert_eq!(probes.verdict(), Liveness::Dead);
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
         second.next();
         second.next();
         second.came(foreign.as_bytes());
-        assert_eq!(second.verdict(), Verdict::Dead);
+        assert_eq!(second.verdict(), Liveness::Dead);
     }
 
     #[derive(Debug, Clone)]
@@ -186,7 +186,7 @@ mod tests {
                     }
                 }
                 let dead = sent >= 2 && !back.contains(&sent) && !back.contains(&(sent - 1));
-                prop_assert_eq!(probes.verdict() == Verdict::Dead, dead);
+                prop_assert_eq!(probes.verdict() == Liveness::Dead, dead);
             }
         }
     }

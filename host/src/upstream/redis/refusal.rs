@@ -9,12 +9,12 @@ use crate::transform::UpstreamPattern;
 
 /// A pattern that the server does not take, and what it says.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct PatternRefusal {
     pub(super) pattern: UpstreamPattern,
     pub(super) error: RedisError,
 }
 
-impl Refusal {
+impl PatternRefusal {
     /// As whoever looks at its transform is told.
     pub(super) fn for_its_transform(&self, user: &str) -> Denied {
         let why = if is_denied(&self.error) {
@@ -36,7 +36,7 @@ impl Refusal {
 
 /// All of them in a sentence for each reason; empty if there are none.
 pub(super) fn in_words(
-    refusals: &[Refusal],
+    refusals: &[PatternRefusal],
     user: &str,
     who_wants: impl Fn(&[UpstreamPattern]) -> Vec<String>,
 ) -> String {
@@ -77,15 +77,15 @@ pub(super) fn in_words(
 mod tests {
     use super::*;
 
-    fn refusal(pattern: &str, line: &str) -> Refusal {
+    fn refusal(pattern: &str, line: &str) -> PatternRefusal {
         let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
-        Refusal {
+        PatternRefusal {
             pattern: pattern.parse().unwrap(),
             error: value.extract_error().unwrap_err(),
         }
     }
 
-    fn words(refusals: &[Refusal]) -> String {
+    fn words(refusals: &[PatternRefusal]) -> String {
         in_words(refusals, "gate", |patterns| {
             let first = |pattern: &UpstreamPattern| pattern.as_str()[..1].to_owned();
             let known = patterns.iter().filter(|pattern| pattern.as_str() != "new");

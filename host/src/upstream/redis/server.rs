@@ -29,13 +29,13 @@ pub struct Server {
     url: RedisUrl,
     /// The system's authorities if none.
     ca_file: Option<PathBuf>,
-    clients: Arc<RwLock<Clients>>,
+    clients: Arc<RwLock<ProtocolClients>>,
     user: String,
     name: String,
 }
 
 /// What connections are made with, by protocol.
-struct Clients {
+struct ProtocolClients {
     resp3: Client,
     resp2: Client,
 }
@@ -162,13 +162,17 @@ pub fn machine_name() -> String {
 }
 
 /// Says how many certificates the file holds.
-fn clients(url: &RedisUrl, ca_file: Option<&Path>, name: &str) -> anyhow::Result<(Clients, usize)> {
+fn clients(
+    url: &RedisUrl,
+    ca_file: Option<&Path>,
+    name: &str,
+) -> anyhow::Result<(ProtocolClients, usize)> {
     let (resp3, certificates) = client(url, ca_file, name)?;
     let resp2 = Client::open(with_protocol(
         resp3.get_connection_info(),
         ProtocolVersion::RESP2,
     ))?;
-    Ok((Clients { resp3, resp2 }, certificates))
+    Ok((ProtocolClients { resp3, resp2 }, certificates))
 }
 
 fn client(url: &RedisUrl, ca_file: Option<&Path>, name: &str) -> anyhow::Result<(Client, usize)> {

@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 
-use crate::bare::Way;
+use crate::bare::Baseline;
 use crate::feed::Markets;
 use crate::host::Binary;
 use crate::plan::Plan;
@@ -24,13 +24,13 @@ struct Round {
     host: Batch,
     bare: Batch,
     coalescing: Batch,
-    one: Batch,
+    alone: Batch,
 }
 
 impl Round {
     /// What the host's delivery costs beside another, less what a burst costs with one client.
     fn without_pipeline(&self) -> f64 {
-        let less = self.host.cpu.saturating_sub(self.one.cpu).as_secs_f64() * 1e6;
+        let less = self.host.cpu.saturating_sub(self.alone.cpu).as_secs_f64() * 1e6;
         less / self.host.deliveries.len() as f64 / self.coalescing.each()
     }
 }
@@ -87,9 +87,9 @@ fn rounds(plan: &Plan, binary: &Binary, messages: usize, clients: usize) -> Resu
         markets,
     };
     let mut host = Side::host(binary, audience)?;
-    let mut one = Side::host(binary, alone)?;
-    let mut bare = Side::of(Way::Bare, audience)?;
-    let mut coalescing = Side::of(Way::Coalescing, audience)?;
+    let mut single = Side::host(binary, alone)?;
+    let mut bare = Side::of(Baseline::Bare, audience)?;
+    let mut coalescing = Side::of(Baseline::Coalescing, audience)?;
     let mut rounds = Vec::with_capacity(plan.rounds);
     // The first is to warm up.
     for number in 0..=plan.rounds {
@@ -99,7 +99,7 @@ fn rounds(plan: &Plan, binary: &Binary, messages: usize, clients: usize) -> Resu
         ));
         let round = Round {
             host: host.send(Pace::AtOnce, messages)?,
-            one: one.send(Pace::AtOnce, messages)?,
+            alone: single.send(Pace::AtOnce, messages)?,
             bare: bare.send(Pace::AtOnce, messages)?,
             coalescing: coalescing.send(Pace::AtOnce, messages)?,
         };

@@ -137,7 +137,9 @@ fn sandboxed(
         for event in &events {
             let captures = component.captures(&event.channel).context("no event")?;
             match instance.transform(component, event, &captures, &metrics)? {
-                Outcome::Published(all) => ensure!(all.iter().all(Result::is_ok), "blocked"),
+                Outcome::Published(publications) => {
+                    ensure!(publications.iter().all(Result::is_ok), "blocked")
+                }
                 Outcome::Rejected(rejection) => anyhow::bail!("rejected: {rejection:?}"),
             }
         }

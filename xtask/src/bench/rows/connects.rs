@@ -183,14 +183,14 @@ pub(crate) fn storm(address: &str, key: &str) -> Result<()> {
     let work = |thread: usize| -> Result<()> {
         let channel = [feed::public_channel(0)];
         let mut held = VecDeque::new();
-        for turn in 0.. {
-            let due = (turn * THREADS + thread) as f64 / CONNECTS as f64;
+        for arrival in 0.. {
+            let due = (arrival * THREADS + thread) as f64 / CONNECTS as f64;
             let due = Duration::from_secs_f64(due);
             std::thread::sleep(due.saturating_sub(started.elapsed()));
             if ended.load(Ordering::Relaxed) {
                 break;
             }
-            let client = door.enter(10_000 + turn * THREADS + thread, &channel)?;
+            let client = door.enter(10_000 + arrival * THREADS + thread, &channel)?;
             connected.fetch_add(1, Ordering::Relaxed);
             // Gone at once, and without a port that rests for a minute.
             socket2::SockRef::from(&client.socket).set_linger(Some(Duration::ZERO))?;
@@ -223,7 +223,7 @@ pub(crate) fn ask_much(address: &str, key: &str) -> Result<()> {
     while !ended.load(Ordering::Relaxed) {
         for action in ["subscribe", "unsubscribe"] {
             for names in names.chunks(EACH) {
-                client.ask(action, names)?;
+                client.request(action, names)?;
                 done += 1;
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::bare::{self, Way};
+use crate::bare::{self, Baseline};
 use crate::crowd::{self, Crowd, Wish};
 use crate::door::Door;
 use crate::feed::Markets;
@@ -39,7 +39,7 @@ impl<'a> Point<'a> {
     }
 
     fn coalescing(clients: usize) -> Result<Self> {
-        let (mut child, address) = bare::start(Way::Coalescing, clients, Markets(1))?;
+        let (mut child, address) = bare::start(Baseline::Coalescing, clients, Markets(1))?;
         let trigger = Trigger::Line(child.stdin()?);
         let door = Door { address, key: None };
         Self::new(&door, trigger, clients, Wish::One, Process::Loop(child))
@@ -117,7 +117,7 @@ fn sessions(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
         "flat: connecting up to {many} sessions to a host and to a loop"
     ));
     let one_market = Markets(1);
-    let mut one = Point::host(binary, 1, Wish::One, one_market)?;
+    let mut single = Point::host(binary, 1, Wish::One, one_market)?;
     let mut pairs = Vec::new();
     for sessions in plan.flat {
         let host = Point::host(binary, sessions, Wish::One, one_market)?;
@@ -126,7 +126,7 @@ fn sessions(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     let (mut host, mut loops) = (vec![Vec::new(); 3], vec![Vec::new(); 3]);
     for round in 0..=plan.rounds {
         progress(&format!("flat: sessions, round {round} of {}", plan.rounds));
-        let pipeline = one.send(20, MESSAGES)?.as_secs_f64() * 1e6 / (20 * MESSAGES) as f64;
+        let pipeline = single.send(20, MESSAGES)?.as_secs_f64() * 1e6 / (20 * MESSAGES) as f64;
         for (n, (point, coalescing)) in pairs.iter_mut().enumerate() {
             let bursts = bursts(plan.flat[n]);
             let each = point.each(bursts, MESSAGES)? - pipeline / plan.flat[n] as f64;
@@ -185,7 +185,12 @@ fn channels(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
             costs.push(point.each(10, MESSAGES)?);
         }
     }
-    let growth = |n: usize| costs[n].iter().zip(&costs[0]).map(|(more, one)| more / one);
+    let growth = |n: usize| {
+        costs[n]
+            .iter()
+            .zip(&costs[0])
+            .map(|(more, single)| more / single)
+    };
     let row = |n: usize| {
         let what = format!("a delivery, {} ÷ 1 channels", counts[n]);
         Row::new(what, "÷", Target::AtMost(1.1), growth(n))

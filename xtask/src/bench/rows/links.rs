@@ -78,7 +78,7 @@ fn burst(
     let mut next = || -> Result<usize> { Ok(numbers.next().context("three numbers")??) };
     Ok(Losses {
         wanted: next()?,
-        told: next()?,
+        in_gaps: next()?,
         silent: next()?,
     })
 }
@@ -113,7 +113,7 @@ pub(crate) fn run(
     for reader in reading {
         sum = sum.and(reader.join().map_err(|_| anyhow!("a reader panicked"))??);
     }
-    println!("lost {} {} {}", sum.wanted, sum.told, sum.silent);
+    println!("lost {} {} {}", sum.wanted, sum.in_gaps, sum.silent);
     Ok(())
 }
 

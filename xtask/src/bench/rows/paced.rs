@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use crate::bare::Way;
+use crate::bare::Baseline;
 use crate::feed::Markets;
 use crate::host::Binary;
 use crate::plan::Plan;
@@ -32,8 +32,8 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
         AUDIENCE.clients
     ));
     let mut host = Side::host(binary, AUDIENCE)?;
-    let mut bare = Side::of(Way::Bare, AUDIENCE)?;
-    let mut coalescing = Side::of(Way::Coalescing, AUDIENCE)?;
+    let mut bare = Side::of(Baseline::Bare, AUDIENCE)?;
+    let mut coalescing = Side::of(Baseline::Coalescing, AUDIENCE)?;
     let mut rounds = RATES.map(|_| Vec::with_capacity(plan.rounds));
     for number in 1..=plan.rounds {
         for ((rate, _), rounds) in RATES.iter().zip(&mut rounds) {

@@ -23,7 +23,7 @@ const FILLING: usize = 250;
 
 pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     progress("stalled: connecting 900 clients, and 100 more in each round");
-    let all = paced::AUDIENCE.clients;
+    let clients = paced::AUDIENCE.clients;
     let audience = Audience {
         clients: READING,
         ..paced::AUDIENCE
@@ -33,7 +33,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     let (mut ratios, mut lost) = (Vec::new(), Vec::new());
     for number in 1..=plan.rounds {
         progress(&format!("stalled: round {number} of {}", plan.rounds));
-        let more = |side: &Side<'_>| (READING..all).map(|n| side.enter(n, BUFFER)).collect();
+        let more = |side: &Side<'_>| (READING..clients).map(|n| side.enter(n, BUFFER)).collect();
         let reading: Result<_> = more(&side);
         side.admit(reading?)?;
         side.send(Pace::AtOnce, FILLING)?;
@@ -47,7 +47,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
         ratios.push(some.delays(READING).rank(0.99) / none.delays(READING).rank(0.99));
         lost.push(some.losses.percent());
     }
-    let name = format!("{RATE} msgs/s × {all}, 10 % stalled");
+    let name = format!("{RATE} msgs/s × {clients}, 10 % stalled");
     let delay = format!("{name}: delay of 99 of 100 ÷ none stalled");
     Ok(vec![
         Row::new(delay, "÷", Target::AtMost(1.1), ratios),

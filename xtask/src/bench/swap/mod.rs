@@ -224,12 +224,12 @@ fn around(received: &Received, from: u64, to: u64) -> Delays {
     let around = AROUND.as_nanos() as u64;
     let range = from.saturating_sub(around / 10)..to + around;
     let within = received.deliveries.iter();
-    Delays::of(within.filter(|one| range.contains(&one.sent)))
+    Delays::of(within.filter(|delivery| range.contains(&delivery.sent)))
 }
 
 impl Delays {
     fn of<'a>(deliveries: impl Iterator<Item = &'a Delivery>) -> Self {
-        let ranked = Ranked::of(deliveries.map(|one| one.delay));
+        let ranked = Ranked::of(deliveries.map(|delivery| delivery.delay));
         Self {
             p50: ranked.rank(0.5),
             p99: ranked.rank(0.99),

@@ -123,12 +123,16 @@ mod tests {
 
     #[test]
     fn candidates_differ_from_each_other_and_still_begin_with_the_component() {
-        let made: Vec<_> = (0..300).map(|n| candidate(b"component", n)).collect();
-        for (n, one) in made.iter().enumerate() {
-            assert!(one.starts_with(b"component\0"), "{n}");
-            assert_eq!(made.iter().filter(|other| *other == one).count(), 1, "{n}");
+        let candidates: Vec<_> = (0..300).map(|n| candidate(b"component", n)).collect();
+        for (n, component) in candidates.iter().enumerate() {
+            assert!(component.starts_with(b"component\0"), "{n}");
+            assert_eq!(
+                candidates.iter().filter(|twin| *twin == component).count(),
+                1,
+                "{n}"
+            );
         }
         // 1,024 and the name make 1,030: 6 and 8 times 128.
-        assert_eq!(made[0][9..13], [0, 0x86, 0x08, 0x05]);
+        assert_eq!(candidates[0][9..13], [0, 0x86, 0x08, 0x05]);
     }
 }

@@ -10,9 +10,9 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::desk::explain;
+use super::context::explain;
 use super::document;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::print;
 use super::push::FileArgs;
 use crate::causes::whole;
@@ -34,7 +34,7 @@ pub(super) struct TargetArgs {
 
 impl TargetArgs {
     /// The same for a running host, whose settings and limits are taken where none are given.
-    pub(super) fn file(self, transform: Option<String>) -> Result<FileArgs, Failure> {
+    pub(super) fn file(self, transform: Option<String>) -> Result<FileArgs, CommandFailure> {
         let Self {
             path,
             settings,
@@ -42,7 +42,7 @@ impl TargetArgs {
         } = self;
         let file = path.ok_or_else(|| {
             let what = "a host is asked about a component: name its file";
-            Failure::new("unusable", what)
+            CommandFailure::new("unusable", what)
         })?;
         Ok(FileArgs {
             file,
@@ -104,19 +104,19 @@ async fn found(command: AuthorCommand) -> Result<Found, Unusable> {
 }
 
 /// Why a command ended without an answer, and its exit code.
-struct Ended(Failure, u8);
+struct Ended(CommandFailure, u8);
 
 impl From<Unusable> for Ended {
     fn from(unusable: Unusable) -> Self {
         match unusable {
-            Unusable::Given(what) => Self(Failure::new("unusable", what), 2),
-            Unusable::Machine(what) => Self(Failure::new("machine", what), 1),
+            Unusable::Given(what) => Self(CommandFailure::new("unusable", what), 2),
+            Unusable::Machine(what) => Self(CommandFailure::new("machine", what), 1),
             Unusable::Refused(faults) => {
                 let refused = Refused::Check {
                     transform: None,
                     faults,
                 };
-                Self(Failure::from(&refused), 1)
+                Self(CommandFailure::from(&refused), 1)
             }
         }
     }

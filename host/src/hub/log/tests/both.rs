@@ -8,7 +8,7 @@ use super::super::*;
 use super::reference::{self, Pending, Reference};
 use super::session::Session;
 use super::{ASKED, BOUNDS, CHANNELS, FAMILIES, LISTED, PATTERNS, Step, Which, pattern};
-use crate::hub::held::{Held, Last, Origin};
+use crate::hub::held::{HeldMessage, Last, MessageOrigin};
 use crate::metrics::{FamilyMetrics, Metrics};
 
 fn family(id: ChannelId) -> FamilyId {
@@ -20,7 +20,7 @@ pub(super) struct Both {
     log: Log,
     reference: Reference,
     now: Instant,
-    origins: [Arc<Origin>; CHANNELS.len()],
+    origins: [Arc<MessageOrigin>; CHANNELS.len()],
     metrics: Arc<FamilyMetrics>,
 }
 
@@ -134,7 +134,7 @@ impl Both {
     fn last(&self, channel: usize, seq: u64, frame: &[u8], held: bool) -> Option<Last> {
         let delivery = self.reference.channels[channel].delivery;
         let mark = self.origins[channel].mark();
-        let held = held.then(|| Held::new(frame, seq, self.metrics.clone(), mark));
+        let held = held.then(|| HeldMessage::new(frame, seq, self.metrics.clone(), mark));
         delivery.keeps_last().then(|| Last {
             delivery,
             held: held.map(Arc::new),
@@ -158,8 +158,8 @@ impl Both {
         id: ChannelId,
         seq: u64,
         last: Option<&'a Last>,
-    ) -> Entry<'a> {
-        Entry {
+    ) -> LogMessage<'a> {
+        LogMessage {
             name,
             id,
             seq,
@@ -173,7 +173,7 @@ impl Both {
         self.reference.keep(channel, seq, last);
         self.reference.overtake(channel);
         let (name, id) = reference::channel(channel);
-        let what = What::Message {
+        let what = FrameContent::Message {
             channel: id,
             seq,
             family: family(id),
@@ -198,7 +198,7 @@ impl Both {
         }
         self.reference.keep(channel, range.1, last);
         let gap = notice::gap(name.as_str(), range.0, range.1, Reason::Slow);
-        let what = What::Passed {
+        let what = FrameContent::Passed {
             channel: id,
             range,
             family: family(id),
@@ -223,7 +223,7 @@ impl Both {
     }
 
     /// One frame may have been appended, which all get who hold a pattern that covers it.
-    fn appended(&mut self, of: &Pattern, bytes: Vec<u8>, what: What) {
+    fn appended(&mut self, of: &Pattern, bytes: Vec<u8>, what: FrameContent) {
         let mut held = self.reference.sessions.iter();
         if held.any(|session| session.gets(of)) {
             let number = self.log.arena.end() - 1;
@@ -246,14 +246,15 @@ impl Both {
         tell(&mut self.log, family);
         let mut patterns = Vec::new();
         for number in first..self.log.arena.end() {
-            let What::Notice(pattern, noted) = self.log.arena.frame(number).what.clone() else {
+            let FrameContent::Notice(pattern, noted) = self.log.arena.frame(number).what.clone()
+            else {
                 panic!("notices only");
             };
             assert_eq!((pattern.family(), noted), (family, notice));
             let pending = Pending {
                 number,
                 bytes: self.log.arena.rest(number, 0).to_vec(),
-                what: What::Notice(pattern.clone(), notice),
+                what: FrameContent::Notice(pattern.clone(), notice),
             };
             self.reference.tell(&pattern, &pending);
             patterns.push(pattern);
@@ -264,9 +265,9 @@ impl Both {
 
     /// As `loops::sending` does it.
     fn flush_views(&mut self) {
-        let (mut keys, mut plan) = (Vec::new(), Plan::default());
+        let (mut keys, mut plan) = (Vec::new(), SendPlan::default());
         while let Some(view) = self.log.next_view() {
-            self.log.ask(view, ASKED, &mut keys);
+            self.log.take_due(view, ASKED, &mut keys);
             for key in &keys {
                 let Some(position) = self.log.position(*key, view) else {
                     continue;
@@ -285,7 +286,7 @@ impl Both {
                     session.block(&mut self.log);
                 }
                 if has_more {
-                    self.log.ask_again(view, 0);
+                    self.log.make_due(view, 0);
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::super::missed::Missed;
 use super::super::*;
 use super::CHANNELS;
 use super::session::Session;
-use crate::hub::held::{Held, Last};
+use crate::hub::held::{HeldMessage, Last};
 use crate::transform::Delivery;
 
 /// A frame that a session has not got.
@@ -14,7 +14,7 @@ use crate::transform::Delivery;
 pub(super) struct Pending {
     pub(super) number: u64,
     pub(super) bytes: Vec<u8>,
-    pub(super) what: What,
+    pub(super) what: FrameContent,
 }
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn held(&self) -> Option<&Held> {
+    pub(super) fn held(&self) -> Option<&HeldMessage> {
         let held = self.last.as_ref()?.held.as_deref();
         held.filter(|held| held.again().is_some())
     }
@@ -73,7 +73,7 @@ pub(super) fn channel(at: usize) -> (Channel, ChannelId) {
 }
 
 impl Reference {
-    pub(super) fn session(&mut self, key: Key) -> &mut Session {
+    pub(super) fn session(&mut self, key: SessionKey) -> &mut Session {
         let mut sessions = self.sessions.iter_mut();
         sessions.find(|session| session.key == key).unwrap()
     }
@@ -104,7 +104,7 @@ impl Reference {
         let pending = self.sessions.iter_mut();
         let pending = pending.flat_map(|session| &mut session.pending);
         for frame in pending.filter(|_| kept.is_latest()) {
-            if let What::Message {
+            if let FrameContent::Message {
                 channel: of,
                 seq,
                 family,
@@ -112,7 +112,7 @@ impl Reference {
                 && of.0 as usize == channel
                 && seq >= kept.first
             {
-                frame.what = What::Overtaken(family);
+                frame.what = FrameContent::Overtaken(family);
             }
         }
     }
@@ -146,7 +146,7 @@ impl Reference {
     }
 
     /// How many messages each misses who has not got what is older.
-    pub(super) fn trim(&mut self, number: u64) -> HashMap<Key, u64> {
+    pub(super) fn trim(&mut self, number: u64) -> HashMap<SessionKey, u64> {
         let sessions = self.sessions.iter_mut();
         let channels = &self.channels;
         let missed = sessions.map(|session| (session.key, session.trim(number, channels)));
@@ -157,7 +157,7 @@ impl Reference {
 }
 
 /// The frames that tell what was missed and no last message takes the place of.
-pub(super) fn take_missed(missed: &mut Missed, state: impl Fn(&str) -> State) -> Vec<u8> {
+pub(super) fn take_missed(missed: &mut Missed, state: impl Fn(&str) -> Availability) -> Vec<u8> {
     let owed = std::mem::take(&mut missed.owed);
     let rest = Missed {
         owed,
@@ -174,6 +174,6 @@ pub(super) fn take_missed(missed: &mut Missed, state: impl Fn(&str) -> State) ->
         .map(|(pattern, reason)| notice::gap_somewhere(pattern.as_str(), None, *reason));
     let states = missed.states.iter();
     let states = states.map(|pattern| notice::status(pattern.as_str(), state(pattern.family())));
-    let told = gaps.chain(losses).chain(states);
-    told.flat_map(|text| frame::text(&text)).collect()
+    let notices = gaps.chain(losses).chain(states);
+    notices.flat_map(|text| frame::text(&text)).collect()
 }

@@ -9,7 +9,7 @@ use super::reference::{self, Kept, Pending, channel};
 
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) key: Key,
+    pub(super) key: SessionKey,
     pub(super) patterns: BTreeSet<Pattern>,
     pub(super) pending: VecDeque<Pending>,
     missed: Missed,
@@ -28,7 +28,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(key: Key) -> Self {
+    pub(super) fn new(key: SessionKey) -> Self {
         Self {
             key,
             patterns: BTreeSet::new(),
@@ -75,13 +75,14 @@ impl Session {
         self.patterns.iter().any(|pattern| pattern.covers(channel))
     }
 
-    fn concerns(&self, what: &What) -> bool {
+    fn concerns(&self, what: &FrameContent) -> bool {
         match what {
-            What::Message { channel: id, .. } | What::Passed { channel: id, .. } => {
+            FrameContent::Message { channel: id, .. }
+            | FrameContent::Passed { channel: id, .. } => {
                 self.gets(channel(id.0 as usize).0.as_pattern())
             }
-            What::Notice(pattern, _) => self.patterns.contains(pattern),
-            What::Overtaken(_) => false,
+            FrameContent::Notice(pattern, _) => self.patterns.contains(pattern),
+            FrameContent::Overtaken(_) => false,
         }
     }
 
@@ -118,7 +119,7 @@ impl Session {
         self.missed = Missed::default();
         self.due.clear();
         let dropped = self.pending.drain(..);
-        let is_message = |frame: &Pending| matches!(frame.what, What::Message { .. });
+        let is_message = |frame: &Pending| matches!(frame.what, FrameContent::Message { .. });
         dropped.filter(is_message).count() as u64
     }
 
@@ -130,13 +131,13 @@ impl Session {
             .is_some_and(|frame| frame.number < number)
         {
             let frame = self.pending.pop_front().unwrap();
-            if matches!(frame.what, What::Overtaken(_)) {
+            if matches!(frame.what, FrameContent::Overtaken(_)) {
                 continue;
             }
             let count = messages.get_or_insert(0);
             let (channel, range) = match frame.what {
-                What::Overtaken(_) => unreachable!("it was passed over"),
-                What::Message { channel, seq, .. } => {
+                FrameContent::Overtaken(_) => unreachable!("it was passed over"),
+                FrameContent::Message { channel, seq, .. } => {
                     let kept = &channels[channel.0 as usize];
                     if kept.is_latest() && seq >= kept.first && kept.held().is_some() {
                         let owed = Owed {
@@ -150,12 +151,12 @@ impl Session {
                     }
                     (channel, (seq, seq))
                 }
-                What::Passed { channel, range, .. } => (channel, range),
-                What::Notice(pattern, Notice::State) => {
+                FrameContent::Passed { channel, range, .. } => (channel, range),
+                FrameContent::Notice(pattern, Notice::State) => {
                     self.missed.states.insert(pattern);
                     continue;
                 }
-                What::Notice(pattern, Notice::Loss(reason)) => {
+                FrameContent::Notice(pattern, Notice::Loss(reason)) => {
                     self.missed.losses.insert((pattern, reason));
                     continue;
                 }
@@ -190,7 +191,7 @@ impl Session {
     }
 
     /// The socket takes what it has room for; it is what is pending, in its order.
-    pub(super) fn write(&mut self, log: &Log, plan: &Plan) -> usize {
+    pub(super) fn write(&mut self, log: &Log, plan: &SendPlan) -> usize {
         assert!(self.aside.is_empty(), "what is aside goes first");
         let slices = log.slices(&plan.runs);
         let bytes: Vec<u8> = slices
@@ -241,10 +242,10 @@ impl Session {
         &mut self,
         log: &mut Log,
         bounds: (usize, usize),
-        state: impl Fn(&str) -> State,
+        state: impl Fn(&str) -> Availability,
         channels: &[Kept],
     ) {
-        let mut plan = Plan::default();
+        let mut plan = SendPlan::default();
         loop {
             let wrote = self.aside.len().min(self.room);
             self.room -= wrote;
@@ -252,9 +253,9 @@ impl Session {
             if !self.aside.is_empty() {
                 return self.block(log);
             }
-            let told = telling::write_missed(log, self.key, &mut self.aside);
-            self.check_told(&told, &state, channels);
-            if !self.aside.is_empty() || told.has_more {
+            let report = telling::write_missed(log, self.key, &mut self.aside);
+            self.check_told(&report, &state, channels);
+            if !self.aside.is_empty() || report.has_more {
                 continue;
             }
             log.plan_for(self.key, bounds, &mut plan);
@@ -277,8 +278,8 @@ impl Session {
     /// What it was told is what it missed; then come last messages that it is owed.
     fn check_told(
         &mut self,
-        told: &telling::Told,
-        state: impl Fn(&str) -> State,
+        report: &telling::MissedReport,
+        state: impl Fn(&str) -> Availability,
         channels: &[Kept],
     ) {
         let missed = self.missed.channels.clone();
@@ -286,7 +287,7 @@ impl Session {
         missed
             .iter()
             .for_each(|(id, range)| self.note(*id, range.1));
-        let mut given = told.held.iter();
+        let mut given = report.held.iter();
         let mut looks = 0..telling::LOOKS;
         while expected.len() < telling::PIECE
             && looks.next().is_some()
@@ -294,7 +295,7 @@ impl Session {
         {
             let kept = &channels[id.0 as usize];
             let newest = |frame: &Pending| match frame.what {
-                What::Message {
+                FrameContent::Message {
                     channel: of, seq, ..
                 } => of == id && kept.newest == Some(seq),
                 _ => false,
@@ -332,19 +333,19 @@ impl Session {
 
     /// The first number of a channel that it has not got and not been told of.
     fn first_owed(&self, channel: ChannelId) -> Option<u64> {
-        let told = self.missed.channels.get(&channel).map(|range| range.0);
+        let missed = self.missed.channels.get(&channel).map(|range| range.0);
         let owed = self.missed.owed.get(&channel);
-        let missed = told.or(owed.map(|owed| owed.range.0));
+        let missed = missed.or(owed.map(|owed| owed.range.0));
         let mut pending = self.pending.iter();
         missed.or_else(|| {
             pending.find_map(|frame| match frame.what {
-                What::Message {
+                FrameContent::Message {
                     channel: of, seq, ..
                 } => (of == channel).then_some(seq),
-                What::Passed {
+                FrameContent::Passed {
                     channel: of, range, ..
                 } => (of == channel).then_some(range.0),
-                What::Notice(..) | What::Overtaken(_) => None,
+                FrameContent::Notice(..) | FrameContent::Overtaken(_) => None,
             })
         })
     }
@@ -396,5 +397,5 @@ impl Session {
 
 /// Whether its bytes are sent.
 fn is_sent(frame: &Pending) -> bool {
-    !matches!(frame.what, What::Overtaken(_))
+    !matches!(frame.what, FrameContent::Overtaken(_))
 }

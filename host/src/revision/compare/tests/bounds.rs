@@ -15,12 +15,12 @@ fn fields_examples_and_values_are_bounded() {
         ],
     );
     assert_eq!(report.fields.len(), 64);
-    assert!(report.fields.iter().any(|one| one.field == "(others)"));
+    assert!(report.fields.iter().any(|field| field.field == "(others)"));
     assert!(
         report
             .fields
             .iter()
-            .all(|one| one.events == 2 && one.examples.len() == 1)
+            .all(|field| field.events == 2 && field.examples.len() == 1)
     );
 
     let pairs: Vec<_> = (0..9)
@@ -50,7 +50,7 @@ fn long_inputs_are_cut_between_characters() {
     let mut comparer = Comparer::new(&surface(), ticks(), true, Secrets::default());
     let event = Event::new("in:a".into(), "😀".repeat(5_000).into());
     let (active, candidate) = (data(&json!({})), data(&json!({"open": "1"})));
-    let said = |result| Said {
+    let said = |result| Reaction {
         detail: None,
         result,
         time: Duration::ZERO,
@@ -68,7 +68,7 @@ fn times_are_told_for_both() {
     let event = Event::new("in:a".into(), Vec::new());
     let same = data(&json!({}));
     for n in 1..=100_u64 {
-        let said = |micros| Said {
+        let said = |micros| Reaction {
             detail: None,
             result: &same,
             time: Duration::from_micros(micros),

@@ -88,7 +88,7 @@ fn compare_all(show_input: bool, pairs: &[(Result, Result)]) -> Comparison {
     let mut comparer = Comparer::new(&surface(), ticks(), show_input, Secrets::default());
     let event = Event::new("in:a".into(), b"se\x1b\xffcret".to_vec());
     for (active, candidate) in pairs {
-        let said = |result, micros| Said {
+        let said = |result, micros| Reaction {
             result,
             detail: Some("price: a text\u{1b}"),
             time: Duration::from_micros(micros),
@@ -369,9 +369,9 @@ fn channels_and_refusals_are_compared_too() {
         )
     );
     let other_type = message("tock", "ticks:A", &json!({"open": "1"}));
-    let other = Ok(Outcome::Published(vec![Ok(other_type)]));
+    let renamed = Ok(Outcome::Published(vec![Ok(other_type)]));
     assert_eq!(
-        only(&compare(data(&a), other)),
+        only(&compare(data(&a), renamed)),
         seen("(type)", Some("\"tick\""), Some("\"tock\""))
     );
 }

@@ -5,13 +5,13 @@ use super::*;
 #[test]
 fn what_is_public_in_one_type_of_message_is_not_in_another() {
     let mut active = surface();
-    let mut other = active.families[0].messages[0].clone();
-    other.message_type = "trade".into();
-    other.data_schema = ClosedSchema::parse(&json!({
+    let mut trade = active.families[0].messages[0].clone();
+    trade.message_type = "trade".into();
+    trade.data_schema = ClosedSchema::parse(&json!({
         "type": "object", "additionalProperties": false, "properties": {"n": {"type": "integer"}},
     }))
     .unwrap();
-    active.families[0].messages.push(other);
+    active.families[0].messages.push(trade);
     let mut comparer = Comparer::new(&active, ticks(), false, Secrets::default());
     let event = Event::new("in:a".into(), Vec::new());
     let of = |kind: &str, data: Value| {
@@ -21,7 +21,7 @@ fn what_is_public_in_one_type_of_message_is_not_in_another() {
     };
     for kind in ["tick", "trade"] {
         let (old, new) = (of(kind, json!({})), of(kind, json!({"open": "1"})));
-        let said = |result| Said {
+        let said = |result| Reaction {
             result,
             detail: None,
             time: Duration::ZERO,
@@ -29,9 +29,9 @@ fn what_is_public_in_one_type_of_message_is_not_in_another() {
         comparer.note(&event, said(&old), said(&new), false);
     }
     let report = comparer.report();
-    let shown = report.fields.iter().map(|one| {
-        let candidate = one.examples[0].candidate.as_deref();
-        (one.field.as_str(), candidate.unwrap_or_default())
+    let shown = report.fields.iter().map(|field| {
+        let candidate = field.examples[0].candidate.as_deref();
+        (field.field.as_str(), candidate.unwrap_or_default())
     });
     let shown: Vec<_> = shown.collect();
     assert_eq!(

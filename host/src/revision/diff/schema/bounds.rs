@@ -36,14 +36,14 @@ impl Walk<'_> {
             ("minimum", "exclusiveMinimum", Ordering::Less),
             ("maximum", "exclusiveMaximum", Ordering::Greater),
         ] {
-            let end = |schema| End::of(schema, inclusive, exclusive, outwards);
+            let end = |schema| RangeEnd::of(schema, inclusive, exclusive, outwards);
             let (old, new) = (end(from), end(to));
             let what = format!(
                 "{}, was {}",
-                End::words(new.as_ref(), outwards),
-                End::words(old.as_ref(), outwards)
+                RangeEnd::words(new.as_ref(), outwards),
+                RangeEnd::words(old.as_ref(), outwards)
             );
-            match End::compare(old.as_ref(), new.as_ref(), outwards) {
+            match RangeEnd::compare(old.as_ref(), new.as_ref(), outwards) {
                 Some(Ordering::Equal) => {}
                 Some(Ordering::Less) => self.note(at, &what),
                 Some(Ordering::Greater) | None => self.wider(at, &what),
@@ -127,12 +127,12 @@ fn fewest_compared((old, new): (Bound<'_>, Bound<'_>)) -> Option<Ordering> {
 }
 
 /// One end of a range of numbers.
-struct End<'a> {
+struct RangeEnd<'a> {
     at: &'a Value,
     excluded: bool,
 }
 
-impl<'a> End<'a> {
+impl<'a> RangeEnd<'a> {
     /// The tighter of the two keywords. `None` where there is neither.
     fn of(schema: &'a Value, inclusive: &str, exclusive: &str, outwards: Ordering) -> Option<Self> {
         let included = schema.get(inclusive).map(|at| Self {
@@ -145,7 +145,7 @@ impl<'a> End<'a> {
                 Some(order) if order == outwards || order == Ordering::Equal => Some(excluded),
                 _ => Some(included),
             },
-            (one, other) => one.or(other),
+            (included, excluded) => included.or(excluded),
         }
     }
 
@@ -178,16 +178,16 @@ impl<'a> End<'a> {
 
 /// None where the two cannot be told apart for sure: whole numbers are compared exactly, and
 /// others as far as a double is exact.
-fn ordered(one: &Value, other: &Value) -> Option<Ordering> {
+fn ordered(left: &Value, right: &Value) -> Option<Ordering> {
     let whole = |value: &Value| {
         let signed = value.as_i64().map(i128::from);
         signed.or_else(|| value.as_u64().map(i128::from))
     };
-    if let (Some(one), Some(other)) = (whole(one), whole(other)) {
-        return Some(one.cmp(&other));
+    if let (Some(left), Some(right)) = (whole(left), whole(right)) {
+        return Some(left.cmp(&right));
     }
-    match one.as_f64()?.partial_cmp(&other.as_f64()?)? {
-        Ordering::Equal if one != other => None,
+    match left.as_f64()?.partial_cmp(&right.as_f64()?)? {
+        Ordering::Equal if left != right => None,
         order => Some(order),
     }
 }

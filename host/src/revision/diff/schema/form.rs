@@ -29,7 +29,7 @@ pub(super) const KNOWN: [&str; 17] = [
 ];
 
 /// The ways in which a schema can say what it allows.
-pub(super) enum Form<'a> {
+pub(super) enum SchemaForm<'a> {
     /// `enum` and `const`: these values, which are of the `type` that may stand beside them.
     Values(Vec<&'a Value>),
     Typed(&'a Keywords),
@@ -38,14 +38,14 @@ pub(super) enum Form<'a> {
     Other,
 }
 
-impl<'a> Form<'a> {
+impl<'a> SchemaForm<'a> {
     pub(super) fn of(schema: &'a Value) -> Self {
         let Value::Object(keywords) = schema else {
             return Self::Other;
         };
         let only = |known: &[&str]| {
             let mut others = keywords.keys().map(String::as_str);
-            others.all(|one| known.contains(&one) || NOTES.contains(&one))
+            others.all(|keyword| known.contains(&keyword) || NOTES.contains(&keyword))
         };
         let keyword = |name: &str| keywords.get(name);
         match (keyword("const"), keyword("enum"), keyword("anyOf")) {
@@ -77,7 +77,7 @@ pub(super) fn canonical(schema: &Value, described: bool) -> Value {
     let Value::Object(keywords) = schema else {
         return schema.clone();
     };
-    let one = |inner: &Value| canonical(inner, described);
+    let nested = |inner: &Value| canonical(inner, described);
     let mut sorted: Vec<(&String, Value)> = keywords
         .iter()
         .filter(|(keyword, _)| described || !NOTES.contains(&&***keyword))
@@ -86,14 +86,14 @@ pub(super) fn canonical(schema: &Value, described: bool) -> Value {
                 ("properties", Value::Object(fields)) => {
                     let mut fields: Vec<_> = fields
                         .iter()
-                        .map(|(name, inner)| (name.clone(), one(inner)))
+                        .map(|(name, inner)| (name.clone(), nested(inner)))
                         .collect();
                     fields.sort_by(|a, b| a.0.cmp(&b.0));
                     Value::Object(fields.into_iter().collect())
                 }
-                ("anyOf" | "oneOf", Value::Array(list)) => in_order(list.iter().map(one)),
-                ("prefixItems", Value::Array(list)) => list.iter().map(one).collect(),
-                ("items", inner) => one(inner),
+                ("anyOf" | "oneOf", Value::Array(list)) => in_order(list.iter().map(nested)),
+                ("prefixItems", Value::Array(list)) => list.iter().map(nested).collect(),
+                ("items", inner) => nested(inner),
                 ("type" | "required" | "enum", Value::Array(list)) => {
                     in_order(list.iter().cloned())
                 }

@@ -15,7 +15,7 @@ mod words;
 use serde_json::Value;
 
 pub use self::fields::{field, fields};
-use self::form::{Form, canonical};
+use self::form::{SchemaForm, canonical};
 use self::types::Types;
 use self::words::shape;
 use super::{Changes, list};
@@ -48,21 +48,21 @@ impl Walk<'_> {
         if from == to {
             return;
         }
-        match (Form::of(from), Form::of(to)) {
-            (Form::Typed(old), Form::Typed(new)) => {
+        match (SchemaForm::of(from), SchemaForm::of(to)) {
+            (SchemaForm::Typed(old), SchemaForm::Typed(new)) => {
                 self.described(at, from, to);
                 self.typed(at, from, to);
                 self.unknown(at, old, new);
             }
-            (Form::Values(old), Form::Values(new)) => {
+            (SchemaForm::Values(old), SchemaForm::Values(new)) => {
                 self.described(at, from, to);
                 self.values(at, &old, &new);
             }
-            (Form::Values(old), Form::Typed(_)) => {
+            (SchemaForm::Values(old), SchemaForm::Typed(_)) => {
                 self.described(at, from, to);
                 self.no_longer_listed(at, &old, from, to);
             }
-            (Form::Typed(_), Form::Values(new)) => {
+            (SchemaForm::Typed(_), SchemaForm::Values(new)) => {
                 self.described(at, from, to);
                 self.listed_now(at, from, &new, to);
             }
@@ -83,7 +83,8 @@ impl Walk<'_> {
     /// none; this holds if that check ever learns one.
     fn unknown(&mut self, at: &str, from: &form::Keywords, to: &form::Keywords) {
         let closed = |keyword: &str| {
-            keyword == "additionalProperties" && to.get(keyword).is_none_or(|one| one == false)
+            keyword == "additionalProperties"
+                && to.get(keyword).is_none_or(|schema| schema == false)
         };
         for keyword in from.keys().chain(to.keys()).map(String::as_str) {
             let known =
@@ -121,9 +122,9 @@ impl Walk<'_> {
 
     fn values(&mut self, at: &str, from: &[&Value], to: &[&Value]) {
         let known = Types::of_values(from);
-        let added = to.iter().copied().filter(|one| !from.contains(one));
+        let added = to.iter().copied().filter(|value| !from.contains(value));
         let (familiar, foreign): (Vec<&Value>, Vec<&Value>) =
-            added.partition(|one| Types::of_values(&[one]).within(known));
+            added.partition(|value| Types::of_values(&[value]).within(known));
         if !foreign.is_empty() {
             let what = format!("also {}, of another type than before", json(&foreign));
             self.breaking(at, &what);
@@ -131,7 +132,7 @@ impl Walk<'_> {
         if !familiar.is_empty() {
             self.wider(at, &format!("also {}", json(&familiar)));
         }
-        let gone: Vec<_> = from.iter().filter(|one| !to.contains(one)).collect();
+        let gone: Vec<_> = from.iter().filter(|value| !to.contains(value)).collect();
         if !gone.is_empty() {
             self.note(at, &format!("no longer {}", json(&gone)));
         }
@@ -154,11 +155,15 @@ impl Walk<'_> {
         // A part that cannot be compiled on its own lets nothing pass as known.
         let before = ClosedSchema::part(from).ok();
         let fits = |value: &Value| before.as_ref().is_some_and(|before| before.allows(value));
-        let new: Vec<&Value> = listed.iter().copied().filter(|one| !fits(one)).collect();
+        let new: Vec<&Value> = listed
+            .iter()
+            .copied()
+            .filter(|value| !fits(value))
+            .collect();
         let old = Types::stated(from);
         let (familiar, foreign): (Vec<&Value>, Vec<&Value>) = new
             .into_iter()
-            .partition(|one| Types::of_values(&[one]).within(old));
+            .partition(|value| Types::of_values(&[value]).within(old));
         if !foreign.is_empty() {
             self.breaking(at, &what);
         }
@@ -191,10 +196,13 @@ impl Walk<'_> {
             return self.both(at, &format!("{what}; what that changes cannot be judged"));
         };
         let beyond = |these: &[&Value], those: &[&Value]| -> Vec<Value> {
-            let those: Vec<_> = those.iter().map(|one| canonical(one, false)).collect();
+            let those: Vec<_> = those
+                .iter()
+                .map(|schema| canonical(schema, false))
+                .collect();
             let these = these.iter().copied();
             these
-                .filter(|one| !those.contains(&canonical(one, false)))
+                .filter(|schema| !those.contains(&canonical(schema, false)))
                 .cloned()
                 .collect()
         };

@@ -363,7 +363,7 @@ fn an_object_of_a_new_type_tells_its_fields() {
 
 #[test]
 fn order_alone_is_no_change() {
-    let one = object(
+    let schema = object(
         &json!({
             "a": {"enum": ["p", "q"]},
             "b": {"type": ["string", "null"], "maxLength": 1},
@@ -372,7 +372,7 @@ fn order_alone_is_no_change() {
         }),
         &json!(["a", "b"]),
     );
-    let other = object(
+    let reordered = object(
         &json!({
             "d": {"oneOf": [{"type": "null"}, {"enum": [2, 1]}]},
             "c": {"anyOf": [{"type": "null"}, {"maxLength": 1, "type": "string"}]},
@@ -381,7 +381,7 @@ fn order_alone_is_no_change() {
         }),
         &json!(["b", "a"]),
     );
-    assert_eq!(said(&one, &other), [""; 0]);
+    assert_eq!(said(&schema, &reordered), [""; 0]);
 }
 
 #[test]

@@ -20,12 +20,12 @@ impl Types {
     pub(super) fn stated(schema: &Value) -> Self {
         let mut types = Self::default();
         match schema.get("type") {
-            Some(Value::String(one)) => types.add(one),
+            Some(Value::String(name)) => types.add(name),
             Some(Value::Array(several)) => {
                 several
                     .iter()
                     .filter_map(Value::as_str)
-                    .for_each(|one| types.add(one));
+                    .for_each(|name| types.add(name));
             }
             _ => {}
         }
@@ -90,15 +90,15 @@ impl Types {
         self.integer
     }
 
-    pub(super) fn within(self, other: Self) -> bool {
-        let pairs = self.each().into_iter().zip(other.each());
+    pub(super) fn within(self, wider: Self) -> bool {
+        let pairs = self.each().into_iter().zip(wider.each());
         pairs.fold(true, |fits, ((mine, _), (theirs, _))| {
             fits && (!mine || theirs)
         })
     }
 
-    pub(super) fn meets(self, other: Self) -> bool {
-        let mut pairs = self.each().into_iter().zip(other.each());
+    pub(super) fn meets(self, types: Self) -> bool {
+        let mut pairs = self.each().into_iter().zip(types.each());
         pairs.any(|((mine, _), (theirs, _))| mine && theirs)
     }
 }

@@ -5,22 +5,22 @@ use serde_json::Value;
 use crate::count::count;
 
 use super::fields::prefix;
-use super::form::Form;
+use super::form::SchemaForm;
 use super::json;
 use super::types::Types;
 use crate::revision::diff::short;
 
 /// Such as `string up to 20 characters or null`, `one of "a", "b"`, `array of up to 3 × integer`.
 pub(super) fn shape(schema: &Value) -> String {
-    match Form::of(schema) {
-        Form::Values(values) if values.len() == 1 => json(&values),
-        Form::Values(values) => format!("one of {}", json(&values)),
-        Form::Typed(_) => {
+    match SchemaForm::of(schema) {
+        SchemaForm::Values(values) if values.len() == 1 => json(&values),
+        SchemaForm::Values(values) => format!("one of {}", json(&values)),
+        SchemaForm::Typed(_) => {
             let types = Types::stated(schema).names();
             let each: Vec<String> = types.map(|name| one_type(name, schema)).collect();
             each.join(" or ")
         }
-        Form::AnyOf(_) | Form::Other => alternatives(schema),
+        SchemaForm::AnyOf(_) | SchemaForm::Other => alternatives(schema),
     }
 }
 
@@ -70,7 +70,7 @@ fn one_type(name: &str, schema: &Value) -> String {
                 (false, None) => format!("array of {most}: {}", first.join(", ")),
             }
         }
-        other => other.into(),
+        name => name.into(),
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::super::compile::compile_here;
 use super::super::super::engine::Engine;
 use super::super::super::guest_log::Allowance;
-use super::super::super::instance::Opened;
+use super::super::super::instance::StartedInstance;
 use super::super::super::interface;
 use super::super::super::line_table::LineTable;
 use super::*;
@@ -21,7 +21,7 @@ fn instantiated(engine: &Engine, bytes: &[u8], limits: &Limits) -> Result<(), St
     let pre = interface::link(engine, &component)?;
     let metrics = Metrics::new().transform("t");
     let allowance: Arc<Allowance> = Allowance::new(1);
-    let opened = Opened::new(
+    let opened = StartedInstance::new(
         &pre,
         &engine.clock,
         limits,
@@ -74,7 +74,7 @@ fn tower(layers: &[Layer]) -> String {
     text
 }
 
-fn limits(of: &Needs) -> Limits {
+fn limits(of: &Footprint) -> Limits {
     Limits {
         // Tables and memories are bounded by the same setting.
         max_instances: usize::try_from(of.instances.max(of.memories).max(of.tables)).unwrap(),

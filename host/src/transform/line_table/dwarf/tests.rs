@@ -55,7 +55,7 @@ fn what_tells_of_no_line_has_an_empty_table() {
 
 #[test]
 fn pieces_of_code_become_rows_that_say_something_new() {
-    let row = |start, file, line| Row { start, file, line };
+    let row = |start, file, line| LineRow { start, file, line };
     let pieces = vec![
         row(30, 0, 2),
         row(40, 0, 0),
@@ -74,7 +74,7 @@ fn pieces_of_code_become_rows_that_say_something_new() {
 
 #[test]
 fn a_path_is_cut_to_what_tells_files_apart() {
-    for (path, told) in [
+    for (path, shown) in [
         ("/x/dev/ticker/src/lib.rs", "ticker/src/lib.rs"),
         (
             "/x/wit-bindgen-0.61.1/src/rt/mod.rs",
@@ -91,7 +91,7 @@ fn a_path_is_cut_to_what_tells_files_apart() {
         ("", ""),
         ("a\nb.c", "a\\u{a}b.c"),
     ] {
-        assert_eq!(shortened(path), told);
+        assert_eq!(shortened(path), shown);
     }
     let long = shortened(&format!("/x/{}.c", "long".repeat(100)));
     assert_eq!(long.chars().count(), MAX_FILE);

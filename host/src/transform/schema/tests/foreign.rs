@@ -139,11 +139,11 @@ fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
 }
 
 fn decorated() -> impl Strategy<Value = (Value, Value)> {
-    let all = || {
+    let keywords = || {
         let annotations = prop::sample::select(annotations());
         prop_oneof![2 => annotations, 1 => prop::sample::select(foreign())]
     };
-    let words = prop::collection::vec((all(), any::<prop::sample::Index>()), 1..4);
+    let words = prop::collection::vec((keywords(), any::<prop::sample::Index>()), 1..4);
     (random::closed(random::schema()), words).prop_map(|(plain, words)| {
         let mut schema = plain.clone();
         for ((keyword, value), place) in words {

@@ -6,15 +6,15 @@ use super::super::random::{self, Dice};
 use super::*;
 
 /// What leaves by the validator alone.
-fn slowly(closed: &ClosedSchema, text: &str) -> Result<String, Refusal> {
-    let data: Value = serde_json::from_str(text).map_err(|_| Refusal::Json)?;
+fn slowly(closed: &ClosedSchema, text: &str) -> Result<String, BlockReason> {
+    let data: Value = serde_json::from_str(text).map_err(|_| BlockReason::Json)?;
     match closed.allows(&data) {
         true => Ok(data.to_string()),
-        false => Err(Refusal::Schema),
+        false => Err(BlockReason::Schema),
     }
 }
 
-fn write(closed: &ClosedSchema, text: &str) -> Result<String, Refusal> {
+fn write(closed: &ClosedSchema, text: &str) -> Result<String, BlockReason> {
     let mut written = "before".to_owned();
     let refused = closed.write(text, &mut written);
     let written = written.strip_prefix("before").unwrap().to_owned();

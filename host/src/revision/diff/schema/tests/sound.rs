@@ -22,8 +22,8 @@ fn places(schema: &Value, at: &str, found: &mut Vec<String>) {
     }
     for keyword in ["anyOf", "oneOf", "prefixItems"] {
         let list = schema.get(keyword).and_then(Value::as_array);
-        for (i, one) in list.into_iter().flatten().enumerate() {
-            places(one, &format!("{at}/{keyword}/{i}"), found);
+        for (i, schema) in list.into_iter().flatten().enumerate() {
+            places(schema, &format!("{at}/{keyword}/{i}"), found);
         }
     }
 }
@@ -35,14 +35,14 @@ fn pair() -> impl Strategy<Value = (Value, Value)> {
     let others = prop::collection::vec(schema(), 8);
     let near = (closed(schema()), others, any::<prop::sample::Index>()).prop_map(
         |(from, others, place)| {
-            let mut all = Vec::new();
-            places(&from, "", &mut all);
-            let place = place.get(&all[1..]);
+            let mut found = Vec::new();
+            places(&from, "", &mut found);
+            let place = place.get(&found[1..]);
             let mut to = from.clone();
             let there = to.pointer_mut(place).unwrap();
             let alike = others
                 .iter()
-                .find(|one| one.get("type") == there.get("type"));
+                .find(|schema| schema.get("type") == there.get("type"));
             *there = alike.unwrap_or(&others[0]).clone();
             (from, to)
         },
@@ -72,7 +72,7 @@ fn turned(schema: &Value) -> Value {
             Value::Object(keywords.iter().rev().map(turned).collect())
         }
         Value::Array(list) => list.iter().map(turned).collect(),
-        other => other.clone(),
+        value => value.clone(),
     }
 }
 

@@ -9,11 +9,11 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::address::Address;
-use super::client::{self, Client};
-use super::failure::Failure;
+use super::address::AdminAddress;
+use super::client::{self, AdminClient};
+use super::failure::CommandFailure;
 use super::print::{self, complain};
-use super::reach::Trust;
+use super::reach::TrustArgs;
 use super::words::Paint;
 use crate::causes::whole;
 use crate::settings::Secret;
@@ -23,10 +23,10 @@ use crate::settings::Secret;
 pub(super) struct HostArgs {
     /// The host's admin address; the token is read from TIDEGATE_ADMIN_TOKEN
     #[arg(long, global = true, env = "TIDEGATE_ADMIN", value_name = "URL",
-          default_value = Address::DEFAULT)]
-    pub(super) admin: Address,
+          default_value = AdminAddress::DEFAULT)]
+    pub(super) admin: AdminAddress,
     #[command(flatten)]
-    pub(super) trust: Trust,
+    pub(super) trust: TrustArgs,
     /// The answer as JSON, for programs; never asks
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -34,22 +34,22 @@ pub(super) struct HostArgs {
 
 /// What every such command works with.
 #[derive(Debug)]
-pub(super) struct Desk {
-    pub(super) client: Client,
+pub(super) struct Context {
+    pub(super) client: AdminClient,
     pub(super) json: bool,
     /// Whether somebody is there to answer a question.
     pub(super) may_ask: bool,
     pub(super) paint: Paint,
 }
 
-impl Desk {
-    fn new(args: HostArgs) -> Result<Self, Failure> {
+impl Context {
+    fn new(args: HostArgs) -> Result<Self, CommandFailure> {
         let HostArgs { admin, trust, json } = args;
         let token = std::env::var_os(client::TOKEN).unwrap_or_default();
         let token = Secret::given(&token.to_string_lossy());
         let token = (!token.expose().is_empty()).then_some(token);
         Ok(Self {
-            client: Client::new(admin, token, &trust)?,
+            client: AdminClient::new(admin, token, &trust)?,
             json,
             may_ask: !json && io::stdin().is_terminal() && io::stderr().is_terminal(),
             paint: Paint::of_stdout(),
@@ -57,7 +57,7 @@ impl Desk {
     }
 
     /// Words for a person.
-    pub(super) fn tell(&self, text: &str) -> Result<(), Failure> {
+    pub(super) fn tell(&self, text: &str) -> Result<(), CommandFailure> {
         if self.json {
             return Ok(());
         }
@@ -68,7 +68,7 @@ impl Desk {
     pub(super) fn admin_flag(&self) -> String {
         let address = self.client.address.to_string();
         let by_itself = std::env::var("TIDEGATE_ADMIN").ok();
-        if by_itself.as_deref().unwrap_or(Address::DEFAULT) == address {
+        if by_itself.as_deref().unwrap_or(AdminAddress::DEFAULT) == address {
             String::new()
         } else {
             format!(" --admin {address}")
@@ -76,7 +76,7 @@ impl Desk {
     }
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+fn print(text: &str) -> Result<(), CommandFailure> {
     Ok(print::print(&format!("{}\n", text.trim_end()))?)
 }
 
@@ -84,22 +84,22 @@ fn print(text: &str) -> Result<(), Failure> {
 /// read was told on the way.
 pub(super) fn run(
     args: HostArgs,
-    command: impl AsyncFnOnce(&Desk) -> Result<Value, Failure>,
+    command: impl AsyncFnOnce(&Context) -> Result<Value, CommandFailure>,
 ) -> ExitCode {
     let json = args.json;
     let done = super::block_on(async {
-        Ok(match Desk::new(args) {
-            Ok(desk) => command(&desk).await,
+        Ok(match Context::new(args) {
+            Ok(context) => command(&context).await,
             Err(failure) => Err(failure),
         })
     });
-    let done = done.unwrap_or_else(|error| Err(Failure::new("no-runtime", whole(&error))));
-    let told = match done {
+    let done = done.unwrap_or_else(|error| Err(CommandFailure::new("no-runtime", whole(&error))));
+    let printed = match done {
         Ok(answer) if json => print(&format!("{answer:#}")),
         Ok(_) => Ok(()),
         Err(failure) => Err(failure),
     };
-    let Err(failure) = told else {
+    let Err(failure) = printed else {
         return ExitCode::SUCCESS;
     };
     explain(json, &failure);
@@ -107,7 +107,7 @@ pub(super) fn run(
 }
 
 /// Says why a command ended: to programs on standard output, to people beside it.
-pub(super) fn explain(json: bool, failure: &Failure) {
+pub(super) fn explain(json: bool, failure: &CommandFailure) {
     if !json || print(&format!("{:#}", failure.json())).is_err() {
         complain(&format!("error: {failure}"));
     }

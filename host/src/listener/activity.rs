@@ -3,23 +3,23 @@
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::Times;
+use super::ConnectionTimeouts;
 
 /// As many of the first bytes as tell other protocols from HTTP.
 const FIRST_BYTES: usize = 12;
 
 /// The state of one connection, noted by its socket and its service.
 #[derive(Debug)]
-pub struct Pulse(Mutex<Beat>);
+pub struct Activity(Mutex<Recorded>);
 
 #[derive(Debug)]
-struct Beat {
-    state: State,
-    first: Vec<u8>,
+struct Recorded {
+    phase: Phase,
+    first_bytes: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Phase {
     /// Since the last byte of an answer.
     Idle(Instant),
     /// Since its first byte, or since the connection was accepted.
@@ -27,63 +27,64 @@ enum State {
     Busy,
 }
 
-impl Pulse {
+impl Activity {
     /// Of a connection that was accepted now.
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Beat {
-            state: State::Head(Instant::now()),
-            first: Vec::new(),
+        Self(Mutex::new(Recorded {
+            phase: Phase::Head(Instant::now()),
+            first_bytes: Vec::new(),
         }))
     }
 
     pub(super) fn received(&self, bytes: &[u8]) {
-        let mut beat = self.0.lock();
-        let missing = FIRST_BYTES - beat.first.len();
-        beat.first
+        let mut recorded = self.0.lock();
+        let missing = FIRST_BYTES - recorded.first_bytes.len();
+        recorded
+            .first_bytes
             .extend_from_slice(&bytes[..missing.min(bytes.len())]);
-        if matches!(beat.state, State::Idle(_)) && !bytes.is_empty() {
-            beat.state = State::Head(Instant::now());
+        if matches!(recorded.phase, Phase::Idle(_)) && !bytes.is_empty() {
+            recorded.phase = Phase::Head(Instant::now());
         }
     }
 
     pub(super) fn sent(&self) {
-        let mut beat = self.0.lock();
-        if matches!(beat.state, State::Idle(_)) {
-            beat.state = State::Idle(Instant::now());
+        let mut recorded = self.0.lock();
+        if matches!(recorded.phase, Phase::Idle(_)) {
+            recorded.phase = Phase::Idle(Instant::now());
         }
     }
 
     /// A request's head is there.
-    pub(super) fn asked(&self) {
-        self.0.lock().state = State::Busy;
+    pub(super) fn head_received(&self) {
+        self.0.lock().phase = Phase::Busy;
     }
 
     /// Its answer is on its way.
     pub(super) fn answered(&self) {
-        self.0.lock().state = State::Idle(Instant::now());
+        self.0.lock().phase = Phase::Idle(Instant::now());
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.0.lock().state == State::Busy
+        self.0.lock().phase == Phase::Busy
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.0.lock().state, State::Idle(_))
+        matches!(self.0.lock().phase, Phase::Idle(_))
     }
 
     /// When its time will be over, if nothing changes. While it is being answered the time is
     /// the answerer's.
-    pub(super) fn deadline(&self, times: Times) -> Option<Instant> {
-        match self.0.lock().state {
-            State::Idle(since) => Some(since + times.idle),
-            State::Head(since) => Some(since + times.head),
-            State::Busy => None,
+    pub(super) fn deadline(&self, times: ConnectionTimeouts) -> Option<Instant> {
+        match self.0.lock().phase {
+            Phase::Idle(since) => Some(since + times.idle),
+            Phase::Head(since) => Some(since + times.head),
+            Phase::Busy => None,
         }
     }
 
     /// The first bytes that came, at most twelve.
     pub(super) fn first_bytes(&self) -> Vec<u8> {
-        self.0.lock().first.clone()
+        self.0.lock().first_bytes.clone()
     }
 }
 
@@ -95,35 +96,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_time_and_being_answered_has_none() {
-        let times = Times {
+        let times = ConnectionTimeouts {
             head: Duration::from_secs(1),
             idle: Duration::from_secs(5),
         };
-        let pulse = Pulse::new();
+        let activity = Activity::new();
         let start = Instant::now();
         let wait = || tokio::time::sleep(Duration::from_millis(500));
         wait().await;
-        pulse.received(b"GET");
+        activity.received(b"GET");
         assert_eq!(
-            pulse.deadline(times),
+            activity.deadline(times),
             Some(start + times.head),
             "the first head counts from the start"
         );
-        pulse.asked();
-        assert_eq!(pulse.deadline(times), None);
+        activity.head_received();
+        assert_eq!(activity.deadline(times), None);
         wait().await;
-        pulse.answered();
+        activity.answered();
         let answered = Instant::now();
-        assert_eq!(pulse.deadline(times), Some(answered + times.idle));
+        assert_eq!(activity.deadline(times), Some(answered + times.idle));
         wait().await;
-        pulse.sent();
-        assert_eq!(pulse.deadline(times), Some(Instant::now() + times.idle));
+        activity.sent();
+        assert_eq!(activity.deadline(times), Some(Instant::now() + times.idle));
         wait().await;
-        pulse.received(b" /");
+        activity.received(b" /");
         let began = Instant::now();
         wait().await;
-        pulse.received(b" HTTP/1.1 and more");
-        assert_eq!(pulse.deadline(times), Some(began + times.head));
-        assert_eq!(pulse.first_bytes(), b"GET / HTTP/1");
+        activity.received(b" HTTP/1.1 and more");
+        assert_eq!(activity.deadline(times), Some(began + times.head));
+        assert_eq!(activity.first_bytes(), b"GET / HTTP/1");
     }
 }
