@@ -1,6 +1,8 @@
 //! The walls of the house, read from the sources: who may name what, how long a file may
 //! be, and that no machine has left its traces.
 
+mod names;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

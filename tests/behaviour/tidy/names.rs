@@ -1,0 +1,184 @@
+//! The words of the house, read from the sources: no two types of one name, and no value that is
+//! called by a pronoun or by a word that says nothing.
+
+use std::collections::BTreeMap;
+
+use super::rust;
+
+/// Where names are still to be given: all else is held to them, and so is each new room.
+const TO_BE_NAMED: [&str; 5] = [
+    "host/src/rollout/",
+    "host/src/wanted/",
+    "host/src/pipeline/",
+    "host/src/kit/",
+    "host/src/cli/transform/",
+];
+
+/// Types that still share their name with another, all of them in rooms that are to be named.
+const DOUBLES: [&str; 20] = [
+    "Candidate",
+    "Desired",
+    "Ended",
+    "Failed",
+    "Fault",
+    "Fleet",
+    "Host",
+    "Kept",
+    "Left",
+    "Progress",
+    "Pushed",
+    "Running",
+    "Seen",
+    "Shared",
+    "Stamp",
+    "State",
+    "Taken",
+    "Tried",
+    "Verdict",
+    "Watched",
+];
+
+/// Names that stand for nothing in particular, and what older code called its parts.
+const FORBIDDEN: [&str; 16] = [
+    "one", "other", "all", "told", "made", "it", "desk", "seat", "slot", "turn", "pulse", "ask",
+    "way", "trial", "board", "thing",
+];
+
+/// A wheel of timers has slots.
+const HAS_SLOTS: &str = "host/src/hub/wheel.rs";
+
+/// The code of a file: comments, texts and characters are blanks, and lines stay lines.
+fn code_of(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let skipped = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if let Some(hashes) = raw_hashes(rest) {
+            let end = format!("\"{}", "#".repeat(hashes));
+            let begin = hashes + 2;
+            rest[begin..]
+                .find(&end)
+                .map_or(rest.len(), |at| begin + at + end.len())
+        } else if first == '"' {
+            quoted(rest)
+        } else if first == '\'' {
+            character(rest)
+        } else {
+            // A word as a whole, so that the `r` at its end begins no raw text.
+            let end = rest.find(|c: char| !is_of_word(c)).unwrap_or(rest.len());
+            let end = end.max(first.len_utf8());
+            code.push_str(&rest[..end]);
+            rest = &rest[end..];
+            continue;
+        };
+        let blanks = rest[..skipped].chars();
+        code.extend(blanks.map(|c| if c == '\n' { c } else { ' ' }));
+        rest = &rest[skipped..];
+    }
+    code
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// How many `#` a raw text has around it that begins here.
+fn raw_hashes(rest: &str) -> Option<usize> {
+    let after = rest.strip_prefix('r')?;
+    let hashes = after.len() - after.trim_start_matches('#').len();
+    after[hashes..].starts_with('"').then_some(hashes)
+}
+
+/// Bytes of the text between quotes that begins here.
+fn quoted(rest: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return at + 1,
+            _ => {}
+        }
+    }
+    rest.len()
+}
+
+/// Bytes of the character that begins here, or of the quote of a lifetime.
+fn character(rest: &str) -> usize {
+    let inside = &rest[1..];
+    let first = inside.chars().next().map_or(0, char::len_utf8);
+    if inside.starts_with('\\') {
+        let end = inside[2..].find('\'');
+        return end.map_or(1, |at| at + 4);
+    }
+    let closed = inside[first..].starts_with('\'');
+    if closed { first + 2 } else { 1 }
+}
+
+/// The forbidden words that some value has as its name in this code. A function may be called
+/// so, if it reads well: `.all(…)`, `fn all(…)`, `Secrets::all(…)`.
+fn forbidden_in(code: &str) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    for word in FORBIDDEN {
+        for (at, _) in code.match_indices(word) {
+            let (before, after) = (&code[..at], &code[at + word.len()..]);
+            let is_part = before.ends_with(is_of_word) || after.starts_with(is_of_word);
+            let is_function = before.ends_with(['.', ':'])
+                && after.starts_with(['(', ':', ')', ','])
+                || before.ends_with("fn ");
+            let is_field_of_another = before.ends_with('.') && !before.ends_with("..");
+            if !is_part && !is_function && !is_field_of_another {
+                found.push(word);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_value_is_called_by_a_pronoun_or_by_a_word_that_says_nothing() {
+    let code = code_of("let told = |one: &Other| one.all(it); // other\n\"turn\" 'a' r#\"way\"#");
+    assert_eq!(forbidden_in(&code), ["one", "one", "told", "it"]);
+    assert!(forbidden_in(&code_of("io::Error::other(x); fn all(); turned_one.made")).is_empty());
+    let mut found = Vec::new();
+    for (name, text) in ["host/src", "xtask/src"].into_iter().flat_map(rust) {
+        if TO_BE_NAMED.iter().any(|room| name.starts_with(room)) {
+            continue;
+        }
+        for word in forbidden_in(&code_of(&text)) {
+            if word != "slot" || name != HAS_SLOTS {
+                found.push(format!("{word} in {name}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn no_two_types_of_the_host_have_one_name() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, text) in rust("host/src") {
+        let of_tests = ["/tests", "/model/"].iter().any(|part| name.contains(part));
+        let own_tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+        for line in text[..own_tests].lines().filter(|_| !of_tests) {
+            let mut words = line
+                .split(|c| !is_of_word(c))
+                .filter(|word| !["pub", "crate", "super", "in", ""].contains(word));
+            let kind = words.next().unwrap_or_default();
+            let declares = ["struct", "enum", "trait", "type", "union"].contains(&kind)
+                && line.starts_with(|c: char| c.is_ascii_lowercase());
+            if let Some(declared) = words.next().filter(|_| declares) {
+                places
+                    .entry(declared.to_owned())
+                    .or_default()
+                    .push(name.clone());
+            }
+        }
+    }
+    let doubles: Vec<_> = places
+        .iter()
+        .filter(|(name, places)| places.len() > 1 && !DOUBLES.contains(&name.as_str()))
+        .collect();
+    assert!(doubles.is_empty(), "{doubles:#?}");
+}
