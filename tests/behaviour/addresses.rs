@@ -20,17 +20,17 @@ async fn listed<const N: usize>(tidegate: &Tidegate) -> [String; N] {
         let answer = tidegate.admin_api().get("/v1/sessions").await.done();
         let sessions = answer["sessions"].as_array().expect("a list");
         let remote = |session: &serde_json::Value| text(&session["remote"]).to_owned();
-        let all: Vec<String> = sessions.iter().map(remote).collect();
-        all.try_into().ok()
+        let addresses: Vec<String> = sessions.iter().map(remote).collect();
+        addresses.try_into().ok()
     })
     .await
 }
 
 /// The same in the order of their text, where they began at once.
 async fn sorted<const N: usize>(tidegate: &Tidegate) -> [String; N] {
-    let mut all = listed(tidegate).await;
-    all.sort();
-    all
+    let mut addresses = listed(tidegate).await;
+    addresses.sort();
+    addresses
 }
 
 fn behind_a_proxy(redis: &Redis) -> Setup {
@@ -106,9 +106,9 @@ async fn a_trusted_proxy_that_does_not_say_for_whom_it_speaks_is_not_limited() {
         let unreadable = tidegate.connect().header("X-Forwarded-For", "unknown");
         inside.push(unreadable.open().await);
     }
-    let all: [_; 6] = listed(&tidegate).await;
+    let addresses: [_; 6] = listed(&tidegate).await;
     let own = |address: &String| address.starts_with("127.0.0.1:");
-    assert!(all.iter().all(own), "{all:?}");
+    assert!(addresses.iter().all(own), "{addresses:?}");
     let name = "tidegate_forwarded_malformed_total";
     assert_eq!(tidegate.metric(name, &[]).await, 3.0);
 }
@@ -124,14 +124,17 @@ async fn what_a_peer_says_that_is_no_proxy_counts_for_nothing() {
     let _first = lying("192.0.2.1").open().await;
     let _second = lying("192.0.2.2").open().await;
     assert_eq!(lying("192.0.2.3").refused().await, 429);
-    let all: [_; 2] = listed(&tidegate).await;
+    let addresses: [_; 2] = listed(&tidegate).await;
     let own = |address: &String| address.starts_with("127.0.0.2:");
-    assert!(all.iter().all(own), "{all:?}");
+    assert!(addresses.iter().all(own), "{addresses:?}");
     // The header that is not the one that is set counts for nothing either.
     let forwarded = tidegate.connect().header("Forwarded", "for=192.0.2.7");
     let _third = forwarded.open().await;
-    let all: [_; 3] = listed(&tidegate).await;
-    assert!(!all.contains(&"192.0.2.7".to_owned()), "{all:?}");
+    let addresses: [_; 3] = listed(&tidegate).await;
+    assert!(
+        !addresses.contains(&"192.0.2.7".to_owned()),
+        "{addresses:?}"
+    );
 }
 
 #[tokio::test]
@@ -241,15 +244,15 @@ async fn the_proxy_protocol_gives_the_clients_address_in_both_forms() {
         raw.expect_upgrade().await;
         inside.push(raw);
     }
-    let all: [_; 5] = sorted(&tidegate).await;
-    for (address, start) in all.iter().zip([
+    let addresses: [_; 5] = sorted(&tidegate).await;
+    for (address, start) in addresses.iter().zip([
         "127.0.0.1:",
         "127.0.0.1:",
         "192.0.2.7:4711",
         "192.0.2.9:4660",
         "[2001:db8::7]:4711",
     ]) {
-        assert!(address.starts_with(start), "{all:?}");
+        assert!(address.starts_with(start), "{addresses:?}");
     }
     let mut second = open_behind(&how, &key, &headers[0]).await;
     second.expect_upgrade().await;

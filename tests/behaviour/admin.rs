@@ -132,16 +132,23 @@ async fn the_transform_list_shows_what_runs_and_since_when() {
     let transforms = http::get(tidegate.admin(), "/v1/transforms", &headers).await;
     let transforms: Value = serde_json::from_str(&transforms.body).expect("JSON");
     let listed = transforms["transforms"].as_array().expect("a list");
-    let names: Vec<_> = listed.iter().map(|one| one["name"].as_str()).collect();
+    let names: Vec<_> = listed
+        .iter()
+        .map(|transform| transform["name"].as_str())
+        .collect();
     assert_eq!(names, [Some("candle"), Some("signal")]);
-    for one in listed {
-        assert_eq!(one["state"], "live", "{one}");
-        assert_eq!(one["lanes"], 1, "{one}");
-        assert!(one["since"].is_string(), "{one}");
-        let revision = &one["revision"];
-        assert_eq!(revision["id"].as_str().map(str::len), Some(64), "{one}");
+    for transform in listed {
+        assert_eq!(transform["state"], "live", "{transform}");
+        assert_eq!(transform["lanes"], 1, "{transform}");
+        assert!(transform["since"].is_string(), "{transform}");
+        let revision = &transform["revision"];
+        assert_eq!(
+            revision["id"].as_str().map(str::len),
+            Some(64),
+            "{transform}"
+        );
         let origin = revision["origin"].as_str().unwrap_or_default();
-        assert!(origin.starts_with("builtin:"), "{one}");
+        assert!(origin.starts_with("builtin:"), "{transform}");
     }
 }
 

@@ -24,8 +24,8 @@ fn revoke(file: &Path, which: &str) {
 
 fn command(file: &Path, what: &str, more: &[&str]) -> std::process::Output {
     let path = file.to_string_lossy();
-    let all = [&["admin-token", what, "--admin-tokens-file", &path], more].concat();
-    run(file.parent().expect("a file is in a folder"), &all)
+    let typed = [&["admin-token", what, "--admin-tokens-file", &path], more].concat();
+    run(file.parent().expect("a file is in a folder"), &typed)
 }
 
 fn hex(text: &str) -> String {

@@ -23,9 +23,9 @@ fn lines(history: &[Value]) -> Vec<String> {
 /// The entries on disk.
 fn file(stage: &Stage) -> Vec<Value> {
     let path = stage.tidegate.state_folder().join("audit.jsonl");
-    let all = std::fs::read_to_string(path).expect("the audit log");
+    let log = std::fs::read_to_string(path).expect("the audit log");
     let read = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    all.lines().map(read).collect()
+    log.lines().map(read).collect()
 }
 
 #[tokio::test]

@@ -51,21 +51,24 @@ async fn a_line_that_was_changed_removed_or_moved_is_found() {
         stage.admin.resume("ticks").await;
     }
     let (path, before) = (log(&stage), lines(&log(&stage)));
-    let told = in_order(&stage, &["audit.jsonl"]);
-    assert!(told.contains("from the beginning of the chain"), "{told}");
-    assert!(told.contains(&head(&stage).await), "{told}");
+    let report = in_order(&stage, &["audit.jsonl"]);
+    assert!(
+        report.contains("from the beginning of the chain"),
+        "{report}"
+    );
+    assert!(report.contains(&head(&stage).await), "{report}");
     let write = |lines: &[String]| fs::write(&path, lines.join("\n") + "\n").expect("one's own");
     for place in 1..before.len() - 1 {
         let mut changed = before.clone();
         changed[place] = changed[place].replace("\"admin\"", "\"nobody\"");
         write(&changed);
-        let told = broken(&stage, &["audit.jsonl"]);
-        assert!(told.contains(&format!("line {}:", place + 2)), "{told}");
+        let report = broken(&stage, &["audit.jsonl"]);
+        assert!(report.contains(&format!("line {}:", place + 2)), "{report}");
         let mut removed = before.clone();
         removed.remove(place);
         write(&removed);
-        let told = broken(&stage, &["audit.jsonl"]);
-        assert!(told.contains(&format!("line {}:", place + 1)), "{told}");
+        let report = broken(&stage, &["audit.jsonl"]);
+        assert!(report.contains(&format!("line {}:", place + 1)), "{report}");
         let mut moved = before.clone();
         moved.swap(place, place + 1);
         write(&moved);
@@ -89,13 +92,13 @@ async fn lines_removed_from_the_end_show_by_a_hash_that_was_kept_elsewhere() {
     // The log has each of them, for a collector.
     let log_lines = stage.tidegate.stderr().text();
     assert!(log_lines.contains(&early) && log_lines.contains(&late));
-    let (path, mut all) = (log(&stage), lines(&log(&stage)));
-    all.truncate(all.len() - 2);
-    fs::write(&path, all.join("\n") + "\n").expect("one's own file");
+    let (path, mut entries) = (log(&stage), lines(&log(&stage)));
+    entries.truncate(entries.len() - 2);
+    fs::write(&path, entries.join("\n") + "\n").expect("one's own file");
     in_order(&stage, &["audit.jsonl"]);
     in_order(&stage, &["audit.jsonl", "--head", &early]);
-    let told = broken(&stage, &["audit.jsonl", "--head", &late]);
-    assert!(told.contains("removed from the end"), "{told}");
+    let report = broken(&stage, &["audit.jsonl", "--head", &late]);
+    assert!(report.contains("removed from the end"), "{report}");
     // The host goes on after what it wrote, so that it shows from then on too.
     stage.admin.resume("ticks").await;
     broken(&stage, &["audit.jsonl"]);
@@ -118,12 +121,12 @@ async fn the_chain_goes_on_over_kills_torn_lines_and_files_that_were_moved_away(
     }
     stage.admin.resume("ticks").await;
     let files = ["moved-1", "moved-2", "moved-3", "audit.jsonl"];
-    let told = in_order(&stage, &files);
-    assert!(told.contains("3 lines torn"), "{told}");
-    let told = in_order(&stage, &files[1..]);
-    assert!(told.contains("the file before the first"), "{told}");
-    let told = broken(&stage, &["moved-1", "moved-3", "audit.jsonl"]);
-    assert!(told.contains("moved-3, line 1:"), "{told}");
+    let report = in_order(&stage, &files);
+    assert!(report.contains("3 lines torn"), "{report}");
+    let report = in_order(&stage, &files[1..]);
+    assert!(report.contains("the file before the first"), "{report}");
+    let report = broken(&stage, &["moved-1", "moved-3", "audit.jsonl"]);
+    assert!(report.contains("moved-3, line 1:"), "{report}");
     let entry: Value = serde_json::from_str(&lines(&log(&stage))[0]).expect("JSON");
     assert_eq!(text(&entry["before"]).len(), 64);
 }

@@ -61,8 +61,8 @@ async fn a_stop_happens_says_that_it_is_not_written_and_is_written_later() {
     let paused = stage.admin.pause("ticks").await;
     assert_eq!(paused["state"], "paused");
     for answer in [&rolled, &paused] {
-        let told = text(&answer["not_yet"][0]);
-        assert!(told.contains("audit log"), "{answer:#}");
+        let warning = text(&answer["not_yet"][0]);
+        assert!(warning.contains("audit log"), "{answer:#}");
     }
     let waiting = stage.tidegate.metric("tidegate_audit_waiting", &[]).await;
     assert_eq!(waiting, 2.0);
@@ -96,8 +96,8 @@ async fn a_start_is_refused_before_it_is_done_with_what_to_do() {
         stage.admin.post(&path, json!({"show_input": true})).await,
     ];
     for answer in refused {
-        let told = answer.refused(500, "audit-unwritable");
-        assert!(told.contains("make room"), "{told}");
+        let refusal = answer.refused(500, "audit-unwritable");
+        assert!(refusal.contains("make room"), "{refusal}");
     }
     let report = stage.admin.transform("ticks").await;
     assert_eq!(report["state"], "paused");

@@ -80,8 +80,8 @@ async fn a_key_whose_end_was_moved_works_again() {
     set(&tidegate, "+2h");
     let close = inside.closed_within(secs(5)).await;
     assert_eq!(close, (4001, "Invalid API key".to_owned()));
-    keys::edit(&tidegate.keys_file(), |all| {
-        keys::record(all, "expiring")["expires"] = json!("2999-01-01T00:00:00Z");
+    keys::edit(&tidegate.keys_file(), |keys| {
+        keys::record(keys, "expiring")["expires"] = json!("2999-01-01T00:00:00Z");
     });
     enters(&connect).await;
 }

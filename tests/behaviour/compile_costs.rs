@@ -59,8 +59,9 @@ async fn a_compiler_gives_up_its_rights_before_it_compiles() {
     let stage = with_compile_time("30s").await;
     let host = stage.tidegate.process.id();
     let confined = eventually("a compiler without rights", secs(20), async || {
-        let all = compilers::of(host);
-        all.iter()
+        let compilers = compilers::of(host);
+        compilers
+            .iter()
             .any(|compiler| compiler.is_confined())
             .then_some(())
     });
@@ -210,13 +211,19 @@ async fn what_the_compiler_refused_for_what_it_is_is_compiled_once() {
     let stage = Stage::with(&Guest::stamped("a")).await;
     // Nothing that a look at its sections tells: a function that gives nothing of what it says.
     let wrong = Guest::stamped("b").fields("(func (result i32))");
-    let mut told = Vec::new();
+    let mut refusals = Vec::new();
     for _ in 0..3 {
         let answer = stage.admin.try_push(&wrong).await;
-        told.push(answer.refused(422, "check-failed"));
+        refusals.push(answer.refused(422, "check-failed"));
     }
-    assert!(told[0].contains("not a WebAssembly component"), "{told:?}");
-    assert!(told[1..].iter().all(|again| *again == told[0]), "{told:?}");
+    assert!(
+        refusals[0].contains("not a WebAssembly component"),
+        "{refusals:?}"
+    );
+    assert!(
+        refusals[1..].iter().all(|again| *again == refusals[0]),
+        "{refusals:?}"
+    );
     assert_eq!(count(&stage.tidegate, "refused").await, 1.0);
     assert_eq!(count(&stage.tidegate, "refused_before").await, 2.0);
     stage.admin.push(&Guest::stamped("b")).await;

@@ -121,15 +121,15 @@ async fn a_transform_has_several_families_and_each_is_paused_and_ready_with_it()
     }
     let mut client = stage.tidegate.subscriber(["halts:*"]).await;
     stage.admin.pause("ticks").await;
-    let told = client.next_json().await;
+    let status = client.next_json().await;
     assert_eq!(
-        (&told["type"], &told["state"]),
+        (&status["type"], &status["state"]),
         (&json!("status"), &json!("paused")),
-        "{told}"
+        "{status}"
     );
     stage.admin.resume("ticks").await;
-    let told = client.next_json().await;
-    assert_eq!(told["state"], "live", "{told}");
+    let status = client.next_json().await;
+    assert_eq!(status["state"], "live", "{status}");
 }
 
 #[test]
@@ -181,9 +181,9 @@ fn a_component_that_remembers_is_found_by_its_samples() {
         // On one instance the second of the three comes out otherwise.
         let payload = r#"{"n":1}"#;
         let own = r#"{"rev":"a","tick":{"n":1},"rev_again":"a"}"#;
-        let other = r#"{"rev":"other","tick":{"n":1},"rev_again":"a"}"#;
+        let second_time = r#"{"rev":"other","tick":{"n":1},"rev_again":"a"}"#;
         let of_xy = |data| Sample::published("feed:ticks:XY", payload, "ticks:XY", data);
-        of.samples = vec![of_xy(own), of_xy(other), of_xy(other)];
+        of.samples = vec![of_xy(own), of_xy(second_time), of_xy(second_time)];
     });
     is_refused(&guest, &["so it remembers", "sample"]);
 }

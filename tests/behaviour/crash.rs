@@ -39,9 +39,9 @@ async fn killed_in_the_middle_of_a_push_it_comes_up_with_what_ran() {
         assert_eq!(stage.admin.active("ticks").await, active);
         assert_eq!(stage.tidegate.stderr().lines_with("damaged"), 0);
         // What is listed is whole: it can be planned.
-        for one in stage.admin.revisions().await {
-            let id = one["revision"]["id"].as_str().expect("an id");
-            if one["role"] == "kept" {
+        for kept in stage.admin.revisions().await {
+            let id = kept["revision"]["id"].as_str().expect("an id");
+            if kept["role"] == "kept" {
                 stage.admin.plan(id).await;
             }
         }
@@ -268,15 +268,19 @@ async fn compiled_code_that_was_changed_is_never_loaded() {
 #[tokio::test]
 async fn compiled_code_of_another_wasmtime_is_thrown_away() {
     let (stage, ..) = on_b().await;
-    let other = "0".repeat(64);
+    let unknown = "0".repeat(64);
     let stage = restarted_after(stage, |stage| {
         let file = files(stage, "compiled").remove(0);
         let folder = file.parent().expect("the engine's folder");
-        std::fs::rename(folder, folder.with_file_name(&other)).expect("one's own folder");
+        std::fs::rename(folder, folder.with_file_name(&unknown)).expect("one's own folder");
     })
     .await;
     assert_eq!(compilations(&stage, "compiled").await, 2.0);
-    let left = stage.tidegate.state_folder().join("compiled").join(&other);
+    let left = stage
+        .tidegate
+        .state_folder()
+        .join("compiled")
+        .join(&unknown);
     assert!(!left.exists(), "what cannot be used is still there");
     runs(&stage, "b").await;
 }

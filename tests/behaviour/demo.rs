@@ -24,7 +24,7 @@ async fn the_demo_publishes_every_second_without_a_redis() {
     let record = client.record();
     let started = std::time::Instant::now();
     let complete = |texts: &[String]| {
-        let all = texts.concat();
+        let text = texts.concat();
         let wanted = [
             "BTC-USD",
             "ETH-USD",
@@ -32,10 +32,10 @@ async fn the_demo_publishes_every_second_without_a_redis() {
             "candle_close",
             "trade_signal",
         ];
-        wanted.iter().all(|word| all.contains(word))
+        wanted.iter().all(|word| text.contains(word))
             && ["1m", "5m", "15m", "1h", "4h", "1d"]
                 .iter()
-                .all(|t| all.contains(&format!(":{t}\"")))
+                .all(|t| text.contains(&format!(":{t}\"")))
     };
     until("everything to be shown", secs(20), async || {
         complete(&record.texts())
@@ -151,11 +151,11 @@ async fn tail_says_what_was_refused_and_fails() {
         (vec!["--key", &key, "candles:nonsense"], "candles:nonsense"),
         (vec!["--key", &key], "CHANNEL"),
     ] {
-        let mut all = vec!["tail".to_owned(), "--url".into(), url.clone()];
-        all.extend(arguments.iter().map(|&text| text.to_owned()));
+        let mut typed = vec!["tail".to_owned(), "--url".into(), url.clone()];
+        typed.extend(arguments.iter().map(|&text| text.to_owned()));
         let here = folder.clone();
         let output = tokio::task::spawn_blocking(move || {
-            run(&here, &all.iter().map(String::as_str).collect::<Vec<_>>())
+            run(&here, &typed.iter().map(String::as_str).collect::<Vec<_>>())
         })
         .await
         .expect("tail runs");

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 use tidegate_tests::admin::{everything, text};
+use tidegate_tests::arrivals::hears_state;
 use tidegate_tests::guest::Failing;
-use tidegate_tests::told::hears_state;
 use tidegate_tests::{Feed, Fleet, Guest, Proxy, Redis, secs, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,14 +180,14 @@ async fn of_two_operators_at_two_hosts_one_wins_and_the_other_is_told() {
             plans.push((revision, text(&plan["id"]).to_owned()));
         }
         let (first, second) = (fleet.admin(0), fleet.admin(1));
-        let (one, other) = tokio::join!(
+        let (by_first, by_second) = tokio::join!(
             first.apply(&plans[0].1, everything()),
             second.apply(&plans[1].1, everything())
         );
-        let (winner, loser) = if one.status == 200 {
-            (&plans[0].0, other)
+        let (winner, loser) = if by_first.status == 200 {
+            (&plans[0].0, by_second)
         } else {
-            (&plans[1].0, one)
+            (&plans[1].0, by_first)
         };
         assert_eq!(loser.status, 409, "{loser:?}");
         let code = loser.body["code"].as_str();
@@ -210,19 +210,23 @@ async fn a_secret_of_settings_is_in_no_report_of_any_host() {
     const KEY: &str = "k3y-of-the-venue";
     let redis = Redis::start().await;
     let guest = Guest::ticks().with_secret_key();
-    let one = Fleet::host("one", redis.port(), &guest, |setup| setup).await;
-    let two = Fleet::host("two", redis.port(), &guest, |setup| setup).await;
+    let first = Fleet::host("one", redis.port(), &guest, |setup| setup).await;
+    let second = Fleet::host("two", redis.port(), &guest, |setup| setup).await;
     let asked = json!({"settings": {"key": KEY}});
-    let pushed = one.admin_api().settings("ticks", asked).await.done();
+    let pushed = first.admin_api().settings("ticks", asked).await.done();
     let revision = tidegate_tests::admin::revision_of(&pushed);
-    one.admin_api()
+    first
+        .admin_api()
         .apply_revision(&revision, everything())
         .await;
     let is = |report: &Value| report["revision"]["id"] == revision.as_str();
     let what = "the key on the other host";
-    two.admin_api().becomes("ticks", what, secs(20), is).await;
+    second
+        .admin_api()
+        .becomes("ticks", what, secs(20), is)
+        .await;
     let mut shown = vec![pushed.to_string()];
-    for host in [&one, &two] {
+    for host in [&first, &second] {
         let admin = host.admin_api();
         for path in [
             "/v1/fleet",

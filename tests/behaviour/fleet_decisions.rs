@@ -45,9 +45,9 @@ async fn a_rollback_while_only_the_first_hosts_have_it_is_for_all_of_them() {
         .position(|&name| name == first)
         .expect("a host");
     fleet.run([first], &b, secs(10)).await;
-    let other = fleet.admin((first + 1) % 3);
-    assert_eq!(other.active("ticks").await, a);
-    rollback(&other).await.done();
+    let beside = fleet.admin((first + 1) % 3);
+    assert_eq!(beside.active("ticks").await, a);
+    rollback(&beside).await.done();
     fleet.run([0, 1, 2], &a, secs(10)).await;
     until("the rollback in Redis", secs(10), async || {
         fleet.desired().await["first"] == json!([])
@@ -68,10 +68,10 @@ async fn the_slower_operator_is_told_who_was_faster() {
     assert_eq!(loser.status, 409, "{loser:?}");
     let code = text(&loser.body["code"]);
     assert!(matches!(code, "conflict" | "stale-plan"), "{loser:?}");
-    let told = text(&loser.body["detail"]);
+    let detail = text(&loser.body["detail"]);
     assert!(
-        told.contains("by admin") && told.contains(&d[..12]),
-        "{told}"
+        detail.contains("by admin") && detail.contains(&d[..12]),
+        "{detail}"
     );
     fleet.run([0, 1, 2], &d, secs(10)).await;
 }

@@ -4,22 +4,22 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use tidegate_tests::arrivals::next_event;
 use tidegate_tests::client::Connect;
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
-use tidegate_tests::told::next_event;
 use tidegate_tests::{Raw, Redis, Tidegate, eventually, keys, millis, secs, until};
 
 const HALF: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Unfinished: ";
 
 /// So many connections that never finish their request; those that are cut come again.
 async fn flood(address: SocketAddr, count: usize) -> Vec<Raw> {
-    let mut all = Vec::new();
+    let mut unfinished = Vec::new();
     for _ in 0..count {
         let mut raw = Raw::connect(&Connect::to(address)).await;
         let _ = raw.try_write(HALF).await;
-        all.push(raw);
+        unfinished.push(raw);
     }
-    all
+    unfinished
 }
 
 /// Everything that needs a file: a client, the upstream after a kill, the key file, health.
@@ -137,11 +137,11 @@ async fn a_half_sent_request_on_the_admin_listener_ends_in_time() {
 
 /// Sockets that showed a wrong key, were let through the upgrade, and say nothing more.
 async fn lingering(tidegate: &Tidegate, count: usize) -> Vec<Raw> {
-    let mut all = Vec::new();
+    let mut lingering = Vec::new();
     for _ in 0..count {
-        all.push(Raw::upgrade(&tidegate.connect(), "wrong").await);
+        lingering.push(Raw::upgrade(&tidegate.connect(), "wrong").await);
     }
-    all
+    lingering
 }
 
 #[tokio::test]
@@ -160,8 +160,11 @@ async fn refused_sockets_that_linger_keep_nobody_with_a_good_key_out() {
     assert_eq!(tidegate.metric("tidegate_connections", &[]).await, 20.0);
     let full = tidegate.connect().refused().await;
     assert_eq!(full, 503, "the house is full of those who may be here");
-    let mut told = Raw::upgrade(&tidegate.connect(), "wrong").await;
-    assert_eq!(told.closed().await, (4001, "Invalid API key".to_owned()));
+    let mut stranger = Raw::upgrade(&tidegate.connect(), "wrong").await;
+    assert_eq!(
+        stranger.closed().await,
+        (4001, "Invalid API key".to_owned())
+    );
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ async fn after_events(count: u64, change: impl FnOnce(Setup) -> Setup) -> Stage 
     stage
 }
 
-async fn plan(stage: &Stage, guest: &Guest) -> Value {
+async fn plan_of(stage: &Stage, guest: &Guest) -> Value {
     let revision = stage.admin.push(guest).await;
     stage.admin.plan(&revision).await
 }
@@ -27,33 +27,33 @@ async fn plan(stage: &Stage, guest: &Guest) -> Value {
 async fn a_candidate_that_a_probation_would_find_too_slow_is_said_before_it_is_applied() {
     let stage = after_events(60, |setup| setup).await;
     let slow = Guest::stamped("b").failing(Failing::Slow);
-    let made = plan(&stage, &slow).await;
-    let reason = text(&made["probation_would_undo"]);
+    let plan = plan_of(&stage, &slow).await;
+    let reason = text(&plan["probation_would_undo"]);
     assert!(
         reason.contains("took longer than") && reason.contains("10 times what they took before"),
         "{reason}"
     );
-    let shown = stage.tidegate.transform(&["plan", text(&made["to"])]).await;
+    let shown = stage.tidegate.transform(&["plan", text(&plan["to"])]).await;
     let shown = said(&shown);
     assert!(
         shown.contains("probation would undo this: ") && shown.contains("took longer than"),
         "{shown}"
     );
-    let equal = plan(&stage, &Guest::stamped("a").version("1.0.1")).await;
+    let equal = plan_of(&stage, &Guest::stamped("a").version("1.0.1")).await;
     assert!(equal["probation_would_undo"].is_null(), "{equal:#}");
 }
 
 #[tokio::test]
 async fn a_candidate_that_fails_more_often_than_a_probation_allows_is_said_too() {
     let stage = after_events(30, |setup| setup).await;
-    let made = plan(&stage, &Guest::stamped("b").failing(Failing::Guard)).await;
-    let reason = text(&made["probation_would_undo"]);
+    let plan = plan_of(&stage, &Guest::stamped("b").failing(Failing::Guard)).await;
+    let reason = text(&plan["probation_would_undo"]);
     // The numbers are those of the comparison.
-    let counts = [&made["recent"]["failed"], &made["recent"]["events"]];
-    assert_eq!(counts, [30, 30], "{made:#}");
+    let counts = [&plan["recent"]["failed"], &plan["recent"]["events"]];
+    assert_eq!(counts, [30, 30], "{plan:#}");
     let says = "30 of 30 events failed (0 faults, 30 blocked by the guard)";
     assert!(reason.contains(says), "{reason}");
-    let id = text(&made["id"]);
+    let id = text(&plan["id"]);
     let refused = stage.admin.apply(id, json!({})).await;
     let refused = refused.refused(409, "needs-allow-failing");
     for says in [
@@ -63,7 +63,7 @@ async fn a_candidate_that_fails_more_often_than_a_probation_allows_is_said_too()
     ] {
         assert!(refused.contains(says), "{refused}");
     }
-    let shown = said(&stage.tidegate.transform(&["plan", text(&made["to"])]).await);
+    let shown = said(&stage.tidegate.transform(&["plan", text(&plan["to"])]).await);
     for says in [
         "mend it; --allow-failing tries it",
         "--no-probation",
@@ -94,11 +94,11 @@ async fn what_the_revision_before_fails_at_as_well_is_not_held_against_a_candida
     }
     let guard = Guest::stamped("b").failing(Failing::Guard);
     for (candidate, so_far) in [(failing("b"), 20), (guard, 30)] {
-        let made = plan(&stage, &candidate).await;
-        assert_eq!(made["recent"]["both_failed"], so_far, "{made:#}");
-        assert_eq!(made["recent"]["failed"], 0, "{made:#}");
-        assert!(made["probation_would_undo"].is_null(), "{made:#}");
-        stage.admin.apply(text(&made["id"]), json!({})).await.done();
+        let plan = plan_of(&stage, &candidate).await;
+        assert_eq!(plan["recent"]["both_failed"], so_far, "{plan:#}");
+        assert_eq!(plan["recent"]["failed"], 0, "{plan:#}");
+        assert!(plan["probation_would_undo"].is_null(), "{plan:#}");
+        stage.admin.apply(text(&plan["id"]), json!({})).await.done();
         for number in 0..10 {
             stage.tick("XY", number).await;
             stage.tick("AB", number).await;
@@ -111,7 +111,7 @@ async fn what_the_revision_before_fails_at_as_well_is_not_held_against_a_candida
         let over = |report: &Value| report["probation"].is_null();
         let what = "the end of the probation";
         let report = stage.admin.becomes("ticks", what, secs(10), over).await;
-        assert_eq!(report["revision"]["id"], made["to"], "{report:#}");
+        assert_eq!(report["revision"]["id"], plan["to"], "{report:#}");
         assert!(report["returned"].is_null(), "{report:#}");
         let says = "0 failed, 10 failed in the revision before as well";
         until("the word of it", secs(10), async || {
@@ -147,9 +147,9 @@ async fn what_the_revision_before_can_do_is_held_against_a_candidate() {
 async fn where_nobody_would_watch_nothing_is_said_of_it() {
     let unwatched = |setup: Setup| setup.setting("probation-time", "0s");
     let stage = after_events(30, unwatched).await;
-    let made = plan(&stage, &Guest::stamped("b").failing(Failing::Guard)).await;
-    assert_eq!(made["recent"]["failed"], 30, "{made:#}");
-    assert!(made["probation_would_undo"].is_null(), "{made:#}");
+    let plan = plan_of(&stage, &Guest::stamped("b").failing(Failing::Guard)).await;
+    assert_eq!(plan["recent"]["failed"], 30, "{plan:#}");
+    assert!(plan["probation_would_undo"].is_null(), "{plan:#}");
 }
 
 #[tokio::test]
@@ -161,14 +161,14 @@ async fn what_both_revisions_fail_at_is_not_counted_as_identical() {
             stage.tick(symbol, 1).await;
         }
         while client.next_json().await["channel"] != "ticks:AB" {}
-        let made = plan(&stage, &Guest::stamped("a").failing(how).version("1.0.1")).await;
-        let recent = &made["recent"];
-        assert_eq!(recent["events"], 3, "{made:#}");
-        assert_eq!(recent["both_failed"], 2, "{made:#}");
-        assert_eq!(recent["identical"], 1, "{made:#}");
+        let plan = plan_of(&stage, &Guest::stamped("a").failing(how).version("1.0.1")).await;
+        let recent = &plan["recent"];
+        assert_eq!(recent["events"], 3, "{plan:#}");
+        assert_eq!(recent["both_failed"], 2, "{plan:#}");
+        assert_eq!(recent["identical"], 1, "{plan:#}");
         let kinds = recent["both_failures"].as_object().expect("kinds");
-        assert_eq!(kinds.values().collect::<Vec<_>>(), [2], "{made:#}");
-        let shown = stage.tidegate.transform(&["plan", text(&made["to"])]).await;
+        assert_eq!(kinds.values().collect::<Vec<_>>(), [2], "{plan:#}");
+        let shown = stage.tidegate.transform(&["plan", text(&plan["to"])]).await;
         let shown = said(&shown);
         assert!(
             shown.contains("1 identical, 0 different, 0 failed, 2 failed in both"),

@@ -73,14 +73,14 @@ async fn of_fifty_that_come_at_once_the_limit_stays_and_all_others_are_told() {
             tokio::spawn(async move { connect.open().await.let_in().await })
         })
         .collect();
-    let mut told = 0;
+    let mut replaced = 0;
     let mut inside = Vec::new();
     for knock in knocking {
         match knock.await.expect("no task panics") {
             Ok(client) => inside.push(client),
             Err((code, reason)) => {
                 assert_eq!((code, reason.as_str()), REPLACED);
-                told += 1;
+                replaced += 1;
             }
         }
     }
@@ -93,11 +93,11 @@ async fn of_fifty_that_come_at_once_the_limit_stays_and_all_others_are_told() {
             Ok(client) => staying.push(client),
             Err((code, reason)) => {
                 assert_eq!((code, reason.as_str()), REPLACED);
-                told += 1;
+                replaced += 1;
             }
         }
     }
-    assert_eq!((staying.len(), told), (5, 45));
+    assert_eq!((staying.len(), replaced), (5, 45));
     // A place that was handed over came back once, with its last holder.
     for _ in 0..2 {
         staying.remove(0).close().await;
@@ -123,8 +123,8 @@ async fn what_happens_at_the_limit_is_shown_and_can_be_changed_while_the_host_se
         assert!(listed.contains(words), "{words}: {listed}");
     }
     let mut inside = enters(&connect).await;
-    keys::edit(&file, |all| {
-        let record = keys::record(all, "replacing");
+    keys::edit(&file, |keys| {
+        let record = keys::record(keys, "replacing");
         record
             .as_object_mut()
             .expect("an object")

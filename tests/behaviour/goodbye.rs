@@ -62,7 +62,7 @@ async fn read(client: &mut Raw) -> (Vec<usize>, Option<(u16, String)>) {
                 return (numbers, Some((code, reason)));
             }
             9 => {}
-            other => panic!("no frame of opcode {other} was expected"),
+            unknown => panic!("no frame of opcode {unknown} was expected"),
         }
     }
     (numbers, None)

@@ -55,8 +55,8 @@ async fn a_peer_that_sends_is_alive_though_it_answers_no_ping() {
     let pieces = [frame(0x01, br#"{"action":"#), frame(0x80, br#""ping"}"#)];
     let bytes = [&message, &pieces[0], &pieces[1], &frame(0x8a, b"")];
     let started = Instant::now();
-    for turn in 0.. {
-        raw.write(bytes[turn % 4]).await;
+    for round in 0.. {
+        raw.write(bytes[round % 4]).await;
         sleep(millis(150)).await;
         if started.elapsed() > secs(3) {
             break;
@@ -109,14 +109,14 @@ async fn a_ping_is_answered_before_the_megabytes_that_wait() {
     let mut tide = tide("30s").await;
     let mut reader = tide.reader([ALL]).await;
     tide.rise_everywhere(400).await;
-    for turn in 0..3 {
+    for round in 0..3 {
         let before = reader.messages;
         reader.client.send_text(r#"{"action":"ping"}"#).await;
         sleep(millis(300)).await;
         reader.answer("pong").await;
         let waited = reader.messages - before;
         // What the kernel had already, in messages of a quarter of a KiB.
-        assert!(waited < 1000, "turn {turn}: after {waited} messages");
+        assert!(waited < 1000, "turn {round}: after {waited} messages");
     }
     assert!(reader.messages < 3000, "{}", reader.messages);
     reader.catch_up().await;

@@ -110,11 +110,12 @@ async fn a_new_family_needs_no_new_host() {
     assert_eq!(stage.ticks.next_text().await, expected);
     stage.ticks_flow().await;
     stage.candles_flow().await;
-    let mut one = stage.tidegate.client().await;
-    one.subscribe(["ticks:ABC"]).await;
-    one.send(serde_json::json!({"action": "subscribe", "channels": ["ticks:abc"]}))
+    let mut client = stage.tidegate.client().await;
+    client.subscribe(["ticks:ABC"]).await;
+    client
+        .send(serde_json::json!({"action": "subscribe", "channels": ["ticks:abc"]}))
         .await;
-    one.expect_error("INVALID_CHANNEL").await;
+    client.expect_error("INVALID_CHANNEL").await;
 }
 
 #[tokio::test]

@@ -191,8 +191,8 @@ async fn narrowed_channels_end_what_is_no_longer_allowed_and_the_session_stays()
     let mut client = tidegate
         .subscriber(["candles:*:*", "candles:BTC-USD:1h", "signals:*:*"])
         .await;
-    keys::edit(&tidegate.keys_file(), |all| {
-        keys::record(all, "test")["channels"] = json!(["candles:BTC-USD:*"]);
+    keys::edit(&tidegate.keys_file(), |keys| {
+        keys::record(keys, "test")["channels"] = json!(["candles:BTC-USD:*"]);
     });
     let ended = client.next_json().await;
     assert_eq!(ended["type"], "unsubscribed", "{ended}");

@@ -14,23 +14,27 @@ async fn a_redis_publishes_stands_still_and_comes_back_on_its_port() {
         .await
         .expect("subscribed");
     assert_eq!(redis.publish("a", "x").await, 1);
-    let all = [
+    let messages = [
         ("a".to_owned(), "y".to_owned()),
         ("b".to_owned(), "z".to_owned()),
     ];
-    redis.publish_all(all).await;
+    redis.publish_all(messages).await;
     listener.reply().await.expect("x");
     let Reply::Array(parts) = listener.reply().await.expect("y") else {
         panic!("a message is an array");
     };
     assert_eq!(parts[2].text(), "y");
     redis.pause();
-    let mut other = Resp::connect(redis.port())
+    let mut subscriber = Resp::connect(redis.port())
         .await
         .expect("the kernel accepts");
-    assert!(timeout(millis(200), other.ask(&[b"PING"])).await.is_err());
+    assert!(
+        timeout(millis(200), subscriber.ask(&[b"PING"]))
+            .await
+            .is_err()
+    );
     redis.resume();
-    let pong = timeout(secs(5), other.reply()).await.expect("in time");
+    let pong = timeout(secs(5), subscriber.reply()).await.expect("in time");
     assert_eq!(pong.expect("an answer").text(), "PONG");
     redis.restart(&["maxclients 100"]).await;
     assert_eq!(redis.publish("a", "x").await, 0);

@@ -39,19 +39,19 @@ fn a_component_of_ours_is_good_and_has_nothing_to_think_about() {
 #[test]
 fn the_public_surface_is_a_table_with_a_line_for_each_part_of_a_channel_and_each_field() {
     let author = Author::with_project(&Guest::ticks());
-    let told = author.ends(0, &["check"]);
+    let output = author.ends(0, &["check"]);
     let line = |public: &str| {
-        let mut lines = told.lines();
+        let mut lines = output.lines();
         let found = lines.find(|line| line.split_whitespace().nth(2) == Some(public));
-        found.unwrap_or_else(|| panic!("{public}: {told}"))
+        found.unwrap_or_else(|| panic!("{public}: {output}"))
     };
-    assert!(line("{symbol}").contains("like [A-Z]{1,8}"), "{told}");
+    assert!(line("{symbol}").contains("like [A-Z]{1,8}"), "{output}");
     assert!(
         line("price").contains("string up to 20 characters"),
-        "{told}"
+        "{output}"
     );
-    assert!(line("price").contains("ticks:{symbol}  tick"), "{told}");
-    assert!(told.contains("revision   "), "{told}");
+    assert!(line("price").contains("ticks:{symbol}  tick"), "{output}");
+    assert!(output.contains("revision   "), "{output}");
 }
 
 #[test]
@@ -75,9 +75,12 @@ fn what_a_host_would_refuse_is_told_in_the_words_of_the_host() {
         assert!(said.contains(fault), "{fault}: {said}");
     }
     let output = author.types(&["check"]);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    let lines = told.lines().filter(|line| line.starts_with("  - ")).count();
-    assert_eq!(lines, faults.len(), "{told}");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let lines = errors
+        .lines()
+        .filter(|line| line.starts_with("  - "))
+        .count();
+    assert_eq!(lines, faults.len(), "{errors}");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn in_order(numbers: &BTreeMap<String, Vec<u64>>) -> usize {
 }
 
 /// The numbers that came of each channel, up to the last of each; nothing else did.
-async fn all(client: &mut Client) -> BTreeMap<String, Vec<u64>> {
+async fn numbers_of(client: &mut Client) -> BTreeMap<String, Vec<u64>> {
     let (mut messages, mut newest) = (Vec::new(), 0);
     while newest < SYMBOLS.len() {
         messages.push(client.next_json().await);
@@ -86,7 +86,7 @@ async fn who_is_behind_gets_the_newest_of_each_channel_and_an_every_family_besid
     rise(&stage, 1).await;
     let sent = SYMBOLS.len() * usize::try_from(ROUNDS).unwrap();
     whole.reaches(sent, secs(20)).await;
-    let ticks = all(&mut behind).await;
+    let ticks = numbers_of(&mut behind).await;
     let got = in_order(&ticks);
     assert!(got < sent, "{got} of {sent}: it was not behind");
     until("the fast client to have the newest", secs(10), async || {
@@ -97,7 +97,7 @@ async fn who_is_behind_gets_the_newest_of_each_channel_and_an_every_family_besid
     .await;
     let got_fast = in_order(&numbers(&fast.messages()));
     assert!(got_fast > got, "{got_fast} is no more than {got}");
-    let tocks = all(&mut beside).await;
+    let tocks = numbers_of(&mut beside).await;
     let expected: Vec<u64> = (1..=ROUNDS).collect();
     assert!(tocks.values().all(|numbers| *numbers == expected));
     // Each message was given to both who had subscribed, or a newer one took its place.
@@ -149,7 +149,7 @@ async fn passed_by(snapshot_size: &str) -> (Stage, Client) {
 #[tokio::test]
 async fn whom_the_log_has_passed_by_gets_the_newest_all_the_same() {
     let (stage, mut behind) = passed_by("16MiB").await;
-    let ticks = all(&mut behind).await;
+    let ticks = numbers_of(&mut behind).await;
     for (channel, numbers) in &ticks {
         assert!(numbers.is_sorted_by(|a, b| a < b), "{channel}: {numbers:?}");
     }

@@ -59,7 +59,7 @@ async fn a_channel_that_is_taken_in_a_backlog_begins_where_its_answer_says() {
 async fn a_channel_that_is_left_and_taken_again_in_a_backlog_has_no_message_twice() {
     let (mut tide, mut reader) = behind().await;
     let channels = ["ticks:AAA:north", "ticks:AAB:west"];
-    for turn in 0..3 {
+    for round in 0..3 {
         let held = ["ticks:AAB:*", channels[0], channels[1]];
         let leave = json!({"action": "unsubscribe", "channels": held});
         let take = json!({"action": "subscribe", "channels": channels});
@@ -67,7 +67,7 @@ async fn a_channel_that_is_left_and_taken_again_in_a_backlog_has_no_message_twic
         reader.client.send(take).await;
         reader.answer("unsubscribed").await;
         let answer = reader.answer("subscribed").await;
-        let last = ROUNDS + turn * 500;
+        let last = ROUNDS + round * 500;
         assert_eq!(answer["seq"], json!({channels[0]: last, channels[1]: last}));
         tide.rise_everywhere(500).await;
     }
@@ -115,8 +115,8 @@ async fn what_was_missed_of_a_channel_that_was_left_is_not_told_when_it_is_taken
 #[tokio::test]
 async fn of_a_channel_that_a_key_loses_nothing_comes_after_it_was_said() {
     let (tide, mut reader) = behind().await;
-    keys::edit(&tide.tidegate.keys_file(), |all| {
-        keys::record(all, "test")["channels"] = json!(["ticks:AAA:*"]);
+    keys::edit(&tide.tidegate.keys_file(), |keys| {
+        keys::record(keys, "test")["channels"] = json!(["ticks:AAA:*"]);
     });
     let left = "tidegate_subscriptions";
     tide.tidegate.metric_becomes(left, &[], 1.0).await;

@@ -92,11 +92,11 @@ fn what_is_told_missing_counts_and_anything_else_does_not() {
         let bad = gap(&name, from, to);
         ledger.note(&bad).expect_err(&bad);
     }
-    let other = gap(&name, 3, 5).replace("slow", "upstream");
-    ledger.note(&other).expect_err("nobody lost that");
+    let unexplained = gap(&name, 3, 5).replace("slow", "upstream");
+    ledger.note(&unexplained).expect_err("nobody lost that");
     ledger.note(&gap(&name, 3, 5)).expect("exact");
     assert_eq!(first_refused(&tape, &mut ledger, &[6, 7, 8, 9, 10]), None);
-    assert_eq!((ledger.sum().received, ledger.sum().told), (7, 3));
+    assert_eq!((ledger.sum().received, ledger.sum().in_gaps), (7, 3));
     assert!(ledger.owed().is_empty());
 }
 
@@ -111,9 +111,9 @@ fn a_count_for_a_pattern_must_be_what_is_missing() {
         (49, 6, false),
     ] {
         let (tape, mut ledger) = account(&["ticks:*:*"]);
-        let told = json!({"type": "gap", "channel": "ticks:*:*", "from": null, "to": null,
+        let counted = json!({"type": "gap", "channel": "ticks:*:*", "from": null, "to": null,
             "count": count, "reason": "slow"});
-        ledger.note(&told.to_string()).expect("a count");
+        ledger.note(&counted.to_string()).expect("a count");
         for index in 0..=last {
             for number in if index == 0 { 1..=10 } else { 8..=10 } {
                 ledger.note(&tape.message(index, number)).expect("in order");

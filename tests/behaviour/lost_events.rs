@@ -50,12 +50,12 @@ async fn whatever_a_fault_or_the_guard_costs_is_told_to_all_who_hold_the_family(
             (&mut narrow, &["ticks:AB"]),
         ] {
             // Before what is newer; a message that is older may come after it.
-            let (mut told, seq) = up_to(client, 3).await;
+            let (mut gaps, seq) = up_to(client, 3).await;
             assert_eq!(seq, 2, "{how:?}");
             let mut expected: Vec<_> = patterns.iter().map(|p| gap(p, "transform")).collect();
             expected.sort_by_key(Value::to_string);
-            told.sort_by_key(Value::to_string);
-            assert_eq!(told, expected, "{how:?}");
+            gaps.sort_by_key(Value::to_string);
+            assert_eq!(gaps, expected, "{how:?}");
             client.expect_nothing_before_pong().await;
         }
         nobody.expect_nothing_before_pong().await;
@@ -77,13 +77,13 @@ async fn while_faults_go_on_it_is_told_once_a_second() {
         sleep(millis(20)).await;
     }
     sleep(millis(1500)).await;
-    let told = client.messages();
+    let gaps = client.messages();
     assert!(
-        told.iter()
+        gaps.iter()
             .all(|message| *message == gap("ticks:*", "transform")),
-        "{told:?}"
+        "{gaps:?}"
     );
-    assert!((3..=5).contains(&told.len()), "told {} times", told.len());
+    assert!((3..=5).contains(&gaps.len()), "told {} times", gaps.len());
     // The last loss is told too, though the one before was a moment ago.
     let last = client.last_at().expect("it was told");
     let end = started + millis(3480);
@@ -146,13 +146,13 @@ async fn what_was_published_in_a_pause_is_told_when_it_ends() {
     stage.tidegate.metric_becomes(name, &dropped, 3.0).await;
     stage.admin.resume("ticks").await;
     stage.tick("AB", 4).await;
-    let mut told = Vec::new();
+    let mut notices = Vec::new();
     let last = loop {
         let message = client.next_json().await;
         if message["type"] == "tick" {
             break message;
         }
-        told.push(message);
+        notices.push(message);
     };
     assert_eq!(
         (&last["seq"], &last["data"]["tick"]["n"]),
@@ -161,9 +161,9 @@ async fn what_was_published_in_a_pause_is_told_when_it_ends() {
     let status =
         |pattern: &str, state: &str| json!({"type": "status", "channel": pattern, "state": state});
     for pattern in ["ticks:*", "ticks:AB"] {
-        let of: Vec<_> = told
+        let of: Vec<_> = notices
             .iter()
-            .filter(|told| told["channel"] == pattern)
+            .filter(|notice| notice["channel"] == pattern)
             .collect();
         let expected = [
             status(pattern, "paused"),

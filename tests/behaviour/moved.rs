@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use tidegate_tests::arrivals::next_event;
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
 use tidegate_tests::ports::free_port;
-use tidegate_tests::told::next_event;
 use tidegate_tests::{Client, Proxy, Redis, Setup, Tidegate, eventually, millis, secs, until};
 
 const INTERVAL: Duration = secs(1);

@@ -17,10 +17,10 @@ fn needs<'a>(plan: &'a Value, need: &str) -> Vec<&'a str> {
 async fn is_needed(stage: &Stage, plan: &Value, consent: &str) {
     let id = text(&plan["id"]);
     let code = format!("needs-{}", consent.replace('_', "-"));
-    let all = json!({
+    let consents = json!({
         "allow_wider": true, "allow_breaking": true, "allow_silent": true, "allow_failing": true,
     });
-    let mut without = all.clone();
+    let mut without = consents.clone();
     without[consent] = json!(false);
     let flag = format!("--{}", consent.replace('_', "-"));
     let refused = stage.admin.apply(id, without).await.refused(409, &code);
@@ -29,7 +29,7 @@ async fn is_needed(stage: &Stage, plan: &Value, consent: &str) {
     assert!(said(&shown).contains(&flag), "{}", said(&shown));
     let typed = stage.tidegate.transform(&["apply", id, "--json"]).await;
     assert!(!typed.status.success(), "{}", said(&typed));
-    stage.admin.apply(id, all).await.done();
+    stage.admin.apply(id, consents).await.done();
 }
 
 /// A host on `a` with ten events of each of these symbols behind it.

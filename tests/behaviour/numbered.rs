@@ -92,10 +92,10 @@ async fn the_numbers_go_on_while_nobody_listens_and_over_reconnects() {
     let (redis, tidegate) = Tidegate::plain().await;
     let channel = "candles:A-B:1h";
     let mut last = 0;
-    for turn in 0..3 {
+    for round in 0..3 {
         let mut client = tidegate.client().await;
         let answer = client.subscribe([channel]).await;
-        assert_eq!(answer["seq"][channel], last, "turn {turn}");
+        assert_eq!(answer["seq"][channel], last, "turn {round}");
         publish(&redis, "A-B", 2).await;
         assert_eq!(
             numbers(&mut client, 2).await,
@@ -117,7 +117,7 @@ async fn the_numbers_go_on_while_nobody_listens_and_over_reconnects() {
             .metric_becomes(name, &[published], last as f64)
             .await;
         let answer = client.subscribe([channel]).await;
-        assert_eq!(answer["seq"][channel], last, "turn {turn}");
+        assert_eq!(answer["seq"][channel], last, "turn {round}");
         client.reset();
     }
 }
@@ -187,7 +187,7 @@ async fn more_channels_than_can_be_numbered_are_not_published_and_that_is_told()
     if let Some(more) = client.text_within(secs(2)).await {
         gaps.push(serde_json::from_str(&more).expect("JSON"));
     }
-    assert!(gaps.iter().all(|told| *told == gap), "{gaps:?}");
+    assert!(gaps.iter().all(|notice| *notice == gap), "{gaps:?}");
     let name = "tidegate_channels_full_total";
     tidegate.metric_becomes(name, &[], 2.0).await;
     assert_eq!(tidegate.metric("tidegate_channels", &[]).await, 3.0);

@@ -33,21 +33,21 @@ async fn a_file_or_a_folder_that_cannot_be_used_shows_until_it_is_mended() {
         .await;
     let keys = std::fs::read(tidegate.keys_file()).expect("the keys");
     let away = tidegate.path("away");
-    let all = async |value: f64| {
+    let gauges_become = async |value: f64| {
         for name in ["key_file_ok", "token_file_ok", "state_writable"] {
             let name = format!("tidegate_{name}");
             tidegate.metric_becomes(&name, &[], value).await;
         }
     };
-    all(1.0).await;
+    gauges_become(1.0).await;
     std::fs::write(tidegate.keys_file(), "{").expect("written");
     std::fs::remove_file(&file).expect("removed");
     std::fs::rename(&state, &away).expect("renamed");
-    all(0.0).await;
+    gauges_become(0.0).await;
     std::fs::rename(&away, &state).expect("renamed");
     std::fs::write(&file, tokens).expect("written");
     std::fs::write(tidegate.keys_file(), keys).expect("written");
-    all(1.0).await;
+    gauges_become(1.0).await;
     let log = tidegate.stderr();
     assert_eq!(log.lines_with("state folder cannot be written to"), 1);
     assert_eq!(log.lines_with("state folder can be written to again"), 1);
@@ -144,9 +144,9 @@ async fn a_family_that_goes_takes_its_series_along() {
     assert!(has("ticks").await);
     // Twice, as the one before stays ready to return.
     for mark in ["b", "c"] {
-        let other = Guest::stamped(mark).named("tocks");
-        let other = other.descriptor(|other| "ticks".clone_into(&mut other.name));
-        stage.admin.push_and_apply(&other).await;
+        let tocks = Guest::stamped(mark).named("tocks");
+        let tocks = tocks.descriptor(|descriptor| "ticks".clone_into(&mut descriptor.name));
+        stage.admin.push_and_apply(&tocks).await;
     }
     until("only the new family", secs(10), async || {
         has("tocks").await && !has("ticks").await

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
+use tidegate_tests::arrivals::{hears_state, hears_the_return, is_event, next_event};
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
 use tidegate_tests::process::KEEPALIVE;
-use tidegate_tests::told::{hears_state, hears_the_return, is_event, next_event};
 use tidegate_tests::{Client, Proxy, Redis, Setup, Tidegate, eventually, millis, secs, until};
 
 /// Publishes until the client receives it: what was sent to a dead connection is lost.

@@ -23,7 +23,7 @@ async fn on_ticks_and_bars() -> Stage {
 
 /// What `check` says of a component that tells which settings it was given, without naming the
 /// transform that it is for.
-async fn told(stage: &Stage, guest: &Guest, command: &[&str]) -> String {
+async fn check_says(stage: &Stage, guest: &Guest, command: &[&str]) -> String {
     let file = guest.write(&stage.tidegate.path(""));
     let file = file.to_string_lossy();
     let output = stage
@@ -49,7 +49,7 @@ async fn a_component_that_fails_is_told_its_own_faults_with_the_settings_of_its_
     ] {
         for (command, words) in [("check", &ASK_HOST[..]), ("push", &["push"])] {
             let guest = Guest::stamped("b").named(name).refusing_its_settings();
-            let text = told(&stage, &guest, words).await;
+            let text = check_says(&stage, &guest, words).await;
             let own = format!("its configure refuses the settings: {settings}");
             assert!(text.contains(&own), "{text}");
             assert_eq!(
@@ -69,7 +69,7 @@ async fn a_component_that_fails_is_told_its_own_faults_with_the_settings_of_its_
 async fn a_component_that_was_sent_for_another_transform_is_given_no_settings() {
     let stage = on_ticks_and_bars().await;
     let guest = Guest::stamped("b").named("tocks").refusing_its_settings();
-    let text = told(&stage, &guest, &["check", "--transform", "bars"]).await;
+    let text = check_says(&stage, &guest, &["check", "--transform", "bars"]).await;
     assert!(
         text.contains("its name is \"tocks\", and it was sent for \"bars\""),
         "{text}"
@@ -86,7 +86,7 @@ async fn a_component_that_has_another_name_where_its_limits_are_narrower_is_give
         (i32.store8 offset=1 (i32.load (local.get $said)) (i32.const 97))))";
     let guest = Guest::stamped("b").refusing_its_settings();
     for words in [&ASK_HOST[..], &["push"]] {
-        let text = told(&stage, &guest.clone().describe(renamed), words).await;
+        let text = check_says(&stage, &guest.clone().describe(renamed), words).await;
         for word in ["its name was \"ticks\"", "within the limits", "\"tacks\""] {
             assert!(text.contains(word), "{word} in {text}");
         }
@@ -94,7 +94,7 @@ async fn a_component_that_has_another_name_where_its_limits_are_narrower_is_give
     }
     // Who needs so much and has one name is refused for what it was given.
     let grows = "(drop (memory.grow (i32.const 288)))";
-    let text = told(&stage, &guest.describe(grows), &ASK_HOST).await;
+    let text = check_says(&stage, &guest.describe(grows), &ASK_HOST).await;
     assert!(
         text.contains("refuses the settings: {\"of\":\"ticks\"}"),
         "{text}"

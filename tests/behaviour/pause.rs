@@ -182,10 +182,10 @@ async fn a_component_that_is_pushed_keeps_the_settings_and_limits_of_the_active_
         .await
         .done();
     assert_eq!(pushed["revision"]["limits"]["deadline"], "25ms");
-    let other = json!({"mark": "third"});
+    let settings = json!({"mark": "third"});
     let answer = stage
         .admin
-        .try_push_with(&Guest::needing_settings("d"), "settings", &other)
+        .try_push_with(&Guest::needing_settings("d"), "settings", &settings)
         .await;
     let next = revision_of(&answer.done());
     stage.admin.apply_revision(&next, json!({})).await;

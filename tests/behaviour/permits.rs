@@ -117,7 +117,7 @@ async fn a_key_with_a_new_id_and_a_new_name_keeps_its_sessions_and_its_count() {
         .into_iter()
         .enumerate()
     {
-        keys::edit(&file, |all| keys::record(all, name)[field] = json!(value));
+        keys::edit(&file, |keys| keys::record(keys, name)[field] = json!(value));
         name = if field == "name" { value } else { name };
         // Once a key that was made later works, the change is in force too.
         let later = keys::create(&file, &format!("later-{number}"), &[]);

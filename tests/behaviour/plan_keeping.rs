@@ -60,12 +60,12 @@ async fn a_plan_that_is_too_old_is_refused_also_after_a_restart() {
         (stage.admin.get(&path).await.status != 200).then_some(())
     })
     .await;
-    let told = stage
+    let refusal = stage
         .admin
         .apply(id, everything())
         .await
         .refused(409, "expired-plan");
-    assert!(told.contains(&active[..12]), "{told}");
+    assert!(refusal.contains(&active[..12]), "{refusal}");
     let stage = stage.kill_and_restart().await;
     stage
         .admin

@@ -8,8 +8,9 @@ use tidegate_tests::{Guest, Stage, http, secs};
 
 /// The changes of one level, as `area subject`.
 fn changes(plan: &Value, level: &str) -> Vec<String> {
-    let all = plan["changes"].as_array().expect("a list of changes");
-    all.iter()
+    let listed = plan["changes"].as_array().expect("a list of changes");
+    listed
+        .iter()
         .filter(|change| change["level"] == level)
         .map(|change| format!("{} {}", text(&change["area"]), text(&change["subject"])))
         .collect()
@@ -123,7 +124,7 @@ async fn a_breaking_revision_needs_its_consent() {
         let plan = stage.admin.plan(&breaking).await;
         let found = changes(&plan, "breaking");
         assert!(
-            found.iter().any(|one| one.starts_with(change)),
+            found.iter().any(|line| line.starts_with(change)),
             "{how:?}: {plan:#}"
         );
         let id = text(&plan["id"]);
@@ -176,14 +177,14 @@ async fn of_two_operators_one_wins_and_the_other_is_told() {
             let plan = stage.admin.plan(&next).await;
             plans.push((next, text(&plan["id"]).to_owned()));
         }
-        let (one, other) = tokio::join!(
+        let (by_first, by_second) = tokio::join!(
             stage.admin.apply(&plans[0].1, json!({})),
             stage.admin.apply(&plans[1].1, json!({}))
         );
-        let (winner, loser) = if one.status == 200 {
-            (&plans[0].0, other)
+        let (winner, loser) = if by_first.status == 200 {
+            (&plans[0].0, by_second)
         } else {
-            (&plans[1].0, one)
+            (&plans[1].0, by_first)
         };
         assert_eq!(loser.status, 409, "{loser:?}");
         let code = loser.body["code"].as_str();
@@ -215,12 +216,12 @@ async fn a_component_pushed_twice_is_the_same_revision() {
     );
     // With other limits it is another.
     let limits = json!({"deadline": "20ms"});
-    let other = stage
+    let pushed = stage
         .admin
         .try_push_with(&Guest::stamped("b"), "limits", &limits)
         .await;
-    assert_eq!(other.status, 201);
-    assert_ne!(revision_of(&other.done()), revision_of(&first));
+    assert_eq!(pushed.status, 201);
+    assert_ne!(revision_of(&pushed.done()), revision_of(&first));
 }
 
 #[tokio::test]
@@ -259,18 +260,18 @@ async fn of_two_who_roll_back_at_once_one_is_told_and_the_bad_one_does_not_come_
     let a = stage.admin.active("ticks").await;
     let bad = stage.admin.push_and_apply(&Guest::stamped("bad")).await;
     let seen = json!({"from": bad});
-    let (one, other) = tokio::join!(
+    let (first, second) = tokio::join!(
         stage.admin.rollback("ticks", seen.clone()),
         stage.admin.rollback("ticks", seen)
     );
-    let (done, told) = if one.status == 200 {
-        (one, other)
+    let (done, loser) = if first.status == 200 {
+        (first, second)
     } else {
-        (other, one)
+        (second, first)
     };
     assert_eq!(done.done()["to"], a.as_str());
-    let told = told.refused(409, "conflict");
-    assert!(told.contains(&a[..12]), "{told}");
+    let refusal = loser.refused(409, "conflict");
+    assert!(refusal.contains(&a[..12]), "{refusal}");
     assert_eq!(stage.admin.active("ticks").await, a);
     let late = json!({"from": bad[..12], "to": bad});
     let late = stage.admin.rollback("ticks", late).await;

@@ -21,7 +21,7 @@ fn size(folder: &Path) -> (u64, usize) {
             (about.len(), 1)
         }
     });
-    each.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    each.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,10 +44,10 @@ async fn five_hundred_pushes_leave_a_bounded_folder_and_what_ran() {
             disk = size(&stage.tidegate.state_folder());
         }
     }
-    let all = stage.admin.revisions().await;
-    assert_eq!(all.len(), KEPT + 2);
+    let revisions = stage.admin.revisions().await;
+    assert_eq!(revisions.len(), KEPT + 2);
     assert_eq!(
-        all[0]["revision"]["id"],
+        revisions[0]["revision"]["id"],
         newest.as_str(),
         "the newest comes first"
     );
@@ -55,7 +55,7 @@ async fn five_hundred_pushes_leave_a_bounded_folder_and_what_ran() {
     assert_eq!(stage.role(&b).await.as_deref(), Some("active"));
     assert_eq!(
         stage.tidegate.metric("tidegate_revisions", &[]).await,
-        all.len() as f64
+        revisions.len() as f64
     );
     let now = size(&stage.tidegate.state_folder());
     // The audit log grows by a line a push.

@@ -3,10 +3,10 @@
 
 use serde_json::json;
 use tidegate_tests::admin::everything;
+use tidegate_tests::arrivals::{a_candle_comes, a_signal_comes, next_event};
 use tidegate_tests::binary::repository;
 use tidegate_tests::payloads::{alert_channel, candle, candle_channel, number_of};
 use tidegate_tests::resp::Reply;
-use tidegate_tests::told::{a_candle_comes, a_signal_comes, next_event};
 use tidegate_tests::{Client, Fleet, Guest, Payload, Redis, Setup, eventually, secs, until};
 
 const PASSWORD: &str = "secret-word";
@@ -138,13 +138,13 @@ async fn the_printed_rules_are_enough_for_a_fleet() {
     let a = Guest::stamped("a");
     let url = url(&redis);
     let restricted = |setup: Setup| setup.setting("redis-url", &url);
-    let (one, two) = tokio::join!(
+    let (first, second) = tokio::join!(
         Fleet::host("one", redis.port(), &a, restricted),
         Fleet::host("two", redis.port(), &a, restricted)
     );
     let fleet = Fleet {
         redis,
-        hosts: vec![one, two],
+        hosts: vec![first, second],
     };
     fleet.sees(2).await;
     let admin = fleet.admin(0);

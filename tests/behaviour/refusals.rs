@@ -3,9 +3,9 @@
 
 use serde_json::json;
 use tidegate_tests::admin::everything;
+use tidegate_tests::arrivals::{a_candle_comes, a_signal_comes, hears_state};
 use tidegate_tests::payloads::alert_channel;
 use tidegate_tests::resp::Reply;
-use tidegate_tests::told::{a_candle_comes, a_signal_comes, hears_state};
 use tidegate_tests::{Guest, Payload, Redis, Setup, secs, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -74,10 +74,10 @@ async fn a_revision_whose_pattern_is_denied_does_not_run_and_silences_no_other()
         };
         assert_eq!(ticks(0).await, 1);
         assert_eq!(client.next_json().await["data"]["tick"]["n"], 0);
-        let other = Guest::stamped("t")
+        let newer = Guest::stamped("t")
             .named("tocks")
             .listening_to("feed:other:");
-        let revision = admin.push(&other).await;
+        let revision = admin.push(&newer).await;
         let refused = admin.try_apply_revision(&revision, everything()).await;
         refused.refused(503, "not-ready");
         for number in 1..5 {

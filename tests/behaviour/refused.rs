@@ -167,11 +167,15 @@ async fn a_descriptor_that_breaks_its_own_rules() {
 
 #[tokio::test]
 async fn a_sample_that_does_not_come_out() {
-    let other = |d: &mut tidegate_tests::guest::Descriptor| {
+    let descriptor_of_another = |d: &mut tidegate_tests::guest::Descriptor| {
         let data = r#"{"price":"9"}"#.to_owned();
         d.samples[0].expected = Expected::Publications(vec![("ticks:ABC".into(), data)]);
     };
-    guest_is_refused(Guest::ticks().descriptor(other), &["sample"]).await;
+    guest_is_refused(
+        Guest::ticks().descriptor(descriptor_of_another),
+        &["sample"],
+    )
+    .await;
     let rejected = |d: &mut tidegate_tests::guest::Descriptor| {
         d.samples[0].expected = Expected::Rejection(2);
     };

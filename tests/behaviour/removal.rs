@@ -129,7 +129,12 @@ async fn a_transform_that_is_taken_out_of_the_settings_runs_on_is_told_and_can_b
     let left = admin.get("/v1/transforms").await.done();
     let names: Vec<&Value> = left["transforms"]
         .as_array()
-        .map(|all| all.iter().map(|one| &one["name"]).collect())
+        .map(|transforms| {
+            transforms
+                .iter()
+                .map(|transform| &transform["name"])
+                .collect()
+        })
         .unwrap_or_default();
     assert_eq!(
         names,
@@ -218,14 +223,14 @@ async fn in_a_fleet_it_ends_where_the_settings_name_it_too_until_they_are_follow
         setup.transform(Transform::file(&file))
     };
     let port = redis.port();
-    let (one, two, three) = tokio::join!(
+    let (first, second, third) = tokio::join!(
         Fleet::host("one", port, &ticks, |setup| setup),
         Fleet::host("two", port, &ticks, named),
         Fleet::host("three", port, &ticks, named)
     );
     let fleet = Fleet {
         redis,
-        hosts: vec![one, two, three],
+        hosts: vec![first, second, third],
     };
     fleet.sees(3).await;
     fleet.admin(0).push_and_apply(&tocks).await;

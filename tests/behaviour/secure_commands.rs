@@ -8,13 +8,13 @@ use tidegate_tests::terminator::Terminator;
 use tidegate_tests::{Demo, Guest, secs};
 
 /// A demo behind two terminators, and somebody who types commands.
-struct Desk {
+struct RemoteOperator {
     demo: Demo,
     public: Terminator,
     admin: Terminator,
 }
 
-impl Desk {
+impl RemoteOperator {
     async fn new() -> Self {
         let demo = Demo::start().await;
         Self {
@@ -26,12 +26,12 @@ impl Desk {
 
     async fn types(&self, words: &[&str], environment: &[(&str, &str)]) -> Output {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let mut all = vec![("TIDEGATE_ADMIN_TOKEN".to_owned(), "demo".to_owned())];
+        let mut variables = vec![("TIDEGATE_ADMIN_TOKEN".to_owned(), "demo".to_owned())];
         let more = environment.iter();
-        all.extend(more.map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        variables.extend(more.map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let typing = tokio::task::spawn_blocking(move || {
             let words: Vec<_> = words.iter().map(String::as_str).collect();
-            run_with(&std::env::temp_dir(), &words, &all)
+            run_with(&std::env::temp_dir(), &words, &variables)
         });
         tokio::time::timeout(secs(40), typing)
             .await
@@ -42,9 +42,9 @@ impl Desk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_authoritys_file_commands_speak_tls() {
-    let desk = Desk::new().await;
-    let admin = format!("https://localhost:{}", desk.admin.port());
-    let authority = desk.admin.authority().display().to_string();
+    let operator = RemoteOperator::new().await;
+    let admin = format!("https://localhost:{}", operator.admin.port());
+    let authority = operator.admin.authority().display().to_string();
     let list = [
         "transform",
         "list",
@@ -53,7 +53,7 @@ async fn with_the_authoritys_file_commands_speak_tls() {
         "--ca-file",
         &authority,
     ];
-    let output = desk.types(&list, &[]).await;
+    let output = operator.types(&list, &[]).await;
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("live"), "{}", said(&output));
     // A file is sent through it as well.
@@ -67,12 +67,15 @@ async fn with_the_authoritys_file_commands_speak_tls() {
         "--admin",
         &admin,
     ];
-    let output = desk
+    let output = operator
         .types(&check, &[("TIDEGATE_CA_FILE", &authority)])
         .await;
     assert!(output.status.success(), "{}", said(&output));
-    let url = format!("wss://127.0.0.1:{}/public/v1/stream", desk.public.port());
-    let authority = desk.public.authority().display().to_string();
+    let url = format!(
+        "wss://127.0.0.1:{}/public/v1/stream",
+        operator.public.port()
+    );
+    let authority = operator.public.authority().display().to_string();
     let tail = [
         "tail",
         "--url",
@@ -83,7 +86,7 @@ async fn with_the_authoritys_file_commands_speak_tls() {
         "2",
         "candles:*:*",
     ];
-    let output = desk.types(&tail, &[]).await;
+    let output = operator.types(&tail, &[]).await;
     assert!(output.status.success(), "{}", said(&output));
     let lines = String::from_utf8_lossy(&output.stdout).lines().count();
     assert_eq!(lines, 2, "{}", said(&output));
@@ -91,20 +94,28 @@ async fn with_the_authoritys_file_commands_speak_tls() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whom_the_system_trusts_needs_no_file() {
-    let desk = Desk::new().await;
-    let url = format!("wss://localhost:{}/public/v1/stream", desk.public.port());
-    let authority = desk.public.authority().display().to_string();
+    let operator = RemoteOperator::new().await;
+    let url = format!(
+        "wss://localhost:{}/public/v1/stream",
+        operator.public.port()
+    );
+    let authority = operator.public.authority().display().to_string();
     let tail = ["tail", "--url", &url, "--count", "1", "candles:*:*"];
-    let output = desk.types(&tail, &[("SSL_CERT_FILE", &authority)]).await;
+    let output = operator
+        .types(&tail, &[("SSL_CERT_FILE", &authority)])
+        .await;
     assert!(output.status.success(), "{}", said(&output));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_nobody_vouches_for_is_said_with_what_to_do() {
-    let desk = Desk::new().await;
-    let admin = format!("https://localhost:{}", desk.admin.port());
-    let url = format!("wss://localhost:{}/public/v1/stream", desk.public.port());
-    let strange = desk.public.authority().display().to_string();
+    let operator = RemoteOperator::new().await;
+    let admin = format!("https://localhost:{}", operator.admin.port());
+    let url = format!(
+        "wss://localhost:{}/public/v1/stream",
+        operator.public.port()
+    );
+    let strange = operator.public.authority().display().to_string();
     let list = ["transform", "list", "--admin", &admin];
     let tail = ["tail", "--url", &url, "candles:*:*"];
     for (words, environment) in [
@@ -114,11 +125,11 @@ async fn a_certificate_that_nobody_vouches_for_is_said_with_what_to_do() {
             &tail,
             &[(
                 "TIDEGATE_CA_FILE",
-                &desk.admin.authority().to_string_lossy(),
+                &operator.admin.authority().to_string_lossy(),
             )],
         ),
     ] {
-        let output = desk.types(words, environment).await;
+        let output = operator.types(words, environment).await;
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains("--ca-file"), "{text}");
@@ -132,14 +143,14 @@ async fn a_certificate_that_nobody_vouches_for_is_said_with_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_ways_of_not_speaking_tls_are_told_apart() {
-    let desk = Desk::new().await;
+    let operator = RemoteOperator::new().await;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let empty = folder.path().join("empty.pem").display().to_string();
     std::fs::write(&empty, "").expect("a file in one's own folder");
-    let authority = desk.admin.authority().display().to_string();
-    let by_name = format!("https://127.0.0.2:{}", desk.admin.port());
-    let plain = format!("https://{}", desk.demo.admin());
-    let tls = format!("https://localhost:{}", desk.admin.port());
+    let authority = operator.admin.authority().display().to_string();
+    let by_name = format!("https://127.0.0.2:{}", operator.admin.port());
+    let plain = format!("https://{}", operator.demo.admin());
+    let tls = format!("https://localhost:{}", operator.admin.port());
     for (admin, file, part) in [
         (&plain, authority.as_str(), "does not speak TLS"),
         (&tls, "/nowhere/ca.pem", "/nowhere/ca.pem"),
@@ -147,7 +158,7 @@ async fn other_ways_of_not_speaking_tls_are_told_apart() {
         (&by_name, &authority, "cannot reach"),
     ] {
         let list = ["transform", "list", "--admin", admin, "--ca-file", file];
-        let output = desk.types(&list, &[]).await;
+        let output = operator.types(&list, &[]).await;
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains(part), "{part}: {text}");

@@ -20,8 +20,8 @@ async fn host() -> (Redis, Tidegate) {
 
 /// The live sessions as the API has them, oldest first.
 async fn live(tidegate: &Tidegate) -> Vec<Value> {
-    let all = tidegate.admin_api().get("/v1/sessions").await.done();
-    all["sessions"].as_array().expect("a list").clone()
+    let answer = tidegate.admin_api().get("/v1/sessions").await.done();
+    answer["sessions"].as_array().expect("a list").clone()
 }
 
 fn id(session: &Value) -> u64 {
@@ -36,8 +36,8 @@ fn types(tidegate: &Tidegate, words: &[&str]) -> Output {
         ("TIDEGATE_ADMIN_TOKEN", OPERATOR),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let all = [&["sessions"], words].concat();
-    run_with(&tidegate.path(""), &all, &environment)
+    let typed = [&["sessions"], words].concat();
+    run_with(&tidegate.path(""), &typed, &environment)
 }
 
 #[tokio::test]
@@ -50,8 +50,8 @@ async fn an_operator_ends_one_session_and_the_others_stay() {
     };
     let admin = tidegate.admin_api();
     let path = format!("/v1/sessions/{}", id(first));
-    let told = admin.delete(&path).await.done();
-    assert_eq!(told["id"], first["id"]);
+    let closed = admin.delete(&path).await.done();
+    assert_eq!(closed["id"], first["id"]);
     leaving.expect_close(CLOSED.0, CLOSED.1).await;
     staying.expect_nothing_before_pong().await;
     let left = live(&tidegate).await;

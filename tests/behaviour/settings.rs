@@ -6,8 +6,8 @@ use tidegate_tests::{Redis, Setup, Tidegate, Transform, http};
 /// How many subscriptions a session may have, found out by trying.
 async fn limit_of(tidegate: &Tidegate) -> usize {
     let mut client = tidegate.client().await;
-    let all: Vec<_> = (0..12).map(|n| format!("candles:A-B{n}:1h")).collect();
-    let request = serde_json::json!({"action": "subscribe", "channels": all});
+    let channels: Vec<_> = (0..12).map(|n| format!("candles:A-B{n}:1h")).collect();
+    let request = serde_json::json!({"action": "subscribe", "channels": channels});
     let answer = client.ask(request).await;
     answer["channels"].as_array().map_or(0, Vec::len)
 }

@@ -134,10 +134,10 @@ async fn a_token_that_may_only_look_sees_no_value_that_is_not_public() {
     let file = tokens.path().join("tokens.json").display().to_string();
     let words = ["admin-token", "create", "--admin-tokens-file", &file];
     let who = ["--name", "guest", "--role", "view"];
-    let made = run(tokens.path(), &[&words[..], &who].concat());
-    assert!(made.status.success(), "{}", said(&made));
-    let made = String::from_utf8(made.stdout).expect("text");
-    let token = made.lines().last().expect("the token").trim();
+    let created = run(tokens.path(), &[&words[..], &who].concat());
+    assert!(created.status.success(), "{}", said(&created));
+    let printed = String::from_utf8(created.stdout).expect("text");
+    let token = printed.lines().last().expect("the token").trim();
     let setup = |setup: Setup| setup.setting("admin-tokens-file", &file);
     let stage = Stage::set(&Guest::stamped("a"), setup).await;
     let beside = Beside::on(stage, &Guest::wider("a")).await;

@@ -133,12 +133,12 @@ async fn a_lame_duck_is_not_ready_and_serves_newcomers_until_its_time_is_over() 
         .await;
     let early = tidegate.client().await.record();
     tidegate.terminate();
-    let told = Instant::now();
+    let signalled = Instant::now();
     let reasons = tidegate.becomes_unready(secs(1)).await;
     assert!(reasons.contains("about to drain"), "{reasons}");
     let channel = candle_channel(1, "BTC-USD", "1h");
     let mut number = 0;
-    while told.elapsed() < millis(2500) {
+    while signalled.elapsed() < millis(2500) {
         // Each comes, is let in and served, as on any other day.
         let mut late = tidegate.subscriber(["candles:*:*"]).await;
         redis.publish(&channel, candle(number)).await;
@@ -155,7 +155,7 @@ async fn a_lame_duck_is_not_ready_and_serves_newcomers_until_its_time_is_over() 
     assert_eq!(early.close(), None, "nobody is sent away yet");
     let status = tidegate.process.exit(secs(3)).await;
     assert!(status.success(), "{status}");
-    assert!(told.elapsed() >= secs(3), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() >= secs(3), "{:?}", signalled.elapsed());
     assert_eq!(early.closed(secs(1)).await.0, 1001);
 }
 

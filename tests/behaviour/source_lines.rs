@@ -28,8 +28,8 @@ async fn fault(redis: &Redis, tidegate: &Tidegate, symbol: &str, words: &[&str])
         redis.publish(&format!("traps:{symbol}"), "payload").await;
         let log = tidegate.stderr().text();
         let mut lines = log.lines().filter(|line| line.contains("transform fault"));
-        let told = lines.find(|line| words.iter().all(|word| line.contains(word)));
-        told.map(str::to_owned)
+        let line = lines.find(|line| words.iter().all(|word| line.contains(word)));
+        line.map(str::to_owned)
     })
     .await
 }
@@ -72,8 +72,8 @@ async fn a_trap_of_the_machine_is_told_with_its_function_its_file_and_its_line()
         ("endless", "deadline", "in traps::go_on ", "while std::hint"),
     ] {
         let place = format!("{function}{}", line_of(code));
-        let told = fault(&redis, &tidegate, symbol, &[says, &place]).await;
-        assert!(told.contains("called by "), "{told}");
+        let fault = fault(&redis, &tidegate, symbol, &[says, &place]).await;
+        assert!(fault.contains("called by "), "{fault}");
     }
     assert!(lines_held(&tidegate).await > 10_000.0);
     // They are kept with the code.
@@ -118,9 +118,9 @@ async fn debug_information_that_cannot_be_followed_costs_the_lines_and_nothing_e
         let file = folder.path().join(format!("{name}.wasm"));
         std::fs::write(&file, &broken).expect("a file in one's own folder");
         let tidegate = host(&redis, &file).await;
-        let told = fault(&redis, &tidegate, "stop", &["in traps::stop "]).await;
+        let fault = fault(&redis, &tidegate, "stop", &["in traps::stop "]).await;
         for word in ["unreachable", "(byte 0x"] {
-            assert!(told.contains(word), "{name}: {word} in {told}");
+            assert!(fault.contains(word), "{name}: {word} in {fault}");
         }
         let mut client = tidegate.subscriber(["traps:calm"]).await;
         redis.publish("traps:calm", "payload").await;

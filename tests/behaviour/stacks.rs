@@ -30,7 +30,7 @@ async fn fault(language: &str) -> String {
     .await;
     // Whatever the guest said is for its author: clients get their messages, and none of it.
     let good = r#"{"last":"1.5","time":"2026-02-19T12:00:00Z"}"#;
-    let told = eventually("a message", secs(20), async || {
+    let message = eventually("a message", secs(20), async || {
         redis
             .publish("channel:exchange:1:ticker:BTC-USD", good)
             .await;
@@ -38,7 +38,7 @@ async fn fault(language: &str) -> String {
         text.contains("BTC-USD").then_some(text)
     })
     .await;
-    assert!(!told.contains("mistake"), "{told}");
+    assert!(!message.contains("mistake"), "{message}");
     fault
 }
 

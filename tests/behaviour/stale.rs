@@ -2,8 +2,8 @@
 //! during it, and at the return, with a gap for what nobody knows.
 
 use serde_json::Value;
+use tidegate_tests::arrivals::{hears_state, hears_the_return, is_event, state};
 use tidegate_tests::payloads::{alert_channel, candle, candle_channel, number_of};
-use tidegate_tests::told::{hears_state, hears_the_return, is_event, state};
 use tidegate_tests::{Demo, Guest, Payload, Redis, Setup, Stage, Tidegate, secs, until};
 
 #[tokio::test]

@@ -146,9 +146,9 @@ async fn a_hundred_that_stall_share_one_log_and_its_bound() {
 #[tokio::test]
 async fn a_message_that_nobody_waits_for_costs_nothing() {
     let mut tide = Tide::on(Tape::of(2), |setup| setup).await;
-    let mut other = tide.tidegate.subscriber(["ticks:AAA:north"]).await;
+    let mut uninvolved = tide.tidegate.subscriber(["ticks:AAA:north"]).await;
     tide.rise(&vec![1; 200]).await;
-    other.expect_nothing_before_pong().await;
+    uninvolved.expect_nothing_before_pong().await;
     let deliveries = tide.tidegate.metric("tidegate_deliveries_total", &[]);
     assert_eq!(deliveries.await, 200.0);
 }
@@ -189,8 +189,8 @@ async fn a_client_that_floods_pings_is_not_read_from_until_it_reads_and_has_ever
     let replies = tide.tidegate.metric("tidegate_reply_bytes", &[]).await;
     assert!((1.0..256.0 * 1024.0).contains(&replies), "{replies} bytes");
     let started = Instant::now();
-    let mut other = tide.tidegate.client().await;
-    other.expect_nothing_before_pong().await;
+    let mut uninvolved = tide.tidegate.client().await;
+    uninvolved.expect_nothing_before_pong().await;
     assert!(started.elapsed() < secs(1), "{:?}", started.elapsed());
     tide.rise_everywhere(10).await;
     for number in 0..sent {

@@ -16,7 +16,7 @@ async fn each_wildcard_stands_for_its_own_part() {
     let mut exact = tidegate.subscriber(["candles:BTC-USD:1h"]).await;
     let mut any_time = tidegate.subscriber(["candles:BTC-USD:*"]).await;
     let mut any_symbol = tidegate.subscriber(["candles:*:1h"]).await;
-    let mut all = tidegate.subscriber(["candles:*:*"]).await;
+    let mut everything = tidegate.subscriber(["candles:*:*"]).await;
     let mut other_family = tidegate.subscriber(["signals:*:*"]).await;
     let published = [
         ("BTC-USD", "1h"),
@@ -31,7 +31,7 @@ async fn each_wildcard_stands_for_its_own_part() {
         (&mut exact, vec![0]),
         (&mut any_time, vec![0, 1]),
         (&mut any_symbol, vec![0, 2]),
-        (&mut all, vec![0, 1, 2, 3]),
+        (&mut everything, vec![0, 1, 2, 3]),
     ] {
         for number in expected {
             assert_eq!(number_of(&client.next_json().await), number);
@@ -41,7 +41,7 @@ async fn each_wildcard_stands_for_its_own_part() {
         &mut exact,
         &mut any_time,
         &mut any_symbol,
-        &mut all,
+        &mut everything,
         &mut other_family,
     ] {
         client.expect_nothing_before_pong().await;

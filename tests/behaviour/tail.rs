@@ -23,11 +23,11 @@ async fn when_nothing_comes_that_is_said_once_with_the_values_that_there_are() {
         tail.stderr.lines_with("timeframe is one of") == 1
     })
     .await;
-    let told = tail.stderr.text();
-    assert!(told.contains("candles:{symbol}:{timeframe}"), "{told}");
+    let hint = tail.stderr.text();
+    assert!(hint.contains("candles:{symbol}:{timeframe}"), "{hint}");
     assert!(
-        !told.contains("signals:"),
-        "only what was asked for: {told}"
+        !hint.contains("signals:"),
+        "only what was asked for: {hint}"
     );
     assert_eq!(tail.stdout.text(), "", "standard output is for messages");
     let channel = candle_channel(1, "BTC-USD", "1h");
@@ -37,5 +37,5 @@ async fn when_nothing_comes_that_is_said_once_with_the_values_that_there_are() {
     })
     .await;
     tokio::time::sleep(secs(12)).await;
-    assert_eq!(tail.stderr.text(), told, "it is said once");
+    assert_eq!(tail.stderr.text(), hint, "it is said once");
 }

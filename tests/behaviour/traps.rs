@@ -37,8 +37,8 @@ async fn a_panic_at_an_event_is_told_by_its_message_its_line_and_its_function() 
             let channel = format!("panics:{symbol}");
             redis.publish(&channel, "payload").await;
             let faults = faults(&tidegate);
-            let told = |fault: &&String| says.iter().all(|word| fault.contains(word));
-            faults.iter().find(told).map(|_| ())
+            let names_it = |fault: &&String| says.iter().all(|word| fault.contains(word));
+            faults.iter().find(names_it).map(|_| ())
         })
         .await;
     }
@@ -150,8 +150,8 @@ fn a_flood_of_lines_while_it_is_tried_is_cut() {
     );
     let (accepted, said) = check(&guest);
     assert!(!accepted);
-    let told = said.rsplit("meanwhile:").next().unwrap_or_default();
-    assert_eq!(told.matches("warn: ticks").count(), 20, "{said}");
+    let repeated = said.rsplit("meanwhile:").next().unwrap_or_default();
+    assert_eq!(repeated.matches("warn: ticks").count(), 20, "{said}");
 }
 
 #[test]

@@ -139,8 +139,8 @@ async fn without_a_probe_nothing_is_published() {
         .start()
         .await;
     assert_eq!(redis.publish("tidegate:probe", "x").await, 0);
-    let all = redis.ask(&["CLIENT", "LIST"]).await.text();
-    assert!(!all.contains("cmd=publish"), "{all}");
+    let connections = redis.ask(&["CLIENT", "LIST"]).await.text();
+    assert!(!connections.contains("cmd=publish"), "{connections}");
     drop(tidegate);
 }
 

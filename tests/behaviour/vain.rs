@@ -119,12 +119,12 @@ fn a_key_for_channels_that_there_are_not_is_not_made_unless_that_is_meant() {
         ("candle:*:*", "there are candles, signals"),
         ("ticks:*", "--allow-unknown"),
     ] {
-        let (made, said) = create(folder, &["--channels", channels]);
-        assert!(!made && said.contains(words), "{channels}: {said}");
+        let (is_made, said) = create(folder, &["--channels", channels]);
+        assert!(!is_made && said.contains(words), "{channels}: {said}");
         assert!(!folder.join("keys.json").exists(), "{channels}");
     }
-    let (made, said) = create(folder, &["--channels", "candles:*:1h,signals:*:*"]);
-    assert!(made, "{said}");
+    let (is_made, said) = create(folder, &["--channels", "candles:*:1h,signals:*:*"]);
+    assert!(is_made, "{said}");
     let unknown = ["--channels", "ticks:*", "--allow-unknown", "--name", "m"];
     let fixed = ["key", "create", "--keys-file", "keys.json"];
     let output = run(folder, &[&fixed[..], &unknown].concat());
@@ -142,18 +142,18 @@ fn the_hosts_own_settings_say_which_channels_there_are() {
     let file = Guest::ticks().write(folder);
     let table = format!("[[transform]]\ncomponent = {:?}\n", file.display());
     std::fs::write(folder.join("host.toml"), table).expect("a file in one's own folder");
-    let (made, said) = create(
+    let (is_made, said) = create(
         folder,
         &["--channels", "candles:*:*", "--config", "host.toml"],
     );
-    assert!(!made && said.contains("there are ticks"), "{said}");
-    let (made, said) = create(
+    assert!(!is_made && said.contains("there are ticks"), "{said}");
+    let (is_made, said) = create(
         folder,
         &["--channels", "ticks:*", "--config", "nowhere.toml"],
     );
-    assert!(!made && said.contains("--allow-unknown"), "{said}");
-    let (made, said) = create(folder, &["--channels", "ticks:*", "--config", "host.toml"]);
-    assert!(made, "{said}");
+    assert!(!is_made && said.contains("--allow-unknown"), "{said}");
+    let (is_made, said) = create(folder, &["--channels", "ticks:*", "--config", "host.toml"]);
+    assert!(is_made, "{said}");
 }
 
 #[tokio::test]

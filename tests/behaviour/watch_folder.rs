@@ -23,9 +23,9 @@ fn put(stage: &Stage, name: &str, bytes: &[u8]) {
 
 /// What the watched folder led to, by the result in the history.
 async fn results(stage: &Stage, result: &str) -> Vec<Value> {
-    let all = stage.admin.history().await;
+    let history = stage.admin.history().await;
     let ours = |entry: &Value| entry["by"] == "watch" && entry["result"] == result;
-    all.into_iter().filter(ours).collect()
+    history.into_iter().filter(ours).collect()
 }
 
 /// Waits for a result in the history.
@@ -142,7 +142,7 @@ async fn what_clients_would_see_more_of_waits_for_an_operator() {
     let kept = stage.admin.revisions().await;
     let wider = kept
         .iter()
-        .find(|one| one["role"] == "kept")
+        .find(|revision| revision["role"] == "kept")
         .expect("it was pushed");
     let id = wider["revision"]["id"].as_str().expect("an id");
     let consent = serde_json::json!({"allow_wider": true});

@@ -84,7 +84,7 @@ async fn a_start_that_cannot_load_what_is_wanted_does_not_fall_back_on_it() {
     let of = |id: &str| {
         let mut kept = kept.iter();
         digest(
-            kept.find(|it| it["revision"]["id"] == id)
+            kept.find(|revision| revision["revision"]["id"] == id)
                 .expect("it is kept"),
         )
     };
@@ -188,9 +188,12 @@ async fn settings_that_show_more_are_not_followed_at_a_start_unless_they_may() {
     assert_eq!(admin.active("ticks").await, a);
     assert!(tidegate.stderr().lines_with("start-allow") > 0);
     let history = admin.history().await;
-    let told = history.iter().find(|entry| entry["action"] == "configure");
-    let told = told.expect("it is written down");
-    assert!(text(&told["detail"]).contains("not taken"), "{told}");
+    let configured = history.iter().find(|entry| entry["action"] == "configure");
+    let configured = configured.expect("it is written down");
+    assert!(
+        text(&configured["detail"]).contains("not taken"),
+        "{configured}"
+    );
     // By hand, with the consent.
     let path = "/v1/transforms/ticks/follow-config";
     admin

@@ -185,8 +185,8 @@ impl Admin {
     pub async fn revisions(&self) -> Vec<Value> {
         let mut answer = self.get("/v1/revisions").await.done();
         match answer["revisions"].take() {
-            Value::Array(all) => all,
-            other => panic!("a list of revisions, not {other}"),
+            Value::Array(revisions) => revisions,
+            answer => panic!("a list of revisions, not {answer}"),
         }
     }
 
@@ -194,8 +194,8 @@ impl Admin {
     pub async fn history(&self) -> Vec<Value> {
         let mut answer = self.get("/v1/history?limit=1000").await.done();
         match answer["entries"].take() {
-            Value::Array(all) => all,
-            other => panic!("a list of entries, not {other}"),
+            Value::Array(entries) => entries,
+            answer => panic!("a list of entries, not {answer}"),
         }
     }
 
@@ -259,7 +259,7 @@ pub fn url_encoded(text: &str) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
                 char::from(byte).to_string()
             }
-            other => format!("%{other:02X}"),
+            byte => format!("%{byte:02X}"),
         })
         .collect()
 }

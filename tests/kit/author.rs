@@ -50,8 +50,8 @@ impl Author {
 
     /// Types `tidegate transform WORDS` in the folder.
     pub fn types(&self, words: &[&str]) -> Output {
-        let all = [&["transform"], words].concat();
-        run_with(self.folder.path(), &all, &[])
+        let typed = [&["transform"], words].concat();
+        run_with(self.folder.path(), &typed, &[])
     }
 
     /// What is told on standard output where it ends with that code.

@@ -233,7 +233,7 @@ impl Client {
             match self.frame(within).await? {
                 Ok(Message::Text(text)) => return Some(text.as_str().to_owned()),
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
-                other => panic!("a message was expected, not {other:?}"),
+                message => panic!("a message was expected, not {message:?}"),
             }
         }
     }
@@ -279,7 +279,7 @@ impl Client {
             Some(Ok(Message::Close(Some(frame)))) => {
                 Err((frame.code.into(), frame.reason.as_str().to_owned()))
             }
-            other => panic!("a pong or a close was expected, not {other:?}"),
+            message => panic!("a pong or a close was expected, not {message:?}"),
         }
     }
 

@@ -51,8 +51,9 @@ impl Compiler {
 
 /// Those of a host now.
 pub fn of(host: u32) -> Vec<Compiler> {
-    let all = processes();
-    let children = all.filter(|process| parent(*process) == Some(host) && is_compiler(*process));
+    let processes = processes();
+    let children =
+        processes.filter(|process| parent(*process) == Some(host) && is_compiler(*process));
     children
         .filter_map(|child| Some(Compiler(Pid::from_raw(child.cast_signed())?)))
         .collect()
@@ -74,8 +75,8 @@ pub fn host_in(folder: &Path) -> Option<u32> {
 }
 
 fn processes() -> impl Iterator<Item = u32> {
-    let all = std::fs::read_dir("/proc").expect("the system shows its processes");
-    all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    let entries = std::fs::read_dir("/proc").expect("the system shows its processes");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 /// Any of them may have ended meanwhile.

@@ -64,8 +64,8 @@ impl Dice {
 
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
-            let other = usize::try_from(self.below(last as u64 + 1)).expect("small");
-            items.swap(last, other);
+            let place = usize::try_from(self.below(last as u64 + 1)).expect("small");
+            items.swap(last, place);
         }
     }
 }

@@ -104,8 +104,8 @@ impl Line {
     async fn send(&mut self, count: u64) {
         let mut bytes = Vec::new();
         for _ in 0..count {
-            let turn = self.next % self.channels.len();
-            let (_, channel, number) = &mut self.channels[turn];
+            let place = self.next % self.channels.len();
+            let (_, channel, number) = &mut self.channels[place];
             let payload = format!(r#"{{"n":{number}}}"#);
             bytes.extend(encode(&[b"PUBLISH", channel, payload.as_bytes()]));
             *number += 1;

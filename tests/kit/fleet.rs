@@ -49,14 +49,14 @@ impl Fleet {
         let redis = Redis::start().await;
         let a = Guest::stamped("a");
         let port = redis.port();
-        let (one, two, three) = tokio::join!(
+        let (first, second, third) = tokio::join!(
             Self::host("one", port, &a, &change),
             Self::host("two", port, &a, &change),
             Self::host("three", port, &a, &change)
         );
         let fleet = Self {
             redis,
-            hosts: vec![one, two, three],
+            hosts: vec![first, second, third],
         };
         fleet.sees(3).await;
         fleet
@@ -91,12 +91,12 @@ impl Fleet {
 
     /// How many swaps of this kind each host made.
     pub async fn swaps(&self, kind: &str) -> Vec<f64> {
-        let mut all = vec![];
+        let mut counts = vec![];
         for host in &self.hosts {
             let labels = [("transform", "ticks"), ("kind", kind)];
-            all.push(host.metric("tidegate_swaps_total", &labels).await);
+            counts.push(host.metric("tidegate_swaps_total", &labels).await);
         }
-        all
+        counts
     }
 
     /// A tick reaches a client of every host, with this mark.

@@ -56,7 +56,7 @@ impl Follower {
                 match frame {
                     Some(Ok(Message::Text(text))) => seen.note(text.as_str()),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    other => return seen.fault(format!("the session ended: {other:?}")),
+                    end => return seen.fault(format!("the session ended: {end:?}")),
                 }
             }
         });
@@ -72,7 +72,10 @@ impl Follower {
     pub async fn sees_mark(&self, mark: &str, symbols: &[&str], within: Duration) {
         let what = format!("the mark {mark} on {symbols:?}");
         let carries = |seen: &Seen, symbol: &str| {
-            let marks = seen.symbols.get(symbol).map(|one| one.marks.as_slice());
+            let marks = seen
+                .symbols
+                .get(symbol)
+                .map(|symbol_marks| symbol_marks.marks.as_slice());
             matches!(marks, Some([.., (_, last)]) if last == mark)
         };
         until(&what, within, async || {
@@ -113,7 +116,10 @@ impl Follower {
     /// The marks of a symbol in the order in which they came.
     pub fn marks(&self, symbol: &str) -> Vec<String> {
         self.look(|seen| {
-            let marks = seen.symbols.get(symbol).map(|one| one.marks.iter());
+            let marks = seen
+                .symbols
+                .get(symbol)
+                .map(|symbol_marks| symbol_marks.marks.iter());
             let marks = marks.into_iter().flatten();
             marks.map(|(_, mark)| mark.clone()).collect()
         })
@@ -135,10 +141,10 @@ impl Seen {
 
     fn note(&mut self, message: &str) {
         let Some(tick) = Tick::read(message) else {
-            let other = serde_json::from_str(message);
+            let notice = serde_json::from_str(message);
             return self
                 .others
-                .push(other.unwrap_or_else(|error| panic!("{error}: {message}")));
+                .push(notice.unwrap_or_else(|error| panic!("{error}: {message}")));
         };
         if tick.rev != tick.rev_again {
             self.fault(format!("of two revisions: {message}"));

@@ -50,7 +50,7 @@ pub fn replace(file: &Path, text: &str) {
 pub fn record<'a>(keys: &'a mut Value, name: &str) -> &'a mut Value {
     keys["keys"]
         .as_array_mut()
-        .and_then(|all| all.iter_mut().find(|key| key["name"] == name))
+        .and_then(|keys| keys.iter_mut().find(|key| key["name"] == name))
         .unwrap_or_else(|| panic!("no key of the name {name}"))
 }
 

@@ -36,7 +36,7 @@ struct Line {
 pub struct Sum {
     pub received: u64,
     /// In gaps with numbers.
-    pub told: u64,
+    pub in_gaps: u64,
     /// In gaps of a pattern with a count.
     pub counted: u64,
     pub gaps: u64,
@@ -45,7 +45,7 @@ pub struct Sum {
 impl std::ops::AddAssign for Sum {
     fn add_assign(&mut self, more: Self) {
         self.received += more.received;
-        self.told += more.told;
+        self.in_gaps += more.in_gaps;
         self.counted += more.counted;
         self.gaps += more.gaps;
     }
@@ -146,7 +146,7 @@ impl Ledger {
             return Err("a gap of nothing".into());
         }
         self.arrive(index, from, to)?;
-        self.sum.told += to - from + 1;
+        self.sum.in_gaps += to - from + 1;
         Ok(())
     }
 
@@ -321,13 +321,13 @@ impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             received,
-            told,
+            in_gaps,
             counted,
             gaps,
         } = self;
         write!(
             f,
-            "{received} received, {told} told and {counted} counted as missing in {gaps} gaps"
+            "{received} received, {in_gaps} told and {counted} counted as missing in {gaps} gaps"
         )
     }
 }

@@ -7,6 +7,7 @@
 //! Nothing here knows Tidegate's code: only its command line, sockets and contract.
 
 pub mod admin;
+pub mod arrivals;
 pub mod author;
 pub mod binary;
 pub mod checked;
@@ -42,7 +43,6 @@ pub mod terminator;
 pub mod tide;
 pub mod tidegate;
 pub mod tls;
-pub mod told;
 pub mod wait;
 
 pub use admin::{Admin, Answer};

@@ -39,11 +39,11 @@ impl Metrics {
                 Some(rest) => rest.rsplit_once("} ")?,
                 None => ("", rest.strip_prefix(' ')?),
             };
-            let all = labels.iter().all(|(key, value)| {
+            let matches = labels.iter().all(|(key, value)| {
                 set.split(',')
                     .any(|pair| pair == format!("{key}=\"{value}\""))
             });
-            if !all {
+            if !matches {
                 return None;
             }
             value.trim().parse().ok()

@@ -67,7 +67,7 @@ impl Payload {
     fn from(value: Value) -> Self {
         match value {
             Value::Object(fields) => Self(fields),
-            other => panic!("an object was written above, not {other}"),
+            value => panic!("an object was written above, not {value}"),
         }
     }
 

@@ -18,7 +18,7 @@ impl Reply {
     pub fn integer(&self) -> i64 {
         match self {
             Self::Integer(value) => *value,
-            other => panic!("an integer was expected, not {other:?}"),
+            reply => panic!("an integer was expected, not {reply:?}"),
         }
     }
 
@@ -26,7 +26,7 @@ impl Reply {
         match self {
             Self::Bulk(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Self::Simple(text) | Self::Error(text) => text.clone(),
-            other => panic!("a text was expected, not {other:?}"),
+            reply => panic!("a text was expected, not {reply:?}"),
         }
     }
 }

@@ -57,17 +57,19 @@ impl Stage {
 
     /// So many of them.
     pub async fn followers(&self, count: usize) -> Vec<Follower> {
-        let mut all = Vec::with_capacity(count);
+        let mut followers = Vec::with_capacity(count);
         for _ in 0..count {
-            all.push(self.follower().await);
+            followers.push(self.follower().await);
         }
-        all
+        followers
     }
 
     /// The part of a revision, where it is kept.
     pub async fn role(&self, revision: &str) -> Option<String> {
-        let all = self.admin.revisions().await;
-        let found = all.iter().find(|one| one["revision"]["id"] == revision)?;
+        let revisions = self.admin.revisions().await;
+        let found = revisions
+            .iter()
+            .find(|entry| entry["revision"]["id"] == revision)?;
         found["role"].as_str().map(str::to_owned)
     }
 

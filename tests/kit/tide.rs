@@ -57,7 +57,7 @@ impl Tide {
     /// The same on all channels, so many times.
     pub async fn rise_everywhere(&mut self, rounds: usize) {
         let width = self.tape.width();
-        let channels: Vec<_> = (0..width * rounds).map(|turn| turn % width).collect();
+        let channels: Vec<_> = (0..width * rounds).map(|number| number % width).collect();
         self.rise(&channels).await;
     }
 

@@ -118,9 +118,9 @@ impl Tidegate {
         ];
         let arguments: Vec<_> = arguments.iter().map(|&word| word.to_owned()).collect();
         let command = move || {
-            let mut all = vec!["transform"];
-            all.extend(arguments.iter().map(String::as_str));
-            binary::run_with(&folder, &all, &environment)
+            let mut typed = vec!["transform"];
+            typed.extend(arguments.iter().map(String::as_str));
+            binary::run_with(&folder, &typed, &environment)
         };
         tokio::task::spawn_blocking(command)
             .await
@@ -266,9 +266,9 @@ impl Setup {
     pub fn check(&self) -> (bool, String) {
         self.ensure_keys();
         let arguments = self.arguments();
-        let mut all = vec!["serve", "--check"];
-        all.extend(arguments.iter().map(String::as_str));
-        let output = binary::run_with(self.folder.path(), &all, &self.environment);
+        let mut typed = vec!["serve", "--check"];
+        typed.extend(arguments.iter().map(String::as_str));
+        let output = binary::run_with(self.folder.path(), &typed, &self.environment);
         (output.status.success(), binary::said(&output))
     }
 

@@ -11,17 +11,17 @@ async fn guarded(tidegate: &Tidegate) -> Vec<(String, String, String)> {
     let document = http::get(tidegate.admin(), "/openapi.json", &[]).await;
     let document: Value = serde_json::from_str(&document.body).expect("JSON");
     let paths = document["paths"].as_object().expect("paths");
-    let mut all = Vec::new();
+    let mut endpoints = Vec::new();
     for (path, methods) in paths {
         for (method, operation) in methods.as_object().expect("methods") {
             if let Some(role) = operation["security"][0]["token"][0].as_str() {
                 let path = path.replace("{name}", "abcdef").replace("{id}", "abcdef");
-                all.push((method.to_uppercase(), path, role.to_owned()));
+                endpoints.push((method.to_uppercase(), path, role.to_owned()));
             }
         }
     }
-    assert!(all.len() > 15, "{all:?}");
-    all
+    assert!(endpoints.len() > 15, "{endpoints:?}");
+    endpoints
 }
 
 #[tokio::test]

@@ -9,9 +9,9 @@ use tidegate_tests::binary::{tidegate, without_settings};
 use tidegate_tests::process::Process;
 use tidegate_tests::{secs, until};
 
-use super::{Desk, next_version, text, wider};
+use super::{Operator, next_version, text, wider};
 
-impl Desk {
+impl Operator {
     /// Types a command on a terminal, and `answer` when it asks. Its exit code, and all that
     /// the terminal showed.
     fn on_a_terminal(&self, words: &[&str], answer: &str) -> (Option<i32>, String) {
@@ -50,27 +50,27 @@ impl Desk {
 
 #[tokio::test]
 async fn a_terminal_is_asked_before_a_wider_change_and_no_is_no() {
-    let desk = Desk::new().await;
-    let file = desk.file("wider.wasm", &wider());
-    let revision = desk.json(&["push", &file])["revision"]["id"].clone();
-    let plan = desk.json(&["plan", text(&revision)])["id"].clone();
-    let version = || desk.json(&["show", "ticks"])["revision"]["version"].clone();
-    let (code, shown) = desk.on_a_terminal(&["apply", text(&plan)], "n");
+    let operator = Operator::new().await;
+    let file = operator.file("wider.wasm", &wider());
+    let revision = operator.json(&["push", &file])["revision"]["id"].clone();
+    let plan = operator.json(&["plan", text(&revision)])["id"].clone();
+    let version = || operator.json(&["show", "ticks"])["revision"]["version"].clone();
+    let (code, shown) = operator.on_a_terminal(&["apply", text(&plan)], "n");
     assert!(
         shown.contains("it reads or lets out more: field venue: added"),
         "{shown}"
     );
     assert_eq!((code, version()), (Some(1), "1.0.0".into()), "{shown}");
-    let (code, shown) = desk.on_a_terminal(&["apply", text(&plan)], "y");
+    let (code, shown) = operator.on_a_terminal(&["apply", text(&plan)], "y");
     assert_eq!((code, version()), (Some(0), "1.1.0".into()), "{shown}");
 }
 
 #[tokio::test]
 async fn a_flag_is_the_answer_and_a_terminal_has_colours() {
-    let desk = Desk::new().await;
-    let file = desk.file("wider.wasm", &wider());
-    let way = ["push", file.as_str(), "--apply", "--allow-wider"];
-    let (code, shown) = desk.on_a_terminal(&way, "");
+    let operator = Operator::new().await;
+    let file = operator.file("wider.wasm", &wider());
+    let push = ["push", file.as_str(), "--apply", "--allow-wider"];
+    let (code, shown) = operator.on_a_terminal(&push, "");
     assert_eq!(code, Some(0), "{shown}");
     assert!(!shown.contains("[y/N]"), "{shown}");
     assert!(shown.contains("\u{1b}[33mWIDER"), "{shown}");
@@ -78,16 +78,16 @@ async fn a_flag_is_the_answer_and_a_terminal_has_colours() {
 
 #[tokio::test]
 async fn ctrl_c_stops_a_shadow_and_shows_what_it_has_seen() {
-    let desk = Desk::new().await;
-    let file = desk.file("next.wasm", &next_version("1.0.1"));
-    let revision = desk.json(&["push", &file])["revision"]["id"].clone();
+    let operator = Operator::new().await;
+    let file = operator.file("next.wasm", &next_version("1.0.1"));
+    let revision = operator.json(&["push", &file])["revision"]["id"].clone();
     let mut command = Process::start(&tidegate(), |command| {
         without_settings(command);
         command
             .args(["transform", "shadow", text(&revision), "--seconds", "600"])
-            .envs(desk.environment());
+            .envs(operator.environment());
     });
-    let running = || desk.json(&["show", "ticks"])["shadow"].is_string();
+    let running = || operator.json(&["show", "ticks"])["shadow"].is_string();
     until("the shadow to run", secs(20), async || running()).await;
     until("its progress", secs(20), async || {
         command.stderr.text().contains("shadow, 0 events")
@@ -95,8 +95,8 @@ async fn ctrl_c_stops_a_shadow_and_shows_what_it_has_seen() {
     .await;
     command.signal(Signal::INT);
     let status = command.exit(secs(20)).await;
-    let told = command.stdout.text();
-    assert!(status.success(), "{told}\n{:?}", command.stderr);
-    assert!(told.contains("was stopped before its time"), "{told}");
+    let shown = command.stdout.text();
+    assert!(status.success(), "{shown}\n{:?}", command.stderr);
+    assert!(shown.contains("was stopped before its time"), "{shown}");
     assert!(!running());
 }

@@ -18,13 +18,13 @@ const TOKEN: &str = "a-token-for-commands";
 const TICK: &str = r#"{"price":"1.5"}"#;
 
 /// A host that runs the ticks, and somebody who types commands.
-struct Desk {
+struct Operator {
     redis: Redis,
     tidegate: Tidegate,
     folder: TempDir,
 }
 
-impl Desk {
+impl Operator {
     async fn new() -> Self {
         Self::with(|setup| setup).await
     }
@@ -56,8 +56,8 @@ impl Desk {
 
     /// Types `tidegate transform WORDS`.
     fn types(&self, words: &[&str]) -> Output {
-        let all = [&["transform"], words].concat();
-        run_with(self.folder.path(), &all, &self.environment())
+        let typed = [&["transform"], words].concat();
+        run_with(self.folder.path(), &typed, &self.environment())
     }
 
     /// What is told on standard output when it is done.
@@ -84,15 +84,15 @@ impl Desk {
 
     /// Publishes a tick of `symbol` every few milliseconds while a command runs.
     async fn types_while_ticks_come(&self, symbol: &str, words: &[&str]) -> Output {
-        let all: Vec<String> = [&["transform"], words]
+        let typed: Vec<String> = [&["transform"], words]
             .concat()
             .iter()
             .map(|word| (*word).to_owned())
             .collect();
         let (folder, environment) = (self.folder.path().to_owned(), self.environment());
         let mut command = tokio::task::spawn_blocking(move || {
-            let all: Vec<_> = all.iter().map(String::as_str).collect();
-            run_with(&folder, &all, &environment)
+            let typed: Vec<_> = typed.iter().map(String::as_str).collect();
+            run_with(&folder, &typed, &environment)
         });
         let channel = format!("{FEED}{symbol}");
         loop {
@@ -134,20 +134,20 @@ fn text(value: &Value) -> &str {
 
 #[tokio::test]
 async fn the_whole_story_from_push_to_rollback_can_be_typed() {
-    let desk = Desk::new().await;
-    let first = text(&desk.json(&["show", "ticks"])["revision"]["id"])[..12].to_owned();
-    let list = desk.done(&["list"]);
+    let operator = Operator::new().await;
+    let first = text(&operator.json(&["show", "ticks"])["revision"]["id"])[..12].to_owned();
+    let list = operator.done(&["list"]);
     for part in ["TRANSFORM", "ticks", "live", &first, "ticks:{symbol}"] {
         assert!(list.contains(part), "{part}: {list}");
     }
-    let file = desk.file("next.wasm", &next_version("1.0.1"));
-    let pushed = desk.done(&["push", &file]);
+    let file = operator.file("next.wasm", &next_version("1.0.1"));
+    let pushed = operator.done(&["push", &file]);
     let next = pushed
         .lines()
         .find_map(|line| line.trim().strip_prefix("tidegate transform plan "))
         .unwrap_or_else(|| panic!("the next command: {pushed}"))
         .to_owned();
-    let planned = desk.done(&["plan", &next]);
+    let planned = operator.done(&["plan", &next]);
     assert!(
         planned.contains(&format!("from {first} to {next}")),
         "{planned}"
@@ -156,19 +156,19 @@ async fn the_whole_story_from_push_to_rollback_can_be_typed() {
         .lines()
         .find_map(|line| line.trim().strip_prefix("tidegate transform apply "))
         .unwrap_or_else(|| panic!("the next command: {planned}"));
-    let applied = desk.done(&["apply", plan, "--no-probation"]);
+    let applied = operator.done(&["apply", plan, "--no-probation"]);
     assert!(applied.contains(&format!("{first} → {next}")), "{applied}");
     assert!(
         applied.contains("tidegate transform rollback ticks"),
         "{applied}"
     );
-    let shown = desk.done(&["show", "ticks"]);
+    let shown = operator.done(&["show", "ticks"]);
     assert!(
         shown.contains("1.0.1") && shown.contains("previous"),
         "{shown}"
     );
-    desk.done(&["pause", "ticks"]);
-    let back = desk.done(&["rollback", "ticks", "--from", &next]);
+    operator.done(&["pause", "ticks"]);
+    let back = operator.done(&["rollback", "ticks", "--from", &next]);
     for part in [
         &format!("back at {first}"),
         &format!("{next} is withdrawn"),
@@ -176,8 +176,8 @@ async fn the_whole_story_from_push_to_rollback_can_be_typed() {
     ] {
         assert!(back.contains(part), "{part}: {back}");
     }
-    desk.done(&["resume", "ticks"]);
-    let history = desk.done(&["history", "ticks"]);
+    operator.done(&["resume", "ticks"]);
+    let history = operator.done(&["history", "ticks"]);
     for action in ["push", "plan", "apply", "rollback", "admin", "done"] {
         assert!(history.contains(action), "{action}: {history}");
     }
@@ -185,52 +185,52 @@ async fn the_whole_story_from_push_to_rollback_can_be_typed() {
 
 #[tokio::test]
 async fn for_programs_standard_output_is_json_and_nothing_else() {
-    let desk = Desk::new().await;
-    let file = desk.file("next.wasm", &next_version("1.0.1"));
-    assert_eq!(desk.json(&["list"])["transforms"][0]["name"], "ticks");
+    let operator = Operator::new().await;
+    let file = operator.file("next.wasm", &next_version("1.0.1"));
+    assert_eq!(operator.json(&["list"])["transforms"][0]["name"], "ticks");
     assert_eq!(
-        desk.json(&["check", "--on-host", &file])["version"],
+        operator.json(&["check", "--on-host", &file])["version"],
         "1.0.1"
     );
-    let shown = desk.json(&["show", "ticks"]);
+    let shown = operator.json(&["show", "ticks"]);
     assert_eq!(
         shown["revisions"][0]["role"], "active",
         "nothing was kept: {shown}"
     );
-    let pushed = desk.json(&["push", &file]);
+    let pushed = operator.json(&["push", &file]);
     assert_eq!(pushed["new"], true);
-    let plan = desk.json(&["plan", text(&pushed["revision"]["id"])]);
-    let applied = desk.json(&["apply", text(&plan["id"])]);
+    let plan = operator.json(&["plan", text(&pushed["revision"]["id"])]);
+    let applied = operator.json(&["apply", text(&plan["id"])]);
     assert_eq!(applied["to"], pushed["revision"]["id"]);
-    assert_eq!(desk.json(&["pause", "ticks"])["state"], "paused");
-    assert_eq!(desk.json(&["resume", "ticks"])["state"], "live");
-    let entries = desk.json(&["history", "--limit", "1"]);
+    assert_eq!(operator.json(&["pause", "ticks"])["state"], "paused");
+    assert_eq!(operator.json(&["resume", "ticks"])["state"], "live");
+    let entries = operator.json(&["history", "--limit", "1"]);
     assert_eq!(entries["entries"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]
 async fn push_with_apply_is_the_whole_way_and_may_be_run_twice() {
-    let desk = Desk::with(|setup| {
+    let operator = Operator::with(|setup| {
         setup
             .setting("probation-time", "1s")
             .setting("probation-min-events", "0")
     })
     .await;
-    let file = desk.file("wider.wasm", &wider());
-    let way = ["push", &file, "--apply", "--allow-wider", "--wait"];
-    let told = desk.done(&way);
+    let file = operator.file("wider.wasm", &wider());
+    let push = ["push", &file, "--apply", "--allow-wider", "--wait"];
+    let output = operator.done(&push);
     for part in [
         "+ venue",
         "WIDER",
         "switched in",
         "has passed its probation",
     ] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(output.contains(part), "{part}: {output}");
     }
-    let again = desk.done(&way);
+    let again = operator.done(&push);
     assert!(again.contains("known already"), "{again}");
     assert!(again.contains("nothing to apply"), "{again}");
-    let steps = desk.json(&way);
+    let steps = operator.json(&push);
     assert_eq!(
         (&steps["new"], &steps["applied"]),
         (&Value::Bool(false), &Value::Null)
@@ -239,27 +239,27 @@ async fn push_with_apply_is_the_whole_way_and_may_be_run_twice() {
 
 #[tokio::test]
 async fn other_limits_are_a_revision_of_the_same_component() {
-    let desk = Desk::new().await;
+    let operator = Operator::new().await;
     let limits = r#"{"deadline": "20ms"}"#;
-    let told = desk.done(&["settings", "ticks", "--limits", limits, "--apply"]);
-    assert!(told.contains("~ deadline"), "{told}");
-    let shown = desk.json(&["show", "ticks"]);
+    let output = operator.done(&["settings", "ticks", "--limits", limits, "--apply"]);
+    assert!(output.contains("~ deadline"), "{output}");
+    let shown = operator.json(&["show", "ticks"]);
     assert_eq!(shown["revision"]["limits"]["deadline"], "20ms");
     assert_eq!(shown["revision"]["version"], "1.0.0");
 }
 
 #[tokio::test]
 async fn a_shadow_is_watched_to_its_end_and_reported() {
-    let desk = Desk::new().await;
-    let file = desk.file("next.wasm", &next_version("1.0.1"));
-    let pushed = desk.json(&["push", &file]);
+    let operator = Operator::new().await;
+    let file = operator.file("next.wasm", &next_version("1.0.1"));
+    let pushed = operator.json(&["push", &file]);
     let revision = text(&pushed["revision"]["id"]);
     let shadow = ["shadow", revision, "--events", "20"];
-    let output = desk.types_while_ticks_come("ABC", &shadow).await;
-    let told = said(&output);
-    assert!(output.status.success(), "{told}");
+    let output = operator.types_while_ticks_come("ABC", &shadow).await;
+    let shown = said(&output);
+    assert!(output.status.success(), "{shown}");
     for part in ["is done", "20 events: 20 identical", "p99", "candidate"] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(shown.contains(part), "{part}: {shown}");
     }
 }
 

@@ -3,9 +3,9 @@
 use serde_json::Value;
 use tidegate_tests::binary::{run_with, said};
 
-use super::{Desk, breaking, next_version, text, wider};
+use super::{Operator, breaking, next_version, text, wider};
 
-impl Desk {
+impl Operator {
     /// The reason of a command that must be refused with exit code 1, without a terminal.
     fn refused(&self, words: &[&str]) -> String {
         let output = self.types(words);
@@ -15,9 +15,9 @@ impl Desk {
             "{words:?}: {}",
             said(&output)
         );
-        let told = String::from_utf8(output.stderr).expect("text");
-        assert!(told.contains("error: "), "{words:?}: {told}");
-        told
+        let error = String::from_utf8(output.stderr).expect("text");
+        assert!(error.contains("error: "), "{words:?}: {error}");
+        error
     }
 
     /// The same as problem details, which have to be all there is.
@@ -56,42 +56,45 @@ async fn what_is_typed_wrongly_ends_with_two() {
 
 #[tokio::test]
 async fn consent_that_nobody_gave_is_asked_for_by_its_flag() {
-    let desk = Desk::new().await;
-    let before = desk.json(&["show", "ticks"])["revision"]["id"].clone();
+    let operator = Operator::new().await;
+    let before = operator.json(&["show", "ticks"])["revision"]["id"].clone();
     for (guest, flag, code) in [
         (wider(), "--allow-wider", "needs-allow-wider"),
         (breaking(), "--allow-breaking", "needs-allow-breaking"),
     ] {
-        let file = desk.file("candidate.wasm", &guest);
-        let way = ["push", &file, "--apply"];
-        let told = desk.refused(&way);
-        assert!(told.contains(flag), "{told}");
-        assert_eq!(desk.problem(&way)["code"], code);
-        let revision = desk.json(&["push", &file])["revision"]["id"].clone();
-        let plan = desk.json(&["plan", text(&revision)]);
-        let told = desk.refused(&["apply", text(&plan["id"])]);
-        assert!(told.contains(flag), "{told}");
-        assert_eq!(desk.json(&["show", "ticks"])["revision"]["id"], before);
+        let file = operator.file("candidate.wasm", &guest);
+        let push = ["push", &file, "--apply"];
+        let refusal = operator.refused(&push);
+        assert!(refusal.contains(flag), "{refusal}");
+        assert_eq!(operator.problem(&push)["code"], code);
+        let revision = operator.json(&["push", &file])["revision"]["id"].clone();
+        let plan = operator.json(&["plan", text(&revision)]);
+        let refusal = operator.refused(&["apply", text(&plan["id"])]);
+        assert!(refusal.contains(flag), "{refusal}");
+        assert_eq!(operator.json(&["show", "ticks"])["revision"]["id"], before);
         let both = [
             "apply",
             text(&plan["id"]),
             "--allow-wider",
             "--allow-breaking",
         ];
-        desk.done(&both);
-        desk.done(&["rollback", "ticks"]);
+        operator.done(&both);
+        operator.done(&["rollback", "ticks"]);
     }
 }
 
 #[tokio::test]
 async fn everything_that_a_check_finds_is_told_a_line_each() {
-    let desk = Desk::new().await;
+    let operator = Operator::new().await;
     let guest = next_version("not a version").descriptor(|of| of.family = "Not A Family".into());
-    let file = desk.file("wrong.wasm", &guest);
-    let told = desk.refused(&["check", "--on-host", &file]);
-    let faults = told.lines().filter(|line| line.starts_with("  - ")).count();
-    assert!(faults >= 2, "{told}");
-    let problem = desk.problem(&["push", &file]);
+    let file = operator.file("wrong.wasm", &guest);
+    let refusal = operator.refused(&["check", "--on-host", &file]);
+    let faults = refusal
+        .lines()
+        .filter(|line| line.starts_with("  - "))
+        .count();
+    assert!(faults >= 2, "{refusal}");
+    let problem = operator.problem(&["push", &file]);
     assert_eq!(problem["code"], "check-failed");
     assert_eq!(
         problem["faults"].as_array().map(Vec::len),
@@ -102,32 +105,32 @@ async fn everything_that_a_check_finds_is_told_a_line_each() {
 
 #[tokio::test]
 async fn a_return_during_the_wait_is_a_failure_with_its_evidence() {
-    let desk = Desk::with(|setup| setup.setting("probation-time", "30s")).await;
+    let operator = Operator::with(|setup| setup.setting("probation-time", "30s")).await;
     let guest = next_version("1.0.1").when_bad("(unreachable)");
-    let file = desk.file("trapping.wasm", &guest);
-    let way = [
+    let file = operator.file("trapping.wasm", &guest);
+    let push = [
         "push",
         file.as_str(),
         "--apply",
         "--wait",
         "--allow-failing",
     ];
-    let output = desk.types_while_ticks_come("XYZ", &way).await;
-    let told = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    let output = operator.types_while_ticks_come("XYZ", &push).await;
+    let shown = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
     assert!(
-        told.contains("by itself") && told.contains("trap"),
-        "{told}"
+        shown.contains("by itself") && shown.contains("trap"),
+        "{shown}"
     );
 }
 
 #[tokio::test]
 async fn a_plan_whose_candidate_failed_on_the_last_events_needs_a_flag() {
-    let desk = Desk::new().await;
+    let operator = Operator::new().await;
     let guest = next_version("1.0.1").when_bad("(unreachable)");
-    let file = desk.file("trapping.wasm", &guest);
-    let way = ["push", file.as_str(), "--apply", "--json"];
-    let output = desk.types_while_ticks_come("XYZ", &way).await;
+    let file = operator.file("trapping.wasm", &guest);
+    let push = ["push", file.as_str(), "--apply", "--json"];
+    let output = operator.types_while_ticks_come("XYZ", &push).await;
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
     assert_eq!(problem["code"], "needs-allow-failing", "{problem}");
@@ -135,32 +138,32 @@ async fn a_plan_whose_candidate_failed_on_the_last_events_needs_a_flag() {
     for part in ["failed on", "(trap)", "--allow-failing"] {
         assert!(detail.contains(part), "{part}: {detail}");
     }
-    let version = || desk.json(&["show", "ticks"])["revision"]["version"].clone();
+    let version = || operator.json(&["show", "ticks"])["revision"]["version"].clone();
     assert_eq!(version(), "1.0.0");
-    desk.done(&["push", &file, "--apply", "--allow-failing"]);
+    operator.done(&["push", &file, "--apply", "--allow-failing"]);
     assert_eq!(version(), "1.0.1");
 }
 
 #[tokio::test]
 async fn a_candidate_that_fails_in_the_shadow_is_not_applied() {
     // So that the plan knows nothing of it.
-    let desk = Desk::with(|setup| setup.setting("recent-events", "0")).await;
+    let operator = Operator::with(|setup| setup.setting("recent-events", "0")).await;
     let guest = next_version("1.0.1").when_bad("(unreachable)");
-    let file = desk.file("trapping.wasm", &guest);
-    let way = ["push", file.as_str(), "--apply", "--shadow", "10", "--json"];
-    let output = desk.types_while_ticks_come("XYZ", &way).await;
+    let file = operator.file("trapping.wasm", &guest);
+    let push = ["push", file.as_str(), "--apply", "--shadow", "10", "--json"];
+    let output = operator.types_while_ticks_come("XYZ", &push).await;
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let problem: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
     assert_eq!(problem["code"], "shadow-failed", "{problem}");
     assert_eq!(
-        desk.json(&["show", "ticks"])["revision"]["version"],
+        operator.json(&["show", "ticks"])["revision"]["version"],
         "1.0.0"
     );
 }
 
 #[tokio::test]
 async fn a_host_that_is_away_or_wants_a_token_says_what_to_try() {
-    let desk = Desk::new().await;
+    let operator = Operator::new().await;
     for (name, value, parts) in [
         (
             "TIDEGATE_ADMIN",
@@ -178,9 +181,9 @@ async fn a_host_that_is_away_or_wants_a_token_says_what_to_try() {
             ["none in TIDEGATE_ADMIN_TOKEN", "admin-token create"],
         ),
     ] {
-        let mut environment = desk.environment();
+        let mut environment = operator.environment();
         environment.push((name.to_owned(), value.to_owned()));
-        let output = run_with(desk.folder.path(), &["transform", "list"], &environment);
+        let output = run_with(operator.folder.path(), &["transform", "list"], &environment);
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
         for part in parts {
             assert!(said(&output).contains(part), "{part}: {}", said(&output));
@@ -191,7 +194,7 @@ async fn a_host_that_is_away_or_wants_a_token_says_what_to_try() {
 
 #[tokio::test]
 async fn what_is_not_there_is_named() {
-    let desk = Desk::new().await;
+    let operator = Operator::new().await;
     for (words, code) in [
         (&["show", "nothing"][..], "no-such-transform"),
         (&["plan", "abcdef012345"], "no-such-revision"),
@@ -201,6 +204,6 @@ async fn what_is_not_there_is_named() {
         (&["check", "--on-host", "nowhere.wasm"], "unreadable"),
         (&["check", "--on-host"], "unusable"),
     ] {
-        assert_eq!(desk.problem(words)["code"], code, "{words:?}");
+        assert_eq!(operator.problem(words)["code"], code, "{words:?}");
     }
 }

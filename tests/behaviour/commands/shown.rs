@@ -6,7 +6,7 @@ use tidegate_tests::binary::{repository, run, said};
 use tidegate_tests::guest::Failing;
 use tidegate_tests::{Guest, Stage};
 
-use super::{Desk, text};
+use super::{Operator, text};
 
 #[test]
 fn the_contract_is_printed_and_no_host_is_asked() {
@@ -53,11 +53,11 @@ async fn settings_without_any_show_those_there_are_and_how_to_change_them() {
 
 #[tokio::test]
 async fn the_history_has_the_plan_of_each_step() {
-    let desk = Desk::new().await;
-    let file = desk.file("next.wasm", &super::next_version("1.0.1"));
-    let steps = desk.json(&["push", &file, "--apply"]);
+    let operator = Operator::new().await;
+    let file = operator.file("next.wasm", &super::next_version("1.0.1"));
+    let steps = operator.json(&["push", &file, "--apply"]);
     let plan = text(&steps["plan"]["id"]);
-    let history = desk.done(&["history", "ticks"]);
+    let history = operator.done(&["history", "ticks"]);
     assert!(
         history
             .lines()

@@ -19,13 +19,13 @@ pub(super) fn plain(text: &str) -> Option<String> {
     if !digits(whole) || (whole.len() > 1 && whole.starts_with('0')) {
         return None;
     }
-    let all = format!("{whole}{fraction}");
+    let digits = format!("{whole}{fraction}");
     let point = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
     if !(-100..=100).contains(&point) {
         return None;
     }
     // Zeros on both sides make room for the point wherever it goes.
-    let padded = format!("{}{all}{}", "0".repeat(100), "0".repeat(100));
+    let padded = format!("{}{digits}{}", "0".repeat(100), "0".repeat(100));
     let at = usize::try_from(point + 100).ok()?.min(padded.len());
     let whole = padded[..at].trim_start_matches('0');
     let fraction = padded[at..].trim_end_matches('0');

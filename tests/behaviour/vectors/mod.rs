@@ -46,10 +46,10 @@ async fn compare(transform: &str, events: &[(Event, Verdict)], sentinel: (String
         .subscriber(["candles:*:*", "signals:*:*"])
         .await
         .record();
-    let all = events
+    let messages = events
         .iter()
         .map(|(event, _)| (event.channel.clone(), event.payload.clone()));
-    redis.publish_all(all.chain([sentinel])).await;
+    redis.publish_all(messages.chain([sentinel])).await;
     until("the sentinel", secs(20), async || {
         record
             .texts()

@@ -194,18 +194,18 @@ impl Guest {
     /// Says something else of each second event of a symbol that begins with `X`, on one
     /// instance: what depends on what it saw before.
     pub fn remembering(mark: &str) -> Self {
-        let other = format!(r#"{{"rev":"other","tick":{{"n":1}},"rev_again":"{mark}"}}"#);
+        let second_time = format!(r#"{{"rev":"other","tick":{{"n":1}},"rev_again":"{mark}"}}"#);
         let fields = format!(
             r#"(data (i32.const 1400) "ticks:XY") (data (i32.const 1600) "{}")
                (global $seen (mut i32) (i32.const 0))"#,
-            other.escape_default()
+            second_time.escape_default()
         );
         Self::stamped(mark)
             .when_bad(&format!(
                 "(global.set $seen (i32.add (global.get $seen) (i32.const 1)))
                  (if (i32.and (global.get $seen) (i32.const 2)) (then (return (call $publish
                    (i32.const 1400) (i32.const 8) (i32.const 1600) (i32.const {})))))",
-                other.len()
+                second_time.len()
             ))
             .fields(&fields)
     }
@@ -229,11 +229,11 @@ impl Guest {
 
     /// The same under another name, with a family and a message type of its own.
     pub fn named(mut self, name: &str) -> Self {
-        let other = &mut self.descriptor;
-        name.clone_into(&mut other.name);
-        name.clone_into(&mut other.family);
-        other.message_type = name.trim_end_matches('s').to_owned();
-        for sample in &mut other.samples {
+        let descriptor = &mut self.descriptor;
+        name.clone_into(&mut descriptor.name);
+        name.clone_into(&mut descriptor.family);
+        descriptor.message_type = name.trim_end_matches('s').to_owned();
+        for sample in &mut descriptor.samples {
             if let Expected::Publications(publications) = &mut sample.expected {
                 for (channel, _) in publications {
                     *channel = channel.replace("ticks:", &format!("{name}:"));

@@ -36,11 +36,11 @@ impl ClosedSchema {
 }
 
 impl Width {
-    fn or(self, other: Self) -> Self {
-        let both = self.longest.zip(other.longest);
+    fn or(self, alternative: Self) -> Self {
+        let both = self.longest.zip(alternative.longest);
         Self {
             longest: both.map(|(own, others)| own.max(others)),
-            anything: self.anything || other.anything,
+            anything: self.anything || alternative.anything,
         }
     }
 }
