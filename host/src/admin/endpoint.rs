@@ -58,7 +58,7 @@ pub(super) struct EndpointOutline {
     pub(super) refusals: Vec<&'static str>,
 }
 
-/// One request, read and allowed.
+/// One request that was read and allowed.
 #[derive(Debug)]
 pub(super) struct Call<Q = NoQuery, B = NoBody> {
     pub(super) admin: Arc<Admin>,
@@ -123,7 +123,7 @@ impl EndpointOutline {
         self
     }
 
-    /// One that anybody may call, and that answers as it likes.
+    /// An endpoint that anybody may call, and that answers as it likes.
     pub(super) fn open(
         self,
         content_type: &'static str,
@@ -147,7 +147,7 @@ impl EndpointOutline {
         }
     }
 
-    /// One that asks for a token of this role, and that `answer` answers.
+    /// An endpoint that asks for a token of this role, and whose requests `answer` answers.
     pub(super) fn with<Q, B, A, F, R>(
         self,
         role: TokenRole,
@@ -199,7 +199,7 @@ impl EndpointOutline {
     }
 }
 
-/// The token first, then the address, then the body.
+/// Reads the token first, then the address, then the body.
 async fn read<Q: DeserializeOwned, B: FromBody>(
     admin: Arc<Admin>,
     id: &'static str,

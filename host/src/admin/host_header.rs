@@ -22,7 +22,7 @@ const ORIGIN: &str = "origin";
 /// The reasons of this check, as the metric names them.
 pub(super) const FOREIGN: [&str; 2] = [HOST, ORIGIN];
 
-/// Stands before every path of the listener, health and metrics included.
+/// Checks every request of the listener before its path is looked at, health and metrics included.
 pub(super) async fn check(
     State(admin): State<Arc<Admin>>,
     request: Request,

@@ -51,7 +51,7 @@ pub struct Admin {
     context: Arc<SessionContext>,
     registry: Arc<Registry>,
     upstream: Arc<Status>,
-    /// Without any, what lies behind them does not exist.
+    /// Without any tokens, what lies behind them does not exist.
     tokens: Option<Tokens>,
     max_upload: u64,
     /// Names that this listener may be called by, in lower case.
@@ -115,7 +115,7 @@ pub fn declare(metrics: &Metrics) {
     }
 }
 
-/// What is asked for on the listener for operators.
+/// The routes of the listener for operators.
 pub fn router(admin: Arc<Admin>) -> Router {
     let guarded = admin.tokens.is_some();
     let is_served = |endpoint: &endpoint::Endpoint| guarded || endpoint.role.is_none();

@@ -41,7 +41,7 @@ pub fn document() -> String {
     format!("{:#}\n", value(&table::endpoints()))
 }
 
-/// What comes in is read, what goes out is written: the two differ in what may be absent.
+/// The schemas of what is read and of what is written: the two differ in what may be absent.
 struct Schemas {
     read: SchemaGenerator,
     written: SchemaGenerator,
@@ -206,7 +206,7 @@ fn successes(endpoint: &Endpoint, schemas: &mut SchemaGenerator) -> Map<String, 
     responses
 }
 
-/// By status, with the codes that it can have here.
+/// The problems of an endpoint by status, with the codes that it can have there.
 fn problems(endpoint: &Endpoint, has_body: bool) -> Map<String, Value> {
     let mut codes = endpoint.refusals.clone();
     codes.extend(["foreign-host", "foreign-origin"]);

@@ -88,7 +88,7 @@ pub(super) const KINDS: &[ProblemKind] = &[
     kind(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The revision could not be made ready"),
 ];
 
-/// The last resort of a code that the table does not have.
+/// The kind of a code that the table does not have, which never happens.
 const INTERNAL: ProblemKind = kind(
     StatusCode::INTERNAL_SERVER_ERROR,
     "internal",

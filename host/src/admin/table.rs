@@ -18,14 +18,14 @@ const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
 const JSON: &str = "application/json";
 
-/// Every change can meet these.
+/// Every change can be refused with these.
 const CHANGE: &[&str] = &[
     "no-state-dir",
     "busy",
     "state-unwritable",
     "audit-unwritable",
 ];
-/// And in a fleet every change of what is active.
+/// In a fleet, every change of what is active can also be refused with these.
 const SWITCH: &[&str] = &[
     "conflict",
     "fleet-unreachable",
@@ -52,8 +52,8 @@ fn outline(
     }
 }
 
-/// First what anybody may ask, then looking, then the steps of a change in their order, then
-/// sessions.
+/// All endpoints: first those that anybody may call, then those that look, then the steps of a
+/// change in their order, then those of sessions.
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = open();
     endpoints.extend(looking());

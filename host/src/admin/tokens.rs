@@ -66,7 +66,7 @@ pub struct TokenRecord {
     /// For `admin-token revoke`. It tells nothing about the token itself.
     #[serde(deserialize_with = "credentials::id")]
     pub id: String,
-    /// Who acts, in the audit log and the log. Among tokens in force, one each.
+    /// Who acts, in the audit log and the log; no two tokens in force have the same name.
     #[serde(deserialize_with = "name")]
     pub name: String,
     #[serde(deserialize_with = "role")]
@@ -137,7 +137,7 @@ pub(crate) fn is_name(text: &str) -> bool {
     credentials::is_name(text) && !RESERVED.contains(&text)
 }
 
-/// What `is_name` holds to.
+/// The rule of `is_name`, in words.
 pub(crate) const NAME_RULE: &str = "`name` must be a text of 1 to 64 characters without control \
      characters, and none of admin, configuration, fleet, tidegate and watch";
 
@@ -162,7 +162,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Who asks, where the request came from `address`.
+    /// The caller that this token makes of a request from `address`.
     pub(super) fn at(&self, address: Option<IpAddr>) -> Caller<'_> {
         Caller {
             name: &self.name,

@@ -41,7 +41,7 @@ impl Why {
 /// Whoever was refused: the token's name, empty where there is none, and the address.
 type Who = (String, Option<IpAddr>);
 
-/// All that was refused and is not in the log yet. Those with a token are counted apart, so that
+/// All refusals that are not in the log yet. Those with a token are counted apart, so that
 /// strangers delay and displace none of them.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
@@ -50,7 +50,8 @@ pub(super) struct Tries {
 }
 
 impl Tries {
-    /// Counts, and writes down what was counted for as long as the host lives.
+    /// Starts the task that counts, and writes down what was counted, for as long as the host
+    /// lives.
     pub(super) fn start(registry: &Arc<Registry>, tasks: &Tasks) -> Arc<Self> {
         let tries = Arc::new(Self::default());
         for (name, why) in [("audit_tries", Why::Unknown), ("audit_roles", Why::Role)] {
@@ -108,7 +109,7 @@ fn next_pause(pause: Duration, quiet: bool) -> Duration {
 #[derive(Debug, Default)]
 struct TryCounts {
     callers: BTreeMap<Who, CallerTries>,
-    /// Of those that had no room.
+    /// The tries of callers that had no room.
     others: Option<CallerTries>,
 }
 

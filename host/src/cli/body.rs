@@ -14,7 +14,7 @@ const PIECE: usize = 64 * 1024;
 /// The content of a request.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// What is left of it; empty from the start for a request without one.
+    /// What is left of a text; empty from the start for a request without content.
     Text(Bytes),
     /// The file, and how much of it is left where that is known.
     File(File, Option<u64>),

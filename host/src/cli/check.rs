@@ -72,7 +72,7 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
             }
             Err(error) => {
                 whole = false;
-                // It says itself which one.
+                // The error says itself which transform it is about.
                 lines.push(tried("transform", bad(error)));
             }
         }

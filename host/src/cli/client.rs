@@ -24,7 +24,8 @@ use crate::settings::Secret;
 /// The variable that holds the token: a flag would show it in the list of processes.
 pub(super) const TOKEN: &str = "TIDEGATE_ADMIN_TOKEN";
 
-/// How long an answer may take. Compiling may be allowed ten minutes, and waits its turn.
+/// How long an answer may take: a compilation may be allowed ten minutes, and may wait for others
+/// before.
 const ANSWER_TIME: Duration = Duration::from_secs(15 * 60);
 
 /// The largest answer that is read, in bytes.
@@ -63,7 +64,7 @@ impl AdminClient {
         or_ctrl_c("ask again", shown("asking the host", look)).await
     }
 
-    /// The same without a word to the person, for what is asked again and again. Who asks
+    /// Gets an answer without a word to the person, for what is asked again and again. The caller
     /// minds Ctrl-C.
     pub(super) async fn look(&self, path: &str) -> Result<Value, CommandFailure> {
         self.send(Method::GET, path, Content::nothing(), "").await

@@ -31,7 +31,7 @@ const SECOND_LOOKS: u8 = 2;
 /// The watch on one file. It ends when this is dropped.
 #[derive(Debug)]
 pub struct FileWatch {
-    requests: mpsc::Sender<Reply>,
+    looks: mpsc::Sender<Reply>,
 }
 
 /// Where the outcome of a look goes that was asked for.
@@ -46,9 +46,7 @@ impl FileWatch {
     pub fn look(&self) -> Result<usize, String> {
         let (reply, outcome) = mpsc::channel();
         let gone = |_| "nobody follows the file any more".to_owned();
-        self.requests
-            .send(reply)
-            .map_err(|_| gone(mpsc::RecvError))?;
+        self.looks.send(reply).map_err(|_| gone(mpsc::RecvError))?;
         outcome.recv().map_err(gone)?
     }
 }
@@ -76,7 +74,7 @@ pub fn watch<T: Credential>(
         last: Ok(digest_of(&bytes)),
         usable: true,
     };
-    let (requests, asked) = mpsc::channel::<Reply>();
+    let (looks, asked) = mpsc::channel::<Reply>();
     let mut restarted = false;
     let look_on = move || {
         // What was seen before a panic may not have been handed over.
@@ -118,7 +116,7 @@ pub fn watch<T: Credential>(
             noun: T::NOUN,
             cause,
         })?;
-    Ok(FileWatch { requests })
+    Ok(FileWatch { looks })
 }
 
 fn say_change<T: Credential>(path: &Path, before: &[T], after: &[T]) {

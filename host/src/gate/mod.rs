@@ -29,7 +29,8 @@ const EXPIRY_INTERVAL: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GateRefusal {
     KeyRequired,
-    /// Also the end of a live session whose key was revoked or has expired.
+    /// The key is not in force; also the end of a live session whose key was revoked or has
+    /// expired.
     InvalidKey,
     ConnectionLimit,
 }
@@ -148,7 +149,7 @@ pub enum PermitStatus {
 }
 
 impl Gate {
-    /// Without keys.
+    /// A gate without keys.
     pub fn new(hub: Arc<Hub>) -> Self {
         Self {
             keys: RwLock::default(),
@@ -202,7 +203,7 @@ impl Gate {
         Ok(Shown { key, at_the_door })
     }
 
-    /// Both steps at the door.
+    /// Takes both steps at the door: recognises the key, and enters.
     #[cfg(test)]
     pub(crate) fn admit(&self, presented: Option<&str>) -> Result<Permit, GateRefusal> {
         self.recognise(presented)?.enter(self.hub.address())

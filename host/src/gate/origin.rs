@@ -14,7 +14,7 @@ pub struct OriginRule {
     /// Whether labels must stand before `host`.
     below: bool,
     host: String,
-    /// With its colon; empty for the scheme's own.
+    /// The port with its colon; empty for the scheme's own.
     port: String,
 }
 

@@ -14,7 +14,7 @@ const MAX_LEAVING: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct KeyPlaces {
     holders: BTreeMap<SessionId, SessionAddress>,
-    /// Those who have lost theirs and may say goodbye.
+    /// Holders that have lost their place and may say goodbye.
     leaving: BTreeMap<SessionId, SessionAddress>,
 }
 
@@ -44,7 +44,8 @@ impl KeyPlaces {
         Some(TakenPlace(id))
     }
 
-    /// The loser is told. It may not have reached its loop yet, so it also looks for itself.
+    /// Tells the oldest holder that it has lost its place. Its session may not have reached its
+    /// loop yet, so it also looks for itself.
     fn replace_oldest(&mut self) {
         if let Some((id, address)) = self.holders.pop_first() {
             address.order(LoopOrder::Replaced);

@@ -22,7 +22,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Nobody yet.
+    /// A crowd without sessions.
     pub fn empty() -> Self {
         Self {
             log: Log::new(MISSED),
@@ -32,14 +32,14 @@ impl Crowd {
         }
     }
 
-    /// A session with these subscriptions.
+    /// Adds a session with these subscriptions.
     pub fn enter(&mut self, patterns: &[Pattern]) {
         let key = self.log.enter();
         changes::subscribe(&mut self.log, key, patterns);
         self.log.set_ready(key);
     }
 
-    /// A message of the channel that has this place among all.
+    /// Publishes a message of the channel that has the number `place`.
     pub fn publish(&mut self, channel: &Channel, place: u32, frame: &[u8]) {
         self.seq += 1;
         let entry = LogMessage {
@@ -53,7 +53,7 @@ impl Crowd {
         self.log.publish(entry, frame);
     }
 
-    /// All sessions take all there is; gives how many frames they took together.
+    /// Sends all sessions all that waits, and says how many frames they took together.
     pub fn flush(&mut self) -> usize {
         let mut taken = 0;
         while let Some(view) = self.log.next_view() {

@@ -17,7 +17,8 @@ use crate::transform::Delivery;
 /// What an entry takes of memory beside its frame, in bytes, more or less.
 const ENTRY_COST: usize = 160;
 
-/// Set while the origin stands by what it makes; the other bits say since which time.
+/// This bit is set while the origin stands by what it makes; the others count how often it was
+/// withdrawn.
 const STANDS: u64 = 1;
 const NEXT_TIME: u64 = 2;
 
@@ -98,7 +99,7 @@ impl HeldMessage {
         }
     }
 
-    /// The frame, for those who get it in its order.
+    /// The frame, for sessions that get it in order with the rest.
     pub(super) fn in_order(&self) -> &[u8] {
         &self.frame
     }
@@ -108,7 +109,7 @@ impl HeldMessage {
         self.mark.stands().then_some(&*self.frame)
     }
 
-    /// Counts that a session was given it again.
+    /// Counts that a session was given the frame again.
     pub(crate) fn note_given(&self) {
         self.family.note_sent(1, self.frame.len() as u64);
     }
@@ -128,7 +129,7 @@ impl fmt::Debug for HeldMessage {
     }
 }
 
-/// A message's part in what is known of the last ones; shared by all loops.
+/// What a message says of the last message of its channel; all loops share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Last {
     pub(crate) delivery: Delivery,

@@ -42,7 +42,7 @@ pub(crate) struct NumberedMessage {
 }
 
 impl NumberedMessage {
-    /// Its frame where that is held, and so is not in its batch.
+    /// The frame, where it is held as a last message and so is not in the batch.
     fn held(&self) -> Option<&HeldMessage> {
         self.last.as_ref()?.held.as_deref()
     }
@@ -73,11 +73,11 @@ pub(crate) enum Item {
     State(Arc<str>, Availability),
     /// Messages of a family were lost.
     Loss(Arc<str>, Reason),
-    /// Some of what is held was withdrawn, and need not be kept.
+    /// Some of the held messages were withdrawn, and need not be kept.
     Sweep,
 }
 
-/// Numbers of channels that were never put in.
+/// Numbers of messages that were never put in, by channel.
 pub(crate) type Passed = BTreeMap<ChannelId, PassedNumbers>;
 
 #[derive(Debug)]
@@ -106,10 +106,10 @@ pub(crate) struct Inbox {
 #[derive(Debug, Default)]
 struct InboxContent {
     items: VecDeque<Item>,
-    /// Newer than the items.
+    /// These numbers are newer than the items.
     passed: Passed,
     orders: Vec<LoopOrder>,
-    /// Of the items.
+    /// Bytes of the items.
     bytes: usize,
 }
 

@@ -28,7 +28,7 @@ enum Phase {
 }
 
 impl Activity {
-    /// Of a connection that was accepted now.
+    /// The activity of a connection that was accepted now.
     pub(super) fn new() -> Self {
         Self(Mutex::new(Recorded {
             phase: Phase::Head(Instant::now()),
@@ -54,12 +54,12 @@ impl Activity {
         }
     }
 
-    /// A request's head is there.
+    /// The head of a request was received.
     pub(super) fn head_received(&self) {
         self.0.lock().phase = Phase::Busy;
     }
 
-    /// Its answer is on its way.
+    /// The answer to the request is on its way.
     pub(super) fn answered(&self) {
         self.0.lock().phase = Phase::Idle(Instant::now());
     }
@@ -72,8 +72,8 @@ impl Activity {
         matches!(self.0.lock().phase, Phase::Idle(_))
     }
 
-    /// When its time will be over, if nothing changes. While it is being answered the time is
-    /// the answerer's.
+    /// When the connection's time will be over, if nothing changes. While a request is being
+    /// answered, its time is a matter of whoever answers.
     pub(super) fn deadline(&self, times: ConnectionTimeouts) -> Option<Instant> {
         match self.0.lock().phase {
             Phase::Idle(since) => Some(since + times.idle),

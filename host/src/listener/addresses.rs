@@ -19,11 +19,11 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// What one address may have. Zero is no limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AddressLimits {
-    /// Sessions; of connections that are none, as many again.
+    /// Sessions of one address; it may have as many connections that are no sessions.
     pub sessions: u32,
     /// New connections a second in the long run.
     pub rate: u32,
-    /// And at once.
+    /// New connections at once.
     pub burst: u32,
     /// Addresses that are counted at a time.
     pub tracked: usize,
@@ -177,7 +177,7 @@ impl AddressRecord {
         self.at = now;
     }
 
-    /// What is refused costs nothing, so that who waits comes in.
+    /// Takes a token, if there is one. What is refused takes none, so that whoever waits comes in.
     fn pass(&mut self, limits: &AddressLimits, now: Instant) -> bool {
         self.refill(limits, now);
         let passes = self.tokens >= 1.0;
@@ -185,7 +185,7 @@ impl AddressRecord {
         passes
     }
 
-    /// Whether nothing would be forgotten with it.
+    /// Whether nothing would be forgotten if the record were dropped.
     fn is_gone(&mut self, limits: &AddressLimits, now: Instant) -> bool {
         self.refill(limits, now);
         let rested = limits.rate == 0 || self.tokens >= f64::from(limits.burst);

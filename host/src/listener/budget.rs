@@ -35,8 +35,8 @@ impl Shares {
             .fold(0, usize::saturating_add)
     }
 
-    /// What there is of this with so many files: all of it, or less of each kind, sessions
-    /// first, and at least one.
+    /// The shares within so many files: all of each kind, or less of each, sessions first, and at
+    /// least one.
     pub fn within(self, files: usize) -> Self {
         let free = files.saturating_sub(RESERVED);
         if self.total() <= free {
@@ -56,7 +56,7 @@ impl Shares {
         }
     }
 
-    /// The same within the process's limit on open files; a warning where that takes any.
+    /// The shares within the process's limit on open files; it warns where that lowers any.
     pub fn within_file_limit(self) -> Self {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let files = files.map_or(usize::MAX, |files| {

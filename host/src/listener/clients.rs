@@ -16,7 +16,7 @@ use super::reason;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 
-/// What a listener knows of those who come.
+/// What a listener knows of the clients that come.
 #[derive(Debug)]
 pub struct Clients {
     pub proxies: Proxies,
@@ -29,11 +29,11 @@ pub struct Clients {
 #[derive(Debug, Clone)]
 pub struct Arrival {
     pub remote: Remote,
-    /// Whether it is a trusted proxy, whose requests say for whom each is.
+    /// Whether the peer is a trusted proxy, whose requests say for whom each of them is.
     speaks_for_others: bool,
-    /// Whether what one address may have holds for it.
+    /// Whether the limits of an address hold for this peer.
     limited: bool,
-    /// For as long as the connection is open, as a session too.
+    /// The place of its address, which the connection holds while it is open, also as a session.
     held: Option<Arc<AddressPermit>>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Client {
 }
 
 impl Clients {
-    /// As the settings have it; with those that are default, everybody is who he is, and
+    /// The clients as the settings have them; by default everybody is who he seems to be, and
     /// nobody is limited.
     pub fn of(settings: &Settings, metrics: &Metrics) -> Arc<Self> {
         let limits = AddressLimits {

@@ -28,7 +28,7 @@ const MAX_HEADERS: usize = 64;
 /// How a connection ended.
 #[derive(Debug)]
 pub(super) enum ConnectionEnd {
-    /// By either side between two requests, or because a session took it over.
+    /// Either side ended it between two requests, or a session took it over.
     Served,
     /// Its time was over: while nothing was asked for, or with a request half-sent.
     Overdue {
@@ -65,7 +65,7 @@ pub(super) async fn serve(
     let serving = http1::Builder::new()
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD)
-        // Its clock would run through the pause between requests and through their heads.
+        // The clock of hyper would run through the pause between requests and through their heads.
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(watched), service)
         .with_upgrades();

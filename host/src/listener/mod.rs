@@ -55,7 +55,7 @@ pub struct Listener {
     pub places: Arc<Places>,
     /// Counts, by reason, those that did not get as far as an answer of a router.
     pub turned_away: IntCounterVec,
-    /// By whose address connections count, and how much of each there may be.
+    /// Tells by whose address a connection counts, and how much each address may have.
     pub clients: Arc<Clients>,
     pub tasks: Tasks,
     /// Once cancelled, nothing is accepted any more, and what is open ends with the request
@@ -124,7 +124,7 @@ impl Listener {
     }
 }
 
-/// Who is there, within the time for a head, of which the first request's is a part.
+/// Finds out who is there, within the time for a head, of which the first request's head is a part.
 async fn meet(
     mut socket: TcpStream,
     peer: SocketAddr,

@@ -33,11 +33,12 @@ pub struct Places {
 
 #[derive(Debug, Default)]
 struct Inside {
-    /// By age.
+    /// The occupants by age: the lowest number is the oldest.
     occupants: BTreeMap<u64, Occupant>,
-    /// Those of them that were told to go.
+    /// How many of them were told to go.
     leaving: usize,
-    /// Never used twice: a place that was given up must not be mistaken for its successor.
+    /// A number is never used twice: a place that was given up must not be mistaken for its
+    /// successor.
     next: u64,
     /// A bound below the usual one, and until when.
     tight: Option<(usize, Instant)>,
@@ -45,7 +46,7 @@ struct Inside {
 
 #[derive(Debug)]
 struct Occupant {
-    /// None once it was told to go.
+    /// None once the occupant was told to go.
     stay: Option<oneshot::Sender<()>>,
     /// Whoever is being answered may stay.
     activity: Option<Arc<Activity>>,
@@ -107,12 +108,12 @@ impl Places {
         })
     }
 
-    /// Files ran out: half of those inside have to go, and for a while there are no more
-    /// places than are left then. Whether anybody goes.
+    /// Files ran out: half of those inside have to go, and for a while there are no more places
+    /// than are left then. Says whether anybody goes.
     pub(super) fn tighten(&self) -> bool {
         let mut inside = self.inside.lock();
         if inside.leaving > 0 {
-            // Those who were told last have not gone yet.
+            // Those who were told to go last have not gone yet.
             return true;
         }
         let left = (inside.staying() / 2).max(1);
@@ -140,7 +141,7 @@ impl Inside {
         self.occupants.len() - self.leaving
     }
 
-    /// Tells the oldest to go that may be told so; false if there is none.
+    /// Tells the oldest occupant to go that may be told so; `false` where there is none.
     fn displace_oldest(&mut self) -> bool {
         let mut occupants = self.occupants.values_mut();
         let gone = occupants

@@ -45,7 +45,7 @@ impl Proxies {
         };
         let mut said = Forwarded::Nothing;
         for value in headers.get_all(name).into_iter().rev() {
-            // Bytes of the client's that are no text make nothing else in the line unreadable.
+            // Bytes of the client that are no text must make nothing else in the line unreadable.
             let text = String::from_utf8_lossy(value.as_bytes());
             let hops: Vec<_> = match self.header {
                 ForwardedHeader::XForwardedFor => text.rsplit(',').map(in_list).collect(),

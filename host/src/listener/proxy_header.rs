@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How the binary form begins.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Bytes of it before what its length counts.
+/// Bytes of the binary form before those that its length counts.
 const FIXED: usize = 16;
 /// Bytes that its length may count: addresses, and some hundred of everything else.
 const MAX_REST: usize = 4 << 10;
@@ -20,7 +20,7 @@ const MAX_TEXT: usize = 107;
 /// Why there is no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoHeader {
-    /// The peer left before its end.
+    /// The peer left before the end of the header.
     Left,
     Malformed,
 }
@@ -80,8 +80,8 @@ async fn binary<R: AsyncRead + Unpin>(
     }
 }
 
-/// At most ninety-five bytes, one by one, once for a connection: its end is known only when
-/// it is there, and what follows is not for here.
+/// Reads the text form: at most ninety-five bytes, one by one, once for a connection. Its end is
+/// known only when it is there, and what follows is no part of it.
 async fn text<R: AsyncRead + Unpin>(
     socket: &mut R,
     mut header: Vec<u8>,

@@ -19,7 +19,7 @@ const HTTP2: &str = "http2";
 const HEAD_TOO_LARGE: &str = "head_too_large";
 const BAD_REQUEST: &str = "bad_request";
 
-/// All of them.
+/// All reasons for which a connection gets no answer by HTTP.
 pub(crate) const BEFORE_HTTP: [&str; 10] = [
     TIMED_OUT,
     DISPLACED,

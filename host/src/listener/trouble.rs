@@ -8,14 +8,14 @@ use rustix::io::Errno;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A run of failures to accept: slower each time, and in the log once.
+/// A run of failures to accept: the pauses grow, and the log says it once.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     pause: Option<Duration>,
 }
 
 impl Trouble {
-    /// `soon` where something was done about it.
+    /// How long to pause; `soon` where something was done about the failure.
     pub(super) fn pause(&mut self, error: &io::Error, soon: bool) -> Duration {
         if self.pause.is_none() {
             tracing::error!(%error, "cannot accept connections; those that are open go on");

@@ -14,7 +14,7 @@ pub(super) const ALLOWED: &str = "off, error, warn, info, debug or trace, and mo
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Filter {
     pub(super) directives: String,
-    /// What cannot be used of what was asked for; then the default holds.
+    /// What of the filter cannot be used, in which case the default holds.
     pub(super) unusable: Option<String>,
 }
 

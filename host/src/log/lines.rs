@@ -27,7 +27,7 @@ pub(super) struct LineQueue {
 #[derive(Debug, Default)]
 struct QueuedLines {
     lines: VecDeque<Vec<u8>>,
-    /// Of the lines, and of the one that is being written.
+    /// Bytes of these lines, and of the line that is being written.
     bytes: usize,
     closed: bool,
 }

@@ -110,7 +110,7 @@ impl Drop for ProcessLog {
     }
 }
 
-/// Starts what says now and then how often something has happened.
+/// Starts the tasks that say now and then how often something has happened.
 pub fn say_what_happens_often(tasks: &Tasks, strangers: &Arc<Strangers>, metrics: &Metrics) {
     let strangers = strangers.clone();
     tasks.spawn("log_refusals", Unasked::Restart, move || {
@@ -124,7 +124,7 @@ pub fn say_what_happens_often(tasks: &Tasks, strangers: &Arc<Strangers>, metrics
     });
 }
 
-/// A line of the log as JSON, where there is no log.
+/// A line as the log would write it in JSON, for when there is no log.
 pub fn json_error(why: &str) -> String {
     let line = serde_json::json!({
         "timestamp": jiff::Timestamp::now().to_string(),

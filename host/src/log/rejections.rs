@@ -23,7 +23,7 @@ struct LoggedReason {
     sparing: Sparing,
 }
 
-/// Says it for as long as the host lives.
+/// Says how many events were rejected, for as long as the host lives.
 pub(super) async fn say_rejections(metrics: &Metrics) {
     let mut rejections = RejectionLog::default();
     let mut tick = tokio::time::interval(LOOK);

@@ -26,7 +26,7 @@ impl Sparing {
         }
     }
 
-    /// It happened once more. Where that may be said, how many before it were not.
+    /// It happened once more. Where that may be said, gives how many times before were not said.
     pub fn say(&mut self, now: Instant) -> Option<u64> {
         self.earn(now);
         let Some(may) = self.may.checked_sub(1) else {
@@ -37,7 +37,7 @@ impl Sparing {
         Some(std::mem::take(&mut self.left_out))
     }
 
-    /// So many more happened that nobody said.
+    /// It happened so many more times, and nobody said so.
     pub fn leave_out(&mut self, more: u64) {
         self.left_out += more;
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus::IntGauge;
 
-/// What all loops share.
+/// The memory that the logs of all loops may take together.
 #[derive(Debug)]
 pub(super) struct LogBudget {
     limit: usize,
@@ -14,7 +14,7 @@ pub(super) struct LogBudget {
     gauge: IntGauge,
 }
 
-/// One loop's part of it.
+/// The part of it that one loop takes.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<LogBudget>,

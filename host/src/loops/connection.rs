@@ -76,11 +76,11 @@ pub(super) struct ConnectionFlags {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goodbye {
     pub(super) reason: CloseReason,
-    /// When there is no more patience.
+    /// When patience with the client ends.
     pub(super) until: Instant,
     /// The close frame is in the aside, or there is none.
     pub(super) is_said: bool,
-    /// All of it went into the socket, which was shut.
+    /// All of the goodbye went into the socket, which was shut then.
     pub(super) is_told: bool,
 }
 
@@ -221,8 +221,8 @@ impl Connection {
         others.fold(self.next_ping, Instant::min)
     }
 
-    /// Whether nothing of the log is for it any more. Whoever only has to leave gets what waits
-    /// before the goodbye, and can still lose rights until then.
+    /// Whether the session gets nothing of the log any more. A session that only has to leave gets
+    /// what waits before the goodbye, and can still lose rights until then.
     pub(super) fn is_over(&self) -> bool {
         let goodbye = self.goodbye.as_ref();
         goodbye.is_some_and(|goodbye| goodbye.is_said || !goodbye.reason.finishes())

@@ -136,7 +136,7 @@ pub(super) fn end_all(looped: &mut Loop) {
     looped.reading.clear();
     looped.parser = Parser::new(looped.context.limits.max_message_size);
     looped.log.clear();
-    // What was published by half is noted for those who come.
+    // The rest of what was taken is published, so that sessions to come find it noted.
     while !looped.publish() {}
 }
 

@@ -52,7 +52,7 @@ pub(super) struct Loop {
     pub(super) wheel: Wheel,
     /// Families by their number; they are few.
     pub(super) families: Vec<Arc<FamilyMetrics>>,
-    /// What was taken from the inbox and is not published yet, and then not followed.
+    /// What was taken from the inbox and is not published yet.
     items: VecDeque<Item>,
     passed: Passed,
     orders: VecDeque<LoopOrder>,

@@ -14,7 +14,7 @@ pub(super) fn tidy(looped: &mut Loop, now: Instant) {
     let is_thorough = now.duration_since(looped.tidied) >= TIDY;
     trimming::settle(&mut looped.log, is_thorough);
     if looped.log.is_empty() {
-        // Nothing refers to them, and a family that is gone is not to be held.
+        // No frame refers to these families any more, and a family that is gone must not be held.
         looped.families.clear();
     }
     looped.share.set(trimming::size(&looped.log));

@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::session::SessionContext;
 use crate::tasks::{TaskName, Unasked};
 
-/// What wakes a loop is not a socket.
+/// The token of the waker, which is no socket.
 const WAKER: Token = Token(usize::MAX);
 
 /// Which part of the log's size is for what loops have not taken yet. They share the messages,

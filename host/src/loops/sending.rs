@@ -23,8 +23,7 @@ const SENDS: usize = 256;
 /// So many bytes count as a further send, so that large ones take no longer.
 const SEND_BYTES: usize = 32 << 10;
 
-/// And so many messages that are stepped over, as newer ones replace them: the bytes of one that
-/// count.
+/// So many messages that are stepped over, because newer ones replace them, count as a send.
 const STEPS: usize = SEND_BYTES / STEP_BYTES;
 const STEP_BYTES: usize = 32;
 
@@ -90,7 +89,7 @@ fn flush_members(looped: &mut Loop, view: ViewId, keys: &[SessionKey], now: Inst
         let weight = 1 + plan.bytes / SEND_BYTES;
         let most = (SENDS.saturating_sub(sends) / weight).max(1);
         let (here, after) = rest.split_at(here.count().min(most));
-        // With its last member the view goes too.
+        // The view may be gone once its last member has left it, so this is looked up before.
         let has_more = !looped.log.is_end(view, position + plan.frames as u64);
         let sent = match plan.bytes {
             0 => vec![Wrote::Bytes(0); here.len()],

@@ -29,7 +29,8 @@ pub fn document() -> String {
     let mut text = HEAD.to_owned();
     let mut heading = "";
     let mut entries = Metrics::new().book.entries();
-    // By heading as it first came; within one, as they were declared.
+    // Headings stand in the order in which they first came, and the metrics of a heading as they
+    // were declared.
     let mut headings: Vec<&str> = Vec::new();
     for entry in &entries {
         if !headings.contains(&entry.heading) {

@@ -61,7 +61,7 @@ pub struct Metrics {
     pub upstream_messages: IntCounter,
     pub upstream_unclaimed: IntCounter,
     pub upstream_lag: Histogram,
-    /// Bytes of events that wait for trials beside the lanes.
+    /// Bytes of events that wait for revisions which are tried beside the lanes.
     pub tap_queue_bytes: IntGauge,
     /// Revisions on disk.
     pub revisions: IntGauge,
@@ -323,7 +323,7 @@ impl Metrics {
     pub fn running(&self, transform: &str, now: Option<[&str; 2]>, before: Option<[&str; 2]>) {
         let info = &self.revision.info;
         if let Some([revision, version]) = before {
-            // An error says that it was not there, which is as well.
+            // An error says that the series was not there, which is as well.
             let _ = info.remove_label_values(&[transform, revision, version]);
         }
         if let Some([revision, version]) = now {
@@ -334,20 +334,16 @@ impl Metrics {
 
     /// Lets go of a revision's series, so that their number stays bounded.
     pub fn forget_revision(&self, transform: &str, revision: &str) {
-        let labels = [transform, revision];
-        let metrics = &self.revision;
-        for counter in [&metrics.events, &metrics.faults, &metrics.guard_blocks] {
+        let (labels, series) = ([transform, revision], &self.revision);
+        for counter in [&series.events, &series.faults, &series.guard_blocks] {
             let _ = counter.remove_label_values(&labels);
         }
-        for gauge in [
-            &metrics.peak_memory,
-            &metrics.peak_output,
-            &metrics.peak_publications,
-        ] {
+        for gauge in [&series.peak_memory, &series.peak_output] {
             let _ = gauge.remove_label_values(&labels);
         }
-        let _ = metrics.peak_call.remove_label_values(&labels);
-        let _ = metrics.seconds.remove_label_values(&labels);
+        let _ = series.peak_publications.remove_label_values(&labels);
+        let _ = series.peak_call.remove_label_values(&labels);
+        let _ = series.seconds.remove_label_values(&labels);
     }
 
     /// How many events each transform has rejected so far, by reason.

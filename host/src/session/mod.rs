@@ -76,7 +76,8 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
-    /// Of messages, and of as many bytes as so many of the largest size have, in a frame each.
+    /// The rates of messages and of bytes: as many bytes as that many of the largest messages have,
+    /// each in a frame of its own.
     fn rates(&self) -> [Rate; 2] {
         let framed = self.max_message_size.saturating_add(MAX_FRAME_HEADER);
         let size = u32::try_from(framed).unwrap_or(u32::MAX);

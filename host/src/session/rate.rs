@@ -35,7 +35,7 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Full ones.
+    /// Buckets that are full.
     pub(super) fn new(rates: [Rate; 2], now: Instant) -> Self {
         Self {
             tokens: rates.map(|rate| rate.burst.into()),

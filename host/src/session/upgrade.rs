@@ -56,7 +56,7 @@ pub struct Door {
     pub places: Arc<Semaphore>,
     /// For those who are told after the upgrade why they may not stay.
     pub refusals: Arc<Places>,
-    /// By whose address clients count, and how much of each there may be.
+    /// Tells by whose address a client counts, and how much each address may have.
     pub clients: Arc<Clients>,
     /// Web pages that may connect; empty allows all.
     pub allowed_origins: Vec<OriginRule>,
@@ -70,7 +70,7 @@ impl Turned {
         Self(reason, Box::new(response.into_response()))
     }
 
-    /// For what passes: come again in a while.
+    /// A refusal for a state that passes: the client may come again in a while.
     fn later(reason: &'static str, text: &'static str) -> Self {
         let headers = [(header::RETRY_AFTER, "5")];
         Self::away(reason, (StatusCode::SERVICE_UNAVAILABLE, headers, text))
@@ -118,7 +118,8 @@ impl Door {
                 let address_place = self.clients.hold_place(client);
                 let address_place =
                     address_place.ok_or_else(|| too_many_of_an_address(PER_ADDRESS))?;
-                // The host's place first: nobody gives way to one for whom there is no room.
+                // The host's place comes first: nobody gives way to a client for whom there is no
+                // room.
                 let place = self.places.clone().try_acquire_owned();
                 let place = place.map_err(|_| Turned::later(FULL, "too many connections\n"))?;
                 let address = self.context.hub.address();
@@ -180,7 +181,7 @@ impl Door {
         });
     }
 
-    /// A goodbye, once the upgrade is through, by whoever has a place for that.
+    /// Says goodbye to a client once the upgrade is through, where there is a place for that.
     async fn refuse(self: &Arc<Self>, refusal: GateRefusal, upgrade: OnUpgrade, arrival: Arrival) {
         let mut place = self.refusals.enter(None).await;
         let door = self.clone();

@@ -56,7 +56,7 @@ impl fmt::Display for ValueOrigin {
     }
 }
 
-/// One thing that is wrong.
+/// One thing that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsProblem {
     #[error("{key} ({origin}) is {value}; it must be {allowed}")]
@@ -73,7 +73,7 @@ pub enum SettingsProblem {
         origin: ValueOrigin,
         known: String,
     },
-    /// It was one once.
+    /// The key named a setting once, and names none any more.
     #[error("{key} ({origin}) is no setting any more: {successor}")]
     Retired {
         key: &'static str,

@@ -342,7 +342,7 @@ impl Kind for Label {
     }
 }
 
-/// Such a name that need not be given.
+/// A label that need not be given.
 pub(super) struct MaybeLabel;
 
 impl Kind for MaybeLabel {

@@ -59,7 +59,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     table().into_iter().map(|limit| limit.key)
 }
 
-/// What no limit shows alone.
+/// The rules between limits that these break, which no limit shows alone.
 pub(super) fn rules(limits: &Limits) -> impl Iterator<Item = &'static str> {
     let pauses =
         (limits.backoff > limits.max_backoff).then_some("backoff must not be above max-backoff");

@@ -246,7 +246,7 @@ impl Settings {
         self.keys_file.as_deref().ok_or(SettingsError::NoKeysFile)
     }
 
-    /// What no setting shows alone.
+    /// Notes what is wrong with several settings together, which none of them shows alone.
     fn problems(&self, problems: &mut Vec<SettingsProblem>) {
         let mut must = |holds: bool, rule: &'static str| {
             if !holds {
@@ -276,8 +276,8 @@ impl Settings {
     }
 }
 
-/// Whether the system would not give both to one process. An IPv6 socket for all addresses
-/// takes those of IPv4 as well.
+/// Whether the system would refuse to give both addresses to one process. An IPv6 socket for all
+/// addresses takes those of IPv4 as well.
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     let takes = |wide: IpAddr, narrow: IpAddr| {
         wide == narrow || (wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4()))

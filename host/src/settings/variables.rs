@@ -11,8 +11,8 @@ const PREFIX: &str = "TIDEGATE_";
 /// Names the file of settings.
 pub(super) const CONFIG: &str = "TIDEGATE_CONFIG";
 
-/// Those that are no setting of `serve`: the log's, and those of the commands that speak to
-/// a running host.
+/// Variables that are no settings of `serve`: the log's, and those of the commands that speak to a
+/// running host.
 const OTHERS: [&str; 6] = [
     CONFIG,
     "TIDEGATE_ADMIN",

@@ -67,10 +67,10 @@ struct ChainEnd {
 }
 
 impl Audit {
-    /// It goes on where the file ends, and can be moved away from then on.
+    /// The log goes on where its file ends; the file can be moved away from then on.
     pub(super) fn new(folder: &Path) -> Self {
         let path = folder.join("audit.jsonl");
-        // What cannot be read now is looked at again with the first line.
+        // A line that cannot be read now is looked at again before the first is written.
         let last = last_line(&path).ok().flatten();
         let end = ChainEnd {
             head: last.map(|line| hash_of(&line)),
@@ -197,7 +197,7 @@ fn tail_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The last line that is whole, its end perhaps excepted.
+/// The last line that is whole, though perhaps without its line break.
 fn last_line(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let bytes = tail_of(path)?;
     let mut lines = bytes.rsplit(|byte| *byte == b'\n');

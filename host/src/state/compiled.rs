@@ -31,8 +31,8 @@ pub(super) struct CodeCache {
     /// The state folder, the cache, the engine's folder in it, and the folders in that for what
     /// no revision names and for functions.
     folders: [PathBuf; 5],
-    /// The last of them: who reads more than one file of it holds it as a reader, and who changes
-    /// one as its writer.
+    /// The last of them: who reads several files of it holds this for reading, and who changes a
+    /// file holds it for writing.
     functions: RwLock<PathBuf>,
     engine: String,
     /// None where there can be none: then nothing is kept and nothing taken.
@@ -144,7 +144,7 @@ impl CodeCache {
         Ok(is_ours.then_some(code))
     }
 
-    /// Whether it is kept: not where others could change it.
+    /// Keeps the code, and says whether it did: it does not where others could change it.
     pub(super) fn keep(&self, component: &str, code: &[u8]) -> io::Result<bool> {
         let Some(path) = path_in(self.own(), component) else {
             return Ok(false);
@@ -160,7 +160,7 @@ impl CodeCache {
         Ok(true)
     }
 
-    /// The same for a component that no revision names: it stays until others need its room.
+    /// Keeps the code of a component that no revision names: it stays until others need its room.
     pub(super) fn keep_refused(&self, component: &str, code: &[u8]) -> io::Result<()> {
         let Some(path) = path_in(self.refused(), component) else {
             return Ok(());

@@ -51,14 +51,14 @@ impl Earlier {
         }
     }
 
-    /// Changes nothing.
+    /// What the file says; changes nothing.
     pub(super) fn look(&self) -> Result<Option<KeptSet>, StoreError> {
         let bytes = files::read_if_there(&self.path).map_err(StoreError::io("read", &self.path))?;
         let set = bytes.and_then(|bytes| unseal::<ActiveSet>(&bytes).ok());
         Ok(set.map(ActiveSet::kept))
     }
 
-    /// It says nothing any more once there is something newer.
+    /// Removes the file, which says nothing any more once there is something newer.
     pub(super) fn remove(&self) -> Result<(), StoreError> {
         for path in [&self.path, &self.before] {
             files::remove_if_there(path).map_err(StoreError::io("remove", path))?;

@@ -18,7 +18,7 @@ pub struct AppliedTransform {
     pub found: Result<(Revision, Vec<u8>), String>,
 }
 
-/// All of them, by name; none where there is no such folder.
+/// All transforms that somebody applied, by name; none where there is no such folder.
 ///
 /// # Errors
 /// The disk refuses.

@@ -31,7 +31,7 @@ pub struct KeptTransform {
     pub lanes: usize,
 }
 
-/// As it stands in a file: the higher number is the later one.
+/// A set as it stands in a file: of two, the one with the higher number is the later.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NumberedSet<S> {
@@ -39,11 +39,11 @@ struct NumberedSet<S> {
     set: S,
 }
 
-/// What was found.
+/// What was found in a state folder.
 #[derive(Debug, Default)]
 pub struct FoundSet {
     pub set: KeptSet,
-    /// It was there, and cannot be read any more: nobody knows what was taken back.
+    /// There was a set, and it cannot be read any more: nobody knows what was taken back.
     pub lost: bool,
     /// A sentence for each thing that was wrong.
     pub damage: Vec<String>,
@@ -69,7 +69,7 @@ fn in_use(wanted: &Desired) -> Vec<RevisionId> {
 pub(super) struct KeptFile {
     paths: [PathBuf; 2],
     earlier: Earlier,
-    /// Of the last that was read or written.
+    /// The number of the set that was last read or written.
     number: u64,
 }
 

@@ -130,7 +130,7 @@ impl Store {
         self.records.all()
     }
 
-    /// It does not wait for the disk.
+    /// A revision by its id. It does not wait for the disk.
     pub fn revision(&self, id: &RevisionId) -> Option<Arc<Revision>> {
         self.records.get(id)
     }
@@ -208,12 +208,12 @@ impl Store {
     /// Makes this what is wanted, as one step.
     pub fn save(&self, set: &KeptSet) -> Result<(), StoreError> {
         let mut changing = self.changing.lock();
-        // Both until it is known which of them stands on the disk.
+        // Both sets count until it is known which of them stands on the disk.
         let before = changing.in_use.clone();
         changing.in_use.extend(set.in_use());
         changing.kept.save(set)?;
         changing.in_use = set.in_use();
-        // What comes into use is used now, and what goes was until now.
+        // What comes into use is used now, and what goes out of use was used until now.
         let turned = before.symmetric_difference(&changing.in_use);
         self.note_uses(&turned.cloned().collect::<Vec<_>>());
         Ok(())
@@ -333,7 +333,7 @@ pub fn try_folder(folder: &Path) -> Result<FolderCondition, StoreError> {
     }
 }
 
-/// Its holder is the only one until the file is closed, by whatever end.
+/// Locks the folder: its holder is the only one until the file is closed, by whatever end.
 fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("lock");
     let file = OpenOptions::new()

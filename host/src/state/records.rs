@@ -32,7 +32,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// The place of the records; nothing is read.
+    /// The records of a folder, of which nothing is read yet.
     pub(super) fn at(folder: &Path) -> Self {
         Self {
             records: folder.join("revisions"),
@@ -110,7 +110,8 @@ impl Records {
         if let Err(wrong) = revision.check() {
             return Ok(Err(format!("is not what can be asked for: {wrong}")));
         }
-        // Its content is checked when it is read; here it is about copies that are not whole.
+        // The component's bytes are checked when they are read; this is about copies that are not
+        // whole.
         let component = self.component_path(&revision.component);
         let size = component.and_then(|path| fs::metadata(path).ok());
         Ok(match size {
@@ -120,7 +121,7 @@ impl Records {
         })
     }
 
-    /// Newest first.
+    /// All revisions, newest first.
     pub(super) fn all(&self) -> Vec<Arc<Revision>> {
         let mut revisions: Vec<_> = self.known.read().values().cloned().collect();
         revisions.sort_by(|a, b| (Reverse(a.at), &a.id).cmp(&(Reverse(b.at), &b.id)));
@@ -137,7 +138,8 @@ impl Records {
             _ => return Err(StoreError::NotItsComponent(revision.component.clone())),
         };
         let known = self.get(&revision.id).is_some();
-        // Also of a known one: whoever sends it again may do so because it was damaged.
+        // The component is looked at for a known revision too: whoever sends it again may do so
+        // because it was damaged.
         let on_disk = files::read_if_there(&path).map_err(StoreError::io("read", &path))?;
         if on_disk.is_none_or(|bytes| bytes != component) {
             files::replace(&path, component).map_err(StoreError::io("write", &path))?;

@@ -17,9 +17,9 @@ const END: &str = "}\n";
 /// Why a document cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UnsealError {
-    /// Cut off, or other bytes than were written.
+    /// The file is cut off, or has other bytes than were written.
     Damaged,
-    /// Whole, and of another form than this Tidegate writes.
+    /// The file is whole, and of another form than this Tidegate writes.
     OtherVersion,
 }
 

@@ -18,7 +18,7 @@ const MAX: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct Uses {
     path: PathBuf,
-    /// The last used one last, each once.
+    /// Each revision once, in the order of their last use.
     order: Mutex<Vec<RevisionId>>,
 }
 

@@ -21,7 +21,8 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    /// Looks for the place, which takes a validation more: for those that were stopped only.
+    /// Looks for the place, which takes a further validation, so only of publications that were
+    /// stopped.
     pub(super) fn of(
         block: Block,
         descriptor: &Descriptor,

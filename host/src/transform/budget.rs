@@ -64,7 +64,7 @@ impl Budget {
         }
     }
 
-    /// A call begins. Returns after how many ticks the engine is to ask `at_deadline`.
+    /// Begins a call, and returns after how many ticks the engine is to ask `at_deadline`.
     pub(super) fn begin(&mut self) -> u64 {
         self.refused = None;
         self.first_half_ended = None;

@@ -15,7 +15,8 @@ use crate::tasks::{TaskEnd, Tasks, Unasked};
 /// wake-up and the guests nothing.
 pub(super) const TICK: Duration = Duration::from_millis(2);
 
-/// One call that has begun, in the upper part of `calls`; one that runs, in the lower.
+/// What a call that has begun adds to the upper part of `calls`; the lower part counts those that
+/// run.
 const BEGUN: u64 = 1 << 16;
 const RUNNING: u64 = BEGUN - 1;
 
@@ -31,13 +32,13 @@ pub(super) struct Clock {
     thread: OnceLock<Thread>,
 }
 
-/// A guest runs, until this is dropped.
+/// A guest that runs, until this is dropped.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct RunningCall<'a>(&'a Clock);
 
 impl Clock {
-    /// One that does not tick: no deadline holds.
+    /// A clock that does not tick, so that no deadline holds.
     pub(super) fn stopped(engine: wasmtime::Engine) -> Arc<Self> {
         Arc::new(Self {
             engine,
@@ -53,7 +54,7 @@ impl Clock {
     /// When the machine has no thread left.
     pub(super) fn start(self: &Arc<Self>, tasks: &Tasks) -> std::io::Result<()> {
         let clock = Arc::downgrade(self);
-        // Without it no deadline holds.
+        // Without the clock no deadline holds.
         tasks.thread("epoch", Unasked::EndProcess, move || tick(&clock))
     }
 

@@ -61,7 +61,7 @@ impl CompiledCode {
         Self(code)
     }
 
-    /// The same with these lines of its sources.
+    /// The same code with these lines of its sources.
     pub fn with_lines(mut self, lines: &[u8]) -> Self {
         let code = self.code().len();
         self.0.truncate(code);
@@ -79,7 +79,7 @@ impl CompiledCode {
         self.parts().0
     }
 
-    /// Empty where nothing tells of a line.
+    /// The lines of the sources; empty where nothing tells of any.
     pub fn lines(&self) -> &[u8] {
         self.parts().1
     }

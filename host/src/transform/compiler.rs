@@ -70,7 +70,7 @@ struct ChildExit {
 enum CompileFailure {
     NotStarted(std::io::Error),
     NotHeard(std::io::Error),
-    /// What it had was not enough.
+    /// The memory that the child had was not enough.
     Memory,
     Overdue(Overdue),
     /// More code came of it than so many bytes.
@@ -94,7 +94,7 @@ pub struct Uncompiled {
 }
 
 impl CompileFailure {
-    /// Time and memory are what the machine had of them: another try may go otherwise.
+    /// Time and memory depend on what the machine had of them: another try may go otherwise.
     fn lasts(&self) -> bool {
         matches!(
             self,
@@ -149,7 +149,7 @@ impl Compiler {
     ) -> Result<(CompiledCode, Reuse), Uncompiled> {
         match self.try_reusing(component.bytes(), bytes, load).await {
             Ok((code, reuse)) => Ok((CompiledCode::from_child(code), reuse)),
-            // They are a help, and never what a component fails by.
+            // Pieces are a help, and never what a component fails by.
             Err(CompileFailure::Memory | CompileFailure::Machine(_)) => {
                 let compiled = self.compile(component).await;
                 compiled.map(|code| (code, Reuse::default()))
@@ -166,7 +166,7 @@ impl Compiler {
     ) -> Result<(Vec<u8>, Reuse), CompileFailure> {
         let shared = &*self.0;
         let size = component.len() as u64;
-        // The host holds them until the child has them; that holds them as read and as made.
+        // The host holds the pieces until the child has them, as read and as new ones.
         let held = shared.room.hold(shared.room.part_of(size, 3 * bytes)).await;
         let pieces = load(bytes).await;
         let task = Task {
@@ -248,7 +248,7 @@ impl CompilerSettings {
         let ended = match ended {
             Ok(ended) => ended.map_err(CompileFailure::NotHeard)?,
             Err(overdue) => {
-                // Its memory is the next one's only when it is gone.
+                // The child's memory is free for the next one only when the child is gone.
                 let _ = tokio::time::timeout(LAST_WAIT, child.kill()).await;
                 return Err(CompileFailure::Overdue(overdue));
             }

@@ -74,7 +74,7 @@ pub struct Component {
 }
 
 impl InstanceTemplate {
-    /// An instance that is not configured.
+    /// Makes an instance that is not configured.
     pub(super) fn open(
         &self,
         name: &str,
@@ -163,7 +163,7 @@ impl std::fmt::Debug for Component {
     }
 }
 
-/// The types of its imports and exports, and that it can be instantiated at all.
+/// Checks the types of its imports and exports, and that it can be instantiated at all.
 pub(super) fn prepare(
     engine: &Engine,
     component: &wasmtime::component::Component,

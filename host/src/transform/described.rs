@@ -115,7 +115,7 @@ impl Described {
     fn configured(self, settings: &Value, tries: bool) -> Result<Component, Vec<String>> {
         let secrets = match &self.reading.settings {
             Some(schema) => Secrets::at(settings, schema.secrets()),
-            // Which are secret, nobody can know.
+            // Nobody can know which settings are secret.
             None => Secrets::all(settings),
         };
         let log = self.prepared.log_allowance.clone();

@@ -47,7 +47,7 @@ impl Reading {
         let settings = if sizes_of_schemas().contains(&stated.settings_schema.len()) {
             SettingsSchema::parse(&stated.settings_schema).map(Arc::new)
         } else {
-            // That it is too much is told with the other sizes.
+            // That there is too much is told with the other sizes.
             Err(Vec::new())
         };
         Self {

@@ -42,8 +42,8 @@ impl Engine {
         Self::of(&config(stack), stack)
     }
 
-    /// The same with code of functions that was made before. What it compiles is to the byte
-    /// what an engine without them compiles.
+    /// The same engine with the code of functions that was made before. What it compiles is to the
+    /// byte what an engine without them compiles.
     pub(super) fn reusing(stack: usize, functions: Arc<dyn CacheStore>) -> anyhow::Result<Self> {
         let mut config = config(stack);
         config

@@ -60,9 +60,9 @@ impl EventPattern {
         patterns.any(|pattern| pattern.walk(channel, |_, _| {}))
     }
 
-    /// Whether every channel that this matches is matched by one of the others. It is so where
-    /// they match what it is with a sign for each capture that no pattern has: where one takes
-    /// that sign, it takes whatever else stands there.
+    /// Whether every channel that this pattern matches is matched by one of the others. It is so
+    /// where they match its text with each capture filled by a sign that no pattern has: where a
+    /// pattern takes that sign, it takes whatever else stands there.
     pub fn is_covered_by(&self, others: &[Self]) -> bool {
         const NOWHERE_ELSE: &str = "\0";
         let captures = self.captures.iter();

@@ -34,14 +34,14 @@ pub(super) struct GuestLog {
     complaints: VecDeque<String>,
 }
 
-/// What all instances of a transform may write together: a guest that faults after each line
-/// must not get a new allowance with each new instance. And what they may not say.
+/// What all instances of a transform may write together: a guest that faults after each line must
+/// not get a new allowance with each new instance. It also holds what they may not say.
 #[derive(Debug)]
 pub(super) struct Allowance {
     per_second: u32,
     /// What is not to be seen in anything that is written, from when that is known.
     secrets: OnceLock<Secrets>,
-    /// Until then.
+    /// The secrets until then: none.
     nothing: Secrets,
     used: Mutex<Used>,
 }
@@ -134,7 +134,7 @@ impl GuestLog {
         self.allowance.secrets()
     }
 
-    /// A call begins: what was wrong in those before it has nothing to do with it.
+    /// Begins a call: what was wrong in those before it has nothing to do with it.
     pub(super) fn begin(&mut self) {
         self.complaints.clear();
     }

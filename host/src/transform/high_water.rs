@@ -9,9 +9,9 @@ use std::time::Duration;
 pub struct Peaks {
     /// Bytes of an instance's memory.
     pub memory: u64,
-    /// Of one call, by the clock: its own time and what it waited for the processor.
+    /// The time of one call, by the clock: its own and what it waited for the processor.
     pub call: Duration,
-    /// Of one event.
+    /// Publications of one event.
     pub publications: u64,
     /// Bytes of all publications of one event.
     pub output: u64,

@@ -38,7 +38,7 @@ pub(super) struct HostState {
     pub(super) budget: Budget,
     pub(super) log: GuestLog,
     pub(super) wasi: Wasi,
-    /// What a fault is told by.
+    /// The lines of sources by which a fault is told.
     lines: LineTable,
 }
 

@@ -28,7 +28,7 @@ const ROW: usize = 12;
 #[derive(Debug, Clone, Default)]
 pub struct LineTable(Option<Arc<CountedBytes>>);
 
-/// Counted for as long as somebody has it.
+/// Bytes that the gauge counts for as long as somebody has them.
 #[derive(Debug)]
 struct CountedBytes {
     bytes: Vec<u8>,
@@ -42,7 +42,7 @@ struct LineRow {
     start: u32,
     /// Where the name of the file begins among the names.
     file: u32,
-    /// From 1; 0 where it is not known from here on.
+    /// The line, from 1 on; 0 where it is not known from here on.
     line: u32,
 }
 
@@ -72,7 +72,7 @@ impl LineTable {
     }
 }
 
-/// What is before the first row of a function is its beginning.
+/// The row of a place. What is before the first row of a function is its beginning.
 fn row_at(rows: &[[u8; ROW]], at: u32) -> Option<LineRow> {
     let after = rows.partition_point(|row| LineRow::of(row).start <= at);
     let row = LineRow::of(rows.get(after.saturating_sub(1))?);

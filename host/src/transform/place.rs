@@ -95,7 +95,7 @@ fn tell_line(text: &mut String, frame: &StackFrame<'_>) {
     }
 }
 
-/// As people write it, in the language's own form where that is Rust's.
+/// The name as people write it, in the language's own form where that is Rust's.
 fn name(frame: &StackFrame<'_>) -> String {
     let Some(mangled) = frame.name else {
         return format!("function {}", frame.index);
@@ -104,7 +104,7 @@ fn name(frame: &StackFrame<'_>) -> String {
         return printable(mangled, MAX_NAME);
     }
     let mut name = Short(String::new());
-    // It ends early where the name is longer than is shown.
+    // It fails where the name is longer than is shown, which is cut there.
     let _cut = write!(name, "{:#}", rustc_demangle::demangle(mangled));
     printable(&name.0, MAX_NAME)
 }

@@ -14,7 +14,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Without the words for people; a field that has a secret in it is no name any more.
+    /// Leaves out the words for people; a field that has a secret in it is no name any more.
     pub(super) fn of(refused: &contract::Rejection, secrets: &Secrets) -> Self {
         let field = refused.field.as_deref();
         Self {

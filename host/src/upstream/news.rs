@@ -26,7 +26,7 @@ struct ReportedReason {
 }
 
 impl News {
-    /// With a first reason, which needs no further line.
+    /// News that begin with a first reason, which needs no further line.
     pub(super) fn begun(reason: &str, now: Instant) -> Self {
         let mut news = Self::default();
         news.is_news(reason, now);

@@ -50,7 +50,7 @@ pub struct KeyRecord {
     /// For logs and for `key revoke`. It tells nothing about the key itself.
     #[serde(deserialize_with = "credentials::id")]
     pub id: String,
-    /// Whose it is. Among keys in force, one each.
+    /// Whose the key is; no two keys in force have the same name.
     #[serde(deserialize_with = "credentials::name")]
     pub name: String,
     /// Of the key's text.
@@ -123,7 +123,7 @@ impl Credential for KeyRecord {
 
 #[cfg(test)]
 impl KeyRecord {
-    /// One whose text, name and id are `text`, with nothing special.
+    /// A record whose key, name and id are `text`, with nothing special.
     pub(crate) fn example(text: &str) -> Self {
         Self {
             id: text.to_owned(),

@@ -34,7 +34,7 @@ pub fn unmatched(
     dead.filter(|key| !key.reasons.is_empty()).collect()
 }
 
-/// Which keys the log was told of, so that each is told once for as long as it is so.
+/// Which keys the log has warned of, so that it warns of each once for as long as nothing changes.
 #[derive(Debug, Default)]
 pub struct WarnedKeys(Mutex<BTreeSet<String>>);
 

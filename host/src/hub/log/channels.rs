@@ -124,7 +124,7 @@ impl Channels {
         self.by_family.get(family).map_or(&[], Vec::as_slice)
     }
 
-    /// Any last message came at this moment, or before.
+    /// The moment of the newest of all last messages.
     pub(super) fn moment(&self) -> u64 {
         self.moment
     }
@@ -136,7 +136,7 @@ impl Channels {
         });
     }
 
-    /// The frames have other numbers now.
+    /// Forgets which frames have the last messages, as the log begins anew.
     pub(super) fn forget_frames(&mut self) {
         self.each_kept(|kept| kept.frame = None);
     }

@@ -166,7 +166,7 @@ impl Cursors {
     fn swap_members(&mut self, key: SessionKey, to: usize) {
         let cursor = &self.cursors[key.at()];
         let (view, at) = (self.views.get_mut(cursor.view), cursor.member as usize);
-        // The order in which members are asked is another now, and nobody may be left out.
+        // The order of the members has changed, and nobody may be left out.
         if view.due > 0 {
             view.due = view.ready;
         }
@@ -269,7 +269,7 @@ impl Cursors {
             && members.sum::<usize>() == self.cursors.len()
     }
 
-    /// Of what all sessions are to be told, the bytes.
+    /// Bytes of all that sessions are to be told.
     pub(super) fn missed_size(&self) -> usize {
         let cursors = self.cursors.iter();
         let missed = cursors.filter_map(|(_, cursor)| cursor.missed.as_ref());

@@ -64,7 +64,7 @@ pub(crate) struct Log {
     missed_size: usize,
     missed_limit: usize,
     detour_limit: usize,
-    /// Since it was last asked.
+    /// What sessions missed since `take_passed` was last called.
     passed: PassedBy,
 }
 
@@ -349,7 +349,7 @@ impl Log {
         self.arena.first_of_next_segment()
     }
 
-    /// What sessions have missed since this was last asked.
+    /// What sessions have missed since the last call.
     pub(crate) fn take_passed(&mut self) -> PassedBy {
         std::mem::take(&mut self.passed)
     }

@@ -20,8 +20,8 @@ pub(crate) struct SendPlan {
     pub(crate) replaced: Vec<(FamilyId, u64)>,
 }
 
-/// Frames of a plan: so many that those which are stepped over take no turn's time, and more than
-/// a write has room for otherwise.
+/// The most frames of one plan: more than a write has room for, and few enough that stepping over
+/// replaced ones takes little time.
 pub(super) const MOST_FRAMES: usize = if cfg!(test) { 8 } else { 16 << 10 };
 
 impl SendPlan {

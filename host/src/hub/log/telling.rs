@@ -11,8 +11,8 @@ use crate::hub::frame;
 use crate::hub::held::HeldMessage;
 use crate::hub::notice::{self, Reason};
 
-/// So many bytes of last messages are written at once, or a frame; and so many channels are looked
-/// at for them.
+/// So many bytes of last messages, or one frame, are written at once, and so many channels are
+/// looked at for them.
 pub(super) const PIECE: usize = if cfg!(test) { 100 } else { 8 << 10 };
 pub(super) const LOOKS: usize = if cfg!(test) { 3 } else { 1_024 };
 

@@ -173,7 +173,7 @@ fn whoever_was_asked_and_had_no_turn_is_the_next() {
         publish_x(&mut log, 3, seq, None);
         let view = log.next_view().unwrap();
         log.take_due(view, 4, &mut keys);
-        // Only the first of those who are asked has its turn.
+        // Only the first of those that were due is served.
         log.advance(keys[0], log.cursors.waiting(keys[0]));
         served[keys[0].at()] += 1;
         log.make_due(view, keys.len() - 1);

@@ -39,8 +39,8 @@ pub(super) enum FieldContent {
     Value(Value),
 }
 
-/// All differences; none where clients would get the same. The order of publications on
-/// different channels is not one that clients could rely on.
+/// All differences; none where clients would get the same. The order of publications on different
+/// channels is no difference, as clients could not rely on it.
 pub(super) fn between(
     active: &Result<Outcome, Fault>,
     candidate: &Result<Outcome, Fault>,
@@ -137,8 +137,8 @@ impl<'a> ByChannel<'a> {
         counts.collect()
     }
 
-    /// Their number and channels. A name that the active revision does not publish on is only
-    /// counted: it can hold values that nobody has agreed to make public.
+    /// The number and the channels of the publications. A channel on which the active revision does
+    /// not publish is only counted: its name can hold values that nobody has agreed to make public.
     fn words(&self, active: &Self) -> String {
         let mut words = self.number();
         let mut others = 0;

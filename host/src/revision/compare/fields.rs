@@ -90,7 +90,7 @@ impl Fields {
             examples: Vec::new(),
         });
         entry.events += 1;
-        // Three times the same tells no more than once.
+        // An example that is shown already would tell nothing more.
         let is_shown = |new: &Example| {
             let same = |shown: &Example| {
                 (&shown.active, &shown.candidate) == (&new.active, &new.candidate)

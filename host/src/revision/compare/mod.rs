@@ -24,7 +24,7 @@ use crate::event::Event;
 use crate::pipeline::{Failure, Paired};
 use crate::transform::{Fault, Outcome, Secrets};
 
-/// What a candidate does wrong whose answer depends on what it saw before.
+/// What is wrong with a candidate whose answer depends on what it saw before.
 const REMEMBERS: &str = "remembers";
 
 /// What one revision made of an event.

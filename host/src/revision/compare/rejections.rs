@@ -32,7 +32,7 @@ impl Rejections {
         *self.0.entry(key).or_default() += 1;
     }
 
-    /// Those that came most often first.
+    /// The rejections that came most often first.
     pub(super) fn report(&self) -> Vec<Rejected> {
         let rejected = self.0.iter().map(|((reason, detail), events)| Rejected {
             reason: reason.clone(),

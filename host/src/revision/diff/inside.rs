@@ -77,7 +77,7 @@ fn listed(area: Area, from: &[String], to: &[String], secrets: &Secrets, found: 
     }
 }
 
-/// A setting whose value nobody is shown.
+/// Notes a change of a setting whose value nobody is shown.
 fn hidden(place: &str, from: Option<&Value>, to: Option<&Value>, found: &mut Changes) {
     let subject = place.trim_start_matches('/').replace('/', ".");
     match (from, to) {
@@ -184,7 +184,7 @@ fn in_words(limits: &Limits) -> [InWords; 14] {
     ]
 }
 
-/// In the largest unit that loses nothing.
+/// A size in the largest unit that loses nothing.
 fn bytes(size: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units

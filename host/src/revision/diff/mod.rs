@@ -60,7 +60,7 @@ impl Changes {
         self.add(Level::Breaking, area, subject, what.as_ref());
     }
 
-    /// For what shows clients more and takes something from them, or may do so for all that
+    /// Notes what shows clients more and takes something from them, or may do either for all that
     /// can be told.
     fn both(&mut self, area: Area, subject: &str, what: impl AsRef<str>) {
         self.wider(area, subject, &what);
@@ -92,7 +92,7 @@ impl Changes {
     }
 }
 
-/// A text of others, as part of a sentence.
+/// A text of somebody else, as part of a sentence.
 fn short(text: &str) -> String {
     printable(text, MAX_TEXT)
 }

@@ -121,7 +121,8 @@ fn message_types(from: &PublicFamily, to: &PublicFamily, several: bool, found: &
     }
 }
 
-/// What clients that are behind, or have just come, get less of than before breaks them.
+/// Notes what clients that are behind, or have just come, get less of than before, which breaks
+/// them.
 fn delivery(from: &PublicFamily, to: &PublicFamily, found: &mut Changes) {
     match (from.latest, to.latest) {
         (false, true) => found.breaking(

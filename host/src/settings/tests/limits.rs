@@ -30,7 +30,8 @@ fn what_is_given_changes_and_the_rest_is_inherited() {
 
 #[test]
 fn limits_as_they_are_shown_are_taken_back() {
-    // What is off is not shown, so that a revision keeps the name that it had before there was it.
+    // A limit that is off is not shown, so that a revision keeps the name that it had before there
+    // was this limit.
     let limits = Limits {
         real_random: true,
         ..Limits::default()

@@ -10,7 +10,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// child may have been stopped with it.
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
-/// How many times what it may use of the processor it may use none, by the clock.
+/// A child may use no processor time for so many times, by the clock, what it may use of it in all.
 pub(super) const IDLE_TIMES: u32 = 10;
 
 /// The kernel counts a process' time in hundredths of a second on whatever Linux runs.

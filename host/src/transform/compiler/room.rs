@@ -15,11 +15,11 @@ const FOR_EACH_BYTE: u64 = 32;
 
 #[derive(Debug)]
 pub(super) struct CompileRoom {
-    /// MiB.
+    /// The whole, in MiB.
     total: u32,
     cores: u32,
-    /// MiB that nobody has now. It is first come, first served, so that who wants all of them
-    /// gets its turn.
+    /// MiB that nobody has now. Whoever comes first is served first, so that somebody who wants all
+    /// of them gets them.
     free: Semaphore,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct RoomPermit<'a> {
 }
 
 impl CompileRoom {
-    /// `bytes` for all together.
+    /// Of `bytes`, which are for all parts together.
     pub(super) fn new(bytes: u64, cores: usize) -> Self {
         let total = mib(bytes).max(1);
         Self {

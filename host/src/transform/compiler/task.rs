@@ -20,7 +20,7 @@ const LINES_TIME: Duration = Duration::from_secs(10);
 pub(super) struct Task<'a> {
     /// Bytes of the component.
     pub(super) size: u64,
-    /// What is written to it: the component, and what is reused where that is asked for.
+    /// What is written to the child: the component, and what is reused where that is asked for.
     pub(super) handed: &'a [Cow<'a, [u8]>],
     pub(super) work: CompileWork,
 }
@@ -28,9 +28,9 @@ pub(super) struct Task<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CompileWork {
     Code,
-    /// With what earlier compilations made.
+    /// Code, with what earlier compilations have made.
     CodeReusing,
-    /// Lines of sources.
+    /// Lines of the sources.
     Lines,
 }
 
@@ -43,7 +43,7 @@ impl CompileWork {
         }
     }
 
-    /// Where compiling may take so much of the processor.
+    /// The most processor time of the task, where compiling may take `compiling`.
     pub(super) fn time_limit(self, compiling: Duration) -> Duration {
         match self {
             Self::Code | Self::CodeReusing => compiling,

@@ -10,7 +10,7 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// How much of a text is read to find its language, in bytes.
 const MAX_READ: usize = 8 << 10;
 
-/// By their first bytes.
+/// Formats by the first bytes of their files.
 const FORMATS: [(&[u8], &str); 14] = [
     (
         b"\x1f\x8b",
@@ -87,7 +87,7 @@ pub(super) fn must_be_component(bytes: &[u8]) -> Result<(), String> {
     })
 }
 
-/// A core module, which is half of the way.
+/// What to do about a core module, which is half of the way to a component.
 fn module(bytes: &[u8]) -> String {
     const NEW: &str = "make a component of it, with `wasm-tools component new FILE -o COMPONENT`";
     let remedy = match Outline::read(bytes) {

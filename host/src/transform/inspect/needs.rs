@@ -27,7 +27,7 @@ pub(super) struct Footprint {
 }
 
 impl Footprint {
-    /// One core instance, before its memories and tables are known.
+    /// What one core instance takes, before its memories and tables are known.
     pub(super) fn of_module() -> Self {
         Self {
             instances: 1,
@@ -92,7 +92,7 @@ impl Footprint {
     }
 }
 
-/// That a file is larger than `max-component-size`. Where it was read, reading ended there.
+/// Says that a file is larger than `max-component-size`. Where it was read, reading ended there.
 pub(super) fn beyond_size(size: usize, allowed: u64) -> Option<String> {
     (size as u64 > allowed).then(|| {
         format!(

@@ -119,7 +119,7 @@ impl<'a> Outline<'a> {
         Ok(())
     }
 
-    /// What has ended can be instantiated by what is around it.
+    /// A module or component that has ended can be instantiated by what is around it.
     fn close(&mut self, open: &mut Vec<Open>) -> Result<(), WalkError> {
         let ended = open.pop();
         match (ended, open.last_mut()) {
@@ -304,7 +304,7 @@ impl Definitions {
 /// Why a walk ended early.
 enum WalkError {
     Damaged(wasmparser::Error),
-    /// Of a part that is said to be there, the end is not.
+    /// A part is said to be there whose end is not.
     CutOff,
     TooMuch(&'static str),
 }

@@ -108,7 +108,7 @@ fn is_of_contract(name: &str, interfaces: &[&str]) -> bool {
     of_contract(name).is_some_and(|(interface, _)| interfaces.contains(&interface))
 }
 
-/// By its own name, or as an interface of the contract.
+/// Whether the component has this export, by its own name or as an interface of the contract.
 fn exports(outline: &Outline<'_>, wanted: &str) -> bool {
     let exports = outline.exports.iter();
     exports

@@ -34,7 +34,7 @@ pub(super) async fn leads_elsewhere(config: &Config, inbox: &UpstreamInbox) -> L
             Ok(Err(error)) => say(&reason(&error, config.server.user()), &mut news),
             Err(_) => say(&format!("no answer within {:?}", 2 * PATIENCE), &mut news),
         }
-        // Its way back.
+        // The probe needs time to come back.
         tokio::time::sleep(travel).await;
         if inbox.at_address.lock().verdict() == Liveness::Dead {
             return Lost::Elsewhere;

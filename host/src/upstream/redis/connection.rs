@@ -73,8 +73,8 @@ impl<'a> UpstreamConnection<'a> {
         Ok(opened)
     }
 
-    /// Whether it has shown that it brings messages. Where no probe can come back over it,
-    /// having stood for a while must do.
+    /// Whether the connection has shown that it brings messages. Where no probe can come back over
+    /// it, it must have stood for a while instead.
     pub(super) fn is_proven(&self) -> bool {
         let must_prove = self.probe_interval.is_some() && self.link.can_publish();
         self.inbox.is_proven() || (!must_prove && self.since.elapsed() > MAX_PAUSE)
@@ -108,7 +108,7 @@ impl<'a> UpstreamConnection<'a> {
         }
     }
 
-    /// Subscribes to what is wanted now, and to what was not wanted before no more.
+    /// Subscribes to what is wanted now, and unsubscribes from what is wanted no more.
     async fn follow(&mut self) -> Result<(), Lost> {
         let wanted = self.wanted.borrow_and_update().clone();
         let (more, less) = self.inbox.expect(&wanted);

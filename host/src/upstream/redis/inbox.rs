@@ -45,9 +45,9 @@ impl UpstreamInbox {
         }
     }
 
-    /// Expects what is wanted, new patterns last, so that an event which an older one matches
-    /// stays the older one's. Gives back what is to be subscribed to, and what no more; that
-    /// leaves when the server says that it sends no more for it.
+    /// Expects what is wanted, new patterns last, so that an event which an older one matches stays
+    /// the older one's. Gives back what is to be subscribed to, and what is to be unsubscribed
+    /// from; the latter leaves when the server says that it sends no more for it.
     pub(super) fn expect(
         &self,
         wanted: &[UpstreamPattern],
@@ -62,7 +62,7 @@ impl UpstreamInbox {
         (more, less)
     }
 
-    /// These will not come.
+    /// Expects these patterns no more, as the server refuses them.
     pub(super) fn give_up(&self, refused: &[&UpstreamPattern]) {
         self.patterns
             .lock()

@@ -124,7 +124,7 @@ impl RedisLink {
         }
         let names: Vec<&str> = patterns.iter().map(UpstreamPattern::as_str).collect();
         match connection.punsubscribe(names).await {
-            // A user who may not costs nothing but messages that nobody claims.
+            // A user who may not unsubscribe costs nothing but messages that nobody claims.
             Err(error) if is_denied(&error) => Ok(()),
             done => done,
         }

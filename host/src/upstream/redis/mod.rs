@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Clients are owed events again within 5 s of the server's return, so no pause is longer.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// How to subscribe; what to, the intake says.
+/// How to subscribe; the intake says to what.
 #[derive(Debug)]
 struct Config {
     server: Server,
@@ -103,7 +103,7 @@ impl Config {
     }
 }
 
-/// What will subscribe; nothing is connected yet.
+/// What will subscribe; it is not connected yet.
 #[derive(Debug)]
 pub struct Subscriber {
     config: Config,
@@ -131,7 +131,7 @@ impl Subscriber {
 
     /// Subscribes, and does so again whenever the subscription is lost.
     pub async fn run(&self, intake: &Arc<Intake>, status: &Status) {
-        // Where this begins anew after a panic, nobody has said so yet.
+        // Where this begins anew after a panic, nobody has said yet that events are lost.
         intake.note_lost(true);
         status.lost(NOT_CONNECTED);
         subscribe_for_ever(&self.config, intake, status).await;
@@ -148,7 +148,7 @@ async fn subscribe_for_ever(config: &Config, intake: &Arc<Intake>, status: &Stat
                 status.subscribed();
                 let lost = connection.watch().await;
                 let proven = connection.is_proven();
-                // First, so that no event comes after it was said that none do.
+                // The connection goes first, so that no event comes after it was said that none do.
                 drop(connection);
                 intake.note_lost(true);
                 status.lost(&lost.words(user));

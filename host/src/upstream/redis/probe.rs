@@ -14,7 +14,7 @@ pub(super) enum Liveness {
 /// The probes of one subscription: what was sent, and what came back.
 #[derive(Debug, Clone)]
 pub(super) struct Probes {
-    /// What our probes begin with: nobody else's do.
+    /// What the names of our own probes begin with, and nobody else's.
     name: String,
     /// The number of the last that was sent.
     sent: u64,

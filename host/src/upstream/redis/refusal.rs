@@ -15,7 +15,7 @@ pub(super) struct PatternRefusal {
 }
 
 impl PatternRefusal {
-    /// As whoever looks at its transform is told.
+    /// The refusal as it is told to whoever looks at the transform.
     pub(super) fn for_its_transform(&self, user: &str) -> Denied {
         let why = if is_denied(&self.error) {
             "the Redis user may not subscribe to something it asks for; \
@@ -34,7 +34,7 @@ impl PatternRefusal {
     }
 }
 
-/// All of them in a sentence for each reason; empty if there are none.
+/// All refusals, in a sentence for each reason; empty if there are none.
 pub(super) fn in_words(
     refusals: &[PatternRefusal],
     user: &str,

@@ -9,7 +9,7 @@ use super::MAX_PAUSE;
 
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 
-/// The pauses between attempts, and when there was none.
+/// The pauses between attempts, and when an attempt last came without one.
 #[derive(Debug)]
 pub(super) struct Retries {
     pauses: ExponentialBackoff,

@@ -93,7 +93,8 @@ impl Server {
         Ok(connection)
     }
 
-    /// The same without its name, for who has something more urgent to ask first.
+    /// Makes the same connection without its name, for a caller that has something more urgent to
+    /// ask first.
     ///
     /// # Errors
     /// As for `connect`.

@@ -334,8 +334,7 @@ impl Session {
     /// The first number of a channel that it has not got and not been told of.
     fn first_owed(&self, channel: ChannelId) -> Option<u64> {
         let missed = self.missed.channels.get(&channel).map(|range| range.0);
-        let owed = self.missed.owed.get(&channel);
-        let missed = missed.or(owed.map(|owed| owed.range.0));
+        let missed = missed.or_else(|| Some(self.missed.owed.get(&channel)?.range.0));
         let mut pending = self.pending.iter();
         missed.or_else(|| {
             pending.find_map(|frame| match frame.what {

@@ -66,7 +66,7 @@ impl Walk<'_> {
     pub(super) fn array_bounds(&mut self, at: &str, from: &Value, to: &Value) {
         let at = &format!("{at}[]");
         self.upper(at, "items", (from.get("maxItems"), to.get("maxItems")));
-        // Clients may read the items that were always there.
+        // Clients may rely on the items that were always there.
         let fewest = (from.get("minItems"), to.get("minItems"));
         let what = lower_words("items", fewest);
         match fewest_compared(fewest) {

@@ -8,7 +8,7 @@ pub(super) struct Types {
     pub(super) null: bool,
     pub(super) boolean: bool,
     pub(super) integer: bool,
-    /// Then integers too.
+    /// Any number; then integers may stand there too.
     pub(super) number: bool,
     pub(super) string: bool,
     pub(super) array: bool,
