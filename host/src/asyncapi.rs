@@ -97,7 +97,7 @@ fn limits_table(limits: &SessionLimits) -> String {
 pub struct RunningDocument {
     catalog: Arc<Catalog>,
     limits: SessionLimits,
-    /// For which version of the catalog, and the text.
+    /// The version of the catalog that the text is of, and the text.
     written: Mutex<(u64, Arc<str>)>,
 }
 

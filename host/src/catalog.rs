@@ -16,7 +16,7 @@ pub struct Catalog {
     families: RwLock<Families>,
     /// How often it was replaced.
     version: AtomicU64,
-    /// Told when there are other channels than before.
+    /// Tells its receivers when there are other channels than before.
     channels: watch::Sender<()>,
 }
 
@@ -29,7 +29,7 @@ impl Catalog {
         catalog
     }
 
-    /// Other families than before, of what runs from now on.
+    /// Puts the families of what runs from now on in place of those before.
     pub fn replace(&self, descriptors: impl IntoIterator<Item = Arc<Descriptor>>) {
         let families = descriptors
             .into_iter()
@@ -43,7 +43,7 @@ impl Catalog {
         }
     }
 
-    /// Another number after each change.
+    /// A number that changes with each change.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Relaxed)
     }

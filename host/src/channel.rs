@@ -82,7 +82,7 @@ impl Pattern {
     }
 }
 
-/// A table by pattern is asked with a text that is only borrowed.
+/// A table by pattern can be asked with a text that is only borrowed.
 impl Borrow<str> for Pattern {
     fn borrow(&self) -> &str {
         &self.0

@@ -6,25 +6,26 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// transform may read it.
 #[derive(Clone)]
 pub struct Event {
-    /// The upstream channel. Internal.
+    /// The upstream channel, which is internal.
     pub channel: String,
     /// The bytes as published; nobody has checked that they are JSON, or text.
     pub payload: Vec<u8>,
     /// When it was read from the upstream, for the lag.
     pub received: Instant,
-    /// The same by the machine's clock, in milliseconds since 1970: what a transform is told.
+    /// The same moment by the machine's clock, in milliseconds since 1970: what a transform is
+    /// told.
     pub received_at: u64,
 }
 
 impl Event {
-    /// One that has just come.
+    /// An event that has just come.
     pub fn new(channel: String, payload: Vec<u8>) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let since = since.map_or(0, |since| since.as_millis());
         Self::at(channel, payload, u64::try_from(since).unwrap_or(u64::MAX))
     }
 
-    /// One that came at this time, in milliseconds since 1970.
+    /// An event that came at this time, in milliseconds since 1970.
     pub fn at(channel: String, payload: Vec<u8>, received_at: u64) -> Self {
         Self {
             channel,

@@ -64,7 +64,8 @@ pub struct Host {
     signals: Signals,
 }
 
-/// What lives as long as the process: it is counted in one, and watched by the other.
+/// What lives as long as the process: everything counts in the metrics, and the tasks watch
+/// whatever runs.
 #[derive(Debug)]
 pub struct Life {
     pub metrics: Metrics,
@@ -92,7 +93,8 @@ impl Host {
     /// # Errors
     /// Whatever would keep the host from running, before it has touched the network.
     pub async fn prepare(settings: Settings, life: Life) -> anyhow::Result<Self> {
-        // First, so that no signal ends the process that only means to ask something of it.
+        // The signals come first, so that none ends the process that only means to ask something of
+        // it.
         let mut signals = Signals::listen()?;
         let Life { metrics, tasks } = life;
         let redis = redis::Subscriber::new(&settings, &tasks)?;

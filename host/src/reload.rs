@@ -34,10 +34,10 @@ struct Catching {
 }
 
 impl Catching {
-    /// Works, unless somebody does: that one then works once more.
+    /// Works, unless another thread does: that thread then works once more.
     fn run(&self, work: impl Fn()) {
         self.asked.store(true, Ordering::SeqCst);
-        // Looked at again without the lock, for whoever asked and found it still held.
+        // The flag is looked at again without the lock, for whoever asked and found it still held.
         while self.asked.load(Ordering::SeqCst) {
             let Some(_alone) = self.alone.try_lock() else {
                 return;

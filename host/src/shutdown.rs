@@ -31,7 +31,7 @@ impl ShutdownStage {
     }
 }
 
-/// One for the process; clones are the same.
+/// The shutdown of the process; clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     leaving: CancellationToken,
@@ -45,7 +45,7 @@ impl Shutdown {
         self.leaving.cancel();
     }
 
-    /// Finish what was taken, take nothing new.
+    /// From now on what was taken is finished, and nothing new is taken.
     pub fn begin(&self) {
         self.leaving.cancel();
         self.draining.cancel();

@@ -57,7 +57,7 @@ impl Signals {
         }
     }
 
-    /// The same for a host that serves, which reads its files anew meanwhile.
+    /// Waits for the same signals in a host that serves, and reads its files anew meanwhile.
     async fn stop_or_reload(&mut self, reload: Option<&Arc<Reload>>) -> &'static str {
         loop {
             match (self.next().await, reload) {

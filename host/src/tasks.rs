@@ -34,7 +34,8 @@ use crate::metrics::Metrics;
 /// 1 MiB.
 const STACK: usize = 2 << 20;
 
-/// Until something that failed is started again: the first pause, doubled up to the longest.
+/// The pause until something that failed is started again: the first, which doubles up to the
+/// longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -89,7 +90,7 @@ impl fmt::Display for TaskName {
     }
 }
 
-/// Starts and watches; clones watch the same.
+/// Starts and watches tasks and threads; clones watch the same ones.
 #[derive(Debug, Clone)]
 pub struct Tasks(Arc<TaskHealth>);
 
@@ -240,7 +241,7 @@ impl Tasks {
         }
     }
 
-    /// It is there, at zero, from the first start on.
+    /// The counter of ends is there, at zero, from the first start on.
     fn counter(&self, kind: &'static str) -> IntCounter {
         self.0.ends.with_label_values(&[kind])
     }

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use wit_component::ComponentEncoder;
 
-use crate::fetch::{self, Client, Wanted};
+use crate::fetch::{self, RegistryClient, Wanted};
 use crate::sources;
 use crate::step::{self, heading};
 use crate::toolchain::{self, StandardLibrary, TARGET};
@@ -49,7 +49,11 @@ pub(crate) fn compile(packages: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
         needed_by: "every guest in Rust",
     };
     let mut cargo = step::cargo(&transforms);
-    fetch::run(Client::Cargo, cargo.args(["fetch", "--locked"]), &wanted)?;
+    fetch::run(
+        RegistryClient::Cargo,
+        cargo.args(["fetch", "--locked"]),
+        &wanted,
+    )?;
     let prefixes = Prefixes::of_this_machine()?;
     let mut cargo = step::cargo(&transforms);
     cargo

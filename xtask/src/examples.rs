@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::fetch::{self, Client, Wanted};
+use crate::fetch::{self, RegistryClient, Wanted};
 use crate::step::{self, heading};
 use crate::toolchain::{self, StandardLibrary};
 use crate::{components, page, root, sources};
@@ -88,7 +88,7 @@ fn javascript(folder: &Path) -> Result<()> {
             needed_by: "the examples in JavaScript",
         };
         fetch::run(
-            Client::Npm,
+            RegistryClient::Npm,
             place.command("npm").arg("ci").args(options),
             &wanted,
         )?;
@@ -131,7 +131,7 @@ fn python(folder: &Path) -> Result<()> {
             packages: &fetch::named_in(&place.folder.join("requirements.txt")),
             needed_by: "the examples in Python",
         };
-        fetch::run(Client::Pip, &mut pip, &wanted)?;
+        fetch::run(RegistryClient::Pip, &mut pip, &wanted)?;
         place.note_tools()?;
     }
     let build = |component: &str| {

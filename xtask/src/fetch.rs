@@ -10,7 +10,7 @@ use crate::step;
 
 /// A client of a registry.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Client {
+pub(crate) enum RegistryClient {
     Cargo,
     Npm,
     Pip,
@@ -23,7 +23,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) needed_by: &'a str,
 }
 
-impl Client {
+impl RegistryClient {
     fn name(self) -> &'static str {
         match self {
             Self::Cargo => "cargo",
@@ -65,7 +65,11 @@ impl Client {
 }
 
 /// Runs a client that fetches something.
-pub(crate) fn run(client: Client, command: &mut Command, wanted: &Wanted<'_>) -> Result<()> {
+pub(crate) fn run(
+    client: RegistryClient,
+    command: &mut Command,
+    wanted: &Wanted<'_>,
+) -> Result<()> {
     eprintln!(
         "    {} fetches {} for {}; where nothing answers, it takes minutes to say so",
         client.name(),
@@ -133,7 +137,11 @@ mod tests {
             packages: "a 1",
             needed_by: "the example in Python",
         };
-        for client in [Client::Cargo, Client::Npm, Client::Pip] {
+        for client in [
+            RegistryClient::Cargo,
+            RegistryClient::Npm,
+            RegistryClient::Pip,
+        ] {
             let failure = client.failure(&wanted);
             for word in [
                 client.name(),

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::fetch::{self, Client, Wanted};
+use crate::fetch::{self, RegistryClient, Wanted};
 use crate::step::{self, heading};
 use crate::{apt, examples, root};
 
@@ -121,7 +121,7 @@ fn asyncapi_parser() -> Result<PathBuf> {
             packages: &format!("{name} {version}"),
             needed_by: "the test of the AsyncAPI document",
         };
-        fetch::run(Client::Npm, &mut npm, &wanted)?;
+        fetch::run(RegistryClient::Npm, &mut npm, &wanted)?;
     }
     Ok(node_modules)
 }

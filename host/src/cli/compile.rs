@@ -98,7 +98,7 @@ fn compile_reusing(stack: usize) -> anyhow::Result<()> {
     hand_back(&mut std::io::stdout().lock(), &code, &reuse).context("cannot write the code")
 }
 
-/// A compiler that panics is no matter of the component's, and still says what it met.
+/// A compiler that panics is no fault of the component, and still says what it met.
 fn end_with_a_sentence(panic: &std::panic::PanicHookInfo<'_>) {
     let words = panic.payload_as_str().unwrap_or("it gives no reason");
     super::print::complain(&failed(words));
@@ -117,9 +117,9 @@ fn failed(words: &str) -> String {
 fn limit(args: &CompileArgs) -> rustix::io::Result<()> {
     for (resource, soft, hard) in [
         (Resource::As, args.memory, args.memory),
-        // At the soft one it ends with a signal that says why.
+        // At the soft limit the process ends with a signal that says why.
         (Resource::Cpu, args.seconds, args.seconds.saturating_add(1)),
-        // A core would hold the component, and fill a disk.
+        // A core dump would hold the component, and fill a disk.
         (Resource::Core, 0, 0),
     ] {
         let limit = Rlimit {

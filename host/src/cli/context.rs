@@ -56,7 +56,7 @@ impl Context {
         })
     }
 
-    /// Words for a person.
+    /// Prints words for a person.
     pub(super) fn tell(&self, text: &str) -> Result<(), CommandFailure> {
         if self.json {
             return Ok(());

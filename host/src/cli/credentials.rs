@@ -56,7 +56,7 @@ pub(super) fn revoke<T: Credential>(
             .iter()
             .position(|record| record.id() == which)
             .or_else(|| {
-                // The one in force, which is one at most, or else the latest of that name.
+                // The record in force, which is one at most, or else the latest of that name.
                 let named = |record: &T| record.name() == which;
                 let live = records
                     .iter()

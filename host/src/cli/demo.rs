@@ -26,7 +26,7 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) fn run(args: &DemoArgs) -> ExitCode {
-    // Gone when the demo ends, by whatever signal it listens to.
+    // The folder is gone when the demo ends, by whatever signal it listens to.
     let state = tempfile::Builder::new().prefix("tidegate-demo-").tempdir();
     let state = match state {
         Ok(state) => state,

@@ -14,7 +14,7 @@ use crate::rollout::Refused;
 pub(super) struct CommandFailure(Value);
 
 impl CommandFailure {
-    /// One that this program found out by itself.
+    /// A failure that this program found out by itself.
     pub(super) fn new(code: &str, detail: impl Into<String>) -> Self {
         Self(json!({
             "type": format!("urn:tidegate:problem:{code}"),
@@ -30,13 +30,13 @@ impl CommandFailure {
         is_one.then_some(Self(problem))
     }
 
-    /// With what else a program may want to know.
+    /// Adds what else a program may want to know.
     pub(super) fn with(mut self, name: &str, value: Value) -> Self {
         self.0[name] = value;
         self
     }
 
-    /// With another sentence about what to do.
+    /// Adds another sentence about what to do.
     pub(super) fn advise(self, advice: &str) -> Self {
         let detail = format!("{}; {advice}", self.detail());
         self.with("detail", detail.into())
@@ -76,7 +76,7 @@ impl fmt::Display for CommandFailure {
         write!(f, "{}", safe_lines(self.detail()))?;
         let faults = self.0["faults"].as_array().map_or(&[][..], Vec::as_slice);
         for fault in faults.iter().filter_map(Value::as_str) {
-            // Some refusals have them all in one sentence already.
+            // Some refusals have all faults in one sentence already.
             if !self.detail().contains(fault) {
                 write!(f, "\n  - {}", safe(fault))?;
             }

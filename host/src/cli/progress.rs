@@ -38,12 +38,12 @@ pub(super) struct ProgressLine {
 }
 
 impl ProgressLine {
-    /// For what has no known end.
+    /// Shows work that has no known end.
     pub(super) fn spinner() -> Self {
         Self::of(ProgressBar::new_spinner(), "{spinner} {msg} ({elapsed})")
     }
 
-    /// For what goes from 0 to 1.
+    /// Shows work that goes from 0 to 1.
     pub(super) fn bar() -> Self {
         Self::of(ProgressBar::new(PARTS), "{bar:30} {percent:>3} % {msg}")
     }

@@ -71,7 +71,7 @@ fn authorities(path: &Path) -> anyhow::Result<RootCertStore> {
 
 fn of_the_system() -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    // Single ones that cannot be used are common, and harmless.
+    // A system often has certificates that cannot be used, which is harmless.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     anyhow::ensure!(
         !roots.is_empty(),
@@ -109,7 +109,7 @@ pub(super) fn why(error: &(dyn Error + 'static)) -> String {
     };
     if let Some(tls) = find::<rustls::Error>(error) {
         return match tls {
-            // Of another authority of the same name, the signature is what does not fit.
+            // Where another authority has the same name, the signature is what does not fit.
             rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
                 "nobody that is trusted here has signed its certificate; give the certificate of \
                  who has with --ca-file or TIDEGATE_CA_FILE"
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// As webpki names it, of which rustls makes no case of its own.
+    /// The error as webpki names it, for which rustls has no case of its own.
     fn of_an_authority() -> CertificateError {
         let inner = io::Error::other("CaUsedAsEndEntity");
         CertificateError::Other(rustls::OtherError(std::sync::Arc::new(inner)))

@@ -47,8 +47,8 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
     })
 }
 
-/// The settings, and the files that nothing goes without: now, because a component may take
-/// a minute to compile.
+/// Reads the settings, and the files that nothing goes without: now, because a component may take a
+/// minute to compile.
 fn read(flags: Flags) -> anyhow::Result<(Settings, PathBuf)> {
     let settings = settings::load(flags)?;
     let keys_file = settings.required_keys_file()?.to_owned();
@@ -59,7 +59,7 @@ fn read(flags: Flags) -> anyhow::Result<(Settings, PathBuf)> {
     Ok((settings, keys_file))
 }
 
-/// The addresses, on standard output: for people in two lines, for machines in one.
+/// Writes the addresses to standard output: for people in two lines, for machines in one.
 fn announcement(format: LogFormat) -> impl FnOnce(ListenAddresses, &Registry) -> String {
     move |ListenAddresses { public, admin }, _| {
         let (public, admin) = (

@@ -31,7 +31,7 @@ pub(super) fn largest_component(settings: &Settings) -> u64 {
         .max(Limits::default().max_component_size)
 }
 
-/// One a core, unless the settings say otherwise.
+/// The number of loops: one for each core, unless the settings say otherwise.
 pub(super) fn loops(settings: &Settings) -> usize {
     match settings.loops {
         0 => std::thread::available_parallelism().map_or(1, usize::from),

@@ -109,7 +109,7 @@ impl Crowd {
     }
 }
 
-struct Member {
+struct CrowdMember {
     socket: TcpStream,
     inbox: Inbox,
 }
@@ -131,7 +131,7 @@ pub(crate) fn run(address: &str, key: &str, first: &str, clients: &str, wish: &s
         poll.registry()
             .register(&mut socket, Token(n), Interest::READABLE)?;
         let inbox = client.inbox;
-        members.push(Member { socket, inbox });
+        members.push(CrowdMember { socket, inbox });
     }
     let mut input = std::io::stdin();
     rustix::io::ioctl_fionbio(&input, true)?;
@@ -175,7 +175,7 @@ fn order(input: &mut impl Read) -> Result<Option<usize>> {
 }
 
 /// Reads what there is, answers pings, and counts messages.
-fn drain(member: &mut Member, buffer: &mut [u8]) -> Result<usize> {
+fn drain(member: &mut CrowdMember, buffer: &mut [u8]) -> Result<usize> {
     let mut messages = 0;
     loop {
         let length = match member.socket.read(buffer) {

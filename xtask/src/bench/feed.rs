@@ -24,7 +24,7 @@ pub(crate) const EVERYTHING: &str = "candles:*:*";
 pub(crate) struct Markets(pub(crate) usize);
 
 impl Markets {
-    /// The one of a message, or of a session where these are spread in the same way.
+    /// The market of a message, or of a session where these are spread in the same way.
     pub(crate) fn of(self, number: usize) -> usize {
         number % self.0
     }

@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     /// Sessions, and messages to each in a burst, whose costs should be the same.
     pub(crate) flat: [usize; 3],
     pub(crate) starts: usize,
-    pub(crate) swap: swap::Plan,
+    pub(crate) swap: swap::SwapPlan,
 }
 
 pub(crate) const FULL: Plan = Plan {
@@ -42,7 +42,7 @@ pub(crate) const FULL: Plan = Plan {
     losses: 3,
     flat: [100, 1_000, 10_000],
     starts: 10,
-    swap: swap::Plan {
+    swap: swap::SwapPlan {
         rounds: 20,
         sessions: 200,
         markets: 50,
@@ -63,7 +63,7 @@ pub(crate) const QUICK: Plan = Plan {
     losses: 1,
     flat: [100, 300, 1_000],
     starts: 2,
-    swap: swap::Plan {
+    swap: swap::SwapPlan {
         rounds: 1,
         ..FULL.swap
     },

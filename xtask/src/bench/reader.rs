@@ -68,7 +68,7 @@ pub(crate) struct Reader {
 }
 
 /// A batch on its way.
-struct Batch<'a> {
+struct ReadBatch<'a> {
     range: Range,
     shared: &'a Shared,
     publisher: &'a Thread,
@@ -164,7 +164,7 @@ impl Reader {
             Taste::One => self.markets.0,
         };
         let receivers = self.members.len() / one_of;
-        let mut batch = Batch {
+        let mut batch = ReadBatch {
             range,
             shared,
             publisher,
@@ -220,7 +220,7 @@ impl Reader {
     }
 }
 
-impl Batch<'_> {
+impl ReadBatch<'_> {
     /// Messages for each client, as far as is known.
     fn wanted(&self) -> usize {
         self.shared.end() / self.one_of

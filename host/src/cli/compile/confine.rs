@@ -61,7 +61,7 @@ const ALLOWED: &[libc::c_long] = &[
 /// # Errors
 /// The kernel has the means and refuses them.
 pub(super) fn confine() -> anyhow::Result<()> {
-    // Where the kernel has less of it, the rest is given up all the same.
+    // Where the kernel knows fewer rights, the rest is given up all the same.
     Ruleset::default()
         .handle_access(AccessFs::from_all(RIGHTS))
         .and_then(|rules| rules.handle_access(AccessNet::from_all(RIGHTS)))
@@ -100,7 +100,7 @@ fn allowed(machine: TargetArch) -> anyhow::Result<BpfProgram> {
     Ok(filter?.try_into()?)
 }
 
-/// Threads and no processes, signals to itself, and its limits to be read.
+/// Allows threads and no processes, signals to itself, and its limits to be read.
 fn of_itself() -> anyhow::Result<[(i64, SeccompCondition); 3]> {
     let thread = u64::from(number(libc::CLONE_THREAD)?);
     let own = u64::from(std::process::id());

@@ -125,7 +125,7 @@ async fn follow(args: &TailArgs, out: &mut impl Write, counts: &ProgressBar) -> 
             }
             continue;
         };
-        // Not split over lines, so that a reader by lines gets whole messages.
+        // The text is not split over lines, so that a reader by lines gets whole messages.
         let line = text.replace(['\n', '\r'], " ");
         let written = counts.suspend(|| writeln!(out, "{line}").and_then(|()| out.flush()));
         match written {

@@ -20,14 +20,14 @@ const BURSTS: [(usize, usize, Target, Target); 2] = [
     (3_000, 100, Target::AtMost(1.4), Target::AtMost(2.5)),
 ];
 
-struct Round {
+struct BurstRound {
     host: Batch,
     bare: Batch,
     coalescing: Batch,
     alone: Batch,
 }
 
-impl Round {
+impl BurstRound {
     /// What the host's delivery costs beside another, less what a burst costs with one client.
     fn without_pipeline(&self) -> f64 {
         let less = self.host.cpu.saturating_sub(self.alone.cpu).as_secs_f64() * 1e6;
@@ -40,7 +40,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     for (messages, clients, without, with) in BURSTS {
         let rounds = rounds(plan, binary, messages, clients)?;
         let name = format!("burst {messages} × {clients}");
-        let mut row = |what: &str, unit, target, figure: fn(&Round) -> f64| {
+        let mut row = |what: &str, unit, target, figure: fn(&BurstRound) -> f64| {
             let figures = rounds.iter().map(figure);
             rows.push(Row::new(format!("{name}: {what}"), unit, target, figures));
         };
@@ -51,7 +51,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
             "the same without the pipeline's share",
             "÷",
             without,
-            Round::without_pipeline,
+            BurstRound::without_pipeline,
         );
         row("CPU a delivery ÷ bare loop", "÷", Target::None, |round| {
             round.host.each() / round.bare.each()
@@ -78,7 +78,12 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn rounds(plan: &Plan, binary: &Binary, messages: usize, clients: usize) -> Result<Vec<Round>> {
+fn rounds(
+    plan: &Plan,
+    binary: &Binary,
+    messages: usize,
+    clients: usize,
+) -> Result<Vec<BurstRound>> {
     progress(&format!("burst: connecting {clients} clients to each side"));
     let markets = Markets(messages);
     let audience = Audience { clients, markets };
@@ -97,7 +102,7 @@ fn rounds(plan: &Plan, binary: &Binary, messages: usize, clients: usize) -> Resu
             "burst {messages} × {clients}: round {number} of {}",
             plan.rounds
         ));
-        let round = Round {
+        let round = BurstRound {
             host: host.send(Pace::AtOnce, messages)?,
             alone: single.send(Pace::AtOnce, messages)?,
             bare: bare.send(Pace::AtOnce, messages)?,

@@ -30,7 +30,7 @@ const ALERT: &str = r#"{"id":123,"symbol":"BTC-USD","alertType":"macdv","timefra
 
 /// Nanoseconds a call, all three measured one right after the other.
 #[derive(Debug, Clone, Copy)]
-struct Round {
+struct CallsRound {
     /// Plain Rust.
     native: f64,
     /// In the sandbox, event in and publication out.
@@ -47,8 +47,8 @@ pub(crate) fn measure(plan: &Plan, _binary: &Binary) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn rows(name: &str, rounds: &[Round]) -> Vec<Row> {
-    let row = |what: &str, unit, target, figure: fn(&Round) -> f64| {
+fn rows(name: &str, rounds: &[CallsRound]) -> Vec<Row> {
+    let row = |what: &str, unit, target, figure: fn(&CallsRound) -> f64| {
         Row::new(
             format!("{name}: {what}"),
             unit,
@@ -93,7 +93,7 @@ fn of<T: Transform>(
     for _ in 0..plan.rounds {
         let native = native(&transform, &event, plan.calls)?;
         let (sandbox, guarded) = sandboxed(&component, channel, payload, plan.calls)?;
-        rounds.push(Round {
+        rounds.push(CallsRound {
             native,
             sandbox,
             guarded,

@@ -39,7 +39,7 @@ const HELD: usize = 25;
 /// What the delay of 99 of 100 deliveries may be longer, in milliseconds.
 const LONGER: f64 = 20.0;
 
-struct Round {
+struct ConnectsRound {
     without: Ranked,
     with: Ranked,
     /// What the others did, a second.
@@ -84,7 +84,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
             let others = Others::start(word, &door)?;
             let with = delays()?;
             let done = others.stop()?;
-            rounds.push(Round {
+            rounds.push(ConnectsRound {
                 without,
                 with,
                 done,
@@ -95,8 +95,8 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn rows_of(what: &str, unit: &'static str, rounds: &[Round]) -> Vec<Row> {
-    let row = |name: &str, unit, target, figure: fn(&Round) -> f64| {
+fn rows_of(what: &str, unit: &'static str, rounds: &[ConnectsRound]) -> Vec<Row> {
+    let row = |name: &str, unit, target, figure: fn(&ConnectsRound) -> f64| {
         Row::new(
             format!("{what}: {name}"),
             unit,

@@ -20,7 +20,7 @@ pub(crate) const AUDIENCE: Audience = Audience {
 /// Messages a second, and what a delivery may cost beside the bare loop.
 const RATES: [(u32, f64); 2] = [(20, 1.1), (100, 0.9)];
 
-struct Round {
+struct PacedRound {
     host: Batch,
     bare: Batch,
     coalescing: Batch,
@@ -43,7 +43,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
             ));
             let messages = messages(plan, *rate);
             let pace = Pace::PerSecond(*rate);
-            rounds.push(Round {
+            rounds.push(PacedRound {
                 host: host.send(pace, messages)?,
                 bare: bare.send(pace, messages)?,
                 coalescing: coalescing.send(pace, messages)?,
@@ -53,7 +53,7 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for ((rate, limit), rounds) in RATES.iter().zip(&rounds) {
         let name = format!("{rate} msgs/s × {}", AUDIENCE.clients);
-        let mut row = |what: &str, unit, target, figure: fn(&Round) -> f64| {
+        let mut row = |what: &str, unit, target, figure: fn(&PacedRound) -> f64| {
             let figures = rounds.iter().map(figure);
             rows.push(Row::new(format!("{name}: {what}"), unit, target, figures));
         };

@@ -30,7 +30,7 @@ const TRANSFORM: &str = "candle";
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
+pub(crate) struct SwapPlan {
     pub(crate) rounds: usize,
     pub(crate) sessions: usize,
     /// Channels that the events go to in turn; each session has one of them. Divides 100.
@@ -81,7 +81,7 @@ impl Step {
 
 /// One apply and one rollback.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Round {
+pub(crate) struct SwapRound {
     pub(crate) quiet: Quiet,
     /// With a revision on probation, and the one before behind it.
     pub(crate) watched: Quiet,
@@ -134,7 +134,7 @@ pub(crate) fn builtin(name: &str) -> Result<Vec<u8>> {
 
 /// Events on their way through a host to its clients.
 struct Stream<'a> {
-    plan: Plan,
+    plan: SwapPlan,
     host: &'a Host<'a>,
     trigger: Trigger,
     readers: Reader,
@@ -143,7 +143,7 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    fn round(&mut self, candidate: &[u8]) -> Result<Round> {
+    fn round(&mut self, candidate: &[u8]) -> Result<SwapRound> {
         let quiet = self.quiet().context("nobody at work")?;
         let (change, [push, plan, apply]) = self
             .during(|operator| {
@@ -156,7 +156,7 @@ impl Stream<'_> {
         let (back, rollback) = self
             .during(|operator| operator.rollback(TRANSFORM))
             .context("rollback")?;
-        Ok(Round {
+        Ok(SwapRound {
             quiet,
             watched,
             push,

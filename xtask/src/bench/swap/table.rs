@@ -1,16 +1,16 @@
 //! The figures of swaps, as rows: how much longer delays are, and how long each step takes.
 
-use super::{Delays, Round};
+use super::{Delays, SwapRound};
 use crate::row::{Row, Target};
 
 /// What an apply may add to the delay of 99 of 100 deliveries, in milliseconds.
 const TARGET: f64 = 5.0;
 
-pub(super) fn rows(rounds: &[Round]) -> Vec<Row> {
-    let row = |what: &str, unit, target, figure: &dyn Fn(&Round) -> f64| {
+pub(super) fn rows(rounds: &[SwapRound]) -> Vec<Row> {
+    let row = |what: &str, unit, target, figure: &dyn Fn(&SwapRound) -> f64| {
         Row::new(what, unit, target, rounds.iter().map(figure))
     };
-    type Which = fn(&Round) -> &Delays;
+    type Which = fn(&SwapRound) -> &Delays;
     let times: [(&str, Target, Which); 4] = [
         ("upload to apply", Target::AtMost(TARGET), |round| {
             &round.whole
@@ -22,7 +22,7 @@ pub(super) fn rows(rounds: &[Round]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (when, target, which) in times {
         let what = format!("swap: delay of 99 of 100, {when}, longer by");
-        let longer = |round: &Round| (which(round).p99 - round.quiet.delays.p99) / 1e3;
+        let longer = |round: &SwapRound| (which(round).p99 - round.quiet.delays.p99) / 1e3;
         rows.push(row(&what, "ms", target, &longer));
     }
     rows.push(row(
@@ -37,7 +37,7 @@ pub(super) fn rows(rounds: &[Round]) -> Vec<Row> {
         Target::None,
         &|round| (round.whole.p50 - round.quiet.delays.p50) / 1e3,
     ));
-    type Time = fn(&Round) -> f64;
+    type Time = fn(&SwapRound) -> f64;
     let steps: [(&str, &'static str, Time); 6] = [
         ("swap: upload, compile, check", "ms", |round| {
             round.push.millis()
