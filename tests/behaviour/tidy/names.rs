@@ -54,9 +54,8 @@ fn code_of(text: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let skipped = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
-        } else if let Some(hashes) = raw_hashes(rest) {
+        } else if let Some((begin, hashes)) = raw_text(rest) {
             let end = format!("\"{}", "#".repeat(hashes));
-            let begin = hashes + 2;
             rest[begin..]
                 .find(&end)
                 .map_or(rest.len(), |at| begin + at + end.len())
@@ -83,11 +82,12 @@ fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// How many `#` a raw text has around it that begins here.
-fn raw_hashes(rest: &str) -> Option<usize> {
-    let after = rest.strip_prefix('r')?;
-    let hashes = after.len() - after.trim_start_matches('#').len();
-    after[hashes..].starts_with('"').then_some(hashes)
+/// Where the raw text begins whose prefix is here, and how many `#` it has around it.
+fn raw_text(rest: &str) -> Option<(usize, usize)> {
+    let after = rest.strip_prefix("br").or_else(|| rest.strip_prefix('r'))?;
+    let text = after.trim_start_matches('#').strip_prefix('"')?;
+    let begin = rest.len() - text.len();
+    Some((begin, after.len() - text.len() - 1))
 }
 
 /// Bytes of the text between quotes that begins here.
@@ -117,18 +117,19 @@ fn character(rest: &str) -> usize {
 }
 
 /// The forbidden words that some value has as its name in this code. A function may be called
-/// so, if it reads well: `.all(…)`, `fn all(…)`, `Secrets::all(…)`.
+/// so, if it reads well: `.all(…)`, `fn ask(…)`, `Secrets::all(…)`.
 fn forbidden_in(code: &str) -> Vec<&'static str> {
     let mut found = Vec::new();
-    for word in FORBIDDEN {
-        for (at, _) in code.match_indices(word) {
-            let (before, after) = (&code[..at], &code[at + word.len()..]);
+    let lines = code.lines().filter(|line| !line.starts_with("use "));
+    for (line, word) in lines.flat_map(|line| FORBIDDEN.map(|word| (line, word))) {
+        for (at, _) in line.match_indices(word) {
+            let (before, after) = (&line[..at], &line[at + word.len()..]);
             let is_part = before.ends_with(is_of_word) || after.starts_with(is_of_word);
-            let is_function = before.ends_with(['.', ':'])
-                && after.starts_with(['(', ':', ')', ','])
-                || before.ends_with("fn ");
-            let is_field_of_another = before.ends_with('.') && !before.ends_with("..");
-            if !is_part && !is_function && !is_field_of_another {
+            let is_function =
+                ["::", "fn "].iter().any(|end| before.ends_with(end)) || after.starts_with('(');
+            // Where a field is declared, it is found.
+            let is_field = before.ends_with('.') && !before.ends_with("..");
+            if !is_part && !is_function && !is_field {
                 found.push(word);
             }
         }
@@ -138,7 +139,7 @@ fn forbidden_in(code: &str) -> Vec<&'static str> {
 
 #[test]
 fn no_value_is_called_by_a_pronoun_or_by_a_word_that_says_nothing() {
-    let code = code_of("let told = |one: &Other| one.all(it); // other\n\"turn\" 'a' r#\"way\"#");
+    let code = code_of("let told = |one: &Other| one.all(it); // other\n\"turn\" 'a' br#\"way\"#");
     assert_eq!(forbidden_in(&code), ["one", "one", "told", "it"]);
     assert!(forbidden_in(&code_of("io::Error::other(x); fn all(); turned_one.made")).is_empty());
     let mut found = Vec::new();

@@ -32,7 +32,7 @@ const MAX_DEPTH: usize = 16;
 /// The only dialect; a schema need not name it.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-type Keywords = Map<String, Value>;
+type SchemaFields = Map<String, Value>;
 
 /// The patterns of a schema by their text, as they were judged and as they are enforced.
 pub(super) type Patterns = HashMap<String, WholeMatch>;
@@ -83,7 +83,7 @@ enum ClosedForm<'a> {
 }
 
 impl<'a> ClosedForm<'a> {
-    fn of(keywords: &'a Keywords) -> Self {
+    fn of(keywords: &'a SchemaFields) -> Self {
         let there = |keyword: &&&str| keywords.contains_key(**keyword);
         if let Some(keyword) = ["const", "enum"].iter().find(there) {
             return Self::Values(keyword);
@@ -288,7 +288,7 @@ impl Check {
 
     /// A `type` beside values takes away those of other types: the closed form has only the
     /// rest, so that nobody has to read the two together.
-    fn values(&mut self, keyword: &str, keywords: &Keywords, node: &mut Node) {
+    fn values(&mut self, keyword: &str, keywords: &SchemaFields, node: &mut Node) {
         let Some(types) = keywords.get("type") else {
             return;
         };
@@ -312,7 +312,7 @@ impl Check {
         }
     }
 
-    fn types(&mut self, types: &[&str], keywords: &Keywords, node: &mut Node) {
+    fn types(&mut self, types: &[&str], keywords: &SchemaFields, node: &mut Node) {
         if !keywords.contains_key("type") {
             self.fault("\"type\", \"enum\" or \"const\" must say what is allowed");
         }
@@ -326,7 +326,7 @@ impl Check {
         }
     }
 
-    fn object(&mut self, keywords: &Keywords) {
+    fn object(&mut self, keywords: &SchemaFields) {
         if !keywords.contains_key("additionalProperties") {
             self.fault(
                 "an object needs \"additionalProperties\": false, or fields that nobody declared could leave",
@@ -337,7 +337,7 @@ impl Check {
         }
     }
 
-    fn string(&mut self, keywords: &Keywords, node: &mut Node) {
+    fn string(&mut self, keywords: &SchemaFields, node: &mut Node) {
         let has = |keyword: &str| keywords.contains_key(keyword);
         if has("format") && !has("maxLength") {
             // Some formats allow fractions of any length, and with them any number.
@@ -351,7 +351,7 @@ impl Check {
         }
     }
 
-    fn array(&mut self, keywords: &Keywords) {
+    fn array(&mut self, keywords: &SchemaFields) {
         if !keywords.contains_key("items") {
             self.fault("an array needs \"items\", or anything could follow");
         }
