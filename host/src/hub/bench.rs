@@ -42,7 +42,7 @@ impl Crowd {
     /// Publishes a message of the channel that has the number `place`.
     pub fn publish(&mut self, channel: &Channel, place: u32, frame: &[u8]) {
         self.seq += 1;
-        let entry = LogMessage {
+        let message = LogMessage {
             name: channel,
             id: ChannelId(place),
             seq: self.seq,
@@ -50,7 +50,7 @@ impl Crowd {
             received: Instant::now(),
             last: None,
         };
-        self.log.publish(entry, frame);
+        self.log.publish(message, frame);
     }
 
     /// Sends all sessions all that waits, and says how many frames they took together.

@@ -55,7 +55,7 @@ pub(super) struct Connection {
     pub(super) stalled: Option<Instant>,
     pub(super) delivered: u64,
     pub(super) missed: u64,
-    _places: Holdings,
+    _holdings: Holdings,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -108,7 +108,7 @@ impl Connection {
         id: SessionId,
         session: Session,
         remote: Remote,
-        places: Holdings,
+        holdings: Holdings,
         next_ping: Instant,
     ) -> Self {
         Self {
@@ -127,7 +127,7 @@ impl Connection {
             stalled: None,
             delivered: 0,
             missed: 0,
-            _places: places,
+            _holdings: holdings,
         }
     }
 

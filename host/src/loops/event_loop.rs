@@ -251,7 +251,7 @@ impl Loop {
         if self.items.is_empty() {
             // They are newer than everything that was taken with them.
             while let Some((id, passed)) = self.passed.pop_first() {
-                let entry = LogMessage {
+                let newest = LogMessage {
                     name: &passed.channel,
                     id,
                     seq: passed.range.1,
@@ -259,7 +259,7 @@ impl Loop {
                     received: passed.received,
                     last: passed.last.as_ref(),
                 };
-                self.log.pass(entry, passed.range.0);
+                self.log.pass(newest, passed.range.0);
             }
             self.inbox.note_published();
         }
@@ -285,7 +285,7 @@ impl Loop {
             address,
             permit,
             remote,
-            places,
+            holdings,
         } = newcomer;
         let id = address.id;
         let key = self.log.enter();
@@ -297,7 +297,7 @@ impl Loop {
         let limits = &self.context.limits;
         let session = Session::new(permit, limits, now);
         let first_beat = self.beat(now + spread(id, limits.heartbeat_interval));
-        let connection = Connection::new(socket, id, session, remote, places, first_beat);
+        let connection = Connection::new(socket, id, session, remote, holdings, first_beat);
         self.metrics.connections.inc();
         self.ids.insert(id, key);
         self.connections.insert(key, connection);

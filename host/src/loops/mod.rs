@@ -55,7 +55,7 @@ pub(crate) struct Newcomer {
     pub(crate) address: SessionAddress,
     pub(crate) permit: Permit,
     pub(crate) remote: Remote,
-    pub(crate) places: Holdings,
+    pub(crate) holdings: Holdings,
 }
 
 /// Those who are on their way to one loop. Bounded by the places for sessions.

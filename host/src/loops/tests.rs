@@ -88,7 +88,7 @@ impl Stage {
             permit: shown.enter(address.clone()).unwrap(),
             address,
             remote: peer.into(),
-            places: Holdings {
+            holdings: Holdings {
                 session: self.places.clone().try_acquire_owned().unwrap(),
                 arrival: None,
                 address: None,

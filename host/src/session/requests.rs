@@ -11,7 +11,7 @@ use crate::hub::frame;
 use crate::hub::log::{Log, SessionKey, changes, telling};
 use crate::hub::notice::{self, Availability};
 
-/// Where a session's subscriptions stand, and where its replies are written.
+/// Answers a session's requests: where its subscriptions stand, and where its replies are written.
 pub(crate) struct Responder<'a> {
     pub(crate) log: &'a mut Log,
     pub(crate) key: SessionKey,

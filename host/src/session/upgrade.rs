@@ -155,7 +155,7 @@ impl Door {
         let SessionContext {
             shutdown, tasks, ..
         } = &*self.context;
-        let places = loops::Holdings {
+        let holdings = loops::Holdings {
             session,
             arrival: arrival.into_held(),
             address: address_place.filter(AddressPermit::counts).map(Box::new),
@@ -172,7 +172,7 @@ impl Door {
                     address,
                     permit,
                     remote,
-                    places,
+                    holdings,
                 }),
                 Err(error) => {
                     tracing::debug!(%error, "the connection went away during its upgrade");

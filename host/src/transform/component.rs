@@ -66,7 +66,7 @@ pub struct Component {
     pub patterns: Vec<EventPattern>,
     /// What it wrote while it was tried: the first lines, with their levels.
     pub log: Vec<String>,
-    pub(super) prepared: InstanceTemplate,
+    pub(super) template: InstanceTemplate,
     /// The settings, as the JSON text that `configure` gets.
     pub(super) settings_text: String,
     /// What `configure` answered; every further instance must answer the same.
@@ -110,12 +110,12 @@ impl Component {
     }
 
     pub fn limits(&self) -> &Limits {
-        &self.prepared.limits
+        &self.template.limits
     }
 
     /// What is not to be seen in anything that it says.
     pub fn secrets(&self) -> &Secrets {
-        self.prepared.log_allowance.secrets()
+        self.template.log_allowance.secrets()
     }
 
     /// What its patterns capture of this upstream channel; none where they do not match.
@@ -136,12 +136,12 @@ impl Component {
 
     /// Keeps the first lines that its instances write from now on, until `heard` is called.
     pub fn listen(&self) {
-        self.prepared.log_allowance.listen();
+        self.template.log_allowance.listen();
     }
 
     /// Those lines, with their levels, as people may read them.
     pub fn heard(&self) -> Vec<String> {
-        self.prepared.log_allowance.heard()
+        self.template.log_allowance.heard()
     }
 
     /// The events of its own samples that go with its settings: something to warm an
@@ -201,7 +201,7 @@ pub(super) fn finish(
     tries: bool,
 ) -> Result<Component, Vec<String>> {
     let Described {
-        prepared,
+        template,
         reading,
         fingerprint,
         imports,
@@ -211,7 +211,7 @@ pub(super) fn finish(
         descriptor: reading.descriptor.as_ref().ok(),
         settings: reading.settings.as_deref(),
     };
-    let configured = configure(&prepared, known, settings, &settings_text, tries);
+    let configured = configure(&template, known, settings, &settings_text, tries);
     let of_descriptor = |faults: Vec<String>| -> Vec<String> {
         let faults = faults.into_iter();
         faults
@@ -222,7 +222,7 @@ pub(super) fn finish(
     let ((patterns, stated), descriptor) = both(configured, descriptor)?;
     Ok(Component {
         descriptor: Arc::new(descriptor),
-        revision: RevisionId::of(&fingerprint.digest, settings, &prepared.limits),
+        revision: RevisionId::of(&fingerprint.digest, settings, &template.limits),
         digest: fingerprint.digest,
         size: fingerprint.size,
         imports,
@@ -230,7 +230,7 @@ pub(super) fn finish(
         settings: settings.clone(),
         patterns,
         log: Vec::new(),
-        prepared,
+        template,
         settings_text,
         stated,
     })
@@ -239,7 +239,7 @@ pub(super) fn finish(
 /// What it answers its settings with, and whether its samples show that it does what it says.
 /// Settings that its schema refuses are not given to it, whatever else is wrong.
 fn configure(
-    prepared: &InstanceTemplate,
+    template: &InstanceTemplate,
     known: samples::KnownComponent<'_>,
     settings: &Value,
     settings_text: &str,
@@ -250,7 +250,7 @@ fn configure(
         return Err(refused);
     }
     let uncounted = Metrics::new().transform(NAMELESS);
-    let (instance, stated) = Instance::configured(prepared, settings_text, NAMELESS, &uncounted)
+    let (instance, stated) = Instance::configured(template, settings_text, NAMELESS, &uncounted)
         .map_err(|fault| vec![not_configured(&fault)])?;
     let patterns = configuration::check(&stated)?;
     if !tries {
@@ -261,7 +261,7 @@ fn configure(
         patterns: patterns.clone(),
         instance: Some(instance),
     };
-    let wrong = samples::wrong(prepared, known, own, &stated.samples);
+    let wrong = samples::wrong(template, known, own, &stated.samples);
     match wrong.is_empty() {
         true => Ok((patterns, stated)),
         false => Err(wrong),

@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 
 /// A component before it is configured.
 pub struct Described {
-    pub(super) prepared: InstanceTemplate,
+    pub(super) template: InstanceTemplate,
     pub(super) reading: Reading,
     pub(super) fingerprint: Fingerprint,
     pub(super) imports: Vec<String>,
@@ -56,15 +56,15 @@ impl Described {
     ) -> Result<Self, Vec<String>> {
         let component = compiled.component(engine).map_err(|fault| vec![fault])?;
         let imports = interface::imports(engine, &component);
-        let mut prepared = prepare(engine, &component, limits, log, lines)?;
-        prepared.is_seeded = imports.iter().any(|import| wasi::is_random(import));
+        let mut template = prepare(engine, &component, limits, log, lines)?;
+        template.is_seeded = imports.iter().any(|import| wasi::is_random(import));
         let uncounted = Metrics::new().transform(NAMELESS);
-        let stated = prepared
+        let stated = template
             .open(NAMELESS, &uncounted)
-            .and_then(|opened| opened.describe(&prepared.clock))
+            .and_then(|opened| opened.describe(&template.clock))
             .map_err(|fault| vec![format!("while it described itself: {fault}")])?;
         Ok(Self {
-            prepared,
+            template,
             reading: Reading::of(&stated),
             fingerprint: fingerprint.clone(),
             imports,
@@ -77,7 +77,7 @@ impl Described {
     }
 
     pub fn limits(&self) -> &Limits {
-        &self.prepared.limits
+        &self.template.limits
     }
 
     /// What is wrong with what it says of itself, a sentence each.
@@ -118,7 +118,7 @@ impl Described {
             // Nobody can know which settings are secret.
             None => Secrets::all(settings),
         };
-        let log = self.prepared.log_allowance.clone();
+        let log = self.template.log_allowance.clone();
         log.keep_secret(secrets);
         let finished = finish(self, settings, tries);
         let heard = log.heard();

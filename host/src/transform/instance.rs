@@ -156,9 +156,9 @@ impl Instance {
     /// # Errors
     /// What it did wrong, or that it answers its settings in another way than before.
     pub fn new(component: &Component, metrics: &TransformMetrics) -> Result<Self, Fault> {
-        let (name, prepared) = (&component.descriptor.name, &component.prepared);
+        let (name, template) = (&component.descriptor.name, &component.template);
         let settings = &component.settings_text;
-        let (mut instance, stated) = Self::configured(prepared, settings, name, metrics)?;
+        let (mut instance, stated) = Self::configured(template, settings, name, metrics)?;
         if component.stated != stated {
             return Err(Fault::new(
                 FaultKind::Configure,
@@ -172,7 +172,7 @@ impl Instance {
 
     /// As `new`, and what the component answers these settings with, a JSON object.
     pub(super) fn configured(
-        prepared: &InstanceTemplate,
+        template: &InstanceTemplate,
         settings: &str,
         name: &str,
         metrics: &TransformMetrics,
@@ -180,7 +180,7 @@ impl Instance {
         let StartedInstance {
             mut store,
             instance,
-        } = prepared.open(name, metrics)?;
+        } = template.open(name, metrics)?;
         let exports = Transform::new(&mut store, &instance);
         let transform = interface::transform(&mut store, &instance);
         let (exports, transform) = match (exports, transform) {
@@ -190,7 +190,7 @@ impl Instance {
         let mut instance = Self {
             store,
             transform,
-            clock: prepared.clock.clone(),
+            clock: template.clock.clone(),
             calls: 0,
             last_call: Duration::ZERO,
             memory_at_start: 0,
@@ -198,9 +198,9 @@ impl Instance {
             risen: false,
             detail: None,
             with_details: false,
-            is_seeded: prepared.is_seeded,
+            is_seeded: template.is_seeded,
         };
-        let running = begin(&mut instance.store, &prepared.clock);
+        let running = begin(&mut instance.store, &template.clock);
         let guest = exports.tidegate_transform_guest();
         let configured = guest.call_configure(&mut instance.store, settings);
         end(&mut instance.store, running);

@@ -49,7 +49,7 @@ pub(super) struct Setup {
 impl Setup {
     /// One with settings that a sample brings.
     fn of(
-        prepared: &InstanceTemplate,
+        template: &InstanceTemplate,
         schema: Option<&SettingsSchema>,
         text: &str,
     ) -> Result<Self, String> {
@@ -61,7 +61,7 @@ impl Setup {
         }
         let uncounted = Metrics::new().transform(NAME);
         let text = settings.to_string();
-        let (instance, stated) = Instance::configured(prepared, &text, NAME, &uncounted)
+        let (instance, stated) = Instance::configured(template, &text, NAME, &uncounted)
             .map_err(|fault| not_configured(&fault))?;
         let patterns = configuration::check(&stated).map_err(|faults| faults.join("; "))?;
         Ok(Self {
@@ -76,7 +76,7 @@ impl Setup {
 /// round on another, as events come in any order and an instance may have seen any of them.
 /// They are the component's developer's own, so what is said of them may show what came out.
 pub(super) fn wrong(
-    prepared: &InstanceTemplate,
+    template: &InstanceTemplate,
     known: KnownComponent<'_>,
     own: Setup,
     samples: &[Sample],
@@ -87,17 +87,17 @@ pub(super) fn wrong(
         instance: None,
     };
     let numbered: Vec<(usize, &Sample)> = (1..).zip(samples).collect();
-    let wrong = in_turn(prepared, known, own, numbered.iter().copied());
+    let wrong = in_turn(template, known, own, numbered.iter().copied());
     if !wrong.is_empty() {
         return wrong;
     }
-    let wrong = in_turn(prepared, known, again, numbered.into_iter().rev());
+    let wrong = in_turn(template, known, again, numbered.into_iter().rev());
     let remembers = |fault| format!("after the samples that follow it, so it remembers: {fault}");
     wrong.into_iter().map(remembers).collect()
 }
 
 fn in_turn<'a>(
-    prepared: &InstanceTemplate,
+    template: &InstanceTemplate,
     known: KnownComponent<'_>,
     mut own: Setup,
     samples: impl ExactSizeIterator<Item = (usize, &'a Sample)>,
@@ -112,13 +112,13 @@ fn in_turn<'a>(
             None => Ok(&mut own),
             Some(text) => match &mut configured {
                 Some((same, setup)) if same == text => Ok(setup),
-                stored => Setup::of(prepared, known.settings, text)
+                stored => Setup::of(template, known.settings, text)
                     .map(|setup| &mut stored.insert((text.clone(), setup)).1),
             },
         };
         let ran = setup
             .map_err(Ran::Failed)
-            .and_then(|setup| run(prepared, known.descriptor, setup, sample));
+            .and_then(|setup| run(template, known.descriptor, setup, sample));
         let detail = match ran {
             Ok(()) => continue,
             Err(Ran::Otherwise(detail)) => detail,
@@ -181,7 +181,7 @@ enum Ran {
 }
 
 fn run(
-    prepared: &InstanceTemplate,
+    template: &InstanceTemplate,
     descriptor: Option<&Descriptor>,
     setup: &mut Setup,
     sample: &Sample,
@@ -195,16 +195,16 @@ fn run(
     let mut instance = match setup.instance.take() {
         Some(instance) => instance,
         None => {
-            Instance::configured(prepared, &setup.text, NAME, &uncounted)
+            Instance::configured(template, &setup.text, NAME, &uncounted)
                 .map_err(|fault| Ran::Failed(not_configured(&fault)))?
                 .0
         }
     };
     let answer = instance
-        .answer(&prepared.limits, &event, &captures)
+        .answer(&template.limits, &event, &captures)
         .map_err(|fault| Ran::Failed(fault.to_string()))?;
     setup.instance = Some(instance);
-    let secrets = prepared.log_allowance.secrets();
+    let secrets = template.log_allowance.secrets();
     if difference(&answer, &sample.expected).is_some() {
         // What is told is cut, so secrets go before.
         let (came, expected) = (

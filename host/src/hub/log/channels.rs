@@ -26,7 +26,7 @@ struct KnownChannel {
     /// Its place in the list of its family, if it ever had a `LastMessage`.
     place: Option<usize>,
     /// Boxed, as most channels have none.
-    kept: Option<Box<LastMessage>>,
+    last_message: Option<Box<LastMessage>>,
 }
 
 /// What is known of the last message of a channel, where it is of use after its delivery.
@@ -67,12 +67,12 @@ impl Channels {
                 name,
                 seq,
                 place: None,
-                kept: None,
+                last_message: None,
             }
         });
         known.seq = seq;
         let Some(last) = last else {
-            known.kept = None;
+            known.last_message = None;
             return;
         };
         self.moment += 1;
@@ -89,7 +89,7 @@ impl Channels {
     /// The last message of a channel is this frame. Gives the frame that it replaces.
     pub(super) fn set_frame(&mut self, id: ChannelId, frame: u64) -> Option<u64> {
         let known = self.by_id[id.0 as usize].as_mut()?;
-        let kept = known.kept.as_mut()?;
+        let kept = known.last_message.as_mut()?;
         let before = kept.frame.replace(frame);
         before.filter(|_| kept.delivery.is_latest)
     }
@@ -108,13 +108,17 @@ impl Channels {
         &known.expect("frames are of channels that were noted").name
     }
 
-    pub(super) fn kept(&self, id: ChannelId) -> Option<&LastMessage> {
-        self.by_id.get(id.0 as usize)?.as_ref()?.kept.as_deref()
+    pub(super) fn last_message(&self, id: ChannelId) -> Option<&LastMessage> {
+        self.by_id
+            .get(id.0 as usize)?
+            .as_ref()?
+            .last_message
+            .as_deref()
     }
 
     /// Whether who missed this message can be given the channel's last one instead.
     pub(super) fn is_replaceable(&self, id: ChannelId, seq: u64) -> bool {
-        self.kept(id).is_some_and(|kept| {
+        self.last_message(id).is_some_and(|kept| {
             kept.delivery.is_latest && seq >= kept.first && kept.again().is_some()
         })
     }
@@ -131,20 +135,20 @@ impl Channels {
 
     /// Lets go of what was withdrawn.
     pub(super) fn sweep(&mut self) {
-        self.each_kept(|kept| {
+        self.each_last_message(|kept| {
             kept.held.take_if(|held| held.again().is_none());
         });
     }
 
     /// Forgets which frames have the last messages, as the log begins anew.
     pub(super) fn forget_frames(&mut self) {
-        self.each_kept(|kept| kept.frame = None);
+        self.each_last_message(|kept| kept.frame = None);
     }
 
-    fn each_kept(&mut self, mut visit: impl FnMut(&mut LastMessage)) {
+    fn each_last_message(&mut self, mut visit: impl FnMut(&mut LastMessage)) {
         for id in self.by_family.values().flatten() {
             let known = self.by_id[id.0 as usize].as_mut();
-            if let Some(kept) = known.and_then(|known| known.kept.as_deref_mut()) {
+            if let Some(kept) = known.and_then(|known| known.last_message.as_deref_mut()) {
                 visit(kept);
             }
         }
@@ -154,7 +158,7 @@ impl Channels {
 impl KnownChannel {
     fn keep(&mut self, last: &Last, place: usize, moment: u64) {
         let held = last.held.clone();
-        match &mut self.kept {
+        match &mut self.last_message {
             Some(kept) if kept.delivery == last.delivery => {
                 (kept.held, kept.moment) = (held, moment);
             }

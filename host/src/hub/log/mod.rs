@@ -86,7 +86,7 @@ impl Log {
     }
 
     /// Notes a message for all who subscribed to its channel. `frame` is as it goes out.
-    pub(crate) fn publish(&mut self, entry: LogMessage<'_>, frame: &[u8]) {
+    pub(crate) fn publish(&mut self, message: LogMessage<'_>, frame: &[u8]) {
         let LogMessage {
             name,
             id,
@@ -94,7 +94,7 @@ impl Log {
             family,
             received,
             last,
-        } = entry;
+        } = message;
         self.channels.note(id, name, seq, last);
         let what = FrameContent::Message {
             channel: id,
@@ -113,11 +113,11 @@ impl Log {
 
     /// The messages from `from` to this one never came here. Where the last of a channel is all
     /// that counts and it is held, it takes their place; else all who subscribed are told.
-    pub(crate) fn pass(&mut self, entry: LogMessage<'_>, from: u64) {
-        let latest = entry.last.filter(|last| last.delivery.is_latest);
+    pub(crate) fn pass(&mut self, message: LogMessage<'_>, from: u64) {
+        let latest = message.last.filter(|last| last.delivery.is_latest);
         let held = latest.and_then(|last| last.held.as_deref());
         if let Some(frame) = held.and_then(HeldMessage::again) {
-            return self.publish(entry, frame);
+            return self.publish(message, frame);
         }
         let LogMessage {
             name,
@@ -125,8 +125,8 @@ impl Log {
             seq,
             family,
             ..
-        } = entry;
-        self.channels.note(id, name, seq, entry.last);
+        } = message;
+        self.channels.note(id, name, seq, message.last);
         let gap = notice::gap(name.as_str(), from, seq, Reason::Slow);
         let what = FrameContent::Passed {
             channel: id,

@@ -91,8 +91,8 @@ fn write_owed(
     report: &mut MissedReport,
 ) {
     let (from, to) = owed.range;
-    let kept = log.channels.kept(channel);
-    let kept = kept.filter(|kept| kept.delivery.is_latest);
+    let last = log.channels.last_message(channel);
+    let kept = last.filter(|kept| kept.delivery.is_latest);
     if kept.is_some_and(|kept| is_pending(log, key, kept)) {
         report.replaced.push((channel, owed.count));
         return;
@@ -166,7 +166,7 @@ fn next_of_snapshot<'a>(
     };
     let snapshot = missed.snapshots.front()?;
     let name = log.channels.name(channel);
-    let kept = log.channels.kept(channel)?;
+    let kept = log.channels.last_message(channel)?;
     let is_given = kept.delivery.has_snapshot
         && snapshot.has(name.as_pattern(), kept.place, kept.moment)
         && !had_before(log, key, name, &missed.snapshots);

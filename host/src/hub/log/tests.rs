@@ -119,7 +119,7 @@ proptest! {
 /// Publishes a frame of one byte to the channel at this place.
 fn publish_x(log: &mut Log, at: usize, seq: u64, last: Option<&Last>) {
     let (name, id) = reference::channel(at);
-    let entry = LogMessage {
+    let message = LogMessage {
         name: &name,
         id,
         seq,
@@ -127,7 +127,7 @@ fn publish_x(log: &mut Log, at: usize, seq: u64, last: Option<&Last>) {
         received: Instant::now(),
         last,
     };
-    log.publish(entry, b"x");
+    log.publish(message, b"x");
 }
 
 #[test]
