@@ -49,6 +49,21 @@ async fn first_hosts_without_a_probation_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_what_runs_is_on_probation_the_others_have_nothing_to_go_on_with() {
+    let fleet = Fleet::of_three(|setup| setup.setting("probation-time", "60s")).await;
+    let b = fleet.admin(0).push(&Guest::stamped("b")).await;
+    fleet.admin(0).apply_revision(&b, json!({})).await;
+    fleet.run([0, 1, 2], &b, secs(10)).await;
+    let c = fleet.admin(0).push(&Guest::stamped("c")).await;
+    let first = json!({"canary": 34});
+    let refused = fleet.admin(0).try_apply_revision(&c, first).await;
+    refused.refused(409, "canary-over-probation");
+    for host in 0..3 {
+        assert_eq!(fleet.admin(host).active("ticks").await, b);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_all_hosts_have_stood_is_what_a_rollback_leads_to() {
     let fleet = Fleet::of_three(|setup| setup.setting("probation-time", "1s")).await;
     let feed = Feed::start(&fleet.redis, &["AB"], 200).await;

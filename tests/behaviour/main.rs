@@ -64,6 +64,7 @@ mod many_requests;
 mod moved;
 mod needs;
 mod neighbours;
+mod narrower;
 mod numbered;
 mod numbers;
 mod outage;

@@ -67,6 +67,11 @@ pub(super) const KINDS: &[ProblemKind] = &[
     ),
     kind(
         StatusCode::CONFLICT,
+        "canary-over-probation",
+        "First hosts need something good that the others go on with",
+    ),
+    kind(
+        StatusCode::CONFLICT,
         "not-in-settings",
         "The settings do not name it",
     ),

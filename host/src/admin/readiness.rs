@@ -77,7 +77,10 @@ impl Readiness {
 fn trouble(family: &FamilyState) -> Option<String> {
     let name = &family.transform;
     match (family.state, family.out_for) {
-        (TransformState::Paused, _) => Some(format!("transform {name}: paused by an operator")),
+        (TransformState::Paused, _) => Some(match &family.trouble {
+            Some(trouble) => format!("transform {name}: paused; {trouble}"),
+            None => format!("transform {name}: paused by an operator"),
+        }),
         (TransformState::Out, left) => Some(format!(
             "transform {name}: put out after repeated faults, tried again in {:.1} s",
             left.unwrap_or_default().as_secs_f32()

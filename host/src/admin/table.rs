@@ -277,6 +277,7 @@ fn switching() -> Vec<Endpoint> {
             "withdrawn",
             "standing",
             "canary-without-probation",
+            "canary-over-probation",
             "check-failed",
         ])
         .with(Operate, &[(OK, "All lanes have switched.")], plans::apply),

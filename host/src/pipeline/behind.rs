@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::failure::Failure;
 use super::live::{Live, Seat};
 use super::probation::Probation;
+use super::sampler::{Question, Sampler};
 use crate::event::Event;
 use crate::metrics::TransformMetrics;
 use crate::transform::{Fault, Outcome};
@@ -16,11 +17,16 @@ use crate::transform::{Fault, Outcome};
 pub(super) struct Behind {
     pub(super) seat: Seat,
     pub(super) probation: Arc<Probation>,
+    /// The events that it is asked about as well.
+    pub(super) sampler: Sampler,
 }
 
 impl Behind {
     /// Judges the revision in front by its failure on an event that this one gave an answer to.
-    pub(super) fn judge(&self, failure: Failure, answer: &Answer, front: &Live) {
+    fn judge(&mut self, failure: Failure, answer: &Answer, front: &Live) {
+        if let Answer::Given(Err(_)) = answer {
+            self.sampler.forget();
+        }
         let common = match answer {
             Answer::Given(answer) => failure.is_common_with(answer),
             // It has failed at so much that it was not asked.
@@ -33,7 +39,7 @@ impl Behind {
 
     /// Asks this one as well about an event that the revision in front has answered, and
     /// publishes nothing of it.
-    pub(super) fn compare(
+    fn compare(
         &mut self,
         event: &Event,
         outcome: &Outcome,
@@ -44,35 +50,79 @@ impl Behind {
         let Some(captures) = live.component.captures(&event.channel) else {
             return;
         };
+        let question = self.sampler.next(&event.channel);
+        if question == Question::Nothing {
+            return;
+        }
         let answer = self.seat.try_out(event, &captures, metrics);
         let before = answer.as_ref().ok();
-        let before = before.filter(|_| Failure::of(&answer).is_none());
+        let Some(before) = before.filter(|_| Failure::of(&answer).is_none()) else {
+            return self.sampler.note_failure();
+        };
+        self.sampler.note_success();
         self.probation.note_both(
             (&live.component.descriptor, before),
             (&front.component.descriptor, outcome),
             self.seat.took,
+            question == Question::Compare,
         );
     }
 }
 
 /// What the revision on probation made of an event.
-pub(super) enum Tried {
+enum Tried {
     Passed(Outcome),
     /// The revision did not ask for the event's channel.
     Unwanted,
-    /// Nothing that could go out whole: the event is the other's. None where it was not even
-    /// asked, as it has failed its probation.
-    Failed(Option<Failure>),
+    /// Nothing that could go out whole.
+    Failed(Failure, Result<Outcome, Fault>),
+    /// It was not asked, as it has failed its probation.
+    Over,
 }
 
-pub(super) fn try_on_probation(
+/// Passes an event through the revision on probation, and where that fails through the one behind
+/// it, if that may answer. Gives the answer that counts, and the seat that it came from.
+pub(super) fn on_probation<'a>(
+    front: &'a mut Seat,
+    behind: &'a mut Behind,
+    event: &Event,
+    metrics: &TransformMetrics,
+) -> (Answer, &'a mut Seat) {
+    let answers = behind.probation.answers();
+    match try_on_probation(front, behind, event, metrics) {
+        Tried::Passed(outcome) => {
+            behind.compare(event, &outcome, &front.live, metrics);
+            (Answer::Given(Ok(outcome)), front)
+        }
+        Tried::Unwanted => (Answer::Unwanted, front),
+        Tried::Failed(failure, _) if answers => {
+            let answer = through(&mut behind.seat, event, metrics);
+            behind.judge(failure, &answer, &front.live);
+            (answer, &mut behind.seat)
+        }
+        Tried::Failed(failure, answer) => {
+            metrics.events.inc();
+            let beside = unheard(&mut behind.seat, event, metrics);
+            behind.judge(failure, &beside, &front.live);
+            (Answer::Given(answer), front)
+        }
+        Tried::Over if answers => (through(&mut behind.seat, event, metrics), &mut behind.seat),
+        // What runs next is being switched to, or nothing does.
+        Tried::Over => {
+            metrics.dropped("put_out").inc();
+            (Answer::PutOut, front)
+        }
+    }
+}
+
+fn try_on_probation(
     front: &mut Seat,
     behind: &Behind,
     event: &Event,
     metrics: &TransformMetrics,
 ) -> Tried {
     if behind.probation.verdict().is_some() {
-        return Tried::Failed(None);
+        return Tried::Over;
     }
     let live = front.live.clone();
     let Some(captures) = live.component.captures(&event.channel) else {
@@ -90,7 +140,16 @@ pub(super) fn try_on_probation(
             }
             Tried::Passed(outcome)
         }
-        (failure, _) => Tried::Failed(failure),
+        (failure, answer) => Tried::Failed(failure.unwrap_or(Failure::Fault), answer),
+    }
+}
+
+/// What a revision says of an event of which nothing goes out.
+fn unheard(seat: &mut Seat, event: &Event, metrics: &TransformMetrics) -> Answer {
+    let live = seat.live.clone();
+    match live.component.captures(&event.channel) {
+        Some(captures) => Answer::Given(seat.try_out(event, &captures, metrics)),
+        None => Answer::Unwanted,
     }
 }
 

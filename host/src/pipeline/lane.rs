@@ -10,10 +10,11 @@ use prometheus::Histogram;
 use tokio::sync::oneshot;
 
 use super::batch::Batch;
-use super::behind::{Answer, Behind, Tried, through, try_on_probation};
+use super::behind::{Answer, Behind, on_probation, through};
 use super::live::{Live, Seat};
 use super::probation::Probation;
 use super::queue::{Queue, Work};
+use super::sampler::Sampler;
 use crate::event::Event;
 use crate::hub::{Hub, Loss, Message};
 use crate::log::Sparing;
@@ -151,6 +152,7 @@ impl Lane {
                 self.behind = behind.map(|(live, probation)| Behind {
                     seat: at_work(&live).unwrap_or_else(|| Seat::new(live, None)),
                     probation,
+                    sampler: Sampler::default(),
                 });
                 self.metrics.out.set(0);
                 self.hub.sweep();
@@ -171,22 +173,7 @@ impl Lane {
         }
         let front = &mut self.front;
         let (answer, seat) = match &mut self.behind {
-            Some(behind) => match try_on_probation(front, behind, event, &self.metrics) {
-                Tried::Passed(outcome) => {
-                    if behind.probation.asks_both() {
-                        behind.compare(event, &outcome, &front.live, &self.metrics);
-                    }
-                    (Answer::Given(Ok(outcome)), front)
-                }
-                Tried::Unwanted => (Answer::Unwanted, front),
-                Tried::Failed(failure) => {
-                    let answer = through(&mut behind.seat, event, &self.metrics);
-                    if let Some(failure) = failure {
-                        behind.judge(failure, &answer, &front.live);
-                    }
-                    (answer, &mut behind.seat)
-                }
-            },
+            Some(behind) => on_probation(front, behind, event, &self.metrics),
             None => (through(front, event, &self.metrics), front),
         };
         let (live, took) = (seat.live.clone(), seat.took);

@@ -18,6 +18,7 @@ mod probation;
 mod queue;
 mod reach;
 mod recent;
+mod sampler;
 mod tap;
 
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ pub use self::live::{Counts, Live, Seat};
 pub use self::marks::{Failures, ProbationMarks};
 pub use self::orders::{Following, Next};
 pub use self::paired::{Paired, Published};
-pub use self::probation::{Probation, Took, Verdict};
+pub use self::probation::{Probation, Stands, Took, Verdict};
 use self::queue::Queue;
 pub use self::reach::Denied;
 use self::reach::Reach;

@@ -2,7 +2,7 @@
 //!
 //! Lanes ask after each failure, and from the moment that a mark is passed they go through
 //! the revision behind again; making that lasting is the registry's work. What passes, they ask
-//! the revision behind too, now and then: so the two are compared on the same events and the
+//! the revision behind too, by `sampler`: so the two are compared on the same events and the
 //! same busy machine, whatever the one before did earlier, and also after a restart.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,14 +20,6 @@ use super::paired::{Paired, family_of};
 use crate::count::count;
 use crate::hub::MessageOrigin;
 use crate::transform::{Descriptor, Outcome};
-
-/// The first events are asked of both revisions, and one in so many of the rest.
-const FIRST: u64 = 100;
-const ONE_IN: u64 = 32;
-
-/// A revision that fails so often on what the other one can do is not asked any more: each of
-/// these may cost a deadline.
-const MAX_CONTROL_FAILURES: u64 = 5;
 
 /// How a probation ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,13 +41,23 @@ impl Verdict {
     }
 }
 
+/// What stands behind a revision on probation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// Nobody knows whether a revision before would have done better.
+    Nothing,
+    /// A revision that shows more than was chosen: it is asked about the same events, and nothing
+    /// that it says goes out.
+    Asked,
+    /// A revision that answers where the one on probation fails.
+    Answers,
+}
+
 /// Shared by the lanes of one transform and the registry.
 #[derive(Debug)]
 pub struct Probation {
     marks: ProbationMarks,
-    /// Whether the revision before answers where this one fails. Without it, nobody knows
-    /// whether that would have done better.
-    behind: bool,
+    stands: Stands,
     faults: AtomicU64,
     blocked: AtomicU64,
     /// Events on which both failed.
@@ -64,8 +66,6 @@ pub struct Probation {
     /// The same of the events of each family that both revisions have, where there are several:
     /// among many others, those of one would not show.
     families: OnceLock<Vec<(String, Timing)>>,
-    /// Events that it did not fail on.
-    stood: AtomicU64,
     /// Of those that both were asked. It is locked for these only, and for slow ones.
     beside: Mutex<Beside>,
     verdict: OnceLock<Verdict>,
@@ -82,7 +82,6 @@ struct Beside {
     pace: Pace,
     /// In the order of those that are timed.
     families: Vec<Pace>,
-    failures: u64,
 }
 
 impl Beside {
@@ -119,18 +118,16 @@ impl Took {
 }
 
 impl Probation {
-    /// `before` is the mean time of an event in the revision before; `behind` whether that one
-    /// stands behind it.
-    pub fn new(marks: ProbationMarks, before: Option<Duration>, behind: bool) -> Self {
+    /// `before` is the mean time of an event in the revision before.
+    pub fn new(marks: ProbationMarks, before: Option<Duration>, stands: Stands) -> Self {
         Self {
             time: Timing::against(before.map(|mean| marks.usual(mean))),
             families: OnceLock::new(),
             marks,
-            behind,
+            stands,
             faults: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
             common: AtomicU64::new(0),
-            stood: AtomicU64::new(0),
             beside: Mutex::default(),
             verdict: OnceLock::new(),
             made_less: AtomicBool::new(false),
@@ -142,6 +139,11 @@ impl Probation {
     /// Why the revision does not stay, once that is known.
     pub fn verdict(&self) -> Option<&str> {
         self.verdict.get().and_then(Verdict::reason)
+    }
+
+    /// Whether what the revision behind says goes out where this one fails.
+    pub fn answers(&self) -> bool {
+        self.stands == Stands::Answers
     }
 
     /// What the revision has made is withdrawn as soon as it fails.
@@ -176,7 +178,7 @@ impl Probation {
     /// What failed so far, `counts` being the revision's own.
     pub fn failures(&self, counts: &Counts) -> Failures {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        if self.behind {
+        if self.stands != Stands::Nothing {
             Failures {
                 faults: read(&self.faults),
                 blocked: read(&self.blocked),
@@ -210,7 +212,7 @@ impl Probation {
     }
 
     /// Ends it if it can end: with `over`, its own time is, and so long was `waited` in all.
-    /// Where nothing stands behind the revision, events are waited for as long as it takes: it
+    /// Where nothing behind the revision may answer, events are waited for as long as it takes: it
     /// would make room for nothing.
     pub fn end(&self, counts: &Counts, over: bool, waited: Duration) {
         let missing = self.missing(counts);
@@ -219,7 +221,7 @@ impl Probation {
         if last {
             self.judge_at_last();
             self.decide(Verdict::Passed);
-        } else if over && self.behind && waited >= self.marks.max_time {
+        } else if over && self.answers() && waited >= self.marks.max_time {
             self.decide(Verdict::Silent(format!(
                 "{} came in {waited:.0?}, and {} are needed to tell how it does",
                 count(self.telling(counts), "event"),
@@ -311,40 +313,27 @@ impl Probation {
         families.find(|(_, (family, _))| family == name)
     }
 
-    /// Whether the revision behind is to be asked as well about an event that this one did not
-    /// fail on: about the first ones, and then at intervals that keep no step with anything.
-    pub fn asks_both(&self) -> bool {
-        /// 2⁶⁴ by the golden ratio: its multiples are spread evenly, and repeat nothing.
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-        let number = self.stood.fetch_add(1, Ordering::Relaxed);
-        let chosen = number < FIRST || number.wrapping_mul(GOLDEN) < u64::MAX / ONE_IN;
-        chosen && self.beside.lock().failures < MAX_CONTROL_FAILURES
-    }
-
-    /// Adds what both revisions made of one event, and how long it took the one before, which
-    /// made nothing of it where it failed.
+    /// Adds what both revisions made of one event that neither failed on, and how long it took
+    /// the one before. What they made `counts` where both have seen the same before it.
     pub fn note_both(
         &self,
-        before: (&Descriptor, Option<&Outcome>),
+        before: (&Descriptor, &Outcome),
         now: (&Descriptor, &Outcome),
         took: Duration,
+        counts: bool,
     ) {
         let mut beside = self.beside.lock();
-        let Some(outcome) = before.1 else {
-            beside.failures += 1;
-            return;
-        };
         if beside.paired.is_none() {
             beside.prepare(Paired::of(before.0, now.0), &self.families);
         }
         beside.pace.add_control(took, &self.time, &self.marks);
-        if let Some((place, (_, time))) = self.family(outcome) {
+        if let Some((place, (_, time))) = self.family(before.1) {
             beside.families[place].add_control(took, time, &self.marks);
         }
-        let Some(paired) = &mut beside.paired else {
+        let Some(paired) = beside.paired.as_mut().filter(|_| counts) else {
             return;
         };
-        paired.note(outcome, now.1);
+        paired.note(before.1, now.1);
         let less = self.marks.less(paired, false);
         drop(beside);
         if let Some(reason) = less {

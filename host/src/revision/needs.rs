@@ -8,19 +8,20 @@ use super::diff::{self, Side};
 use crate::transform::RevisionId;
 use crate::wanted::desired::{Desired, MAX_PROVEN, Needs};
 
-/// Those that may stand in for a revision: proven ones that show no more than it does. `record`
-/// knows what there is of them.
+/// Those that may run in the place of a revision: what is chosen and what was good, as far as
+/// they show no more than it does. `record` knows what there is of them.
 pub fn covers(
     wanted: &Desired,
     of: &Revision,
     record: impl Fn(&RevisionId) -> Option<Arc<Revision>>,
 ) -> Vec<RevisionId> {
-    let shows_no_more = |safe: &&RevisionId| {
-        let record = record(safe);
-        !shows_more(Some(of), record.as_deref())
-    };
-    let safe = wanted.safe().filter(|safe| **safe != of.id);
-    safe.filter(shows_no_more)
+    let chosen = wanted.choice.revision.as_ref();
+    let chosen = chosen.filter(|chosen| !wanted.is_withdrawn(chosen));
+    let safe = wanted.safe().filter(|safe| Some(*safe) != chosen);
+    let others = chosen.into_iter().chain(safe).filter(|id| **id != of.id);
+    let shows_no_more = |id: &&RevisionId| !shows_more(Some(of), record(id).as_deref());
+    others
+        .filter(shows_no_more)
         .take(MAX_PROVEN)
         .cloned()
         .collect()

@@ -10,9 +10,9 @@ use super::deployment::Ready;
 use super::plans::Made;
 use super::report::{Applied, Reasons};
 use super::{Caller, Consent, Record, Refused, Registry, shown};
-use crate::revision::needs::covers;
+use crate::revision::Revision;
 use crate::transform::{Component, RevisionId};
-use crate::wanted::desired::{Chooser, Needs};
+use crate::wanted::desired::{Chooser, MAX_PROVEN, Needs};
 use crate::wanted::request::{Request, Wish};
 
 /// How long the upstream may take to confirm a subscription that a revision needs.
@@ -98,12 +98,7 @@ impl Registry {
             consent: needs,
             probation,
             first: self.first_hosts(consent.canary).await?,
-            covers: self
-                .with(name, |deployment| {
-                    let wanted = deployment.intent.wanted();
-                    covers(&wanted, &revision, |id| self.kept(id))
-                })
-                .unwrap_or_default(),
+            covers: self.may_return_to(&revision, &consent),
             was_there: name_of.was_there,
         });
         let lanes = self.with(name, |deployment| deployment.lanes).unwrap_or(1);
@@ -128,6 +123,20 @@ impl Registry {
         }
         let (from, to) = (made.plan.from.clone(), made.plan.to.clone());
         Ok(self.applied(name, from, to, changed?).await)
+    }
+
+    /// Those that Tidegate may return to by itself from what is applied: what runs now is among
+    /// them also where it shows more, if somebody agreed to that.
+    fn may_return_to(&self, revision: &Revision, consent: &Consent) -> Vec<RevisionId> {
+        let wanted = self.with(&revision.transform, |it| it.intent.wanted());
+        let Ok(wanted) = wanted else {
+            return Vec::new();
+        };
+        let covers = self.covers(&wanted, revision);
+        let agreed = wanted.choice.revision.filter(|_| consent.return_wider);
+        let others = covers.into_iter().filter(|id| Some(id) != agreed.as_ref());
+        let others: Vec<RevisionId> = others.collect();
+        agreed.into_iter().chain(others).take(MAX_PROVEN).collect()
     }
 
     /// What a start has come to on this host, once its lanes have followed.

@@ -62,6 +62,9 @@ pub struct Consent {
     pub allow_silent: bool,
     /// The revision may fail on events, as it did on the last ones, or be returned from.
     pub allow_failing: bool,
+    /// If it fails, what runs now may come back although it shows clients more. Otherwise nothing
+    /// goes out then, until somebody decides.
+    pub return_wider: bool,
     pub probation: bool,
     /// In a fleet: the share of hosts, in percent, that goes first.
     #[schemars(range(min = 1, max = 100))]
@@ -93,6 +96,7 @@ impl Default for Consent {
             allow_breaking: false,
             allow_silent: false,
             allow_failing: false,
+            return_wider: false,
             probation: true,
             canary: None,
         }

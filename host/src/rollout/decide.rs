@@ -239,4 +239,5 @@ pub(super) fn refused(name: &str, wanted: &Desired, refusal: &Refusal) -> Refuse
         Refusal::FirstWithoutProbation => Refused::CanaryWithoutProbation,
         Refusal::Stale => Refused::Conflict(at(name, wanted)),
     }
+        Refusal::FirstOverProbation => Refused::CanaryOverProbation(name.to_owned()),
 }

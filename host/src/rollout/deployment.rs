@@ -182,9 +182,8 @@ impl Deployment {
 
     /// What a rollback without a name goes to now, where it stands ready.
     fn previous<'a>(&self, wanted: &'a Desired) -> Option<&'a RevisionId> {
-        let chosen = wanted.choice.revision.as_ref()?;
-        let safe = wanted.safe().find(|safe| *safe != chosen)?;
-        self.ready(safe).map(|_| safe)
+        let previous = wanted.previous()?;
+        self.ready(previous).map(|_| previous)
     }
 
     /// For how much longer the transform is put out after faults.
@@ -223,6 +222,9 @@ impl Deployment {
         let target = wanted.target(host)?;
         let why = &self.failing.get(target)?.why;
         let instead = match &self.running {
+        if let Some(stopped) = stopped(&wanted) {
+            return Some(stopped);
+        }
             Some(running) if self.held => format!("{} is held", running.revision.id),
             Some(running) => format!("{} runs instead", running.revision.id),
             None => "nothing of it runs".to_owned(),
@@ -335,6 +337,29 @@ fn high_water(peaks: &Peaks, component: &Component) -> HighWater {
     let mark = |most, limit: usize| Mark {
         most,
         limit: limit as u64,
+/// Why nothing of what is chosen runs, where it was taken back and nothing came in its place.
+fn stopped(wanted: &Desired) -> Option<String> {
+    let chosen = wanted.choice.revision.as_ref()?;
+    if !wanted.is_withdrawn(chosen) {
+        return None;
+    }
+    let failed = wanted.failed.as_ref();
+    let why = failed.filter(|failed| failed.revision == *chosen);
+    let why = match why {
+        Some(failed) => format!("failed ({})", failed.why),
+        None => "was taken back".to_owned(),
+    };
+    let way_on = match wanted.previous() {
+        Some(previous) => {
+            format!("{previous} shows clients more, and comes back by rollback --allow-wider only")
+        }
+        None => "no revision before it is known to be good".to_owned(),
+    };
+    Some(format!(
+        "{chosen} {why}, and nothing goes out: {way_on}; go back or apply another, then resume"
+    ))
+}
+
     };
     HighWater {
         memory_bytes: mark(peaks.memory, limits.memory),

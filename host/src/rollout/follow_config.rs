@@ -8,7 +8,7 @@ use super::decide::Prepared;
 use super::prepare::load_kept;
 use super::report::Applied;
 use super::{Caller, Record, Refused, Registry, shown};
-use crate::revision::needs::{covers, needs_between};
+use crate::revision::needs::needs_between;
 use crate::wanted::desired::{Chooser, Needs};
 use crate::wanted::request::{Request, Wish};
 
@@ -52,7 +52,7 @@ impl Registry {
         let ready = loaded.map_err(|why| Refused::check(name, vec![why]))?;
         let from = wanted.choice.revision.clone();
         let record = from.as_ref().and_then(|from| self.record_of(name, from));
-        let covers = covers(&wanted, &ready.revision, |id| self.record_of(name, id));
+        let covers = self.covers(&wanted, &ready.revision);
         let request = Request::Choose(Wish {
             revision: to.clone(),
             chooser: Chooser::Configuration,

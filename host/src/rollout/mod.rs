@@ -70,10 +70,12 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::pipeline::{Intake, ProbationMarks};
 use crate::revision::Revision;
+use crate::revision::needs::covers;
 use crate::state::Store;
 use crate::state::audit::Entry;
 use crate::tasks::Tasks;
 use crate::transform::RevisionId;
+use crate::wanted::desired::Desired;
 
 /// How many plans are kept in memory; the oldest goes first.
 const MAX_PLANS: usize = 16;
@@ -126,7 +128,7 @@ impl Registry {
         let shadows = self.shadows.lock();
         let report = |(name, deployment): (&String, &Deployment)| {
             let shadow = shadows.running_for(name);
-            deployment.report(name, self.host(), shadow, |id| self.kept(id))
+            deployment.report(name, self.host(), shadow, |id| self.recorded(name, id))
         };
         deployments.iter().filter_map(report).collect()
     }
@@ -136,7 +138,7 @@ impl Registry {
     pub fn show(&self, name: &str) -> Result<TransformReport, Refused> {
         let shadow = self.shadows.lock().running_for(name);
         let report = self.with(name, |deployment| {
-            deployment.report(name, self.host(), shadow, |id| self.kept(id))
+            deployment.report(name, self.host(), shadow, |id| self.recorded(name, id))
         })?;
         report.ok_or_else(|| Refused::NoSuchTransform(shown(name)))
     }
@@ -321,16 +323,22 @@ impl Registry {
 
     /// What is known of a revision, where it stands ready, is kept, or is known to the
     /// fleet.
-    pub(super) fn record_of(&self, name: &str, id: &RevisionId) -> Option<Arc<Revision>> {
+    fn record_of(&self, name: &str, id: &RevisionId) -> Option<Arc<Revision>> {
         let ready = self.with(name, |it| it.ready(id).map(|ready| ready.revision.clone()));
-        let kept = || self.kept(id);
-        let shared = || self.fleet.as_ref()?.record(name, id).map(Arc::new);
-        ready.ok().flatten().or_else(kept).or_else(shared)
+        let ready = ready.ok().flatten();
+        ready.or_else(|| self.recorded(name, id))
     }
 
-    /// The record of a revision, where it is kept.
-    fn kept(&self, id: &RevisionId) -> Option<Arc<Revision>> {
-        self.loader.store.as_ref()?.revision(id)
+    /// Those that may run in the place of a revision, by what is known of them anywhere.
+    fn covers(&self, wanted: &Desired, of: &Revision) -> Vec<RevisionId> {
+        covers(wanted, of, |id| self.record_of(&of.transform, id))
+    }
+
+    /// The record of a revision of a transform, where it is kept or known to the fleet.
+    fn recorded(&self, name: &str, id: &RevisionId) -> Option<Arc<Revision>> {
+        let kept = || self.loader.store.as_ref()?.revision(id);
+        let shared = || self.fleet.as_ref()?.record(name, id).map(Arc::new);
+        kept().or_else(shared)
     }
 
     fn store(&self) -> Result<Arc<Store>, Refused> {

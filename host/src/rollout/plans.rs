@@ -17,7 +17,7 @@ use super::report::Plan;
 use super::{Caller, MAX_PLANS, Record, Refused, Registry, shown};
 use crate::count::count_of;
 use crate::event::Event;
-use crate::pipeline::{Counts, Failure, Paired, Probation, Took};
+use crate::pipeline::{Counts, Failure, Paired, Probation, Stands, Took};
 use crate::revision::Revision;
 use crate::revision::change::Level;
 use crate::revision::compare::Sides;
@@ -211,6 +211,7 @@ impl Registry {
             needs,
             recent,
             probation_would_undo,
+            returns_to: self.would_return_to(&revision),
             at: now,
             by: by.name.to_owned(),
             expires: now.saturating_add(self.options.plan_time).unwrap_or(now),
@@ -222,6 +223,15 @@ impl Registry {
         };
         self.keep_plan(made).await?;
         Ok(plan)
+    }
+
+    /// Where Tidegate would return to by itself if a revision were applied and failed.
+    fn would_return_to(&self, revision: &Revision) -> Option<RevisionId> {
+        let wanted = self
+            .with(&revision.transform, |it| it.intent.wanted())
+            .ok()?;
+        let covers = self.covers(&wanted, revision);
+        wanted.safe().find(|safe| covers.contains(safe)).cloned()
     }
 
     /// Keeps a plan in memory and on disk. One that the disk does not take is good until a restart.
@@ -270,7 +280,7 @@ impl Registry {
     fn probation_of_next(&self, name: &str) -> Option<Probation> {
         let watched = !self.options.probation.is_zero();
         let live = self.with_running(name, |running| running.live.clone()).ok();
-        watched.then(|| self.probation_after(live.as_deref(), true))
+        watched.then(|| self.probation_after(live.as_deref(), Stands::Answers))
     }
 
     /// # Errors

@@ -176,18 +176,18 @@ impl Registry {
     async fn note_return(&self, live: &Live, reason: &str, returned: Option<Returned>) {
         let (name, from) = (live.name(), &live.component.revision);
         tracing::error!(transform = name, revision = %from, reason, "revision failed its probation");
-        let examples = returned.map_or_else(Vec::new, |returned| returned.examples);
-        let detail = match examples.as_slice() {
-            [] => reason.to_owned(),
-            examples => format!("{reason}; {}", examples.join("; ")),
-        };
+        let is_held = returned.as_ref().is_some_and(|it| it.to.is_none());
+        let held = "nothing goes out: no revision that shows as little is known to be good";
+        let mut detail = vec![reason.to_owned()];
+        detail.extend(is_held.then(|| held.to_owned()));
+        detail.extend(returned.into_iter().flat_map(|returned| returned.examples));
         let record = Record {
             by: Caller::named(ITSELF),
             action: "return",
             transform: Some(name.to_owned()),
             revision: Some(from.clone()),
             plan: None,
-            detail,
+            detail: detail.join("; "),
         };
         // Nobody waits for an answer.
         let _ = self.record(record, Ok(())).await;

@@ -95,6 +95,11 @@ pub enum Refused {
          --no-probation, and see that probation-time is not 0"
     )]
     CanaryWithoutProbation,
+    #[error(
+        "what {0} runs has not stood its probation, so the other hosts have nothing good to go on \
+         with; wait until it has, roll back first, or leave out --canary"
+    )]
+    CanaryOverProbation(String),
     #[error("the settings of this host do not name {0}, so there is nothing of theirs to follow")]
     NotInSettings(String),
     #[error("{revision} never was good or withdrawn for {transform} here; plan and apply it")]
@@ -169,6 +174,7 @@ impl Refused {
             Self::Withdrawn(_) => "withdrawn",
             Self::Standing(_) => "standing",
             Self::CanaryWithoutProbation => "canary-without-probation",
+            Self::CanaryOverProbation(_) => "canary-over-probation",
             Self::NeverActive { .. } => "never-active",
             Self::Busy(_) => "busy",
             Self::Conflict(_) => "conflict",

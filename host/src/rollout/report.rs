@@ -130,7 +130,7 @@ pub struct ProbationReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Returned {
     pub from: RevisionId,
-    /// None where there was nothing to return to, and the transform was paused.
+    /// None where no good revision shows as little, and the transform was paused.
     pub to: Option<RevisionId>,
     pub at: Timestamp,
     pub reason: String,
@@ -213,6 +213,11 @@ pub struct Plan {
     /// where it would not, or where there is none.
     pub probation_would_undo: Option<String>,
     pub at: Timestamp,
+    /// Where Tidegate returns to by itself if it fails. None where no revision is known to be
+    /// good that shows no more than this one: then nothing goes out until somebody decides, unless
+    /// that was agreed to with `return_wider`.
+    #[serde(default)]
+    pub returns_to: Option<RevisionId>,
     pub by: String,
     /// Until when it can be applied, if nothing else changes meanwhile.
     pub expires: Timestamp,

@@ -10,7 +10,7 @@ use super::deployment::Ready;
 use super::prepare::load_kept;
 use super::report::Applied;
 use super::{Caller, MIN_PREFIX, Record, Refused, Registry, RollbackAsk, shown};
-use crate::revision::needs::{covers, needs_between, shows_more};
+use crate::revision::needs::{needs_between, shows_more};
 use crate::transform::RevisionId;
 use crate::wanted::desired::{Desired, Needs};
 use crate::wanted::request::{Request, Rollback};
@@ -66,7 +66,7 @@ impl Registry {
             Some(beginning) => Some(self.was_good(name, &wanted, beginning)?),
             None => None,
         };
-        let goes_to = to.clone().or_else(|| wanted.returns_to(&from));
+        let goes_to = to.or_else(|| wanted.rolls_back_to());
         let goes_to = goes_to.ok_or_else(|| Refused::NoPrevious(name.to_owned()))?;
         let [left, next] = [&from, &goes_to].map(|id| self.record_of(name, id));
         let needs = match wanted.is_withdrawn(&goes_to) {
@@ -78,7 +78,7 @@ impl Registry {
         };
         let covers = next
             .as_ref()
-            .map_or_else(Vec::new, |next| covers(&wanted, next, |id| self.kept(id)));
+            .map_or_else(Vec::new, |next| self.covers(&wanted, next));
         let given = Needs {
             wider: ask.allow_wider,
             breaking: ask.allow_breaking,
@@ -86,7 +86,7 @@ impl Registry {
         };
         let request = Request::Rollback(Rollback {
             from: from.clone(),
-            to,
+            to: goes_to.clone(),
             needs,
             consent: given,
             covers,

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::Registry;
 use super::change::Left;
 use super::deployment::{Deployment, Ready, Running, Watched};
-use crate::pipeline::{Live, Next, Probation};
+use crate::pipeline::{Live, Next, Probation, Stands};
 use crate::transform::RevisionId;
 use crate::wanted::desired::{Chooser, Desired};
+use crate::wanted::reconcile::Backing;
 
 impl Registry {
     pub(super) fn hold(
@@ -37,7 +38,7 @@ impl Registry {
         name: &str,
         deployment: &mut Deployment,
         to: &RevisionId,
-        behind: Option<&RevisionId>,
+        behind: Option<&Backing>,
         left: &mut Left,
     ) {
         let Some(ready) = deployment.ready(to).cloned() else {
@@ -49,14 +50,21 @@ impl Registry {
         let live = self.live_of(before.as_ref(), &ready);
         let behind = behind
             .filter(|_| deployment.intent.trial.is_some())
-            .and_then(|id| deployment.ready(id))
-            .map(|ready| self.live_of(before.as_ref(), ready));
+            .and_then(|behind| Some((deployment.ready(&behind.revision)?, behind.answers)))
+            .map(|(ready, answers)| (self.live_of(before.as_ref(), ready), answers));
+        let stands = match behind {
+            Some((_, true)) => Stands::Answers,
+            Some((_, false)) => Stands::Asked,
+            None => Stands::Nothing,
+        };
+        let behind = behind.map(|(live, _)| live);
         let probation = deployment.intent.trial.as_ref().map(|_| {
             let ran = before.as_ref().map(|before| &*before.live);
-            Arc::new(self.probation_after(ran, behind.is_some()))
+            Arc::new(self.probation_after(ran, stands))
         });
         if before.is_none() {
-            let first = behind.as_ref().unwrap_or(&live);
+            let may_go_first = behind.as_ref().filter(|_| stands == Stands::Answers);
+            let first = may_go_first.unwrap_or(&live);
             let started = self.intake.start(first, deployment.lanes, deployment.held);
             if let Err(error) = started {
                 deployment.note_failing(to.clone(), error.to_string());
@@ -107,9 +115,8 @@ impl Registry {
         })
     }
 
-    /// The probation of what takes over from what `ran`; `stands` is whether something answers
-    /// where it fails.
-    pub(super) fn probation_after(&self, ran: Option<&Live>, stands: bool) -> Probation {
+    /// The probation of what takes over from what `ran`.
+    pub(super) fn probation_after(&self, ran: Option<&Live>, stands: Stands) -> Probation {
         let mean = ran.map(|ran| ran.tally.counts().mean);
         let before = mean.filter(|mean| !mean.is_zero());
         Probation::new(self.options.marks, before, stands)

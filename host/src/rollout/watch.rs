@@ -234,7 +234,7 @@ impl Registry {
             }
             // Also with other settings than it was left with.
             let was_left = |id: &RevisionId| {
-                let record = self.kept(id);
+                let record = self.recorded(name, id);
                 wanted.is_withdrawn(id)
                     && record.is_some_and(|record| record.component == candidate.component)
             };

@@ -13,7 +13,6 @@ use super::earlier::{self, Earlier};
 use super::sealed::{UnsealError, seal, unseal};
 use crate::files;
 use crate::transform::RevisionId;
-use crate::wanted::desired::Desired;
 use crate::wanted::intent::Intent;
 
 /// By the transform's name.
@@ -52,17 +51,12 @@ pub struct FoundSet {
 impl KeptSet {
     /// What is wanted and what a rollback would go to: these are never pruned.
     pub fn in_use(&self) -> BTreeSet<RevisionId> {
-        let wanted = self.transforms.values().map(|kept| kept.intent.wanted());
-        wanted.flat_map(|wanted| in_use(&wanted)).collect()
+        let mut in_use = BTreeSet::new();
+        for kept in self.transforms.values() {
+            in_use.extend(kept.intent.wanted().in_use().into_iter().cloned());
+        }
+        in_use
     }
-}
-
-fn in_use(wanted: &Desired) -> Vec<RevisionId> {
-    let chosen = wanted.choice.revision.iter();
-    let ways_back = wanted
-        .safe()
-        .filter(|safe| wanted.choice.revision.as_ref() != Some(*safe));
-    chosen.chain(ways_back.take(1)).cloned().collect()
 }
 
 #[derive(Debug)]

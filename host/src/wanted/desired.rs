@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use super::choice::{Choice, Chooser, Needs};
+use super::faults::{Fault, is_planted};
 use crate::transform::RevisionId;
 
 /// How many proven revisions are remembered, newest first.
@@ -109,71 +111,6 @@ impl Decided {
             at,
             id: UNNAMED,
         }
-    }
-}
-
-/// Which revision shall run.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Choice {
-    /// None where the transform was removed.
-    pub revision: Option<RevisionId>,
-    pub at: Generation,
-    pub id: DecisionId,
-    pub chooser: Chooser,
-    /// Who chose it, and when: for people.
-    pub by: String,
-    pub since: Timestamp,
-    /// What was agreed to when it was chosen.
-    pub consent: Needs,
-    /// Whether it is watched after it takes over.
-    pub probation: bool,
-    /// The hosts that go first, while the others run what was proven last; none: all go.
-    pub first: Vec<String>,
-    /// The proven revisions that show no more than this one: where it cannot run, one of these
-    /// may.
-    pub covers: Vec<RevisionId>,
-}
-
-/// Who chose a revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Chooser {
-    /// The settings file; a later start follows it again.
-    #[default]
-    Configuration,
-    /// The watched folder.
-    Folder,
-    /// A person, or whatever uses a person's token.
-    Operator,
-    /// Tidegate itself, after a failure.
-    Itself,
-}
-
-/// What a change needs that somebody agrees to, or what somebody agreed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Needs {
-    /// More becomes public, more is read, or more may be put out.
-    pub wider: bool,
-    /// What clients rely on changes or goes.
-    pub breaking: bool,
-    /// It publishes nothing where the one before did.
-    pub silent: bool,
-    /// It failed on events on which the one before did not, or a probation would undo it.
-    pub failing: bool,
-}
-
-impl Needs {
-    /// What of this is not agreed to.
-    pub fn without(self, consent: Self) -> Self {
-        Self {
-            wider: self.wider && !consent.wider,
-            breaking: self.breaking && !consent.breaking,
-            silent: self.silent && !consent.silent,
-            failing: self.failing && !consent.failing,
-        }
-    }
-
-    pub fn is_none(self) -> bool {
-        self == Self::default()
     }
 }
 
@@ -312,23 +249,56 @@ impl Desired {
             .is_some_and(|decided| decided.yes)
     }
 
-    /// Those that Tidegate may return to by itself, newest first.
+    /// Those that were good and were not taken back, newest first: a person may return to them.
     pub fn safe(&self) -> impl Iterator<Item = &RevisionId> {
         self.proven
             .iter()
             .filter(|revision| !self.is_withdrawn(revision))
     }
 
-    /// What this host shall run: the choice, or, while other hosts go first, what was proven
-    /// last. None where nothing may run.
+    /// What a rollback without a name goes to.
+    pub fn previous(&self) -> Option<&RevisionId> {
+        let chosen = self.choice.revision.as_ref()?;
+        self.safe().find(|revision| *revision != chosen)
+    }
+
+    /// What Tidegate returns to by itself: nothing that shows more than what is chosen, unless
+    /// somebody agreed to that.
+    pub fn return_by_itself(&self) -> Option<&RevisionId> {
+        let chosen = self.choice.revision.as_ref()?;
+        let admitted = |revision: &&RevisionId| {
+            self.choice.admits(revision) || is_planted(Fault::ReturnIsWider)
+        };
+        let mut safe = self.safe().filter(|revision| *revision != chosen);
+        safe.find(admitted)
+    }
+
+    /// What this host shall run: the choice, or, while other hosts go first, what it ran before.
+    /// None where nothing may run.
     pub fn target(&self, host: &str) -> Option<&RevisionId> {
         let chosen = self.choice.revision.as_ref()?;
         let first = &self.choice.first;
-        if first.is_empty() || first.iter().any(|name| name == host) {
-            Some(chosen).filter(|revision| !self.is_withdrawn(revision))
+        let target = if first.is_empty() || first.iter().any(|name| name == host) {
+            Some(chosen)
         } else {
-            self.safe().find(|revision| *revision != chosen)
+            self.choice.meanwhile.as_ref()
+        };
+        target.filter(|revision| !self.is_withdrawn(revision))
+    }
+
+    /// The revisions that hosts may have to run at any time, each once: what is wanted, and the
+    /// ways back.
+    pub fn in_use(&self) -> Vec<&RevisionId> {
+        let choice = &self.choice;
+        let mut in_use: Vec<&RevisionId> = Vec::new();
+        let all = [choice.revision.as_ref(), choice.meanwhile.as_ref()];
+        let ways_back = [self.return_by_itself(), self.previous()];
+        for revision in all.into_iter().chain(ways_back).flatten() {
+            if !in_use.contains(&revision) {
+                in_use.push(revision);
+            }
         }
+        in_use
     }
 
     /// Notes a decision about whether a revision is withdrawn.

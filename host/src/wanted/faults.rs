@@ -11,6 +11,15 @@ pub(crate) enum Fault {
     FallbackIsSaved,
     /// A fallback may be a revision that publishes more.
     FallbackIsWider,
+    /// A return by Tidegate itself may go to a revision that publishes more.
+    ReturnIsWider,
+    /// What answers where a revision on probation fails may publish more.
+    BehindIsWider,
+    /// What runs goes on where the wanted revision cannot run, however much more it publishes.
+    RunsOnThoughWider,
+    /// While some hosts go first, the others turn from what is on probation to what was proven
+    /// last.
+    RestIsWider,
     /// What Redis says is followed although this host has seen something newer.
     LowerGenerationIsFollowed,
     /// Another Redis, or an emptied one, makes withdrawn revisions good again.
@@ -41,11 +50,15 @@ pub(crate) enum Fault {
 
 #[cfg(test)]
 impl Fault {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::RollbackForgets,
         Self::RollbackReturnsToWithdrawn,
         Self::FallbackIsSaved,
         Self::FallbackIsWider,
+        Self::ReturnIsWider,
+        Self::BehindIsWider,
+        Self::RunsOnThoughWider,
+        Self::RestIsWider,
         Self::LowerGenerationIsFollowed,
         Self::EmptiedRedisForgetsWithdrawn,
         Self::SilenceIsSuccess,

@@ -184,7 +184,15 @@ impl Intent {
     pub fn start(&mut self, in_fleet: bool, stamp: &Stamp) {
         let choice = self.wanted().choice;
         let trial = self.trial.take();
-        self.trial = trial.filter(|trial| choice.revision.as_ref() == Some(&trial.revision));
+        let goes_on = |trial: &Trial| {
+            let is_same = trial.choice == choice.id || self.is_to_be_tried(&choice);
+            is_same && choice.revision.as_ref() == Some(&trial.revision)
+        };
+        // Whoever has chosen the same once more meanwhile did not begin its probation anew.
+        self.trial = trial.filter(goes_on).map(|trial| Trial {
+            choice: choice.id,
+            ..trial
+        });
         if self.trial.is_none() && !in_fleet && self.is_to_be_tried(&choice) {
             self.trial = choice
                 .revision
@@ -280,7 +288,7 @@ mod tests {
             consent: Needs::default(),
             probation: true,
             first: Vec::new(),
-            covers: Vec::new(),
+            covers: vec![revision('a')],
             was_there: false,
         };
         intent

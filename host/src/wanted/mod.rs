@@ -9,6 +9,7 @@
 //! Whoever does what is decided here (loads, switches, saves, talks to Redis) stands around it.
 
 pub mod canary;
+mod choice;
 pub mod desired;
 mod faults;
 pub mod intent;

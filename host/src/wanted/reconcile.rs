@@ -27,10 +27,10 @@ pub struct Process {
 pub enum Action {
     /// The lanes let nothing through, or something again.
     Hold(bool),
-    /// The lanes turn to another revision, with the last proven one behind it.
+    /// The lanes turn to another revision, with a proven one behind it.
     Switch {
         to: RevisionId,
-        behind: Option<RevisionId>,
+        behind: Option<Backing>,
     },
     /// The lanes end: the transform was removed.
     End,
@@ -38,6 +38,15 @@ pub enum Action {
     Prepare(RevisionId),
     /// What runs is not what is wanted: operators are told, and `failing` is tried again.
     Fallback { failing: RevisionId },
+}
+
+/// A revision that is asked about the same events while another is on probation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backing {
+    pub revision: RevisionId,
+    /// What it says goes out where the other one fails. Otherwise it shows more than was chosen,
+    /// and both are compared only.
+    pub answers: bool,
 }
 
 /// What this host, of this name, does next.
@@ -57,10 +66,9 @@ pub fn reconcile(intent: &Intent, process: &Process, host: &str) -> Vec<Action> 
     if let Some(to) = &next
         && process.running.as_ref() != Some(to)
     {
-        let is_behind = |safe: &&RevisionId| *safe != to && process.ready.contains(*safe);
         actions.push(Action::Switch {
             to: to.clone(),
-            behind: wanted.safe().find(is_behind).cloned(),
+            behind: behind(&wanted, process, to),
         });
     }
     if !hold && process.held {
@@ -79,14 +87,28 @@ pub fn reconcile(intent: &Intent, process: &Process, host: &str) -> Vec<Action> 
     actions
 }
 
-/// What shall stand ready here: what is wanted, and what a rollback would go to.
+/// What shall stand ready here, each once: what is wanted, and the ways back.
 pub fn needed<'a>(wanted: &'a Desired, host: &str) -> impl Iterator<Item = &'a RevisionId> {
     let target = wanted.target(host);
-    let removed = wanted.choice.revision.is_none();
-    let ways_back = wanted.safe().filter(move |safe| Some(*safe) != target);
-    target
-        .into_iter()
-        .chain(ways_back.take(usize::from(!removed)))
+    let ways_back = [wanted.return_by_itself(), wanted.previous()];
+    let ways_back = ways_back.into_iter().flatten();
+    let ways_back: BTreeSet<&RevisionId> = ways_back
+        .filter(move |safe| Some(*safe) != target)
+        .collect();
+    target.into_iter().chain(ways_back)
+}
+
+/// What stands behind a revision that may be on probation.
+fn behind(wanted: &Desired, process: &Process, to: &RevisionId) -> Option<Backing> {
+    let answers =
+        |revision: &RevisionId| wanted.choice.admits(revision) || is_planted(Fault::BehindIsWider);
+    let is_ready = |safe: &&RevisionId| *safe != to && process.ready.contains(*safe);
+    let ready: Vec<&RevisionId> = wanted.safe().filter(is_ready).collect();
+    let admitted = ready.iter().find(|revision| answers(revision));
+    admitted.or(ready.first()).map(|revision| Backing {
+        revision: (*revision).clone(),
+        answers: answers(revision),
+    })
 }
 
 /// What runs by the end of this step; none where nothing may.
@@ -99,22 +121,24 @@ fn runs_next(
     if process.ready.contains(target) {
         return Some(target.clone());
     }
-    // What runs goes on until the target is ready.
-    let running = process.running.as_ref();
-    if let Some(running) = running.filter(|running| !wanted.is_withdrawn(running)) {
+    let is_failing = process.failing.contains(target);
+    // What others go on with has nothing in its place.
+    let is_chosen = wanted.choice.revision.as_ref() == Some(target);
+    let admits = |revision: &RevisionId| is_chosen && wanted.choice.admits(revision);
+    // What runs goes on until the target is ready, or is known to be in trouble.
+    let runs_on = |running: &&RevisionId| {
+        let may = !is_failing || admits(running) || is_planted(Fault::RunsOnThoughWider);
+        may && !wanted.is_withdrawn(running)
+    };
+    if let Some(running) = process.running.as_ref().filter(runs_on) {
         return Some(running.clone());
     }
-    let covers = &wanted.choice.covers;
     let may_stand_in = |safe: &&RevisionId| {
-        let is_no_wider = covers.contains(*safe) || is_planted(Fault::FallbackIsWider);
-        process.ready.contains(*safe) && is_no_wider
+        let may = admits(safe) || is_planted(Fault::FallbackIsWider);
+        process.ready.contains(*safe) && may
     };
-    let is_failing = process.failing.contains(target);
-    wanted
-        .safe()
-        .find(may_stand_in)
-        .filter(|_| is_failing)
-        .cloned()
+    let mut safe = wanted.safe().filter(|_| is_failing);
+    safe.find(may_stand_in).cloned()
 }
 
 fn must_hold(wanted: &Desired, process: &Process, next: Option<&RevisionId>) -> bool {

@@ -30,7 +30,7 @@ impl Request {
     fn goes_to(&self) -> Option<&RevisionId> {
         match self {
             Self::Choose(wish) => Some(&wish.revision),
-            Self::Rollback(rollback) => rollback.to.as_ref(),
+            Self::Rollback(rollback) => Some(&rollback.to),
             _ => None,
         }
     }
@@ -66,7 +66,8 @@ pub struct Wish {
     pub consent: Needs,
     pub probation: bool,
     pub first: Vec<String>,
-    /// Those of the proven revisions that show no more than this one.
+    /// The known revisions that show no more than this one, or that somebody agrees to have back
+    /// if it fails.
     pub covers: Vec<RevisionId>,
     /// It comes from a file that was there when the host started, not from somebody who put it
     /// there since.
@@ -78,12 +79,12 @@ pub struct Wish {
 pub struct Rollback {
     /// What is left.
     pub from: RevisionId,
-    /// Where it goes; none: to the last proven one.
-    pub to: Option<RevisionId>,
+    /// Where it goes: what was looked at, and nothing else, however much was decided meanwhile.
+    pub to: RevisionId,
     /// Compared with what is left.
     pub needs: Needs,
     pub consent: Needs,
-    /// Those of the proven revisions that show no more than where it goes.
+    /// The known revisions that show no more than where it goes.
     pub covers: Vec<RevisionId>,
 }
 
@@ -101,6 +102,8 @@ pub enum Refusal {
     NothingToReturnTo,
     /// Hosts can go first only where a probation shows how they do.
     FirstWithoutProbation,
+    /// Hosts can go first only where the others have something good to go on with.
+    FirstOverProbation,
     /// What it is about is not what is wanted any more.
     Stale,
 }
@@ -179,7 +182,12 @@ impl Desired {
         {
             self.prove(&unproven);
         }
+        let meanwhile = match wish.first.is_empty() {
+            true => None,
+            false => self.goes_on()?,
+        };
         self.turn_to(wish.revision.clone(), *chooser, wish.consent);
+        self.choice.meanwhile = meanwhile;
         self.choice.probation = wish.probation;
         self.choice.first.clone_from(&wish.first);
         self.choice.covers.clone_from(&wish.covers);
@@ -187,6 +195,26 @@ impl Desired {
             self.prove(&wish.revision);
         }
         Ok(())
+    }
+
+    /// What hosts run that do not go first with another choice: what they run now. None where
+    /// nothing runs.
+    ///
+    /// # Errors
+    /// They run what is not proven yet.
+    fn goes_on(&self) -> Result<Option<RevisionId>, Refusal> {
+        let runs = |revision: &&RevisionId| !self.is_withdrawn(revision);
+        let Some(chosen) = self.choice.revision.as_ref().filter(runs) else {
+            return Ok(None);
+        };
+        if !self.choice.first.is_empty() {
+            return Ok(self.choice.meanwhile.clone());
+        }
+        match self.proven.contains(chosen) {
+            true => Ok(Some(chosen.clone())),
+            false if is_planted(Fault::RestIsWider) => Ok(self.previous().cloned()),
+            false => Err(Refusal::FirstOverProbation),
+        }
     }
 
     fn roll_back(&mut self, rollback: &Rollback) -> Result<(), Refusal> {
@@ -200,16 +228,12 @@ impl Desired {
         if self.choice.revision.as_ref() != Some(from) {
             return Err(Refusal::Stale);
         }
-        let to = match to {
-            Some(named) => named.clone(),
-            None => self.returns_to(from).ok_or(Refusal::NothingToReturnTo)?,
-        };
-        if to == *from {
+        if to == from {
             return Err(Refusal::AlreadyChosen);
         }
         // Clients lose what the newer one brought: that is what a way back is for.
         let needs = Needs {
-            breaking: needs.breaking && self.is_withdrawn(&to),
+            breaking: needs.breaking && self.is_withdrawn(to),
             silent: false,
             ..*needs
         };
@@ -217,18 +241,19 @@ impl Desired {
         if !is_planted(Fault::RollbackForgets) {
             self.set_withdrawn(from, true);
         }
-        self.turn_to(to, Chooser::Operator, *consent);
+        self.turn_to(to.clone(), Chooser::Operator, *consent);
         self.choice.covers.clone_from(covers);
         Ok(())
     }
 
-    /// The last proven revision that is neither withdrawn nor what runs.
-    pub fn returns_to(&self, left: &RevisionId) -> Option<RevisionId> {
+    /// Where a rollback goes that names nothing.
+    pub fn rolls_back_to(&self) -> Option<RevisionId> {
         if is_planted(Fault::RollbackReturnsToWithdrawn) {
+            let chosen = self.choice.revision.as_ref();
             let mut all = self.withdrawn.keys().chain(&self.proven);
-            return all.find(|revision| *revision != left).cloned();
+            return all.find(|revision| Some(*revision) != chosen).cloned();
         }
-        self.safe().find(|revision| *revision != left).cloned()
+        self.previous().cloned()
     }
 
     /// The same stop, said of what is wanted by now: what somebody wanted to leave is withdrawn
@@ -262,7 +287,8 @@ impl Desired {
         next
     }
 
-    /// Where what is chosen was withdrawn, what was proven last is chosen instead.
+    /// Where what is chosen was withdrawn, what was proven before and shows no more is chosen
+    /// instead.
     pub(super) fn leave_withdrawn(&mut self) {
         let Some(chosen) = self.choice.revision.clone() else {
             return;
@@ -270,7 +296,7 @@ impl Desired {
         if !self.is_withdrawn(&chosen) {
             return;
         }
-        match self.returns_to(&chosen) {
+        match self.return_by_itself().cloned() {
             Some(safe) => self.turn_to(safe, Chooser::Itself, Needs::default()),
             // Nothing is left that may run: the choice stands, and does not run.
             None if self.paused.yes => {}

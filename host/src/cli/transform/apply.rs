@@ -34,7 +34,7 @@ pub(super) struct ApplyArgs {
 /// The whole way in one command.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("consent").multiple(true).requires("apply")
-    .args(["allow_wider", "allow_breaking", "allow_silent", "allow_failing", "no_probation", "canary"]))]
+    .args(["allow_wider", "allow_breaking", "allow_silent", "allow_failing", "return_wider", "no_probation", "canary"]))]
 pub(super) struct WayArgs {
     /// Also plan it and do what the plan says
     #[arg(long)]

@@ -26,6 +26,9 @@ pub(super) struct ConsentArgs {
     /// The new revision may fail on events, as it did on the last ones or in the shadow
     #[arg(long)]
     allow_failing: bool,
+    /// If it fails, what runs now may come back by itself, although it shows clients more
+    #[arg(long)]
+    return_wider: bool,
     /// Do not watch the new revision, and do not return from it by itself
     #[arg(long)]
     no_probation: bool,
@@ -49,6 +52,7 @@ impl ConsentArgs {
             allow_breaking: self.allow_breaking,
             allow_silent: self.allow_silent,
             allow_failing: self.allow_failing,
+            return_wider: self.return_wider,
             probation: !self.no_probation,
             canary: self.canary,
         }
@@ -127,6 +131,7 @@ pub(super) fn json_of(consent: &Consent) -> Value {
         "allow_breaking": consent.allow_breaking,
         "allow_silent": consent.allow_silent,
         "allow_failing": consent.allow_failing,
+        "return_wider": consent.return_wider,
         "probation": consent.probation,
         "canary": consent.canary,
     })

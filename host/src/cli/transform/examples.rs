@@ -121,6 +121,7 @@ pub(super) fn plan() -> Plan {
         },
         recent: None,
         probation_would_undo: None,
+        returns_to: Some(revision("aa").id),
         at: at(),
         by: "ann".into(),
     }

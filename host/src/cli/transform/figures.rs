@@ -38,6 +38,10 @@ pub(super) fn rollout(one: &TransformReport) -> Vec<String> {
         ),
         ("trouble", one.trouble.as_deref().map(safe)),
         (
+            "not yet",
+            (!one.not_yet.is_empty()).then(|| safe(&one.not_yet.join("; "))),
+        ),
+        (
             "detached",
             one.detached
                 .then(|| "goes its own way until it is resumed".to_owned()),

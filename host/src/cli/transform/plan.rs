@@ -82,6 +82,15 @@ fn write_plan(out: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {
              it does"
         )?;
     }
+    if plan.from.is_some() && plan.returns_to.is_none() {
+        let warning = "if it fails, nothing goes out until somebody decides";
+        writeln!(out, "\n{}", paint.yellow(warning))?;
+        writeln!(
+            out,
+            "no revision that shows as little is known to be good; --return-wider lets what runs \
+             now come back by itself"
+        )?;
+    }
     Ok(())
 }
 

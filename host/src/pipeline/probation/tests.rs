@@ -13,7 +13,11 @@ const MARKS: ProbationMarks = ProbationMarks {
 };
 
 fn probation(behind: bool) -> Probation {
-    Probation::new(MARKS, Some(Duration::from_micros(20)), behind)
+    let stands = match behind {
+        true => Stands::Answers,
+        false => Stands::Nothing,
+    };
+    Probation::new(MARKS, Some(Duration::from_micros(20)), stands)
 }
 
 fn counts(events: u64) -> Counts {
@@ -50,7 +54,7 @@ fn both(probation: &Probation, times: usize, before: &Outcome, now: &Outcome) {
     let of = descriptor();
     for _ in 0..times {
         let took = Duration::from_micros(20);
-        probation.note_both((&of, Some(before)), (&of, now), took);
+        probation.note_both((&of, before), (&of, now), took, true);
     }
 }
 
@@ -62,7 +66,7 @@ fn ended(probation: &Probation, events: u64, waited: u64) -> Option<Verdict> {
 #[test]
 fn what_the_revision_before_fails_at_too_is_not_held_against_it() {
     let judged = |own: u64, common: u64, events: u64| {
-        let probation = Probation::new(MARKS, None, true);
+        let probation = Probation::new(MARKS, None, Stands::Answers);
         (0..own).for_each(|_| probation.note_failure(Failure::Fault, false));
         (0..common).for_each(|_| probation.note_failure(Failure::Blocked, true));
         probation.judge(&counts(events), true);
@@ -147,6 +151,23 @@ fn a_revision_that_makes_less_of_the_same_events_does_not_stay() {
 }
 
 #[test]
+fn where_they_have_not_seen_the_same_before_only_the_time_counts() {
+    let of = descriptor();
+    let probation = Probation::new(MARKS, None, Stands::Answers);
+    for _ in 0..MIN_TIMED {
+        let (before, now) = (published(1), published(0));
+        probation.note_both(
+            (&of, &before),
+            (&of, &now),
+            Duration::from_micros(20),
+            false,
+        );
+    }
+    assert_eq!(ended(&probation, 20, 60), Some(Verdict::Passed));
+    assert!(probation.time.usual().is_some());
+}
+
+#[test]
 fn at_the_end_few_events_decide_too() {
     let probation = probation(true);
     both(&probation, 3, &published(1), &published(0));
@@ -170,27 +191,12 @@ fn one_slow_event_in_five_is_found_early_and_late_and_without_a_past() {
     (0..1_060).for_each(|number| late.note_time(fifth(number), &rejected()));
     assert!(late.verdict().is_some());
     // After a restart: what the one before takes shows beside it.
-    let anew = Probation::new(MARKS, None, true);
+    let anew = Probation::new(MARKS, None, Stands::Answers);
     (0..100).for_each(|number| anew.note_time(fifth(number), &rejected()));
     assert_eq!(anew.verdict(), None);
     both(&anew, 20, &published(1), &published(1));
     (0..60).for_each(|number| anew.note_time(fifth(number), &rejected()));
     assert!(anew.verdict().is_some());
-}
-
-#[test]
-fn the_first_events_are_asked_of_both_and_then_one_in_32() {
-    let probation = probation(true);
-    assert!((0..FIRST).all(|_| probation.asks_both()));
-    let asked = (0..32_000).filter(|_| probation.asks_both()).count();
-    assert!((900..1_100).contains(&asked), "{asked}");
-    // One that fails on what the other can do is left alone.
-    let of = descriptor();
-    for _ in 0..MAX_CONTROL_FAILURES {
-        let now = published(1);
-        probation.note_both((&of, None), (&of, &now), Duration::ZERO);
-    }
-    assert!((0..1_000).all(|_| !probation.asks_both()));
 }
 
 /// `ticks` and `tocks`.
@@ -224,7 +230,7 @@ fn a_family_that_is_slow_is_found_among_many_events_of_another() {
         let probation = probation(true);
         for _ in 0..MIN_TIMED {
             for made in [&ticks, &tocks] {
-                probation.note_both((&of, Some(made)), (&of, made), fast);
+                probation.note_both((&of, made), (&of, made), fast, true);
             }
         }
         let times = [(&tocks, Duration::from_micros(slow)), (&ticks, fast)];

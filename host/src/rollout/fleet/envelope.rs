@@ -16,8 +16,9 @@ const VERSION: u32 = 1;
 /// The most bytes of an envelope that is read.
 const MAX_SIZE: usize = 4 << 20;
 
-/// The most records in it: what is chosen, and the way back.
-const MAX_RECORDS: usize = 2;
+/// The most records in it: what is chosen, what other hosts run meanwhile, and the ways back by
+/// hand and by Tidegate itself.
+const MAX_RECORDS: usize = 4;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Envelope {
@@ -104,10 +105,7 @@ impl Shared {
 
 /// The revisions whose records belong beside what is wanted.
 pub(super) fn recorded(desired: &Desired) -> impl Iterator<Item = &RevisionId> {
-    let chosen = desired.choice.revision.iter();
-    let ways_back = desired.safe();
-    let ways_back = ways_back.filter(|safe| desired.choice.revision.as_ref() != Some(*safe));
-    chosen.chain(ways_back).take(MAX_RECORDS)
+    desired.in_use().into_iter().take(MAX_RECORDS)
 }
 
 fn check(name: &str, body: &Body) -> Result<(), String> {

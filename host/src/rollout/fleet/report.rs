@@ -71,7 +71,7 @@ impl DesiredReport {
         let withdrawn = desired.withdrawn.iter().filter(|(_, decided)| decided.yes);
         Some(Self {
             revision: chosen.clone(),
-            previous: desired.safe().find(|safe| *safe != chosen).cloned(),
+            previous: desired.previous().cloned(),
             withdrawn: withdrawn.map(|(id, _)| id.clone()).collect(),
             first: desired.choice.first.clone(),
             paused: desired.paused.yes,

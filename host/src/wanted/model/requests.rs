@@ -9,30 +9,25 @@ use super::world::World;
 use crate::pipeline::Verdict;
 use crate::transform::RevisionId;
 
+/// How an operator applies a revision.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) consent: bool,
+    pub(super) probation: bool,
+    pub(super) first: bool,
+    pub(super) back: bool,
+}
+
 impl World {
-    pub(super) fn apply(
-        &mut self,
-        number: usize,
-        revision: &RevisionId,
-        consent: bool,
-        probation: bool,
-        first: bool,
-    ) -> Checked {
-        let first = first && self.fleet;
+    pub(super) fn apply(&mut self, number: usize, revision: &RevisionId, terms: Terms) -> Checked {
+        let Terms {
+            consent, probation, ..
+        } = terms;
+        let first = terms.first && self.fleet;
         let names = if first {
             vec![self.hosts[number].name.clone()]
         } else {
             Vec::new()
-        };
-        let wish = |needs| Wish {
-            revision: revision.clone(),
-            chooser: Chooser::Operator,
-            needs,
-            consent: all(consent),
-            probation,
-            first: names.clone(),
-            covers: covers(revision),
-            was_there: false,
         };
         if self.fleet && !self.sync(number) {
             return Ok(());
@@ -40,7 +35,21 @@ impl World {
         let Some(needs) = self.needs(number, revision) else {
             return Ok(());
         };
-        if let Some(Ok(())) = self.change(number, &Request::Choose(wish(needs))) {
+        let now = self.hosts[number].up().intent.wanted().choice.revision;
+        let back = now.filter(|_| terms.back);
+        let wish = Wish {
+            revision: revision.clone(),
+            chooser: Chooser::Operator,
+            needs,
+            consent: all(consent),
+            probation,
+            first: names,
+            covers: covers(revision).into_iter().chain(back.clone()).collect(),
+            was_there: false,
+        };
+        if let Some(Ok(())) = self.change(number, &Request::Choose(wish)) {
+            let agreed = back.map(|back| (revision.clone(), back));
+            self.ledger.agreed.extend(agreed);
             ensure(consent || !needs.wider, || {
                 format!("{revision:?} was applied, wider and without consent")
             })?;
@@ -148,13 +157,13 @@ impl World {
         };
         // Back to what never ran is no way back.
         let ran = |to: &&RevisionId| self.ledger.granted.contains(*to);
-        let Some(goes_to) = to.filter(ran).cloned().or_else(|| wanted.returns_to(&from)) else {
+        let Some(goes_to) = to.filter(ran).cloned().or_else(|| wanted.rolls_back_to()) else {
             return Ok(());
         };
         let needs = needs(&from, &goes_to);
         let rollback = Request::Rollback(Rollback {
             from: from.clone(),
-            to: to.filter(ran).cloned(),
+            to: goes_to.clone(),
             needs,
             consent: all(consent),
             covers: covers(&goes_to),

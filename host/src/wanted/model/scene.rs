@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::desired::{Desired, Needs};
+use super::super::desired::{Choice, Chooser, Desired, Needs};
 use super::super::intent::Intent;
 use super::super::reconcile::Process;
 use crate::transform::RevisionId;
@@ -78,6 +78,60 @@ pub(super) struct Ledger {
     pub(super) granted: BTreeSet<RevisionId>,
     pub(super) good: BTreeSet<RevisionId>,
     pub(super) passed: BTreeSet<(usize, RevisionId)>,
+    /// What somebody agreed to have back from a revision, though it shows more.
+    pub(super) agreed: BTreeSet<(RevisionId, RevisionId)>,
+    /// What should never have been decided.
+    pub(super) wrong: Option<String>,
+}
+
+impl Ledger {
+    /// Looks at what a host wants now instead of what it wanted before, if Tidegate itself turned
+    /// to it here and no other host did.
+    pub(super) fn note_turn(&mut self, before: &Intent, now: &Intent, redis: Option<&Desired>) {
+        let (was, is) = (before.wanted(), now.wanted());
+        let read = redis.map(|read| &read.choice);
+        let turned = is.choice.revision != was.choice.revision && Some(&is.choice) != read;
+        let Some(to) = is.choice.revision.as_ref() else {
+            return;
+        };
+        if is.choice != was.choice && Some(&is.choice) != read && !is.choice.first.is_empty() {
+            self.note_rest(&was, &is);
+        }
+        if !turned || is.choice.chooser != Chooser::Itself {
+            return;
+        }
+        let left = [Some(&was.choice), Some(&before.desired.choice), read];
+        let is_left = |choice: &&Choice| {
+            let left = choice.revision.as_ref();
+            left.is_some_and(|left| is.is_withdrawn(left)) && self.admits(choice, to)
+        };
+        if !left.into_iter().flatten().any(|choice| is_left(&choice)) {
+            self.wrong = Some(format!(
+                "it returned to {to:?}, which shows more: {was:?} {is:?}"
+            ));
+        }
+    }
+
+    /// Looks at what the other hosts are to run while some go first.
+    fn note_rest(&mut self, was: &Desired, is: &Desired) {
+        let another = "of no host that goes first";
+        let Some(rest) = is.target(another) else {
+            return;
+        };
+        if was.target(another) != Some(rest) {
+            self.wrong = Some(format!("others turn to {rest:?} meanwhile: {was:?} {is:?}"));
+        }
+    }
+
+    /// Whether another revision may run in the place of a choice, by what really is.
+    pub(super) fn admits(&self, choice: &Choice, revision: &RevisionId) -> bool {
+        let Some(chosen) = &choice.revision else {
+            return false;
+        };
+        let goes_on = !choice.first.is_empty() && choice.meanwhile.as_ref() == Some(revision);
+        let is_agreed = || self.agreed.contains(&(chosen.clone(), revision.clone()));
+        goes_on || !needs(chosen, revision).wider || is_agreed()
+    }
 }
 
 pub(super) type Checked = Result<(), String>;

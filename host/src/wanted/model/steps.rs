@@ -12,6 +12,8 @@ pub(super) enum Step {
         consent: bool,
         probation: bool,
         first: bool,
+        /// Somebody agrees to have back what runs now.
+        back: bool,
     },
     File {
         host: usize,
@@ -88,8 +90,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Verdict::Silent(String::new())),
     ];
     prop_oneof![
-        6 => (host(), revision(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-            |(host, revision, consent, probation, first)| Step::Apply { host, revision, consent, probation, first }),
+        6 => (host(), revision(), any::<[bool; 4]>()).prop_map(
+            |(host, revision, [consent, probation, first, back])| Step::Apply { host, revision, consent, probation, first, back }),
         3 => (host(), revision(), any::<bool>(), any::<bool>()).prop_map(
             |(host, revision, was_there, folder)| Step::File { host, revision, was_there, folder }),
         4 => (host(), prop::option::of(revision()), any::<bool>()).prop_map(

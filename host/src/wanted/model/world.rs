@@ -6,10 +6,12 @@ use jiff::Timestamp;
 
 use super::super::desired::{Desired, Stamp};
 use super::super::intent::Intent;
-use super::super::reconcile::{Action, Process, reconcile};
+use super::super::reconcile::{Action, Backing, Process, reconcile};
 use super::super::request::{Refusal, Request};
-use super::scene::{Checked, Host, Ledger, Redis, Up, ensure, needs, revision};
+use super::requests::Terms;
+use super::scene::{Checked, Host, Ledger, Redis, Up, ensure, revision};
 use super::steps::Step;
+use crate::transform::RevisionId;
 
 #[derive(Debug)]
 pub(super) struct World {
@@ -65,7 +67,16 @@ impl World {
                 consent,
                 probation,
                 first,
-            } => self.apply(host % count, &revision(number), consent, probation, first)?,
+                back,
+            } => {
+                let terms = Terms {
+                    consent,
+                    probation,
+                    first,
+                    back,
+                };
+                self.apply(host % count, &revision(number), terms)?;
+            }
             Step::File {
                 host,
                 revision: number,
@@ -118,7 +129,10 @@ impl World {
             self.tick(number)?;
             self.check(number)?;
         }
-        Ok(())
+        match self.ledger.wrong.take() {
+            Some(wrong) => Err(wrong),
+            None => Ok(()),
+        }
     }
 
     /// Everything is mended, and all talk.
@@ -162,6 +176,8 @@ impl World {
         let up = host.up.as_mut()?;
         let before = up.intent.clone();
         let made = act(up);
+        self.ledger
+            .note_turn(&before, &up.intent, self.redis.doc.as_ref());
         if up.intent != before || host.unsaved_since.is_some() {
             if host.disk_full {
                 host.unsaved_since.get_or_insert(time);
@@ -299,6 +315,8 @@ impl World {
             let broken = host.broken.clone();
             let target = up.intent.wanted().target(&host.name).cloned();
             let before = up.process.running.clone();
+            let failing = |target: &RevisionId| up.process.failing.contains(target);
+            let waits = target.as_ref().is_some_and(|target| !failing(target));
             let choice = up.intent.wanted().choice;
             let mut changed = false;
             self.act(number, |up| {
@@ -332,13 +350,15 @@ impl World {
             ensure(up.intent.wanted().choice == choice, || {
                 "what runs became what is wanted".to_owned()
             })?;
-            let running = up.process.running.clone();
+            let (running, held) = (up.process.running.clone(), up.process.held);
+            let chosen = choice.revision.as_ref();
             if let (Some(running), Some(target)) = (&running, &target)
                 && running != target
-                && before.as_ref() != Some(running)
+                && !held
+                && !(waits && before.as_ref() == Some(running))
             {
-                let needs = needs(target, running);
-                ensure(!needs.wider, || {
+                let may = chosen == Some(target) && self.ledger.admits(&choice, running);
+                ensure(may, || {
                     format!("{running:?} stands in for {target:?} and publishes more")
                 })?;
             }
@@ -348,8 +368,13 @@ impl World {
                     ..
                 } = action
                 {
-                    ensure(self.ledger.good.contains(behind), || {
-                        format!("{behind:?} stands behind, and was never proven")
+                    let Backing { revision, answers } = behind;
+                    ensure(self.ledger.good.contains(revision), || {
+                        format!("{revision:?} stands behind, and was never proven")
+                    })?;
+                    let may = self.ledger.admits(&choice, revision);
+                    ensure(may || !answers, || {
+                        format!("{revision:?} answers for {chosen:?} and publishes more")
                     })?;
                 }
             }
