@@ -18,6 +18,7 @@ mod bomb;
 mod browser;
 mod bursts;
 mod check;
+mod claims;
 mod clock;
 mod closes;
 mod commands;

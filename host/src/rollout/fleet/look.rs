@@ -17,6 +17,7 @@ use super::hosts::{HostRecord, Hosts, seconds};
 use super::{Fleet, Unreachable};
 use crate::upstream::redis::{is_denied, is_resp2_only};
 use crate::wanted::request::Request;
+use crate::wanted::desired::Failed;
 
 /// How long a change can stay unnoticed whose announcement was lost.
 const EVERY: Duration = Duration::from_secs(2);
@@ -45,7 +46,7 @@ struct Said {
 }
 
 /// What stands in Redis of each transform.
-type Read = BTreeMap<String, Result<Arc<Shared>, Unreadable>>;
+pub(super) type Read = BTreeMap<String, Result<Arc<Shared>, Unreadable>>;
 
 impl Registry {
     /// Keeps looking for as long as the host runs.
@@ -99,6 +100,7 @@ impl Registry {
         }
         self.forget_what_is_gone(&read);
         self.report_to(fleet, &hosts).await?;
+        self.leave_conflicts(&read).await;
         said.written = true;
         self.count(fleet, &hosts, &said.unreadable);
         for name in read.keys() {
@@ -167,7 +169,9 @@ impl Registry {
         let Some(request) = request else { return };
         if matches!(request, Request::Fail(_)) {
             // It holds here at once, and is shared with the next look.
-            let _ = self.stop(name, request, ITSELF);
+            if self.stop(name, request, ITSELF).is_ok() {
+                self.note_taken_back(name, &revision, why).await;
+            }
             return;
         }
         let opens = matches!(request, Request::Open(_));

@@ -8,6 +8,7 @@
 //! ```
 //! Without Redis, hosts keep what they have. Neither events nor stops ever wait for any of this.
 
+mod claims;
 mod components;
 mod envelope;
 mod first;

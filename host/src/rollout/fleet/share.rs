@@ -8,6 +8,7 @@ use super::super::decide::{nothing_yet, refused, stamp};
 use super::super::deployment::Deployment;
 use super::super::prepare::ITSELF;
 use super::super::{Refused, Registry};
+use super::claims::{claimant, claims};
 use super::components::UNNAMED_SECONDS;
 use super::envelope::{Shared, Unreadable, recorded};
 use super::{Fleet, Unreachable};
@@ -17,19 +18,51 @@ use crate::wanted::desired::{DecisionId, Desired, Stamp};
 use crate::wanted::intent::Intent;
 use crate::wanted::request::Request;
 
-/// Sets what is wanted if it still is what was read, and announces it. The components that are
-/// there and that it names stay from now on; those that nothing names any more get an end.
+/// Sets what is wanted if it still is what was read, and if no other transform has what it claims,
+/// and announces it. The components that are there and that it names stay from now on; those that
+/// nothing names any more get an end. What no host can read claims nothing.
 ///
 /// KEYS: what is wanted, then all keys of the components that it names. ARGV: transform, the
 /// text that was read or '', the new text, the channel, what components' keys begin with,
-/// seconds that an unnamed component lasts, then the digests that the old text named.
+/// seconds that an unnamed component lasts, how many claims there are, the claims, then the
+/// digests that the old text named.
 const REPLACE: &str = r"
 local now = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if now ~= ARGV[2] then return 'changed' end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+local claims = tonumber(ARGV[7])
+local function taken(name, text)
+  if #name > 64 or not string.match(name, '^[a-z][a-z0-9-]*$') then return nil end
+  local document = cjson.decode(text)
+  local body = document.body
+  local chosen = body.desired.choice.revision
+  if document.v ~= 1 then return nil end
+  local decided = body.desired.withdrawn[chosen]
+  if decided and decided.yes then return nil end
+  for _, record in ipairs(body.records) do
+    if record.id == chosen and record.transform == name then
+      for _, family in ipairs(record.surface.families) do
+        local has = { ['family ' .. family.name] = true }
+        for _, message in ipairs(family.messages) do
+          has['message-type ' .. message.message_type] = true
+        end
+        for i = 8, 7 + claims do
+          if has[ARGV[i]] then return ARGV[i] end
+        end
+      end
+    end
+  end
+end
+local fields = claims > 0 and redis.call('HGETALL', KEYS[1]) or {}
+for i = 1, #fields, 2 do
+  if fields[i] ~= ARGV[1] then
+    local readable, claim = pcall(taken, fields[i], fields[i + 1])
+    if readable and claim then return 'the ' .. claim .. ' belongs to the transform ' .. fields[i] end
+  end
+end
 for i = 2, #KEYS do redis.call('PERSIST', KEYS[i]) end
 local all = redis.call('HVALS', KEYS[1])
-for i = 7, #ARGV do
+for i = 8 + claims, #ARGV do
   local named = false
   for _, text in ipairs(all) do
     named = named or string.find(text, ARGV[i], 1, true) ~= nil
@@ -133,8 +166,10 @@ impl Registry {
         read: Option<&Shared>,
         offer: Offer,
     ) -> Result<(), Refused> {
-        let records = self.records_of(&offer.desired, read, None);
-        let shared = fleet.replace(name, read, offer.desired, records).await?;
+        let records = self.records_of(name, &offer.desired, read, None);
+        // What was decided already is not refused; `leave_conflicts` looks at it afterwards.
+        let shared = fleet.replace(name, read, offer.desired, records, &[]);
+        let shared = shared.await?;
         let noted = self.change(name, |deployment| {
             deployment
                 .intent
@@ -170,14 +205,16 @@ impl Registry {
         let next = from.after(request);
         let next = next.map_err(|refusal| refused(name, &from, &refusal))?;
         let next = next.stamped(stamp, &[&from]);
-        let records = self.records_of(&next, read.as_ref(), record);
+        let records = self.records_of(name, &next, read.as_ref(), record);
         if let Some(store) = self.loader.store.clone() {
             for record in &records {
                 fleet.offer_component(&store, record).await?;
             }
         }
-        let shared = fleet.replace(name, read.as_ref(), next, records).await?;
-        Ok((shared.desired.clone(), stops))
+        let claimant = claimant(&next, &records).filter(|_| next.choice != from.choice);
+        let claims: Vec<String> = claimant.into_iter().flat_map(claims).collect();
+        let shared = fleet.replace(name, read.as_ref(), next, records, &claims);
+        Ok((shared.await?.desired.clone(), stops))
     }
 
     /// The records of what is wanted, as far as anybody has them.
@@ -194,6 +231,7 @@ impl Registry {
             let given = record.filter(|record| record.id == *id).cloned();
             let mut read = read.into_iter().flat_map(|read| &read.records);
             let read = || read.find(|record| record.id == *id).cloned();
+        name: &str,
             own.or(given).or_else(read)
         };
         recorded(desired).filter_map(of).collect()
@@ -201,6 +239,7 @@ impl Registry {
 }
 
 impl Fleet {
+            let own = own.filter(|own| own.transform == name);
     /// What is wanted of a transform as it stands in Redis now.
     ///
     /// # Errors
@@ -221,7 +260,7 @@ impl Fleet {
     /// Changes what is wanted from what was read to something else.
     ///
     /// # Errors
-    /// Somebody else has changed it since: `Conflict`.
+    /// Somebody else has changed it since: `Conflict`. Another transform has one of the claims.
     async fn replace(
         &self,
         name: &str,
@@ -239,6 +278,7 @@ impl Fleet {
         );
         let mut replace = redis::pipe();
         replace
+        claims: &[String],
             .cmd("EVAL")
             .arg(REPLACE)
             .arg(keys.len())
@@ -248,17 +288,25 @@ impl Fleet {
             .arg(&shared.text)
             .arg(self.keys.changes())
             .arg(self.keys.components())
-            .arg(UNNAMED_SECONDS);
+            .arg(UNNAMED_SECONDS)
+            .arg(claims.len());
+        for claim in claims {
+            replace.arg(claim);
+        }
         for record in before.into_iter().flat_map(|shared| &shared.records) {
             replace.arg(&record.component);
         }
         let answer = self.link.ask(&replace).await;
         let (answer,): (String,) = answer.map_err(|why| Refused::FleetUncertain(why.0))?;
-        if answer != "set" {
-            self.look_soon();
-            return Err(Refused::Conflict(format!(
-                "what the fleet wants of {name} has just changed"
-            )));
+        match &*answer {
+            "set" => {}
+            "changed" => {
+                self.look_soon();
+                return Err(Refused::Conflict(format!(
+                    "what the fleet wants of {name} has just changed"
+                )));
+            }
+            _ => return Err(Refused::check(name, vec![answer])),
         }
         let shared = Arc::new(shared);
         self.shared.lock().insert(name.to_owned(), shared.clone());
