@@ -9,7 +9,7 @@ use super::loader::{Loader, Trust};
 use super::push::check_record;
 use super::{Caller, Record, Refused, Registry};
 use crate::revision::Revision;
-use crate::tasks::blocking;
+use crate::tasks::{Tasks, blocking};
 use crate::transform::{Component, Instance, RevisionId};
 use crate::wanted::reconcile::needed;
 
@@ -26,45 +26,16 @@ pub(super) const ITSELF: &str = "tidegate";
 impl Registry {
     /// Begins to make a revision ready that `preparing` has been told of.
     pub(super) fn prepare(self: &Arc<Self>, name: &str, revision: &RevisionId) {
-        let (registry, name, revision) = (self.clone(), name.to_owned(), revision.clone());
+        let preparing = Preparing {
+            registry: self.clone(),
+            name: name.to_owned(),
+            revision: revision.clone(),
+            is_over: false,
+        };
         // It costs nobody else anything, so nobody waits for it.
         drop(self.tasks.brief("prepare", async move {
-            registry.prepare_until_ready(&name, &revision).await;
+            preparing.until_ready().await;
         }));
-    }
-
-    async fn prepare_until_ready(self: &Arc<Self>, name: &str, revision: &RevisionId) {
-        let (mut retry, mut said) = (RETRY, None);
-        loop {
-            let loaded = self.load_anywhere(name, revision).await;
-            let is_ready = loaded.is_ok();
-            if let Err(why) = &loaded
-                && said.as_ref() != Some(why)
-            {
-                said = Some(why.clone());
-                tracing::error!(transform = name, %revision, why, "a revision cannot be made ready");
-            }
-            let needed = self.change(name, |deployment| {
-                let wanted = deployment.intent.wanted();
-                let is_needed = needed(&wanted, self.host()).any(|needed| needed == revision);
-                match loaded {
-                    Ok(ready) => deployment.add_ready(ready),
-                    Err(why) if is_needed => deployment.note_failing(revision.clone(), why),
-                    Err(_) => {}
-                }
-                if is_ready || !is_needed {
-                    deployment.preparing.remove(revision);
-                }
-                is_needed
-            });
-            // A transform that is gone needs nothing.
-            let is_needed = needed.is_ok_and(|(is_needed, _)| is_needed);
-            if is_ready || !is_needed {
-                return;
-            }
-            tokio::time::sleep(retry).await;
-            retry = (retry * 2).min(MAX_RETRY);
-        }
     }
 
     async fn load_anywhere(&self, name: &str, revision: &RevisionId) -> Result<Ready, String> {
@@ -127,6 +98,84 @@ impl Registry {
     }
 }
 
+/// A revision that is being made ready, for as long as that takes: nobody else begins with it
+/// meanwhile, and somebody can afterwards, however it ended.
+struct Preparing {
+    registry: Arc<Registry>,
+    name: String,
+    revision: RevisionId,
+    /// `preparing` has been told.
+    is_over: bool,
+}
+
+impl Drop for Preparing {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let mut deployments = self.registry.deployments.lock();
+        if let Some(deployment) = deployments.get_mut(&self.name) {
+            deployment.preparing.remove(&self.revision);
+        }
+    }
+}
+
+impl Preparing {
+    async fn until_ready(mut self) {
+        let Self {
+            registry,
+            name,
+            revision,
+            is_over,
+        } = &mut self;
+        let (name, revision) = (&**name, &*revision);
+        let (mut retry, mut said) = (RETRY, None);
+        loop {
+            let (loader, of) = (registry.clone(), (name.to_owned(), revision.clone()));
+            let load = async move { loader.load_anywhere(&of.0, &of.1).await };
+            let loaded = apart(&registry.tasks, load).await;
+            let is_ready = loaded.is_ok();
+            if let Err(why) = &loaded
+                && said.as_ref() != Some(why)
+            {
+                said = Some(why.clone());
+                tracing::error!(transform = name, %revision, why, "a revision cannot be made ready");
+            }
+            let needed = registry.change(name, |deployment| {
+                let wanted = deployment.intent.wanted();
+                let is_needed = needed(&wanted, registry.host()).any(|needed| needed == revision);
+                match loaded {
+                    Ok(ready) => deployment.add_ready(ready),
+                    Err(why) if is_needed => deployment.note_failing(revision.clone(), why),
+                    Err(_) => {}
+                }
+                if is_ready || !is_needed {
+                    *is_over = true;
+                    deployment.preparing.remove(revision);
+                }
+                is_needed
+            });
+            // A transform that is gone needs nothing.
+            let is_needed = needed.is_ok_and(|(is_needed, _)| is_needed);
+            if is_ready || !is_needed {
+                return;
+            }
+            tokio::time::sleep(retry).await;
+            retry = (retry * 2).min(MAX_RETRY);
+        }
+    }
+}
+
+/// Does it in a task of its own: should it panic, that is a reason as any other, and it can be
+/// tried again.
+async fn apart<T: Send + 'static>(
+    tasks: &Tasks,
+    work: impl Future<Output = Result<T, String>> + Send + 'static,
+) -> Result<T, String> {
+    let done = tasks.brief("load", work).await;
+    done.unwrap_or_else(|_| Err("its preparation ended unasked; the log says why".to_owned()))
+}
+
 fn in_words(refused: &Refused) -> String {
     match refused.faults() {
         [] => refused.to_string(),
@@ -172,4 +221,18 @@ async fn load_record(
     let loaded = loaded.await.map_err(|faults| faults.join("; "))?;
     check_record(record, &loaded.component)?;
     Ok(loader.keep(loaded).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn a_preparation_that_panics_is_told_as_one_that_failed() {
+        let tasks = Tasks::new(&Metrics::new());
+        assert_eq!(apart(&tasks, async { Ok(1) }).await, Ok(1));
+        let told = apart::<()>(&tasks, async { panic!("on purpose") }).await;
+        assert!(told.is_err_and(|why| why.contains("ended unasked")));
+    }
 }
