@@ -40,7 +40,8 @@ async fn a_new_family_comes_to_all_hosts_with_its_component() {
     for host in 0..3 {
         let admin = fleet.admin(host);
         until("the new transform", secs(10), async || {
-            admin.get("/v1/transforms/tocks").await.status == 200
+            let answer = admin.get("/v1/transforms/tocks").await;
+            answer.body["state"] == "live"
         })
         .await;
     }

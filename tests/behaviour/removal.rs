@@ -256,3 +256,23 @@ async fn in_a_fleet_it_ends_where_the_settings_name_it_too_until_they_are_follow
         is(&fleet, host, 200).await;
     }
 }
+
+#[tokio::test]
+async fn what_nothing_is_known_of_any_more_is_shown_paused_and_ended_all_the_same() {
+    let (stage, tocks) = on_ticks_and_applied_tocks().await;
+    let (setup, key) = stage.tidegate.killed();
+    let record = format!("revisions/{tocks}.json");
+    std::fs::remove_file(setup.state_folder().join(record)).expect("a file of the state");
+    let host = setup.start_with_key(key).await;
+    let admin = host.admin_api();
+    let report = admin.transform("tocks").await;
+    assert_eq!(report["state"], "held", "{report:#}");
+    assert_eq!(report["revision"]["version"], "unknown", "{report:#}");
+    let trouble = report["trouble"].to_string();
+    assert!(trouble.contains("push it again"), "{trouble}");
+    assert_eq!(admin.pause("tocks").await["state"], "paused");
+    admin.delete("/v1/transforms/tocks").await.done();
+    let answer = admin.get("/v1/transforms/tocks").await;
+    answer.refused(404, "no-such-transform");
+    assert_eq!(host.stderr().lines_with("panic"), 0);
+}

@@ -210,3 +210,15 @@ async fn what_a_host_on_its_own_way_takes_back_is_taken_back_for_all() {
     assert_eq!(report["withdrawn"], json!([b]), "{report:#}");
     assert_eq!(report["revision"]["id"], a.as_str(), "{report:#}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_that_cannot_ask_its_fleet_where_to_go_is_refused_and_written_down() {
+    let mut fleet = Fleet::of_three(|setup| setup).await;
+    fleet.redis.kill().await;
+    let refused = fleet.admin(0).rollback("ticks", json!({})).await;
+    assert_eq!(refused.body["code"], "fleet-unreachable", "{refused:?}");
+    let history = fleet.admin(0).history().await;
+    let tried = history.iter().rfind(|entry| entry["action"] == "rollback");
+    let tried = tried.expect("it is written down");
+    assert_eq!(tried["result"], "fleet-unreachable", "{tried}");
+}

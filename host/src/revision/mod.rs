@@ -9,7 +9,7 @@ pub mod needs;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::settings::limits_from_json;
 use crate::transform::limits::Limits;
@@ -70,6 +70,29 @@ impl Revision {
             origin: origin.to_owned(),
             by: by.to_owned(),
             at: Timestamp::now(),
+        }
+    }
+
+    /// What stands for a revision of which nothing is known here but its name.
+    pub fn unknown(transform: &str, id: &RevisionId) -> Self {
+        let unknown = || "unknown".to_owned();
+        Self {
+            id: id.clone(),
+            transform: transform.to_owned(),
+            version: unknown(),
+            component: unknown(),
+            size: 0,
+            settings: json!({}),
+            settings_schema: json!({}),
+            limits: Limits::default(),
+            surface: Surface {
+                summary: unknown(),
+                families: Vec::new(),
+            },
+            upstream_patterns: Vec::new(),
+            origin: unknown(),
+            by: unknown(),
+            at: Timestamp::UNIX_EPOCH,
         }
     }
 

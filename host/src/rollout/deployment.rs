@@ -219,15 +219,15 @@ impl Deployment {
         if self.unlooked {
             return Some("it waits until it knows what the fleet wants".to_owned());
         }
-        let target = wanted.target(host)?;
-        let why = &self.failing.get(target)?.why;
-        let instead = match &self.running {
         if let Some(stopped) = stopped(&wanted) {
             return Some(stopped);
         }
             Some(running) if self.held => format!("{} is held", running.revision.id),
             Some(running) => format!("{} runs instead", running.revision.id),
             None => "nothing of it runs".to_owned(),
+        let target = wanted.target(host)?;
+        let why = &self.failing.get(target)?.why;
+        let instead = match &self.running {
         };
         Some(format!(
             "{target} is wanted and cannot be made ready, which is tried again; {instead}: {why}"
@@ -268,7 +268,7 @@ impl Deployment {
         }
     }
 
-    /// None where it was removed, or nothing is known of what is wanted and does not run.
+    /// None where it was removed.
     pub(super) fn report(
         &self,
         name: &str,
@@ -279,7 +279,11 @@ impl Deployment {
         let wanted = self.intent.wanted();
         let revision = match &self.running {
             Some(running) => running.revision.clone(),
-            None => record(wanted.choice.revision.as_ref()?)?,
+            None => {
+                let chosen = wanted.choice.revision.as_ref()?;
+                let unknown = || Arc::new(Revision::unknown(name, chosen));
+                record(chosen).unwrap_or_else(unknown)
+            }
         };
         let running = self.running.as_ref();
         let counts = running.map(|running| running.live.tally.counts());
@@ -330,13 +334,6 @@ impl Deployment {
     }
 }
 
-/// What was used at most, beside what may be.
-fn high_water(peaks: &Peaks, component: &Component) -> HighWater {
-    let limits = component.limits();
-    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let mark = |most, limit: usize| Mark {
-        most,
-        limit: limit as u64,
 /// Why nothing of what is chosen runs, where it was taken back and nothing came in its place.
 fn stopped(wanted: &Desired) -> Option<String> {
     let chosen = wanted.choice.revision.as_ref()?;
@@ -363,6 +360,13 @@ fn stopped(wanted: &Desired) -> Option<String> {
     };
     HighWater {
         memory_bytes: mark(peaks.memory, limits.memory),
+/// What was used at most, beside what may be.
+fn high_water(peaks: &Peaks, component: &Component) -> HighWater {
+    let limits = component.limits();
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let mark = |most, limit: usize| Mark {
+        most,
+        limit: limit as u64,
         instances: mark(component.instances, limits.max_instances),
         call_micros: Mark {
             most: micros(peaks.call),

@@ -35,8 +35,10 @@ impl Registry {
         let mut outcome = self.roll_back(by, name, &ask).await;
         if let (Some(fleet), Err(Refused::NoPrevious(_))) = (&self.fleet, &outcome) {
             // The fleet may have gone on, and this host not have heard of it.
-            self.hear_now(fleet, name).await?;
-            outcome = self.roll_back(by, name, &ask).await;
+            outcome = match self.hear_now(fleet, name).await {
+                Ok(()) => self.roll_back(by, name, &ask).await,
+                Err(refused) => Err(refused),
+            };
         }
         let record = Record {
             by,
