@@ -88,7 +88,7 @@ async fn started_without(redis: &mut Redis, host: Tidegate, change: &[&str]) -> 
 async fn a_host_lets_nothing_through_until_it_knows_what_the_fleet_wants() {
     let mut fleet = Fleet::of_three(|setup| setup).await;
     let host = fleet.hosts.remove(2);
-    let host = started_without(&mut fleet.redis, host, &[]).await;
+    let host = started_without(&mut fleet.redis, host, &["fleet-patience", "30s"]).await;
     let report = host.admin_api().transform("ticks").await;
     assert_eq!(report["state"], "held", "{report:#}");
     let (status, body) = host.ready().await;

@@ -34,6 +34,7 @@ mod doors;
 mod environment;
 mod exact;
 mod first_hosts;
+mod first_look;
 mod five;
 mod fleet;
 mod fleet_decisions;

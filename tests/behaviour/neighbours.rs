@@ -14,6 +14,8 @@ fn in_fleet(redis: &Redis, name: &str) -> Setup {
     Tidegate::on(redis)
         .state_dir()
         .setting("fleet", "redis")
+        // Nobody else comes who could know more.
+        .setting("fleet-patience", "1s")
         .setting("host-name", name)
 }
 

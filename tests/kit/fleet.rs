@@ -31,6 +31,8 @@ impl Fleet {
         let setup = patient(setup)
             .state_dir()
             .setting("fleet", "redis")
+            // Nobody else comes who could know more.
+            .setting("fleet-patience", "1s")
             .setting("host-name", name);
         let file = guest.write(&setup.path(""));
         change(setup.transform(Transform::file(&file)))

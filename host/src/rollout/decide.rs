@@ -148,6 +148,8 @@ impl Registry {
             self.keeper.note_change();
             return None;
         }
+        // Whoever decides knows what is wanted.
+        deployment.unlooked = false;
         if let Some(Prepared { ready, instances }) = prepared.take() {
             deployment.warm = Some((ready.id().clone(), instances));
             deployment.add_ready(ready);
@@ -237,7 +239,7 @@ pub(super) fn refused(name: &str, wanted: &Desired, refusal: &Refusal) -> Refuse
         Refusal::Standing => Refused::Standing(name.to_owned()),
         Refusal::NothingToReturnTo => Refused::NoPrevious(name.to_owned()),
         Refusal::FirstWithoutProbation => Refused::CanaryWithoutProbation,
+        Refusal::FirstOverProbation => Refused::CanaryOverProbation(name.to_owned()),
         Refusal::Stale => Refused::Conflict(at(name, wanted)),
     }
-        Refusal::FirstOverProbation => Refused::CanaryOverProbation(name.to_owned()),
 }

@@ -53,6 +53,8 @@ pub(super) struct Deployment {
     pub(super) unlooked: bool,
     /// Its own folder does not say any more what was wanted, or withdrawn.
     pub(super) lost: bool,
+    /// Its own folder says that it was wanted here before.
+    pub(super) remembered: bool,
     pub(super) returned: Option<Returned>,
     /// That this cannot be made ready was said already.
     pub(super) fallback: Option<RevisionId>,
@@ -138,6 +140,7 @@ impl Deployment {
             preparing: BTreeSet::new(),
             unlooked: in_fleet,
             lost: false,
+            remembered: true,
             returned: None,
             fallback: None,
         }
@@ -222,12 +225,12 @@ impl Deployment {
         if let Some(stopped) = stopped(&wanted) {
             return Some(stopped);
         }
-            Some(running) if self.held => format!("{} is held", running.revision.id),
-            Some(running) => format!("{} runs instead", running.revision.id),
-            None => "nothing of it runs".to_owned(),
         let target = wanted.target(host)?;
         let why = &self.failing.get(target)?.why;
         let instead = match &self.running {
+            Some(running) if self.held => format!("{} is held", running.revision.id),
+            Some(running) => format!("{} runs instead", running.revision.id),
+            None => "nothing of it runs".to_owned(),
         };
         Some(format!(
             "{target} is wanted and cannot be made ready, which is tried again; {instead}: {why}"
@@ -357,9 +360,6 @@ fn stopped(wanted: &Desired) -> Option<String> {
     ))
 }
 
-    };
-    HighWater {
-        memory_bytes: mark(peaks.memory, limits.memory),
 /// What was used at most, beside what may be.
 fn high_water(peaks: &Peaks, component: &Component) -> HighWater {
     let limits = component.limits();
@@ -367,6 +367,9 @@ fn high_water(peaks: &Peaks, component: &Component) -> HighWater {
     let mark = |most, limit: usize| Mark {
         most,
         limit: limit as u64,
+    };
+    HighWater {
+        memory_bytes: mark(peaks.memory, limits.memory),
         instances: mark(component.instances, limits.max_instances),
         call_micros: Mark {
             most: micros(peaks.call),

@@ -192,7 +192,9 @@ fn from_settings(
         intent: Intent::new(Desired::configured(id.clone(), Timestamp::now())),
         lanes: named.lanes,
     };
+    let remembered = kept.is_some();
     let mut deployment = Deployment::new(kept.unwrap_or_else(fresh), Some(id.clone()), in_fleet);
+    deployment.remembered = remembered;
     deployment.lanes = named.lanes;
     let choice = deployment.intent.wanted().choice;
     if choice.revision.as_ref() == Some(id) {

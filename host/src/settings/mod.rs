@@ -221,7 +221,7 @@ settings! {
     fleet_name: String, "fleet-name", Label, "tidegate";
         "Hosts of one name are one fleet"
     fleet_patience: Duration, "fleet-patience", Time, "30s", "1s" to "1h";
-        "How long a host of a fleet lets nothing through until it knows what the fleet wants; then what it last knew runs"
+        "How long a host of a fleet lets nothing through until it knows what the fleet wants; then what it last knew runs, or what its settings name"
     host_name: Option<String>, "host-name", MaybeLabel, "";
         "What this host is called in the fleet and in Redis' list of clients; the machine's name (in the fleet with the admin port) if none"
     wasm_stack: usize, "wasm-stack", Size<usize>, "512KiB", "64KiB" to "1MiB";

@@ -12,6 +12,7 @@ pub mod canary;
 mod choice;
 pub mod desired;
 mod faults;
+pub mod first_look;
 pub mod intent;
 pub mod merge;
 #[cfg(test)]

@@ -151,6 +151,16 @@ impl Hosts {
         self.all.iter().filter(|host| self.is_alive(host))
     }
 
+    /// Whether another host than this one has to do with a transform and does not wait itself
+    /// until it knows what is wanted.
+    pub(super) fn others_know(&self, own: &str, transform: &str) -> bool {
+        let mut others = self.alive().filter(|host| host.host != own);
+        others.any(|host| {
+            let transform = host.transforms.get(transform);
+            transform.is_some_and(|transform| transform.state != TransformState::Held)
+        })
+    }
+
     /// What each says of a transform.
     pub(super) fn reports(&self, name: &str) -> Vec<Report> {
         let said = self.all.iter().filter_map(|host| {

@@ -90,7 +90,8 @@ impl Registry {
             let of = read.get(&name).map(Result::as_ref).transpose();
             let shared = of.as_ref().map(|shared| shared.map(|shared| &**shared));
             let shared = shared.map_err(|unreadable| *unreadable);
-            if let Some(offer) = self.hear(&name, shared, &stamp(ITSELF)) {
+            let others = hosts.others_know(fleet.host(), &name);
+            if let Some(offer) = self.hear(&name, shared, others, &stamp(ITSELF)) {
                 let before = shared.ok().flatten();
                 // Whoever was faster is heard at the next look.
                 if let Err(why) = self.offer(fleet, &name, before, offer).await {
@@ -126,25 +127,6 @@ impl Registry {
                 || !deployment.intent.pending.is_empty()
                 || !deployment.ready.is_empty()
         });
-    }
-
-    /// Lets go on what waits for the fleet, whether it was heard of or not.
-    pub(super) fn wait_no_longer(self: &Arc<Self>) {
-        let names: Vec<String> = self.deployments.lock().keys().cloned().collect();
-        for name in names {
-            let changed = self.change(&name, |deployment| {
-                // Who has lost what was wanted has nothing to go by.
-                let waits = deployment.unlooked && !deployment.lost;
-                deployment.unlooked &= deployment.lost;
-                waits
-            });
-            if changed.is_ok_and(|(waited, _)| waited) {
-                tracing::error!(
-                    transform = name,
-                    "nobody knows what the fleet wants; what this host last knew runs"
-                );
-            }
-        }
     }
 
     /// What is to be said in the name of the fleet, by what its hosts say of themselves. Every
@@ -250,17 +232,11 @@ impl Fleet {
         type Fields = BTreeMap<String, String>;
         let mut look = redis::pipe();
         look.cmd("TIME");
-        look.cmd("HGETALL").arg(self.keys.deployments());
+        // In this order: who is there has said before what it knows.
         look.cmd("HGETALL").arg(self.keys.hosts());
-        let (time, fields, hosts): ((u64, u64), Fields, Fields) = self.link.ask(&look).await?;
-        let fields = fields.into_iter().take(MAX_TRANSFORMS);
-        let read: Read = fields
-            .filter(|(name, _)| name.len() <= MAX_NAME)
-            .map(|(name, text)| {
-                let read = Shared::read(&name, text).map(Arc::new);
-                (name, read)
-            })
-            .collect();
+        look.cmd("HGETALL").arg(self.keys.deployments());
+        let (time, hosts, fields): ((u64, u64), Fields, Fields) = self.link.ask(&look).await?;
+        let read: Read = fields.into_iter().map(read).take(MAX_TRANSFORMS).collect();
         let known = read.iter().filter_map(|(name, read)| {
             let shared = read.as_ref().ok()?;
             Some((name.clone(), shared.clone()))

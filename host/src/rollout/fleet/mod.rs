@@ -16,6 +16,7 @@ mod hosts;
 mod keys;
 mod link;
 mod look;
+mod patience;
 mod receive;
 mod report;
 mod share;
@@ -128,7 +129,7 @@ impl Registry {
         // It ends by itself, and nobody waits for it.
         drop(self.tasks.brief("fleet_patience", async move {
             tokio::time::sleep(patience).await;
-            registry.wait_no_longer();
+            registry.wait_no_longer().await;
         }));
     }
 

@@ -15,6 +15,7 @@ use super::{Fleet, Unreachable};
 use crate::revision::Revision;
 use crate::state::KeptTransform;
 use crate::wanted::desired::{DecisionId, Desired, Stamp};
+use crate::wanted::first_look::FirstLook;
 use crate::wanted::intent::Intent;
 use crate::wanted::request::Request;
 
@@ -29,7 +30,6 @@ use crate::wanted::request::Request;
 const REPLACE: &str = r"
 local now = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if now ~= ARGV[2] then return 'changed' end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 local claims = tonumber(ARGV[7])
 local function taken(name, text)
   if #name > 64 or not string.match(name, '^[a-z][a-z0-9-]*$') then return nil end
@@ -60,6 +60,7 @@ for i = 1, #fields, 2 do
     if readable and claim then return 'the ' .. claim .. ' belongs to the transform ' .. fields[i] end
   end
 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 for i = 2, #KEYS do redis.call('PERSIST', KEYS[i]) end
 local all = redis.call('HVALS', KEYS[1])
 for i = 8 + claims, #ARGV do
@@ -90,12 +91,14 @@ pub(super) struct Offer {
 }
 
 impl Registry {
-    /// Takes in what stands in Redis of one transform, and follows it. Gives what is to be
-    /// written there in its place.
+    /// Takes in what stands in Redis of one transform, and follows it. `others` says whether
+    /// another host runs it that knows what is wanted. Gives what is to be written there in its
+    /// place.
     pub(super) fn hear(
         self: &Arc<Self>,
         name: &str,
         read: Result<Option<&Shared>, &Unreadable>,
+        others: bool,
         stamp: &Stamp,
     ) -> Option<Offer> {
         let mut deployments = self.deployments.lock();
@@ -124,7 +127,15 @@ impl Registry {
         }
         let before = known.unwrap_or_else(nothing_yet);
         let deployment = deployments.get_mut(name)?;
-        (deployment.unlooked, deployment.lost) = (false, false);
+        let look = FirstLook {
+            read: desired.is_some(),
+            decided: deployment.intent.desired.is_decided(),
+            remembers: deployment.remembered && !deployment.lost,
+            others,
+        };
+        if look.suffices() {
+            (deployment.unlooked, deployment.lost) = (false, false);
+        }
         deployment.intent.paused_unread = false;
         let offered = deployment.intent.hear(desired, stamp);
         let stops = deployment
@@ -151,7 +162,7 @@ impl Registry {
             fleet.shared.lock().insert(name.to_owned(), read.clone());
         }
         // What this host has to say to that is said with the next look.
-        let _ = self.hear(name, Ok(read.as_deref()), &stamp(ITSELF));
+        let _ = self.hear(name, Ok(read.as_deref()), false, &stamp(ITSELF));
         Ok(())
     }
 
@@ -192,7 +203,7 @@ impl Registry {
         holds: &impl Fn(&Deployments) -> Result<(), Refused>,
     ) -> Result<(Desired, Vec<DecisionId>), Refused> {
         let read = fleet.read(name).await?;
-        let offer = self.hear(name, Ok(read.as_ref()), stamp);
+        let offer = self.hear(name, Ok(read.as_ref()), false, stamp);
         let (from, stops) = {
             let deployments = self.deployments.lock();
             holds(&deployments)?;
@@ -220,6 +231,7 @@ impl Registry {
     /// The records of what is wanted, as far as anybody has them.
     fn records_of(
         &self,
+        name: &str,
         desired: &Desired,
         read: Option<&Shared>,
         record: Option<&Revision>,
@@ -227,11 +239,11 @@ impl Registry {
         let store = self.loader.store.as_ref();
         let of = |id| {
             let own = store.and_then(|store| store.revision(id));
+            let own = own.filter(|own| own.transform == name);
             let own = own.map(|own| Revision::clone(&own));
             let given = record.filter(|record| record.id == *id).cloned();
             let mut read = read.into_iter().flat_map(|read| &read.records);
             let read = || read.find(|record| record.id == *id).cloned();
-        name: &str,
             own.or(given).or_else(read)
         };
         recorded(desired).filter_map(of).collect()
@@ -239,7 +251,6 @@ impl Registry {
 }
 
 impl Fleet {
-            let own = own.filter(|own| own.transform == name);
     /// What is wanted of a transform as it stands in Redis now.
     ///
     /// # Errors
@@ -267,6 +278,7 @@ impl Fleet {
         before: Option<&Shared>,
         desired: Desired,
         records: Vec<Revision>,
+        claims: &[String],
     ) -> Result<Arc<Shared>, Refused> {
         let shared = Shared::of(desired, records)?;
         let mut keys: Vec<String> = vec![self.keys.deployments()];
@@ -278,7 +290,6 @@ impl Fleet {
         );
         let mut replace = redis::pipe();
         replace
-        claims: &[String],
             .cmd("EVAL")
             .arg(REPLACE)
             .arg(keys.len())
