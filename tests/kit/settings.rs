@@ -71,6 +71,8 @@ pub struct Setup {
     /// Where standard error goes, if it is not collected.
     pub(crate) stderr: Option<OwnedFd>,
     pub(crate) open_files: Option<u64>,
+    /// A folder that nobody may write to is one for this host too, also where root runs it.
+    pub(crate) obeys_file_rights: bool,
 }
 
 impl Setup {
@@ -84,6 +86,7 @@ impl Setup {
             wait_ready: true,
             stderr: None,
             open_files: None,
+            obeys_file_rights: false,
         }
         .setting("redis-url", redis_url)
         .setting("listen", "127.0.0.1:0")
@@ -134,6 +137,12 @@ impl Setup {
     /// Without any transform that was named before.
     pub fn without_transforms(mut self) -> Self {
         self.transforms.clear();
+        self
+    }
+
+    /// Has the host obey the rights of files as anybody would, also where root runs it.
+    pub fn obeying_file_rights(mut self) -> Self {
+        self.obeys_file_rights = true;
         self
     }
 

@@ -283,9 +283,10 @@ impl Setup {
         let stderr = self.stderr.as_ref();
         let stderr = stderr.map(|to| to.try_clone().expect("files are left"));
         let binary = binary::tidegate();
-        let limited = self.open_files.is_some();
-        let program = if limited {
+        let program = if self.open_files.is_some() {
             Path::new("prlimit")
+        } else if self.obeys_file_rights {
+            Path::new("setpriv")
         } else {
             &binary
         };
@@ -295,6 +296,14 @@ impl Setup {
                 command
                     .arg(format!("--nofile={count}:{count}"))
                     .arg(&binary);
+            } else if self.obeys_file_rights {
+                // Who is not root has nothing to give up.
+                if rustix::process::geteuid().is_root() {
+                    command.args(["--bounding-set", "-dac_override,-dac_read_search"]);
+                } else {
+                    command.arg("--no-new-privs");
+                }
+                command.arg(&binary);
             }
             command
                 .arg("serve")

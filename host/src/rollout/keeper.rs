@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::change::kept_set;
@@ -22,6 +23,8 @@ pub(super) struct Keeper {
     pub(super) writing: tokio::sync::Mutex<()>,
     changed: watch::Sender<u64>,
     written: watch::Sender<Written>,
+    /// Why the folder takes nothing, tried before somebody needs it; none where it does.
+    pub(super) unwritable: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Default)]

@@ -140,7 +140,9 @@ impl Registry {
         let report = self.with(name, |deployment| {
             deployment.report(name, self.host(), shadow, |id| self.recorded(name, id))
         })?;
-        report.ok_or_else(|| Refused::NoSuchTransform(shown(name)))
+        let mut report = report.ok_or_else(|| Refused::NoSuchTransform(shown(name)))?;
+        report.not_yet.extend(self.state_trouble());
+        Ok(report)
     }
 
     /// What runs, in words: each transform with its version and its revision's short name.
@@ -301,7 +303,7 @@ impl Registry {
             };
             Some(format!("transform {name}: {trouble}"))
         });
-        (waits, troubles.collect())
+        (waits, troubles.chain(self.state_trouble()).collect())
     }
 
     fn with<T>(&self, name: &str, look: impl FnOnce(&Deployment) -> T) -> Result<T, Refused> {

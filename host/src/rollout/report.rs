@@ -48,7 +48,8 @@ pub struct TransformReport {
     pub returned: Option<Returned>,
     /// The shadow that runs beside it now.
     pub shadow: Option<String>,
-    /// After a change: what it has not come to yet, such as the disk. That is tried again.
+    /// What a change has not come to yet, such as the disk, which is tried again; and why no change
+    /// would come to it now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_yet: Vec<String>,
 }
@@ -212,12 +213,12 @@ pub struct Plan {
     /// Why a probation would return from the revision, were all events like the last ones; none
     /// where it would not, or where there is none.
     pub probation_would_undo: Option<String>,
-    pub at: Timestamp,
     /// Where Tidegate returns to by itself if it fails. None where no revision is known to be
     /// good that shows no more than this one: then nothing goes out until somebody decides, unless
     /// that was agreed to with `return_wider`.
     #[serde(default)]
     pub returns_to: Option<RevisionId>,
+    pub at: Timestamp,
     pub by: String,
     /// Until when it can be applied, if nothing else changes meanwhile.
     pub expires: Timestamp,

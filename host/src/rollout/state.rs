@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::IntGauge;
-
 use super::Registry;
 use crate::state::Store;
 use crate::tasks::{Unasked, blocking, ever};
@@ -18,21 +16,35 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Registry {
     /// Begins to try, one write at a time. Where there is no state folder, nothing can be wrong
     /// with it.
-    pub fn watch_state(&self) {
-        let writable = self.metrics.state_writable.clone();
-        writable.set(1);
+    pub fn watch_state(self: &Arc<Self>) {
+        self.metrics.state_writable.set(1);
         if let Some(store) = self.loader.store.clone() {
+            let registry = self.clone();
             self.tasks.spawn("state_watch", Unasked::Restart, move || {
-                ever(try_for_ever(store.clone(), writable.clone()))
+                ever(registry.clone().try_for_ever(store.clone()))
             });
         }
     }
-}
 
-async fn try_for_ever(store: Arc<Store>, writable: IntGauge) {
-    let mut told = None;
-    loop {
-        let store = store.clone();
+    /// Why the state folder takes nothing, for operators.
+    pub(super) fn state_trouble(&self) -> Option<String> {
+        let reason = self.keeper.unwritable.lock().clone()?;
+        Some(format!(
+            "the state folder cannot be written to ({reason}): what runs runs on, and pause and \
+             rollback hold until a restart; nothing can be started"
+        ))
+    }
+
+    async fn try_for_ever(self: Arc<Self>, store: Arc<Store>) {
+        let mut told = None;
+        loop {
+            told = self.try_once(store.clone(), told).await;
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Tries once, and says what is new since `told`.
+    async fn try_once(&self, store: Arc<Store>, told: Option<String>) -> Option<String> {
         let trying = blocking(move || store.try_to_write());
         tokio::pin!(trying);
         let in_time = tokio::time::timeout(PATIENCE, &mut trying).await;
@@ -41,7 +53,8 @@ async fn try_for_ever(store: Arc<Store>, writable: IntGauge) {
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(format!("the disk did not answer within {PATIENCE:?}")),
         };
-        writable.set(problem.is_none().into());
+        self.metrics.state_writable.set(problem.is_none().into());
+        self.keeper.unwritable.lock().clone_from(&problem);
         match (&problem, &told) {
             (Some(reason), told) if told.as_ref() != Some(reason) => tracing::error!(
                 reason,
@@ -50,11 +63,10 @@ async fn try_for_ever(store: Arc<Store>, writable: IntGauge) {
             (None, Some(_)) => tracing::info!("the state folder can be written to again"),
             _ => {}
         }
-        told = problem;
         if in_time.is_err() {
             // The one that hangs ends before there is another.
             let _ = trying.await;
         }
-        tokio::time::sleep(EVERY).await;
+        problem
     }
 }

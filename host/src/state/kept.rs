@@ -38,6 +38,33 @@ struct NumberedSet<S> {
     set: S,
 }
 
+/// No host writes so often.
+const MAX_NUMBER: u64 = 1 << 60;
+
+/// The longest name of a transform, in bytes, and the most lanes of one: more than any can have.
+const MAX_NAME: usize = 256;
+const MAX_LANES: usize = 64;
+
+impl NumberedSet<KeptSet> {
+    /// Whether a host could have written it: nothing in it is believed for being whole.
+    fn check(&self) -> Result<(), String> {
+        if self.number >= MAX_NUMBER {
+            return Err("its number is beyond its bound".to_owned());
+        }
+        for (name, kept) in &self.set.transforms {
+            if name.len() > MAX_NAME {
+                return Err("the name of a transform in it is beyond its bound".to_owned());
+            }
+            if !(1..=MAX_LANES).contains(&kept.lanes) {
+                return Err(format!("{name} has {} lanes in it", kept.lanes));
+            }
+            let checked = kept.intent.check();
+            checked.map_err(|what| format!("of {name}, {what}"))?;
+        }
+        Ok(())
+    }
+}
+
 /// What was found in a state folder.
 #[derive(Debug, Default)]
 pub struct FoundSet {
@@ -87,7 +114,15 @@ impl KeptFile {
         let mut sets = Vec::new();
         for path in &self.paths {
             match read::<KeptSet>(path)? {
-                Ok(Some(numbered)) => sets.push(numbered),
+                Ok(Some(numbered)) => match numbered.check() {
+                    Ok(()) => sets.push(numbered),
+                    Err(what) => {
+                        let name = path.file_name().unwrap_or_default().to_string_lossy();
+                        let moved = damaged.take(path)?;
+                        let damage = format!("{name} is what no host wrote ({what}): {moved}");
+                        found.damage.push(damage);
+                    }
+                },
                 Ok(None) => {}
                 Err(UnsealError::OtherVersion) => {
                     return Err(StoreError::OtherVersion { path: path.clone() });
@@ -123,7 +158,8 @@ impl KeptFile {
         let file = Self::new(folder);
         let mut sets = Vec::new();
         for path in &file.paths {
-            sets.extend(read::<KeptSet>(path)?.ok().flatten());
+            let set = read::<KeptSet>(path)?.ok().flatten();
+            sets.extend(set.filter(|numbered| numbered.check().is_ok()));
         }
         let latest = sets.into_iter().max_by_key(|numbered| numbered.number);
         match latest {

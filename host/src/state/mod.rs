@@ -343,8 +343,10 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
         .mode(0o600)
         .open(&path);
     let file = match file {
-        // A lock needs no writing.
-        Err(error) if files::takes_nothing(&error) => File::open(&path),
+        // A lock needs no writing; where it cannot even be made, the folder itself has to do.
+        Err(error) if files::takes_nothing(&error) => {
+            File::open(&path).or_else(|_| File::open(folder))
+        }
         opened => opened,
     };
     let file = file.map_err(StoreError::io("open", &path))?;

@@ -207,6 +207,11 @@ pub(super) fn is_name(text: &str, extra: char) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == extra)
 }
 
+/// Whether a transform can be called so.
+pub(crate) fn is_transform_name(text: &str) -> bool {
+    is_name(text, '-')
+}
+
 pub(super) fn name_rule(extra: char) -> String {
     format!("a-z, then a-z 0-9 {extra}, at most {MAX_NAME} bytes")
 }

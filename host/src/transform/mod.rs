@@ -52,6 +52,7 @@ pub use self::compiler::{COULD_NOT_WORK, Compiler, OUT_OF_MEMORY, Uncompiled};
 pub use self::component::Component;
 pub use self::described::Described;
 pub use self::descriptor::Descriptor;
+pub(crate) use self::descriptor::is_transform_name;
 #[cfg(test)]
 pub(crate) use self::descriptor::tests::example as descriptor_example;
 pub use self::engine::Engine;

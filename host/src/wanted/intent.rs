@@ -77,6 +77,19 @@ impl Intent {
         }
     }
 
+    /// Whether its parts are within their bounds: it may come from a folder that somebody wrote to.
+    ///
+    /// # Errors
+    /// Which of them is not.
+    pub fn check(&self) -> Result<(), String> {
+        self.desired.check()?;
+        self.detached.as_ref().map_or(Ok(()), |own| own.check())?;
+        match self.pending.len() <= MAX_PENDING {
+            true => Ok(()),
+            false => Err("the stops that are not shared yet are beyond their bound".to_owned()),
+        }
+    }
+
     /// What this host goes by.
     pub fn wanted(&self) -> Desired {
         if let Some(detached) = &self.detached {
@@ -202,7 +215,7 @@ impl Intent {
             return;
         };
         if !is_planted(Fault::StartsAreNotCounted) {
-            trial.starts += 1;
+            trial.starts = trial.starts.saturating_add(1);
         }
         if trial.starts >= MAX_STARTS {
             let revision = trial.revision.clone();

@@ -15,9 +15,10 @@ use super::super::{Refused, Registry};
 use super::envelope::{Shared, Unreadable};
 use super::hosts::{HostRecord, Hosts, seconds};
 use super::{Fleet, Unreachable};
+use crate::transform::{is_transform_name, printable};
 use crate::upstream::redis::{is_denied, is_resp2_only};
-use crate::wanted::request::Request;
 use crate::wanted::desired::Failed;
+use crate::wanted::request::Request;
 
 /// How long a change can stay unnoticed whose announcement was lost.
 const EVERY: Duration = Duration::from_secs(2);
@@ -28,8 +29,8 @@ const AT_LEAST: Duration = Duration::from_millis(50);
 /// How long a host that may not listen waits until it tries again; meanwhile it looks.
 const DENIED: Duration = Duration::from_secs(60);
 
-/// The longest name of a transform that is read.
-const MAX_NAME: usize = 200;
+/// As much of a name that no transform can have is shown, in characters.
+const SHOWN_NAME: usize = 64;
 
 /// The most transforms that are read.
 const MAX_TRANSFORMS: usize = 1_000;
@@ -99,9 +100,9 @@ impl Registry {
                 }
             }
         }
+        self.leave_conflicts(&read).await;
         self.forget_what_is_gone(&read);
         self.report_to(fleet, &hosts).await?;
-        self.leave_conflicts(&read).await;
         said.written = true;
         self.count(fleet, &hosts, &said.unreadable);
         for name in read.keys() {
@@ -149,7 +150,8 @@ impl Registry {
             crate::wanted::canary::judge(&desired, &hosts.reports(name), overdue)
         };
         let Some(request) = request else { return };
-        if matches!(request, Request::Fail(_)) {
+        if let Request::Fail(Failed { revision, why }) = &request {
+            let (revision, why) = (revision.clone(), why.clone());
             // It holds here at once, and is shared with the next look.
             if self.stop(name, request, ITSELF).is_ok() {
                 self.note_taken_back(name, &revision, why).await;
@@ -221,6 +223,19 @@ impl Registry {
         };
         fleet.write_report(hosts, &record).await
     }
+}
+
+/// What stands in Redis of one transform, by a name that can be shown.
+fn read((name, text): (String, String)) -> (String, Result<Arc<Shared>, Unreadable>) {
+    if is_transform_name(&name) {
+        let read = Shared::read(&name, text).map(Arc::new);
+        return (name, read);
+    }
+    let unreadable = Unreadable {
+        paused: false,
+        why: "no transform can be called so".to_owned(),
+    };
+    (printable(&name, SHOWN_NAME), Err(unreadable))
 }
 
 impl Fleet {
