@@ -39,9 +39,9 @@ async fn killed_in_the_middle_of_a_push_it_comes_up_with_what_ran() {
         assert_eq!(stage.admin.active("ticks").await, active);
         assert_eq!(stage.tidegate.stderr().lines_with("damaged"), 0);
         // What is listed is whole: it can be planned.
-        for kept in stage.admin.revisions().await {
-            let id = kept["revision"]["id"].as_str().expect("an id");
-            if kept["role"] == "kept" {
+        for entry in stage.admin.revisions().await {
+            let id = entry["revision"]["id"].as_str().expect("an id");
+            if entry["role"] == "kept" {
                 stage.admin.plan(id).await;
             }
         }
