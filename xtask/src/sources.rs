@@ -13,13 +13,16 @@ const RECORD: &str = "SOURCES.sha256";
 
 /// Everything that the components in `transforms/dist` are made from, as files and folders below
 /// the root.
-pub(crate) const OF_DIST: [&str; 9] = [
+pub(crate) const OF_DIST: [&str; 12] = [
     "transforms/Cargo.lock",
     "transforms/Cargo.toml",
     "transforms/candle/Cargo.toml",
     "transforms/candle/src",
     "transforms/sdk/Cargo.toml",
+    "transforms/sdk/derive/Cargo.toml",
+    "transforms/sdk/derive/src",
     "transforms/sdk/src",
+    "transforms/sdk/wit",
     "transforms/signal/Cargo.toml",
     "transforms/signal/src",
     "wit",

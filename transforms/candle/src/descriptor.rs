@@ -2,8 +2,10 @@
 
 use tidegate_sdk::sample::{published, rejected};
 use tidegate_sdk::{
-    Configuration, Delivery, Descriptor, Family, Message, RejectionReason, Sample, market,
+    Configuration, Delivery, Descriptor, Family, RejectionReason, Sample, market, schema,
 };
+
+use super::Data;
 
 /// The first part of every public channel of this component.
 pub(crate) const FAMILY: &str = "candles";
@@ -22,10 +24,7 @@ pub(crate) fn descriptor() -> Descriptor {
         families: vec![Family {
             name: FAMILY.to_owned(),
             parameters: market::parameters(),
-            messages: vec![Message {
-                message_type: MESSAGE_TYPE.to_owned(),
-                data_schema: include_str!("schema.json").to_owned(),
-            }],
+            messages: vec![schema::message::<Data>(MESSAGE_TYPE)],
             delivery: Delivery::Every,
             snapshot_on_subscribe: false,
         }],

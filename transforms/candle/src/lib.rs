@@ -8,9 +8,9 @@ mod descriptor;
 
 use std::borrow::Cow;
 
-use serde::Serialize;
 use tidegate_sdk::{
-    Configuration, Descriptor, Event, Payload, Publication, Rejection, Transform, market, publish,
+    Configuration, Descriptor, Event, Payload, PublicData, Publication, Rejection, Transform,
+    market, publish,
 };
 
 tidegate_sdk::export!(Candle);
@@ -18,14 +18,28 @@ tidegate_sdk::export!(Candle);
 /// The transform for candles. Of which exchange they are is in what it listens to.
 pub struct Candle;
 
-/// A message's `data`. Every field is the one way to write what was read.
-#[derive(Serialize)]
+/// A candle that has closed: the prices and the volume of one period. Prices and volume are
+/// decimal strings, exact to the last digit.
+#[derive(PublicData)]
+#[public(title = "Candle")]
 struct Data<'a> {
+    /// The candle's time as the exchange gives it, in UTC with milliseconds.
+    #[public(timestamp, example = "2024-02-18T14:00:00.000Z")]
     timestamp: String,
+    /// Price of the period's first trade, in the quote currency.
+    #[public(decimal, example = "42350.5")]
     open: Cow<'a, str>,
+    /// Highest price of the period, in the quote currency.
+    #[public(decimal, example = "42450.75")]
     high: Cow<'a, str>,
+    /// Lowest price of the period, in the quote currency.
+    #[public(decimal, example = "42300.25")]
     low: Cow<'a, str>,
+    /// Price of the period's last trade, in the quote currency.
+    #[public(decimal, example = "42400")]
     close: Cow<'a, str>,
+    /// Amount traded in the period, in the base currency.
+    #[public(decimal, example = "123.456")]
     volume: Cow<'a, str>,
 }
 

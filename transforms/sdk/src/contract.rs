@@ -1,5 +1,5 @@
-//! The Rust face of `wit/transform.wit`, generated from it: its records, its `log`, and the
-//! macro behind [`export!`](crate::export). What they mean is documented in that file.
+//! The Rust face of the contract, generated from the copy in `wit`: its records, its `log`, and
+//! the macro behind [`export!`](crate::export). What they mean is documented in that file.
 #![allow(
     unsafe_code,
     unreachable_pub,
@@ -11,7 +11,7 @@
 )]
 
 wit_bindgen::generate!({
-    path: "../../wit",
+    path: "wit",
     world: "transform",
     pub_export_macro: true,
     export_macro_name: "export_component",

@@ -2,9 +2,13 @@
 //!
 //! Implement [`Transform`] for a type that holds the settings, and name that type in
 //! [`export!`]. The rest is for reading events strictly ([`Event::capture`], [`payload`],
-//! [`number`], [`timestamp`]), for settings ([`settings`]), for answers ([`publish`],
-//! [`reject`]), and for what a component says of itself ([`market`], [`sample`]). What may be
-//! published is each component's own affair, and stays out of here.
+//! [`number`], [`timestamp`]), for settings ([`settings`]), for answers ([`PublicData`],
+//! [`publish`], [`reject`]), and for what a component says of itself ([`market`], [`sample`]).
+//! What may be published is each component's own affair, and stays out of here.
+
+// What is derived names this crate, also in its own tests.
+#[cfg(test)]
+extern crate self as tidegate_sdk;
 
 pub mod contract;
 mod event;
@@ -14,15 +18,23 @@ pub mod panics;
 pub mod payload;
 pub mod reject;
 pub mod sample;
+pub mod schema;
 pub mod settings;
 pub mod timestamp;
+#[cfg(test)]
+mod vectors;
 
 pub use contract::{
     AllowedValues, Configuration, Delivery, Descriptor, Event, Family, Message, Parameter,
     Publication, Rejection, RejectionReason, Sample,
 };
 pub use payload::Payload;
+pub use schema::{PublicData, Schema};
 pub use settings::Settings;
+pub use tidegate_sdk_derive::PublicData;
+
+#[doc(hidden)]
+pub use serde;
 
 /// A transform: what it is, settings in, then one answer for each event.
 ///

@@ -7,6 +7,9 @@
 /// than `1e999999999` would need.
 pub const MAX_PLAIN: usize = 64;
 
+/// What [`Number::plain`] writes, as a pattern.
+pub const PATTERN: &str = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$";
+
 /// An exponent beyond this is as good as infinite: no payload holds so many digits.
 const MAX_EXPONENT: i64 = 1 << 40;
 

@@ -2,6 +2,12 @@
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 
+/// How many characters are written.
+pub const LENGTH: usize = 24;
+
+/// What is written, as a pattern.
+pub const PATTERN: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$";
+
 /// The last millisecond of the year 9999, counted from 1970.
 pub const MAX_MILLISECONDS: i64 = 253_402_300_799_999;
 
@@ -33,7 +39,7 @@ fn write(milliseconds: i64) -> Option<String> {
     let millisecond = utc.timestamp_subsec_millis();
     // Pushed digit by digit: this is on the way of every event, and formatting takes longer
     // than all the rest of it.
-    let mut text = String::with_capacity("9999-12-31T23:59:59.999Z".len());
+    let mut text = String::with_capacity(LENGTH);
     push_two(&mut text, year / 100);
     push_two(&mut text, year % 100);
     for (mark, number) in [

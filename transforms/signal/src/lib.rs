@@ -10,10 +10,9 @@ mod rating;
 
 use std::borrow::Cow;
 
-use serde::Serialize;
 use tidegate_sdk::{
-    Configuration, Descriptor, Event, Payload, Publication, Rejection, Transform, market, publish,
-    reject,
+    Configuration, Descriptor, Event, Payload, PublicData, Publication, Rejection, Transform,
+    market, publish, reject,
 };
 
 use rating::{Direction, Strength};
@@ -23,18 +22,38 @@ tidegate_sdk::export!(Signal);
 /// The transform for alerts. Of which exchange they are is in what it listens to.
 pub struct Signal;
 
-/// A message's `data`. Every field is either one of a few words or text of a checked form.
-#[derive(Serialize)]
+/// A momentum signal: where a market is expected to go, and how pronounced the momentum is. Not
+/// advice to trade.
+#[derive(PublicData)]
+#[public(title = "Trade signal")]
 struct Data<'a> {
+    /// The market, as base and quote currency.
+    #[public(max_length = 65, pattern = market::SYMBOL_PATTERN, example = "BTC-USD")]
     symbol: &'a str,
+    /// Name of the exchange whose prices gave the signal.
+    #[public(max_length = 64, pattern = EXCHANGE_NAME, example = "coinbase")]
     exchange: &'a str,
+    /// Period of the candles that gave the signal.
+    #[public(one_of = market::TIMEFRAMES)]
     timeframe: &'a str,
+    /// The kind of signal. There is one so far; others may follow.
+    #[public(constant = "momentum_signal")]
     signal_type: &'static str,
+    /// Where the price is expected to go: up (`bullish`) or down (`bearish`).
     direction: Direction,
+    /// How pronounced the momentum is, weakest first.
     strength: Strength,
+    /// Price when the signal was given, in the quote currency: a decimal string, exact to the
+    /// last digit.
+    #[public(decimal, example = "42350.5")]
     price: Cow<'a, str>,
+    /// When the signal was given, in UTC with milliseconds.
+    #[public(timestamp, example = "2026-02-19T12:00:00.000Z")]
     timestamp: String,
 }
+
+/// What [`exchange_name`] lets pass.
+const EXCHANGE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$";
 
 impl Transform for Signal {
     fn describe() -> Descriptor {

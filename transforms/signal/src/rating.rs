@@ -2,15 +2,14 @@
 //!
 //! Neither is ever a reason to reject an alert: upstream invents new labels without notice.
 
-use serde::Serialize;
+use tidegate_sdk::PublicData;
 use tidegate_sdk::number::Number;
 use tidegate_sdk::payload::string;
 
 use super::parse_float::parse_float;
 
 /// Where the market is expected to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PublicData)]
 pub(crate) enum Direction {
     Bullish,
     Bearish,
@@ -37,8 +36,7 @@ impl Direction {
 }
 
 /// How pronounced the signal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PublicData)]
 pub(crate) enum Strength {
     Weak,
     Moderate,

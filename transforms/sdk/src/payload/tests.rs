@@ -1,9 +1,10 @@
 //! What counts as an object, which of several fields counts, and how each kind is read.
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::Payload;
-use crate::RejectionReason;
+use crate::{RejectionReason, vectors};
 
 fn reason<T>(result: Result<T, crate::Rejection>) -> Option<RejectionReason> {
     result.err().map(|rejection| rejection.reason)
@@ -159,5 +160,30 @@ proptest! {
         let json = format!("{{\"text\":{}}}", serde_json::to_string(&text).unwrap());
         let payload = Payload::parse(json.as_bytes()).unwrap();
         prop_assert_eq!(payload.text("text").unwrap(), text);
+    }
+}
+
+/// JavaScript and Python are held against the same.
+#[test]
+fn fields_are_read_as_the_vectors_say() {
+    for vector in vectors::of("fields") {
+        let bytes = vector["payload"].as_str().unwrap().as_bytes();
+        let read = Payload::parse(bytes).and_then(|payload| {
+            Ok(match vector["read"].as_str().unwrap() {
+                "text" => payload.text("a")?.into_owned(),
+                "decimal" => payload.decimal("a")?.into_owned(),
+                "milliseconds" => payload.milliseconds("a")?,
+                "instant" => payload.instant("a")?,
+                read => panic!("no way to read: {read}"),
+            })
+        });
+        let gives = match read {
+            Ok(value) => json!({ "value": value }),
+            Err(rejection) => {
+                let reason = format!("{:?}", rejection.reason).to_lowercase();
+                json!({ "refused": reason.trim_start_matches("rejectionreason::") })
+            }
+        };
+        assert_eq!(gives, vector["gives"], "{vector}");
     }
 }

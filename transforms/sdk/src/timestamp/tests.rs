@@ -3,72 +3,22 @@
 use proptest::prelude::*;
 
 use super::{MAX_MILLISECONDS, from_milliseconds, from_rfc3339};
+use crate::vectors;
 
+/// JavaScript and Python are held against the same.
 #[test]
-fn milliseconds_are_written_with_three_decimals() {
-    for (milliseconds, expected) in [
-        (1_708_264_800_000, "2024-02-18T14:00:00.000Z"),
-        (0, "1970-01-01T00:00:00.000Z"),
-        (1, "1970-01-01T00:00:00.001Z"),
-        (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-        (MAX_MILLISECONDS, "9999-12-31T23:59:59.999Z"),
-    ] {
-        assert_eq!(from_milliseconds(milliseconds).as_deref(), Some(expected));
+fn timestamps_are_what_the_vectors_say() {
+    for vector in vectors::of("milliseconds") {
+        let milliseconds = vector["milliseconds"].as_i64().unwrap();
+        let written = from_milliseconds(milliseconds);
+        assert_eq!(written.as_deref(), vector["utc"].as_str(), "{vector}");
     }
-    for outside in [-1, MAX_MILLISECONDS + 1, i64::MIN, i64::MAX] {
+    for vector in vectors::of("instants") {
+        let written = from_rfc3339(vector["text"].as_str().unwrap());
+        assert_eq!(written.as_deref(), vector["utc"].as_str(), "{vector}");
+    }
+    for outside in [i64::MIN, i64::MAX] {
         assert_eq!(from_milliseconds(outside), None, "{outside}");
-    }
-}
-
-#[test]
-fn rfc3339_is_turned_to_utc_and_cut_at_the_millisecond() {
-    for (text, expected) in [
-        ("2026-02-19T12:00:00.000Z", "2026-02-19T12:00:00.000Z"),
-        ("2026-02-19T12:00:00Z", "2026-02-19T12:00:00.000Z"),
-        ("2026-02-19t12:00:00z", "2026-02-19T12:00:00.000Z"),
-        (
-            "2026-02-19T12:00:00.9999999999999Z",
-            "2026-02-19T12:00:00.999Z",
-        ),
-        ("2026-02-19T12:00:00.5+05:30", "2026-02-19T06:30:00.500Z"),
-        ("2026-02-19T23:30:00-01:00", "2026-02-20T00:30:00.000Z"),
-        ("2026-02-19T12:00:00-00:00", "2026-02-19T12:00:00.000Z"),
-        ("1969-12-31T23:59:59.9999Z", "1969-12-31T23:59:59.999Z"),
-        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000Z"),
-        ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00.000Z"),
-        ("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z"),
-    ] {
-        assert_eq!(from_rfc3339(text).as_deref(), Some(expected), "{text}");
-    }
-}
-
-#[test]
-fn anything_else_is_refused() {
-    for text in [
-        "",
-        "2026-02-19",
-        "2026-02-19T12:00:00",
-        "2026-02-19T12:00Z",
-        "2026-02-19 12:00:00Z",
-        "20260219T120000Z",
-        "2026-02-30T12:00:00Z",
-        "2026-02-19T24:00:00Z",
-        "2026-02-19T12:60:00Z",
-        "2026-02-19T12:00:00.Z",
-        "2026-02-19T12:00:00+05",
-        "2026-02-19T12:00:00+0530",
-        "2026-02-19T12:00:00+24:00",
-        "2026-02-19T12:00:00\u{2212}01:00",
-        " 2026-02-19T12:00:00Z",
-        "2026-02-19T12:00:00Z ",
-        "2026-02-19T12:00:00Z[UTC]",
-        "+2026-02-19T12:00:00Z",
-        "2026-W08-4T12:00:00Z",
-        "1708264800000",
-        "0000-01-01T00:00:00+01:00",
-        "9999-12-31T23:59:59-00:01",
-    ] {
-        assert_eq!(from_rfc3339(text), None, "{text}");
     }
 }
 

@@ -3,11 +3,11 @@
 use serde_json::json;
 use tidegate_sdk::sample::{published, rejected};
 use tidegate_sdk::{
-    AllowedValues, Configuration, Delivery, Descriptor, Family, Message, Parameter,
-    RejectionReason, Sample,
+    AllowedValues, Configuration, Delivery, Descriptor, Family, Parameter, RejectionReason, Sample,
+    schema,
 };
 
-use crate::form;
+use crate::{Data, form};
 
 /// The first part of every public channel of this component.
 pub(crate) const FAMILY: &str = "tickers";
@@ -28,10 +28,7 @@ pub(crate) fn descriptor() -> Descriptor {
                 name: "symbol".to_owned(),
                 allowed: AllowedValues::Pattern(form::SYMBOL.to_owned()),
             }],
-            messages: vec![Message {
-                message_type: MESSAGE_TYPE.to_owned(),
-                data_schema: data_schema(),
-            }],
+            messages: vec![schema::message::<Data>(MESSAGE_TYPE)],
             delivery: Delivery::Every,
             snapshot_on_subscribe: false,
         }],
@@ -49,22 +46,6 @@ fn settings_schema() -> String {
                 "minProperties": 1,
                 "additionalProperties": {"type": "string", "pattern": form::NAME},
             },
-        },
-    })
-    .to_string()
-}
-
-fn data_schema() -> String {
-    json!({
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["exchange", "last", "time"],
-        "properties": {
-            "exchange": {"type": "string", "pattern": form::NAME},
-            "last": {"type": "string", "pattern": form::DECIMAL},
-            "bid": {"type": "string", "pattern": form::DECIMAL},
-            "ask": {"type": "string", "pattern": form::DECIMAL},
-            "time": {"type": "string", "pattern": form::TIME},
         },
     })
     .to_string()

@@ -10,9 +10,10 @@ mod form;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tidegate_sdk::{
-    Configuration, Descriptor, Event, Payload, Publication, Rejection, Transform, publish, reject,
+    Configuration, Descriptor, Event, Payload, PublicData, Publication, Rejection, Transform,
+    publish, reject,
 };
 
 tidegate_sdk::export!(Ticker);
@@ -25,15 +26,18 @@ pub struct Ticker {
     exchanges: BTreeMap<String, String>,
 }
 
-/// A message's `data`.
-#[derive(Serialize)]
+// A message's `data`.
+#[derive(PublicData)]
 struct Data<'a> {
+    #[public(pattern = form::NAME)]
     exchange: &'a str,
+    #[public(pattern = form::DECIMAL)]
     last: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[public(pattern = form::DECIMAL)]
     bid: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[public(pattern = form::DECIMAL)]
     ask: Option<Cow<'a, str>>,
+    #[public(pattern = form::TIME)]
     time: Cow<'a, str>,
 }
 
