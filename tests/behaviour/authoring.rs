@@ -1,32 +1,139 @@
-//! What `docs/authoring.md` says to product teams: its transforms are built from its own text
-//! by `cargo xtask examples`, and here they are checked as it says.
+//! What `docs/authoring.md` shows to product teams is what comes out: the project that is begun,
+//! the functions to fill in, and the way to a stream that is live.
 
-use tidegate_tests::binary::repository;
-use tidegate_tests::{Setup, Transform};
+use std::os::unix::fs::symlink;
 
-/// What the page shows of a check, without the name of the file and its digest.
-fn shown() -> String {
+use tidegate_tests::author::Author;
+use tidegate_tests::binary::{repository, run_with, said};
+use tidegate_tests::{Redis, Tidegate};
+
+const TOKEN: &str = "a-token-for-authors";
+
+fn page() -> String {
     let page = std::fs::read_to_string(repository().join("docs/authoring.md"));
-    let page = page.expect("the page is there");
-    let (_, block) = page.split_once("```text\n").expect("what a check says");
-    let line = block.lines().next().expect("a line");
-    let (said, _) = line.split_once("ticker.wasm").expect("the component");
-    said.trim().to_owned()
+    page.expect("the page is there")
+}
+
+/// The first block of this kind after a heading.
+fn block(page: &str, heading: &str, kind: &str) -> String {
+    let (_, part) = page
+        .split_once(&format!("\n{heading}\n"))
+        .expect("the heading is there");
+    let (_, block) = part
+        .split_once(&format!("```{kind}\n"))
+        .expect("a block of that kind");
+    block.split("```").next().expect("it ends").to_owned()
+}
+
+/// What the page shows of a command, without what is left out.
+fn shown(page: &str, command: &str) -> Vec<String> {
+    let (_, after) = page
+        .split_once(&format!("$ {command}"))
+        .expect("the command is shown");
+    let lines = after.lines().skip(1);
+    let lines = lines.take_while(|line| !line.starts_with("$ ") && !line.starts_with("```"));
+    lines.filter(|line| !line.contains('…')).map(bare).collect()
+}
+
+/// A line without what is another each time: digests, sizes, times, and the room that they take.
+fn bare(line: &str) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "s", "ms", "µs"];
+    let words = line.split_whitespace().map(|word| {
+        let name = word.trim_end_matches([',', ':']);
+        let is_digest = name.len() >= 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_digest {
+            return "DIGEST".to_owned();
+        }
+        if UNITS.contains(&word) {
+            return "UNIT".to_owned();
+        }
+        let mut digits = word.replace(|c: char| c.is_ascii_digit(), "0");
+        while digits.contains("00") {
+            digits = digits.replace("00", "0");
+        }
+        digits
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn what_the_page_on_authoring_builds_is_found_as_it_says() {
-    let shown = shown();
-    for language in ["rust", "javascript", "python"] {
-        let file = repository().join(format!("target/examples/page-{language}.wasm"));
-        assert!(
-            file.is_file(),
-            "run `cargo xtask examples`, which builds {}",
-            file.display()
-        );
-        let setup = Setup::new("redis://127.0.0.1:1").not_ready();
-        let (accepted, said) = setup.transform(Transform::file(&file)).check();
-        assert!(accepted, "{language}: {said}");
-        assert!(said.contains(&shown), "{language}: {shown:?} in {said}");
+fn what_new_tells_and_what_is_to_be_filled_in_are_as_the_page_shows() {
+    let page = page();
+    let report = Author::default().ends(0, &["new", "order-books"]);
+    let shown = block(&page, "## From nothing to a live stream", "console");
+    assert_eq!(
+        shown,
+        format!("$ tidegate transform new order-books\n{report}")
+    );
+    for (heading, kind, file) in [
+        ("### In Rust", "rust", "rust/src/lib.rs"),
+        ("### In JavaScript", "js", "javascript/stream.js"),
+        ("### In Python", "python", "python/stream.py"),
+    ] {
+        let source = std::fs::read_to_string(repository().join("transforms/templates").join(file));
+        let source = source.expect("a template");
+        assert!(source.contains(&block(&page, heading, kind)), "{file}");
     }
+}
+
+/// In JavaScript, which builds in seconds; the page shows Rust.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_to_a_live_stream_is_as_the_page_shows() {
+    let page = page();
+    let redis = Redis::start().await;
+    let setup = Tidegate::on(&redis).state_dir().admin_token(TOKEN);
+    let tidegate = setup.start().await;
+    let author = Author::default();
+    author.ends(0, &["new", "--language", "javascript", "order-books"]);
+    let project = author.path("order-books");
+    let tools = repository().join("target/examples/javascript/node_modules");
+    symlink(tools, project.join("node_modules")).expect("a link in one's own folder");
+
+    let types = |words: &str| {
+        let environment = [
+            (
+                "TIDEGATE_ADMIN".to_owned(),
+                format!("http://{}", tidegate.admin()),
+            ),
+            ("TIDEGATE_ADMIN_TOKEN".to_owned(), TOKEN.to_owned()),
+        ];
+        let words: Vec<&str> = ["transform"].into_iter().chain(words.split(' ')).collect();
+        let output = run_with(&project, &words, &environment);
+        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    // What each command tells, and the command that it names as the next.
+    let as_shown = |words: &str, command: &str| {
+        let report = types(words);
+        let lines: Vec<String> = report.lines().map(bare).collect();
+        // An engine for JavaScript imports more than Rust does.
+        let shown = shown(&page, command).into_iter();
+        for line in shown.filter(|line| !line.starts_with("imports")) {
+            assert!(lines.contains(&line), "{line:?} in {report}");
+        }
+        let next = report.lines().rev();
+        let mut next = next.filter_map(|line| line.trim().strip_prefix("tidegate transform "));
+        next.next().unwrap_or_default().to_owned()
+    };
+    as_shown("build", "tidegate transform build");
+    as_shown("check", "tidegate transform check");
+    let plan = as_shown("push build/order-books.wasm", "tidegate transform push");
+    let apply = as_shown(&plan, "tidegate transform plan");
+    as_shown(&apply, "tidegate transform apply");
+
+    let mut client = tidegate.subscriber(["order_books:*"]).await;
+    let event = r#"{"price":42350.50,"side":"buy","time":1708264800000,"desk":"x7"}"#;
+    assert!(page.contains(event));
+    redis.publish("feed:order-books:BTC-USD", event).await;
+    assert_eq!(
+        shown(&page, "tidegate tail"),
+        [bare(&client.next_text().await)]
+    );
+    let described =
+        tidegate_tests::http::get(tidegate.public(), "/public/v1/asyncapi.yaml", &[]).await;
+    assert!(
+        described.body.contains("order_books_update"),
+        "{}",
+        described.body
+    );
 }

@@ -10,26 +10,27 @@ use anyhow::{Context, Result};
 
 use crate::fetch::{self, RegistryClient, Wanted};
 use crate::step::{self, heading};
-use crate::toolchain::{self, StandardLibrary};
-use crate::{components, page, root, sources};
+use crate::{components, root, sources};
 
 mod mistake;
 
 use self::mistake::Mistake;
 
 /// Everything that the examples are made from, as files and folders below the root.
-const SOURCES: [&str; 7] = [
-    "docs/authoring.md",
+const SOURCES: [&str; 9] = [
     "transforms/Cargo.lock",
     "transforms/Cargo.toml",
     "transforms/examples",
     "transforms/sdk/Cargo.toml",
+    "transforms/sdk/derive/Cargo.toml",
+    "transforms/sdk/derive/src",
     "transforms/sdk/src",
+    "transforms/sdk/wit",
     "wit",
 ];
 
 /// What is built, each a file of this name.
-const COMPONENTS: [&str; 11] = [
+const COMPONENTS: [&str; 8] = [
     "ticker-rust.wasm",
     "ticker-javascript.wasm",
     "ticker-quickjs.wasm",
@@ -38,9 +39,6 @@ const COMPONENTS: [&str; 11] = [
     "mistake-javascript.wasm",
     "mistake-quickjs.wasm",
     "mistake-python.wasm",
-    "page-rust.wasm",
-    "page-javascript.wasm",
-    "page-python.wasm",
 ];
 
 /// Debian's own, whatever else is on the path.
@@ -67,7 +65,6 @@ pub(crate) fn build() -> Result<()> {
     rust(&folder)?;
     javascript(&folder)?;
     python(&folder)?;
-    page(&folder)?;
     sources::record(&root(), &SOURCES, &folder)
 }
 
@@ -146,54 +143,6 @@ fn python(folder: &Path) -> Result<()> {
     build("ticker-python.wasm")?;
     place.make(&mistake::PYTHON)?;
     build("mistake-python.wasm")
-}
-
-/// What stands in `docs/authoring.md`, each language by itself.
-fn page(folder: &Path) -> Result<()> {
-    heading("The examples of docs/authoring.md");
-    let page = root().join("docs/authoring.md");
-    let page = fs::read_to_string(&page).context("could not read docs/authoring.md")?;
-    let tools = |of: &str| folder.join(of);
-    let (node_modules, venv) = (tools("javascript/node_modules"), tools("python/venv"));
-    let target = tools("page-target");
-    let lock = root().join("transforms/Cargo.lock");
-    let source = match toolchain::standard_library()? {
-        StandardLibrary::Compiled => [].as_slice(),
-        StandardLibrary::Source => &[
-            ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort"),
-            ("RUSTC_BOOTSTRAP", "1"),
-        ],
-    };
-    fs::create_dir_all(&target).context("could not make a folder for cargo")?;
-    for (language, built, installed, environment) in [
-        (
-            "Rust",
-            "target/wasm32-unknown-unknown/release/ticker.wasm",
-            [("target", &target)].as_slice(),
-            source,
-        ),
-        (
-            "JavaScript",
-            "ticker.wasm",
-            &[("node_modules", &node_modules)],
-            &[],
-        ),
-        ("Python", "ticker.wasm", &[("venv", &venv)], &[]),
-    ] {
-        // Outside of the repository, whose workspaces are none of its business.
-        let place = tempfile::tempdir()?;
-        copy_files(&root().join("wit"), &place.path().join("wit"))?;
-        if language == "Rust" {
-            // The versions of the guests, as far as they have the same crates.
-            copy(&lock, &place.path().join("Cargo.lock"))?;
-        }
-        let installed = installed.iter().map(|(name, path)| (*name, path.as_path()));
-        let installed: Vec<_> = installed.collect();
-        page::build(&page, language, place.path(), &installed, environment)?;
-        let name = format!("page-{}.wasm", language.to_lowercase());
-        copy(&place.path().join(built), &folder.join(name))?;
-    }
-    Ok(())
 }
 
 /// Where a language's tools and a copy of its example are.

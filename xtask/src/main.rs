@@ -7,7 +7,6 @@ mod apt;
 mod components;
 mod examples;
 mod fetch;
-mod page;
 mod sources;
 mod step;
 mod test;
@@ -21,8 +20,7 @@ Usage: cargo xtask TASK
 
 Tasks:
   transforms [--out DIR]   Build the guests into components (default DIR: transforms/dist)
-  examples                 Build the examples of each language, and those of
-                           docs/authoring.md, into target/examples
+  examples                 Build the examples of each language into target/examples
   test [-- FILTER...]      Install what the tests need, then run every test there is;
                            filters go to the tests of the whole system
   bench [PART...] [--quick] [--json] [--host PATH]

@@ -6,12 +6,16 @@
 //! ```
 //! What can be typed and how it is printed is for `cli`.
 
+mod build;
 mod candidate;
 mod check;
+mod new;
 mod project;
 
+pub use self::build::{Built, build};
 pub use self::candidate::{Candidate, Workshop};
 pub use self::check::{Tried, Verdict, Warning, check};
+pub use self::new::{Begun, begin};
 pub use self::project::{Language, MayDepend, PROJECT_FILE, Project, Target};
 
 /// Why a command for authors cannot do what it was asked for.
@@ -23,6 +27,9 @@ pub enum Unusable {
     /// A host would refuse the component, for each of these.
     #[error("a host would refuse the component")]
     Refused(Vec<String>),
+    /// The tools of a language refuse the sources, in their own words.
+    #[error("{0}")]
+    Unbuilt(String),
     /// This machine does not let it work.
     #[error("{0}")]
     Machine(String),

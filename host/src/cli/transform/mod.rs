@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use self::author::AuthorCommand;
 use super::context::{self, Context, HostArgs};
 use super::failure::CommandFailure;
 use super::print::print;
@@ -39,6 +40,10 @@ pub(super) struct TransformArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum TransformCommand {
+    /// Begin a project: a transform that builds and passes as it is
+    New(author::NewArgs),
+    /// Build the component of a project by the tools of its language
+    Build(author::BuildArgs),
     /// Show all transforms of the host, or of its fleet
     List(inspect::ListArgs),
     /// Show one transform: what runs, what is kept, what happened
@@ -97,8 +102,10 @@ const WIT: &str = include_str!("../../../../wit/transform.wit");
 pub(super) fn run(args: TransformArgs) -> ExitCode {
     match args.command {
         TransformCommand::Wit => super::ended(print(WIT).map_err(Into::into)),
+        TransformCommand::New(new) => author::run(args.host.json, AuthorCommand::New(new)),
+        TransformCommand::Build(build) => author::run(args.host.json, AuthorCommand::Build(build)),
         TransformCommand::Check(check) if !check.asks_host() => {
-            author::run(args.host.json, author::AuthorCommand::Check(check.target))
+            author::run(args.host.json, AuthorCommand::Check(check.target))
         }
         asked => context::run(args.host, async |context| command(context, asked).await),
     }
@@ -126,8 +133,10 @@ async fn command(context: &Context, command: TransformCommand) -> Result<Value, 
         TransformCommand::Resume(args) => switch::resume(context, &args).await,
         TransformCommand::FollowConfig(args) => switch::follow_config(context, &args).await,
         TransformCommand::Remove(args) => switch::remove(context, &args).await,
-        // It was printed already, without a host.
-        TransformCommand::Wit => Ok(Value::Null),
+        // They were done already, without a host.
+        TransformCommand::Wit | TransformCommand::New(_) | TransformCommand::Build(_) => {
+            Ok(Value::Null)
+        }
     }
 }
 

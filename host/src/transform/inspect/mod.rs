@@ -29,8 +29,15 @@ pub fn must_be_component(bytes: &[u8]) -> Result<(), String> {
 #[derive(Debug, Clone)]
 pub struct Inspected {
     bytes: Arc<[u8]>,
+    facts: Facts,
+}
+
+/// What is known of a component by its bytes.
+#[derive(Debug, Clone)]
+struct Facts {
     needs: Footprint,
     has_lines: bool,
+    imports: Vec<String>,
 }
 
 impl Inspected {
@@ -40,14 +47,7 @@ impl Inspected {
     /// All that is wrong, a sentence each, with what to do about it; of the limits, what the
     /// first ones do not allow, where none of them would do.
     pub fn of(bytes: Arc<[u8]>, limits: &[Limits]) -> Result<Self, Vec<String>> {
-        match faults(&bytes, limits) {
-            Ok((needs, has_lines)) => Ok(Self {
-                bytes,
-                needs,
-                has_lines,
-            }),
-            Err(faults) => Err(faults),
-        }
+        facts(&bytes, limits).map(|facts| Self { bytes, facts })
     }
 
     pub fn bytes(&self) -> &Arc<[u8]> {
@@ -56,25 +56,30 @@ impl Inspected {
 
     /// Whether its debug information tells of the lines of its sources.
     pub fn has_lines(&self) -> bool {
-        self.has_lines
+        self.facts.has_lines
+    }
+
+    /// What it imports, by name.
+    pub fn imports(&self) -> &[String] {
+        &self.facts.imports
     }
 
     /// Core instances that each of its instances has.
     pub fn instances(&self) -> u64 {
-        self.needs.instances
+        self.facts.needs.instances
     }
 
     /// What it needs and these limits do not allow, a sentence each.
     pub fn beyond(&self, limits: &Limits) -> Vec<String> {
         match beyond_size(self.bytes.len(), limits.max_component_size) {
-            None => self.needs.beyond(limits),
+            None => self.facts.needs.beyond(limits),
             Some(fault) => vec![fault],
         }
     }
 }
 
-/// What a component needs and whether it tells of lines, or all that is wrong with it.
-fn faults(bytes: &[u8], limits: &[Limits]) -> Result<(Footprint, bool), Vec<String>> {
+/// What a component is, or all that is wrong with it.
+fn facts(bytes: &[u8], limits: &[Limits]) -> Result<Facts, Vec<String>> {
     let largest = limits.iter().map(|limits| limits.max_component_size).max();
     if let Some(fault) = beyond_size(bytes.len(), largest.unwrap_or_default()) {
         return Err(vec![fault]);
@@ -84,7 +89,11 @@ fn faults(bytes: &[u8], limits: &[Limits]) -> Result<(Footprint, bool), Vec<Stri
     let mut faults = world::faults(&outline);
     faults.extend(beyond_all(&outline.needs, limits));
     if faults.is_empty() {
-        Ok((outline.needs, outline.has_lines))
+        Ok(Facts {
+            needs: outline.needs,
+            has_lines: outline.has_lines,
+            imports: outline.imports.into_iter().map(str::to_owned).collect(),
+        })
     } else {
         Err(faults)
     }

@@ -3,13 +3,17 @@
 //!
 //! Exit codes: 0 all is well, 1 the component was found wanting, 2 what was given cannot be used.
 
+mod build;
 mod check;
+mod new;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
+pub(super) use self::build::BuildArgs;
+pub(super) use self::new::NewArgs;
 use super::context::explain;
 use super::document;
 use super::failure::CommandFailure;
@@ -72,6 +76,8 @@ struct Found {
 /// Asks nobody but the component.
 #[derive(Debug)]
 pub(super) enum AuthorCommand {
+    New(NewArgs),
+    Build(BuildArgs),
     Check(TargetArgs),
 }
 
@@ -99,6 +105,8 @@ pub(super) fn run(json: bool, command: AuthorCommand) -> ExitCode {
 
 async fn found(command: AuthorCommand) -> Result<Found, Unusable> {
     match command {
+        AuthorCommand::New(args) => new::new(&args).await,
+        AuthorCommand::Build(args) => build::build(&args).await,
         AuthorCommand::Check(args) => check::check(&args).await,
     }
 }
@@ -110,6 +118,7 @@ impl From<Unusable> for Ended {
     fn from(unusable: Unusable) -> Self {
         match unusable {
             Unusable::Given(what) => Self(CommandFailure::new("unusable", what), 2),
+            Unusable::Unbuilt(what) => Self(CommandFailure::new("unbuilt", what), 1),
             Unusable::Machine(what) => Self(CommandFailure::new("machine", what), 1),
             Unusable::Refused(faults) => {
                 let refused = Refused::Check {

@@ -1,0 +1,126 @@
+//! `transform build`: the component of a project, made by the usual tools of its language. They are
+//! looked for first, what they make is inspected as a host would, and only then does it take
+//! the place of the one before.
+
+mod javascript;
+mod python;
+mod rust;
+
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{Language, Project, Unusable};
+use crate::files;
+use crate::transform::Inspected;
+
+/// A component that was built.
+#[derive(Debug, Serialize)]
+pub struct Built {
+    pub component: PathBuf,
+    pub size_bytes: u64,
+    /// SHA-256, in hex: what a host knows the component by.
+    pub digest: String,
+    pub imports: Vec<String>,
+    /// What the tools had to say all the same, such as warnings.
+    #[serde(skip)]
+    pub said: String,
+}
+
+/// Builds what the project says. It blocks for as long as the tools take.
+///
+/// # Errors
+/// A tool is missing, with the command that installs it; the tools refuse the sources, in their own
+/// words; or they made no component that a host would take.
+pub fn build(project: &Project) -> Result<Built, Unusable> {
+    let folder = project.folder.canonicalize();
+    let folder = folder.map_err(|cause| refused(&project.folder, &cause))?;
+    // Not in the project, where it would stay if somebody ended this in the middle.
+    let aside = tempfile::Builder::new().prefix("tidegate-build-").tempdir();
+    let aside = aside.map_err(|cause| refused(&std::env::temp_dir(), &cause))?;
+    let artifact = match project.language {
+        Language::Rust => rust::build(&folder),
+        Language::JavaScript => javascript::build(&folder, aside.path()),
+        Language::Python => python::build(&folder, aside.path()),
+    };
+    let Artifact { file, said } = artifact?;
+    let bytes: Arc<[u8]> = fs::read(&file)
+        .map_err(|cause| refused(&file, &cause))?
+        .into();
+    let inspected = Inspected::of(Arc::clone(&bytes), std::slice::from_ref(&project.limits));
+    let inspected = inspected.map_err(Unusable::Refused)?;
+    let component = &project.component;
+    replace(component, &bytes).map_err(|cause| refused(component, &cause))?;
+    Ok(Built {
+        component: component.clone(),
+        size_bytes: bytes.len() as u64,
+        digest: format!("{:x}", Sha256::digest(&bytes)),
+        imports: inspected.imports().to_vec(),
+        said,
+    })
+}
+
+/// What the tools made, wherever they put it.
+struct Artifact {
+    file: PathBuf,
+    said: String,
+}
+
+/// The file may be read by all whom the user's mask lets read it: it is no secret.
+fn replace(component: &Path, bytes: &[u8]) -> io::Result<()> {
+    let place = component.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(place)?;
+    let mut copy = tempfile::Builder::new()
+        .prefix(".tmp-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(place)?;
+    copy.write_all(bytes)?;
+    copy.as_file().sync_all()?;
+    copy.persist(component)?;
+    files::sync_folder(place)
+}
+
+fn refused(path: &Path, cause: &io::Error) -> Unusable {
+    let advice = files::advice(cause);
+    Unusable::Given(format!("cannot use {}: {cause}; {advice}", path.display()))
+}
+
+/// A tool that is not there, and the command that brings it.
+fn missing(tool: &str, folder: &Path, install: &str) -> Unusable {
+    Unusable::Given(format!(
+        "{tool} is missing; in {}, run `{install}`",
+        folder.display()
+    ))
+}
+
+/// Whether a program is there and tells its version.
+fn works(program: &str) -> bool {
+    let output = Command::new(program).arg("--version").output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// Runs a tool to its end. What it says is kept, because progress is shown meanwhile.
+fn run(command: &mut Command) -> Result<Output, Unusable> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|cause| {
+        let advice = files::advice(&cause);
+        Unusable::Machine(format!("cannot run {name}: {cause}; {advice}"))
+    })?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let said = [&output.stderr, &output.stdout].map(|said| String::from_utf8_lossy(said));
+    let said = said.iter().map(|said| said.trim_end());
+    let said: Vec<&str> = said.filter(|said| !said.is_empty()).collect();
+    Err(Unusable::Unbuilt(format!(
+        "{}\n{name} ended with {}: the component that was there stays as it was",
+        said.join("\n"),
+        output.status
+    )))
+}

@@ -1,0 +1,104 @@
+//! `transform new`: a small project that builds and passes as it is, written from a template of
+//! this binary. It is there as a whole or not at all, and nothing that exists is written over.
+
+mod templates;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use self::templates::{NAME, Template};
+use super::{Language, Unusable};
+use crate::files;
+
+/// The longest name, in characters: what is made of it must not be longer than a contract's names.
+const MAX_NAME: usize = 48;
+
+/// A project that was begun.
+#[derive(Debug)]
+pub struct Begun {
+    pub folder: PathBuf,
+    /// Paths in the folder.
+    pub files: Vec<String>,
+    /// The command that installs the tools of its language, in the folder.
+    pub install: &'static str,
+}
+
+/// Makes a project of this name in the folder `place`.
+///
+/// # Errors
+/// The name cannot be that of a transform, something has it already, or the folder takes nothing.
+pub fn begin(language: Language, name: &str, place: &Path) -> Result<Begun, Unusable> {
+    let template = Template::of(language);
+    check_name(name, template)?;
+    let folder = place.join(name);
+    if folder.symlink_metadata().is_ok() {
+        return Err(taken(&folder));
+    }
+    let written = write(template, name, place, &folder);
+    let files = written.map_err(|cause| match cause.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => taken(&folder),
+        _ => {
+            let advice = files::advice(&cause);
+            Unusable::Given(format!(
+                "cannot make {}: {cause}; {advice}",
+                folder.display()
+            ))
+        }
+    })?;
+    Ok(Begun {
+        folder,
+        files,
+        install: template.install,
+    })
+}
+
+fn taken(folder: &Path) -> Unusable {
+    Unusable::Given(format!(
+        "{} is there already, and nothing is written over: take another name, or move it away",
+        folder.display()
+    ))
+}
+
+fn check_name(name: &str, template: &Template) -> Result<(), Unusable> {
+    let mut letters = name.chars();
+    let is_name = letters
+        .next()
+        .is_some_and(|first| first.is_ascii_lowercase())
+        && letters.all(|next| next.is_ascii_lowercase() || next.is_ascii_digit() || next == '-')
+        && name.len() <= MAX_NAME;
+    if !is_name {
+        return Err(Unusable::Given(format!(
+            "{name:?} is no name of a transform: it begins with a letter from a to z and goes on with \
+             such letters, digits and hyphens, at most {MAX_NAME} in all; such as order-books"
+        )));
+    }
+    // A lock file tells packages apart by their names.
+    if template.packages().any(|package| package == name) {
+        return Err(Unusable::Given(format!(
+            "{name} is the name of a package that the project is built with: take another"
+        )));
+    }
+    Ok(())
+}
+
+/// Writes all of it to the side, and then gives it its place.
+fn write(template: &Template, name: &str, place: &Path, folder: &Path) -> io::Result<Vec<String>> {
+    let aside = tempfile::Builder::new().prefix(".tmp-").tempdir_in(place)?;
+    // A folder of its own, because the one around it is for its owner only.
+    let whole = aside.path().join(NAME);
+    let mut names = Vec::new();
+    for (path, text) in template.files(name) {
+        let file = whole.join(path);
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&file, text)?;
+        names.push(path.to_owned());
+    }
+    fs::rename(&whole, folder)?;
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests;
