@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::fetch::{self, RegistryClient, Wanted};
 use crate::step::{self, heading};
-use crate::{apt, examples, root};
+use crate::{apt, examples, root, toolchain};
 
 /// The reference parser that the AsyncAPI document is checked with.
 const ASYNCAPI_PARSER: (&str, &str) = ("@asyncapi/parser", "3.6.3");
@@ -47,6 +47,7 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     let node_modules = asyncapi_parser()?;
     eprintln!("    all there");
     examples::build()?;
+    let library = toolchain::standard_library()?;
 
     let root = root();
     let cargo = |arguments: &[&str]| {
@@ -85,7 +86,8 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     step::run(
         cargo(&["test", "--release", "--package", "tidegate-tests", "--"])
             .args(filters)
-            .env("TIDEGATE_NODE_MODULES", node_modules),
+            .env("TIDEGATE_NODE_MODULES", node_modules)
+            .envs(library.environment().iter().copied()),
     )
     .context("run one test alone with `cargo xtask test -- NAME`")?;
 

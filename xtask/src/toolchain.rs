@@ -23,6 +23,19 @@ pub(crate) enum StandardLibrary {
     Source,
 }
 
+impl StandardLibrary {
+    /// Variables by which any cargo compiles it along with a guest, where it has to.
+    pub(crate) fn environment(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Compiled => &[],
+            Self::Source => &[
+                ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort"),
+                ("RUSTC_BOOTSTRAP", "1"),
+            ],
+        }
+    }
+}
+
 /// Sees to it that there is a standard library for the guests.
 pub(crate) fn standard_library() -> Result<StandardLibrary> {
     let sysroot = sysroot()?;
