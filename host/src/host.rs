@@ -20,6 +20,7 @@ use crate::admin::{self, Admin, Tokens};
 use crate::asyncapi::RunningDocument;
 use crate::catalog::Catalog;
 use crate::credentials::FileError;
+use crate::event::Event;
 use crate::gate::Gate;
 use crate::hub::{Hub, LoopOrder};
 use crate::listener::budget::Shares;
@@ -43,11 +44,13 @@ use crate::upstream::{Status, redis};
 const DRAIN_GRACE: Duration = Duration::from_secs(3);
 
 /// Where events come from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum EventSource {
     Redis,
     /// The feed that the binary carries.
     Demo,
+    /// Somebody's own events, one each so long, again and again.
+    Replay(Arc<[Event]>, Duration),
 }
 
 /// A host that has read and checked everything, and bound nothing.

@@ -1,14 +1,15 @@
 //! Somebody who writes transforms: a fresh folder in which the commands for authors are typed,
 //! beside no host.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::Guest;
-use crate::binary::{run_with, said};
+use crate::binary::{said, tidegate, without_settings};
 
 /// A folder of one's own.
 #[derive(Debug)]
@@ -48,10 +49,36 @@ impl Author {
         path
     }
 
-    /// Types `tidegate transform WORDS` in the folder.
+    /// `tidegate transform WORDS` in the folder. What is compiled is kept in it too.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(tidegate());
+        command.arg("transform").args(words);
+        self.settle(&mut command);
+        command
+    }
+
+    /// Has a command run in the folder.
+    pub fn settle(&self, command: &mut Command) {
+        without_settings(command);
+        command
+            .current_dir(self.folder.path())
+            .env("XDG_CACHE_HOME", self.path(".cache"));
+    }
+
+    /// Types it and waits for its end.
     pub fn types(&self, words: &[&str]) -> Output {
-        let typed = [&["transform"], words].concat();
-        run_with(self.folder.path(), &typed, &[])
+        let mut command = self.command(words);
+        command.stdin(Stdio::null());
+        command.output().expect("the binary can be started")
+    }
+
+    /// The same with something on its standard input.
+    pub fn pipes(&self, words: &[&str], input: &str) -> Output {
+        let input_file = self.write(".input", input);
+        let input_file = File::open(input_file).expect("it was just written");
+        let mut command = self.command(words);
+        command.stdin(input_file);
+        command.output().expect("the binary can be started")
     }
 
     /// What is told on standard output where it ends with that code.

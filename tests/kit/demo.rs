@@ -17,6 +17,11 @@ pub struct Demo {
 
 impl Demo {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// One that was told more.
+    pub async fn start_with(more: &[&str]) -> Self {
         let folder = std::env::temp_dir();
         let mut process = Process::start(&binary::tidegate(), |command| {
             binary::without_settings(command);
@@ -28,6 +33,7 @@ impl Demo {
                     "--admin-listen",
                     "127.0.0.1:0",
                 ])
+                .args(more)
                 .current_dir(folder);
         });
         let (public, admin) = eventually("the addresses of the demo", secs(20), async || {

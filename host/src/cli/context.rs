@@ -102,13 +102,8 @@ pub(super) fn run(
     let Err(failure) = printed else {
         return ExitCode::SUCCESS;
     };
-    explain(json, &failure);
-    ExitCode::FAILURE
-}
-
-/// Says why a command ended: to programs on standard output, to people beside it.
-pub(super) fn explain(json: bool, failure: &CommandFailure) {
     if !json || print(&format!("{:#}", failure.json())).is_err() {
         complain(&format!("error: {failure}"));
     }
+    ExitCode::FAILURE
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::EventSource;
 use crate::pipeline::Intake;
 use crate::tasks::{Tasks, Unasked, ever};
-use crate::upstream::{Status, demo, redis};
+use crate::upstream::{Status, demo, redis, replay};
 
 /// Starts what brings events. One that it cannot bear must not end the process of every host
 /// that gets it, so it is started again.
@@ -27,11 +27,7 @@ pub(super) fn feed(
             });
         }
         EventSource::Demo => {
-            status.subscribed();
-            let wanted = intake.clone();
-            tasks.spawn("demo_subscriptions", Unasked::Restart, move || {
-                ever(promise_everything(wanted.clone()))
-            });
+            promise(tasks, &intake, &status);
             tasks.spawn("upstream", Unasked::Restart, move || {
                 let intake = intake.clone();
                 ever(async move {
@@ -39,7 +35,28 @@ pub(super) fn feed(
                 })
             });
         }
+        EventSource::Replay(events, pause) => {
+            promise(tasks, &intake, &status);
+            tasks.spawn("upstream", Unasked::Restart, move || {
+                let (intake, events) = (intake.clone(), events.clone());
+                ever(async move {
+                    replay::run(&events, pause, |channel, payload| {
+                        intake.offer(channel, payload)
+                    })
+                    .await;
+                })
+            });
+        }
     }
+}
+
+/// What brings its events by itself is subscribed to whatever is wanted.
+fn promise(tasks: &Tasks, intake: &Arc<Intake>, status: &Status) {
+    status.subscribed();
+    let intake = intake.clone();
+    tasks.spawn("demo_subscriptions", Unasked::Restart, move || {
+        ever(promise_everything(intake.clone()))
+    });
 }
 
 /// The built-in feed needs no subscription: what is wanted is there, or never comes.

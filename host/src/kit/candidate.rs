@@ -1,7 +1,7 @@
 //! A component that was loaded as a host would load it, and what it takes to do so: an engine,
 //! and the host's own loader with the host's defaults.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Target, Unusable};
@@ -35,9 +35,11 @@ impl Workshop {
         let settings = Settings::default();
         let engine = Engine::start(settings.wasm_stack, &Tasks::default());
         let engine = engine.map_err(|error| Unusable::Machine(format!("{error:#}")))?;
-        Ok(Self {
-            offline: Offline::new(&settings, &engine),
-        })
+        let offline = match cache() {
+            Some(folder) => Offline::keeping(&settings, &engine, &folder),
+            None => Offline::new(&settings, &engine),
+        };
+        Ok(Self { offline })
     }
 
     /// Loads what a host would run, its own samples included.
@@ -45,7 +47,7 @@ impl Workshop {
     /// # Errors
     /// There is no component to load, or a host would refuse it.
     pub async fn load(&self, target: &Target) -> Result<Candidate, Unusable> {
-        let bytes = read(target).await?;
+        let bytes = component_of(target).await?;
         let loaded = self.offline.load(&bytes, &target.settings, &target.limits);
         Ok(Candidate::of(
             loaded.await.map_err(Unusable::Refused)?,
@@ -58,7 +60,7 @@ impl Workshop {
     /// # Errors
     /// As `load`, but for the samples.
     pub async fn load_untried(&self, target: &Target) -> Result<Candidate, Unusable> {
-        let bytes = read(target).await?;
+        let bytes = component_of(target).await?;
         let loaded = self
             .offline
             .load_untried(&bytes, &target.settings, &target.limits);
@@ -89,7 +91,10 @@ impl Candidate {
 }
 
 /// The bytes of the component; no more than may be.
-async fn read(target: &Target) -> Result<Arc<[u8]>, Unusable> {
+///
+/// # Errors
+/// There is none, or the file is no component.
+pub async fn component_of(target: &Target) -> Result<Arc<[u8]>, Unusable> {
     let (file, most) = (target.file.clone(), target.limits.max_component_size);
     let bytes = blocking(move || read_within(&file, most)).await;
     let bytes = bytes.map_err(|cause| missing(target, &cause))?;
@@ -118,4 +123,17 @@ fn folder_argument(folder: &Path) -> String {
         true => String::new(),
         false => format!(" {}", folder.display()),
     }
+}
+
+/// Where compiled code is kept from one command to the next: a component with the engine of a
+/// language in it takes a compiler many seconds. None where the user has no such folder.
+fn cache() -> Option<PathBuf> {
+    let folder = |name| {
+        Some(PathBuf::from(
+            std::env::var_os(name).filter(|path| !path.is_empty())?,
+        ))
+    };
+    let caches = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+    std::fs::create_dir_all(&caches).ok()?;
+    Some(caches.join("tidegate"))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{Candidate, Target, Unusable};
+use super::{Candidate, Target, Unusable, samples};
 use crate::count::count;
 use crate::revision::diff::schema::fields_in_words;
 use crate::rollout::checked;
@@ -57,7 +57,8 @@ pub struct Tried {
 /// component's samples take.
 ///
 /// # Errors
-/// The component does not do again what it did when it was loaded.
+/// The component does not do again what it did when it was loaded; or the folder of the project's
+/// samples cannot be read.
 pub fn check(candidate: &Candidate, target: &Target) -> Result<Verdict, Unusable> {
     let component = &candidate.component;
     let (tried, published) = run(candidate)?;
@@ -72,7 +73,7 @@ pub fn check(candidate: &Candidate, target: &Target) -> Result<Verdict, Unusable
         }
     }
     if let Some(project) = &target.project
-        && !has_samples(&project.samples_folder())
+        && samples::files_of(&project.samples_folder())?.is_empty()
     {
         warn(
             "samples",
@@ -175,15 +176,6 @@ fn unshown(message: &MessageType) -> String {
          that does",
         message.name
     )
-}
-
-fn has_samples(folder: &std::path::Path) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths = entries.map(|entry| entry.path());
-    paths.any(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "json")
-    })
 }
 
 /// What comes close to what is limited. `size` is that of the component, in bytes.

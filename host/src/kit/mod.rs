@@ -6,17 +6,29 @@
 //! ```
 //! What can be typed and how it is printed is for `cli`.
 
+mod bench;
 mod build;
 mod candidate;
 mod check;
 mod new;
 mod project;
+mod record;
+mod run;
+mod samples;
+mod test;
+mod watch;
 
+pub use self::bench::{Benched, Measured, bench, own_events, wanted};
 pub use self::build::{Built, build};
-pub use self::candidate::{Candidate, Workshop};
+pub use self::candidate::{Candidate, Workshop, component_of};
 pub use self::check::{Tried, Verdict, Warning, check};
 pub use self::new::{Begun, begin};
 pub use self::project::{Language, MayDepend, PROJECT_FILE, Project, Target};
+pub use self::record::{RecordedSamples, pattern, record};
+pub use self::run::{EventOutcome, OutcomeCounts, OutcomeKind, read_events, run};
+pub use self::samples::{EventForm, Expectation, NamedSample, PublicForm, SampleFile};
+pub use self::test::{State, Tested, TestedSample, Unlike, all_samples, test};
+pub use self::watch::ProjectWatch;
 
 /// Why a command for authors cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]

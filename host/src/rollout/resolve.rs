@@ -30,7 +30,8 @@ use crate::wanted::intent::Intent;
 use crate::wanted::reconcile::needed;
 use crate::wanted::request::{Request, Wish};
 
-fn room_of(settings: &Settings) -> CacheLimits {
+/// How much compiled code is kept that no revision names.
+pub(super) fn room_of(settings: &Settings) -> CacheLimits {
     CacheLimits {
         refused: settings.refused_code_size,
         reusable: settings.reusable_code_size,

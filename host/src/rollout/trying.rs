@@ -1,6 +1,7 @@
 //! What a check tries without starting: each transform that the settings name, and what the state
 //! folder would have a host run. It changes nothing.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
@@ -9,12 +10,13 @@ use serde_json::Value;
 use super::loader::{Loader, Trust};
 use super::push::{self, check_record};
 use super::report::Checked;
+use super::resolve::room_of;
 use super::start::{AT_ONCE, Configured, StartError, load_one, loader, named};
 use crate::metrics::Metrics;
 use crate::revision::Revision;
 use crate::settings::Settings;
-use crate::state::StoreError;
 use crate::state::glimpse;
+use crate::state::{Store, StoreError};
 use crate::tasks::blocking;
 use crate::transform::limits::Limits;
 use crate::transform::{Component, Engine, RevisionId};
@@ -39,6 +41,14 @@ impl Offline {
     /// With what the host's settings give a compiler.
     pub fn new(settings: &Settings, engine: &Engine) -> Self {
         Self(loader(settings, engine, None, &Metrics::new()))
+    }
+
+    /// The same, and compiled code is kept in this folder, which is as a state folder. Nothing is
+    /// kept where that cannot be, or where another process has it.
+    pub fn keeping(settings: &Settings, engine: &Engine, folder: &Path) -> Self {
+        let opened = Store::open(folder, &engine.key(), room_of(settings)).ok();
+        let store = opened.map(|opened| Arc::new(opened.store));
+        Self(loader(settings, engine, store, &Metrics::new()))
     }
 
     /// # Errors

@@ -41,6 +41,19 @@ impl Flags {
     }
 }
 
+impl Flags {
+    /// Nothing but where the Redis is, as far as it is said here.
+    pub fn of_redis(url: Option<String>, ca_file: Option<String>) -> Self {
+        let given = [("redis-url", url), ("redis-ca-file", ca_file)].into_iter();
+        Self {
+            config: None,
+            values: given
+                .filter_map(|(key, value)| Some((key, value?)))
+                .collect(),
+        }
+    }
+}
+
 /// A flag may hold the password of a Redis, so only names are shown.
 impl fmt::Debug for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

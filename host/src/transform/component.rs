@@ -134,6 +134,11 @@ impl Component {
         globs.cloned().collect()
     }
 
+    /// Its own samples, as it stated them.
+    pub fn stated_samples(&self) -> &[contract::Sample] {
+        &self.stated.samples
+    }
+
     /// Keeps the first lines that its instances write from now on, until `heard` is called.
     pub fn listen(&self) {
         self.template.log_allowance.listen();

@@ -1,6 +1,9 @@
 //! How what came of a sample differs from what it says, in words: for the component's developer,
 //! whose own events and messages these are.
 
+use std::fmt;
+
+use serde::Serialize;
 use serde_json::{Number, Value};
 
 use super::contract::{Publication, Rejection, RejectionReason};
@@ -79,21 +82,7 @@ fn published(publications: &[Publication]) -> String {
 fn of_messages(came: &[Publication], expected: &[Publication]) -> Option<String> {
     let mut found = Vec::new();
     for (number, (came, expected)) in (1..).zip(came.iter().zip(expected)) {
-        let mut of_message = Vec::new();
-        for (what, came, expected) in [
-            ("channel", &came.channel, &expected.channel),
-            ("message-type", &came.message_type, &expected.message_type),
-        ] {
-            if came != expected {
-                of_message.push(format!(
-                    "its {what} is {}, and was to be {}",
-                    short(came),
-                    short(expected)
-                ));
-            }
-        }
-        of_data(&came.data, &expected.data, &mut of_message);
-        let of_message = of_message.into_iter();
+        let of_message = between(came, expected).into_iter();
         found.extend(of_message.map(|difference| format!("message {number}: {difference}")));
     }
     let more = found.len().saturating_sub(MAX_TOLD);
@@ -104,45 +93,89 @@ fn of_messages(came: &[Publication], expected: &[Publication]) -> Option<String>
     (!found.is_empty()).then(|| found.join("; "))
 }
 
-fn of_data(came: &str, expected: &str, found: &mut Vec<String>) {
+/// One field of a message that is not as it was to be; values are cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldMismatch {
+    /// `channel`, `message-type`, `data`, or a place in the data: a JSON pointer.
+    pub field: String,
+    /// None where it is missing.
+    pub came: Option<String>,
+    /// None where nothing was to be there.
+    pub expected: Option<String>,
+}
+
+impl fmt::Display for FieldMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.starts_with('/') {
+            f.write_str("its ")?;
+        }
+        match &self.came {
+            Some(came) => write!(f, "{} is {came}, and was ", self.field)?,
+            None => write!(f, "{} is missing, and was ", self.field)?,
+        }
+        match &self.expected {
+            Some(expected) => write!(f, "to be {expected}"),
+            None => f.write_str("not to be there"),
+        }
+    }
+}
+
+/// In which fields a message is not as it was to be. Data is compared as JSON.
+pub fn between(came: &Publication, expected: &Publication) -> Vec<FieldMismatch> {
+    let mut found = Vec::new();
+    for (field, came, expected) in [
+        ("channel", &came.channel, &expected.channel),
+        ("message-type", &came.message_type, &expected.message_type),
+    ] {
+        if came != expected {
+            found.push(changed(field, short(came), short(expected)));
+        }
+    }
+    of_data(&came.data, &expected.data, &mut found);
+    found
+}
+
+fn changed(field: &str, came: String, expected: String) -> FieldMismatch {
+    FieldMismatch {
+        field: printable(field, MAX_CHARS),
+        came: Some(came),
+        expected: Some(expected),
+    }
+}
+
+fn of_data(came: &str, expected: &str, found: &mut Vec<FieldMismatch>) {
     let json = |data: &str| serde_json::from_str::<Value>(data);
     match (json(came), json(expected)) {
         (Ok(came), Ok(expected)) => of_values("", &came, &expected, found),
         // What is no JSON is for the guard to name.
         _ if came == expected => {}
-        _ => found.push(format!(
-            "its data is {}, and was to be {}",
-            short(came),
-            short(expected)
-        )),
+        _ => found.push(changed("data", short(came), short(expected))),
     }
 }
 
 /// Where two values are not the same JSON: neither the order of an object's names matters nor
 /// how a number is written.
-fn of_values(at: &str, came: &Value, expected: &Value, found: &mut Vec<String>) {
-    let place = if at.is_empty() { "its data" } else { at };
-    let place = printable(place, MAX_CHARS);
+fn of_values(at: &str, came: &Value, expected: &Value, found: &mut Vec<FieldMismatch>) {
     match (came, expected) {
         (Value::Object(came), Value::Object(expected)) => {
             for (name, expected) in expected {
                 let at = below(at, name);
                 match came.get(name) {
                     Some(came) => of_values(&at, came, expected, found),
-                    None => found.push(format!(
-                        "{} is missing, and was to be {}",
-                        printable(&at, MAX_CHARS),
-                        shown(expected)
-                    )),
+                    None => found.push(FieldMismatch {
+                        field: printable(&at, MAX_CHARS),
+                        came: None,
+                        expected: Some(shown(expected)),
+                    }),
                 }
             }
-            for (name, came) in came
-                .iter()
-                .filter(|(name, _)| !expected.contains_key(*name))
-            {
-                let at = printable(&below(at, name), MAX_CHARS);
-                found.push(format!("{at} is {}, and was not to be there", shown(came)));
-            }
+            let came = came.iter();
+            let more = came.filter(|(name, _)| !expected.contains_key(*name));
+            found.extend(more.map(|(name, came)| FieldMismatch {
+                field: printable(&below(at, name), MAX_CHARS),
+                came: Some(shown(came)),
+                expected: None,
+            }));
         }
         (Value::Array(came), Value::Array(expected)) if came.len() == expected.len() => {
             for (index, (came, expected)) in came.iter().zip(expected).enumerate() {
@@ -152,11 +185,8 @@ fn of_values(at: &str, came: &Value, expected: &Value, found: &mut Vec<String>) 
         (Value::Number(came), Value::Number(expected)) if same_number(came, expected) => {}
         (came, expected) if came == expected => {}
         (came, expected) => {
-            found.push(format!(
-                "{place} is {}, and was to be {}",
-                shown(came),
-                shown(expected)
-            ));
+            let field = if at.is_empty() { "data" } else { at };
+            found.push(changed(field, shown(came), shown(expected)));
         }
     }
 }
@@ -187,7 +217,7 @@ mod tests {
     fn of(came: &str, expected: &str) -> Vec<String> {
         let mut found = Vec::new();
         of_data(came, expected, &mut found);
-        found
+        found.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -34,14 +34,14 @@ impl Rejection {
     }
 }
 
-pub(super) const REJECTION_REASONS: [RejectionReason; 4] = [
+pub(crate) const REJECTION_REASONS: [RejectionReason; 4] = [
     RejectionReason::Malformed,
     RejectionReason::Missing,
     RejectionReason::Invalid,
     RejectionReason::Unwanted,
 ];
 
-pub(super) fn reason_label(reason: RejectionReason) -> &'static str {
+pub(crate) fn reason_label(reason: RejectionReason) -> &'static str {
     match reason {
         RejectionReason::Malformed => "malformed",
         RejectionReason::Missing => "missing",

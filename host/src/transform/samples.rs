@@ -72,6 +72,31 @@ impl Setup {
     }
 }
 
+/// The setup with the component's own settings, and the last one with others.
+pub(super) struct Setups {
+    pub(super) own: Setup,
+    pub(super) configured: Option<(String, Setup)>,
+}
+
+impl Setups {
+    /// The setup with these settings, JSON text; without any, with the component's own.
+    pub(super) fn with(
+        &mut self,
+        template: &InstanceTemplate,
+        schema: Option<&SettingsSchema>,
+        settings: Option<&str>,
+    ) -> Result<&mut Setup, String> {
+        let Some(text) = settings else {
+            return Ok(&mut self.own);
+        };
+        let setup = match self.configured.take() {
+            Some((same, setup)) if same == text => setup,
+            _ => Setup::of(template, schema, text)?,
+        };
+        Ok(&mut self.configured.insert((text.to_owned(), setup)).1)
+    }
+}
+
 /// Those that do not come out as they say: in their order on one instance, and the other way
 /// round on another, as events come in any order and an instance may have seen any of them.
 /// They are the component's developer's own, so what is said of them may show what came out.
@@ -99,23 +124,19 @@ pub(super) fn wrong(
 fn in_turn<'a>(
     template: &InstanceTemplate,
     known: KnownComponent<'_>,
-    mut own: Setup,
+    own: Setup,
     samples: impl ExactSizeIterator<Item = (usize, &'a Sample)>,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut faults = 0;
-    let mut configured: Option<(String, Setup)> = None;
+    let mut setups = Setups {
+        own,
+        configured: None,
+    };
     let mut left = samples.len();
     for (number, sample) in samples {
         left -= 1;
-        let setup = match &sample.settings {
-            None => Ok(&mut own),
-            Some(text) => match &mut configured {
-                Some((same, setup)) if same == text => Ok(setup),
-                stored => Setup::of(template, known.settings, text)
-                    .map(|setup| &mut stored.insert((text.clone(), setup)).1),
-            },
-        };
+        let setup = setups.with(template, known.settings, sample.settings.as_deref());
         let ran = setup
             .map_err(Ran::Failed)
             .and_then(|setup| run(template, known.descriptor, setup, sample));
@@ -174,19 +195,18 @@ fn unsaid_in(publications: &[Publication], secrets: &Secrets) -> Vec<Publication
 }
 
 /// How a sample did not come out as it says.
-enum Ran {
+pub(super) enum Ran {
     Otherwise(String),
     /// It may have taken its whole deadline.
     Failed(String),
 }
 
-fn run(
+/// What the component answers to an event, on the setup's instance or on a new one.
+pub(super) fn answer(
     template: &InstanceTemplate,
-    descriptor: Option<&Descriptor>,
     setup: &mut Setup,
-    sample: &Sample,
-) -> Result<(), Ran> {
-    let event = event(sample);
+    event: &Event,
+) -> Result<Result<Vec<Publication>, Rejection>, Ran> {
     let Some(captures) = EventPattern::first(&setup.patterns, &event.channel) else {
         let none = "its channel matches none of the upstream patterns";
         return Err(Ran::Otherwise(none.into()));
@@ -201,9 +221,19 @@ fn run(
         }
     };
     let answer = instance
-        .answer(&template.limits, &event, &captures)
+        .answer(&template.limits, event, &captures)
         .map_err(|fault| Ran::Failed(fault.to_string()))?;
     setup.instance = Some(instance);
+    Ok(answer)
+}
+
+fn run(
+    template: &InstanceTemplate,
+    descriptor: Option<&Descriptor>,
+    setup: &mut Setup,
+    sample: &Sample,
+) -> Result<(), Ran> {
+    let answer = answer(template, setup, &event(sample))?;
     let secrets = template.log_allowance.secrets();
     if difference(&answer, &sample.expected).is_some() {
         // What is told is cut, so secrets go before.

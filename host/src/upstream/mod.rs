@@ -3,6 +3,7 @@
 pub mod demo;
 mod news;
 pub mod redis;
+pub mod replay;
 mod steady;
 
 use std::time::{Duration, Instant};

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use self::author::AuthorCommand;
+pub(super) use self::author::open_events;
 use super::context::{self, Context, HostArgs};
 use super::failure::CommandFailure;
 use super::print::print;
@@ -40,16 +40,14 @@ pub(super) struct TransformArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum TransformCommand {
-    /// Begin a project: a transform that builds and passes as it is
-    New(author::NewArgs),
-    /// Build the component of a project by the tools of its language
-    Build(author::BuildArgs),
     /// Show all transforms of the host, or of its fleet
     List(inspect::ListArgs),
     /// Show one transform: what runs, what is kept, what happened
     Show(inspect::ShowArgs),
     /// Check a component: what a host would refuse, what it would make public, what to think about
     Check(CheckArgs),
+    #[command(flatten)]
+    Author(author::AuthorCommand),
     /// Send a component; it is checked and kept as a revision
     Push(push::PushArgs),
     /// Show the settings of what runs; with new ones, or limits, make a revision of them
@@ -102,11 +100,10 @@ const WIT: &str = include_str!("../../../../wit/transform.wit");
 pub(super) fn run(args: TransformArgs) -> ExitCode {
     match args.command {
         TransformCommand::Wit => super::ended(print(WIT).map_err(Into::into)),
-        TransformCommand::New(new) => author::run(args.host.json, AuthorCommand::New(new)),
-        TransformCommand::Build(build) => author::run(args.host.json, AuthorCommand::Build(build)),
         TransformCommand::Check(check) if !check.asks_host() => {
-            author::run(args.host.json, AuthorCommand::Check(check.target))
+            author::check(args.host.json, &check.target)
         }
+        TransformCommand::Author(command) => author::run(args.host.json, command),
         asked => context::run(args.host, async |context| command(context, asked).await),
     }
 }
@@ -134,9 +131,7 @@ async fn command(context: &Context, command: TransformCommand) -> Result<Value, 
         TransformCommand::FollowConfig(args) => switch::follow_config(context, &args).await,
         TransformCommand::Remove(args) => switch::remove(context, &args).await,
         // They were done already, without a host.
-        TransformCommand::Wit | TransformCommand::New(_) | TransformCommand::Build(_) => {
-            Ok(Value::Null)
-        }
+        TransformCommand::Wit | TransformCommand::Author(_) => Ok(Value::Null),
     }
 }
 

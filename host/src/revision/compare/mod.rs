@@ -18,7 +18,7 @@ use self::fields::Fields;
 use self::rejections::Rejections;
 use self::report::{Comparison, PublishedCounts};
 pub use self::sides::{ComparedEvent, Sides};
-use self::times::Recorder;
+pub(crate) use self::times::Recorder;
 use super::Surface;
 use crate::event::Event;
 use crate::pipeline::{Failure, Paired};

@@ -12,20 +12,20 @@ const DIGITS: u8 = 2;
 const LONGEST: u64 = 3_600_000_000_000;
 
 #[derive(Debug)]
-pub(super) struct Recorder(Histogram<u64>);
+pub(crate) struct Recorder(Histogram<u64>);
 
 impl Recorder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let histogram = Histogram::new_with_max(LONGEST, DIGITS);
         Self(histogram.expect("the bounds are in order and there are 0 to 5 digits"))
     }
 
-    pub(super) fn record(&mut self, time: Duration) {
+    pub(crate) fn record(&mut self, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(LONGEST);
         self.0.saturating_record(nanos);
     }
 
-    pub(super) fn report(&self) -> Times {
+    pub(crate) fn report(&self) -> Times {
         if self.0.is_empty() {
             return Times::default();
         }

@@ -12,6 +12,7 @@ mod inbox;
 mod link;
 mod probe;
 mod reason;
+mod record;
 mod refusal;
 mod retries;
 mod server;
@@ -25,6 +26,7 @@ use redis::RedisError;
 
 use self::connection::UpstreamConnection;
 pub use self::reason::{is_denied, reason};
+pub use self::record::listen;
 use self::retries::Retries;
 pub use self::server::{Server, is_resp2_only, machine_name};
 use super::{NOT_CONNECTED, Status};

@@ -3,18 +3,21 @@
 //!
 //! Exit codes: 0 all is well, 1 the component was found wanting, 2 what was given cannot be used.
 
+mod bench;
 mod build;
 mod check;
 mod new;
+mod record;
+mod run;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
-pub(super) use self::build::BuildArgs;
-pub(super) use self::new::NewArgs;
-use super::context::explain;
+pub(in crate::cli) use self::run::open_events;
+use super::super::print::complain;
 use super::document;
 use super::failure::CommandFailure;
 use super::print;
@@ -65,54 +68,96 @@ impl TargetArgs {
 /// What a command found.
 #[derive(Debug)]
 struct Found {
-    /// For programs.
+    /// For programs; nothing where it was told on the way.
     answer: Value,
-    /// For people.
+    /// For people; empty where it was told on the way.
     told: String,
     /// Whether the component is as it should be.
     sound: bool,
 }
 
-/// Asks nobody but the component.
-#[derive(Debug)]
-pub(super) enum AuthorCommand {
-    New(NewArgs),
-    Build(BuildArgs),
-    Check(TargetArgs),
-}
-
-/// Does what was asked and tells it.
-pub(super) fn run(json: bool, command: AuthorCommand) -> ExitCode {
-    let done = super::super::block_on(async { Ok(found(command).await) });
-    let done = done.unwrap_or_else(|error| Err(Unusable::Machine(whole(&error))));
-    let told = done.map_err(Ended::from).and_then(|found| {
-        let text = match json {
-            true => format!("{:#}\n", found.answer),
-            false => format!("{}\n", found.told.trim_end()),
-        };
-        print(&text).map_err(|error| Ended(error.into(), 1))?;
-        Ok(found.sound)
-    });
-    match told {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(Ended(failure, code)) => {
-            explain(json, &failure);
-            ExitCode::from(code)
+impl Found {
+    fn told_already(sound: bool) -> Self {
+        Self {
+            answer: Value::Null,
+            told: String::new(),
+            sound,
         }
     }
 }
 
-async fn found(command: AuthorCommand) -> Result<Found, Unusable> {
-    match command {
-        AuthorCommand::New(args) => new::new(&args).await,
-        AuthorCommand::Build(args) => build::build(&args).await,
-        AuthorCommand::Check(args) => check::check(&args).await,
+/// Asks nobody but the component.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum AuthorCommand {
+    /// Begin a project: a transform that builds and passes as it is
+    New(new::NewArgs),
+    /// Build the component of a project by the tools of its language
+    Build(build::BuildArgs),
+    /// Try the samples of a component and of its project, field by field
+    Test(test::TestArgs),
+    /// Let events through a component, and print what comes of each
+    Run(run::RunArgs),
+    /// Measure a component, beside others
+    Bench(bench::BenchArgs),
+    /// Take real events of a Redis as samples
+    Record(record::RecordArgs),
+}
+
+/// Does what was asked and tells it.
+pub(super) fn run(json: bool, command: AuthorCommand) -> ExitCode {
+    told(json, async {
+        match command {
+            AuthorCommand::New(args) => new::new(&args).await,
+            AuthorCommand::Build(args) => build::build(&args).await,
+            AuthorCommand::Test(args) => test::test(&args, json).await,
+            AuthorCommand::Run(args) => run::run(&args, json).await,
+            AuthorCommand::Bench(args) => bench::bench(&args).await,
+            AuthorCommand::Record(args) => record::record(&args).await,
+        }
+    })
+}
+
+/// Checks a component beside no host.
+pub(super) fn check(json: bool, target: &TargetArgs) -> ExitCode {
+    told(json, check::check(target))
+}
+
+fn told(json: bool, work: impl Future<Output = Result<Found, Unusable>>) -> ExitCode {
+    let done = super::super::block_on(async { Ok(work.await) });
+    let done = done.unwrap_or_else(|error| Err(Unusable::Machine(whole(&error))));
+    let told = done.and_then(|found| {
+        match json {
+            true if found.answer.is_null() => {}
+            true => tell(&format!("{:#}\n", found.answer))?,
+            false if found.told.is_empty() => {}
+            false => tell(&format!("{}\n", found.told.trim_end()))?,
+        }
+        Ok(found.sound)
+    });
+    match told {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(unusable) => Ended::from(unusable).explain(json),
     }
+}
+
+fn tell(text: &str) -> Result<(), Unusable> {
+    print(text).map_err(|error| Unusable::Machine(error.to_string()))
 }
 
 /// Why a command ended without an answer, and its exit code.
 struct Ended(CommandFailure, u8);
+
+impl Ended {
+    fn explain(self, json: bool) -> ExitCode {
+        let Self(failure, code) = self;
+        // A line, as some of these commands answer in lines.
+        if !json || print(&format!("{}\n", failure.json())).is_err() {
+            complain(&format!("error: {failure}"));
+        }
+        ExitCode::from(code)
+    }
+}
 
 impl From<Unusable> for Ended {
     fn from(unusable: Unusable) -> Self {

@@ -1,0 +1,153 @@
+//! `transform test`: each sample with what differs, field by field, and the log beside it.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::super::progress::shown;
+use super::super::words::{Paint, safe};
+use super::{Ended, Found, TargetArgs, tell};
+use crate::causes::whole;
+use crate::count::count_of;
+use crate::kit::{
+    self, ProjectWatch, State, Target, Tested, TestedSample, Unlike, Unusable, Workshop,
+};
+use crate::tasks::blocking;
+
+#[derive(Debug, clap::Args)]
+pub(in super::super) struct TestArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Write what comes into the samples that come out otherwise, but for faults and blocks
+    #[arg(long)]
+    update: bool,
+    /// Try again whenever the component, a sample or the project changes, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+}
+
+pub(super) async fn test(args: &TestArgs, json: bool) -> Result<Found, Unusable> {
+    let target = args.target.target()?;
+    let workshop = Workshop::open()?;
+    if args.watch {
+        return tokio::select! {
+            watched = watch(args, json, &workshop) => watched,
+            interrupted = tokio::signal::ctrl_c() => {
+                let heard = interrupted.map_err(|error| Unusable::Machine(whole(&error.into())));
+                heard.map(|()| Found::told_already(true))
+            }
+        };
+    }
+    once(args, &workshop, target).await
+}
+
+async fn once(args: &TestArgs, workshop: &Workshop, target: Target) -> Result<Found, Unusable> {
+    let doing = format!("compiling {}", target.file.display());
+    let candidate = shown(&doing, workshop.load_untried(&target)).await?;
+    let samples = kit::all_samples(&candidate, &target)?;
+    let doing = format!("trying {}", count_of(samples.len(), "sample"));
+    let update = args.update;
+    let trying = blocking(move || kit::test(&candidate, &samples, update));
+    let tested = shown(&doing, trying).await?;
+    Ok(Found {
+        told: told(&tested, Paint::of_stdout()),
+        answer: json!(tested),
+        sound: tested.failed == 0,
+    })
+}
+
+/// Tries again with each change; what is wrong is told, and mended with the next.
+async fn watch(args: &TestArgs, json: bool, workshop: &Workshop) -> Result<Found, Unusable> {
+    let mut target = args.target.target()?;
+    let mut watch = ProjectWatch::on(&target);
+    let mut began = Instant::now();
+    loop {
+        match once(args, workshop, target.clone()).await {
+            Ok(found) if json => tell(&format!("{}\n", found.answer))?,
+            Ok(found) => {
+                let took = began.elapsed().as_secs_f64();
+                let told = found.told.trim_end();
+                tell(&format!("{told}\nin {took:.1} s; waiting for a change\n\n"))?;
+            }
+            Err(unusable) => complain_of(unusable, json),
+        }
+        let must_build = watch.changed().await;
+        began = Instant::now();
+        match args.target.target() {
+            Ok(changed) => target = changed,
+            Err(unusable) => complain_of(unusable, json),
+        }
+        if let Some(project) = target.project.clone().filter(|_| must_build) {
+            let doing = format!("building {}", target.file.display());
+            let building = blocking(move || kit::build(&project));
+            if let Err(unusable) = shown(&doing, building).await {
+                complain_of(unusable, json);
+            }
+            watch.look_again();
+        }
+    }
+}
+
+/// Whoever watches goes on, so how a command would end is of no use.
+fn complain_of(unusable: Unusable, json: bool) {
+    let _ = Ended::from(unusable).explain(json);
+}
+
+fn told(tested: &Tested, paint: Paint) -> String {
+    let mut text: String = tested
+        .samples
+        .iter()
+        .map(|sample| of_sample(sample, paint))
+        .collect();
+    text.push_str(&format!(
+        "{} passed, {} failed",
+        tested.passed, tested.failed
+    ));
+    if tested.updated > 0 {
+        text.push_str(&format!(
+            ", {} rewritten with what came: read them",
+            tested.updated
+        ));
+    }
+    text
+}
+
+fn of_sample(sample: &TestedSample, paint: Paint) -> String {
+    let state = match sample.state {
+        State::Passed => paint.green("passed"),
+        State::Failed => paint.red("FAILED"),
+        State::Updated => paint.yellow("updated"),
+    };
+    let mut text = format!("{state}  {}\n", safe(&sample.name));
+    for unlike in &sample.differences {
+        text.push_str(&format!("    {}\n", of_difference(unlike)));
+    }
+    for line in &sample.log {
+        text.push_str(&format!("    log {}\n", safe(line)));
+    }
+    text
+}
+
+fn of_difference(unlike: &Unlike) -> String {
+    let of = match unlike.message {
+        Some(number) => format!("message {number} "),
+        None => String::new(),
+    };
+    let difference = &unlike.difference;
+    let value =
+        |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), safe);
+    let came = value(&difference.came);
+    match (&*difference.field, &difference.expected) {
+        ("fault" | "guard" | "memory", None) => format!("{of}{}: {came}", difference.field),
+        ("expect", None) => {
+            format!("it does not say yet what shall come; {came} came: --update writes it")
+        }
+        (field, expected) => {
+            format!(
+                "{of}{}: came {came}, expected {}",
+                safe(field),
+                value(expected)
+            )
+        }
+    }
+}
