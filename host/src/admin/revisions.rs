@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::body::Upload;
 use super::endpoint::{Call, Success};
 use super::problem::Problem;
-use crate::rollout::Ask;
+use crate::rollout::PushRequest;
 use crate::rollout::report::{Checked, Pushed, RevisionReport};
 
 /// Where a component came from that was sent here.
@@ -44,8 +44,8 @@ pub(super) struct HowToRun {
 }
 
 impl HowToRun {
-    fn request(self) -> Result<Ask, Problem> {
-        Ok(Ask {
+    fn request(self) -> Result<PushRequest, Problem> {
+        Ok(PushRequest {
             transform: self.transform,
             settings: object("settings", self.settings)?,
             limits: object("limits", self.limits)?,

@@ -8,11 +8,11 @@ use super::endpoint::{Call, NoQuery, Success};
 use super::problem::Problem;
 use super::tokens::TokenRole;
 use crate::revision::compare::report::Comparison;
-use crate::rollout::ShadowAsk;
+use crate::rollout::ShadowRequest;
 use crate::rollout::report::ShadowReport;
 
 pub(super) async fn start(
-    call: Call<NoQuery, JsonObject<ShadowAsk>>,
+    call: Call<NoQuery, JsonObject<ShadowRequest>>,
 ) -> Result<Success<ShadowReport>, Problem> {
     let JsonObject(request) = call.body;
     if request.events == Some(0) || request.seconds == Some(0) {

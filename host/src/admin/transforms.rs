@@ -9,7 +9,7 @@ use super::endpoint::{Call, NoQuery, Success};
 use super::problem::Problem;
 use super::revisions;
 use crate::rollout::report::{Applied, Pushed, TransformReport};
-use crate::rollout::{Ask, FollowAsk, RollbackAsk};
+use crate::rollout::{FollowRequest, PushRequest, RollbackRequest};
 
 /// All transforms of this host.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -44,7 +44,7 @@ pub(super) async fn settings(
         let detail = "the body: give `settings`, `limits` or both";
         return Err(Problem::bad_request(detail));
     }
-    let request = Ask {
+    let request = PushRequest {
         transform: None,
         settings: settings.map(Value::Object),
         limits: limits.map(Value::Object),
@@ -57,7 +57,7 @@ pub(super) async fn settings(
 }
 
 pub(super) async fn rollback(
-    call: Call<NoQuery, JsonObject<RollbackAsk>>,
+    call: Call<NoQuery, JsonObject<RollbackRequest>>,
 ) -> Result<Success<Applied>, Problem> {
     let JsonObject(request) = call.body;
     let registry = &call.admin.registry;
@@ -68,7 +68,7 @@ pub(super) async fn rollback(
 }
 
 pub(super) async fn follow_config(
-    call: Call<NoQuery, JsonObject<FollowAsk>>,
+    call: Call<NoQuery, JsonObject<FollowRequest>>,
 ) -> Result<Success<Applied>, Problem> {
     let (JsonObject(request), registry) = (call.body, &call.admin.registry);
     let applied = registry.follow_config(call.holder.at(call.address), &call.of, request);

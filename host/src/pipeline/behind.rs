@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::failure::Failure;
-use super::live::{Live, Seat};
+use super::live::{Live, Runner};
 use super::probation::Probation;
 use super::sampler::{Question, Sampler};
 use crate::event::Event;
@@ -15,7 +15,7 @@ use crate::transform::{Fault, Outcome};
 /// The revision before, for as long as the one in front is on probation.
 #[derive(Debug)]
 pub(super) struct Behind {
-    pub(super) seat: Seat,
+    pub(super) runner: Runner,
     pub(super) probation: Arc<Probation>,
     /// The events that it is asked about as well.
     pub(super) sampler: Sampler,
@@ -46,7 +46,7 @@ impl Behind {
         front: &Live,
         metrics: &TransformMetrics,
     ) {
-        let live = self.seat.live.clone();
+        let live = self.runner.live.clone();
         let Some(captures) = live.component.captures(&event.channel) else {
             return;
         };
@@ -54,7 +54,7 @@ impl Behind {
         if question == Question::Nothing {
             return;
         }
-        let answer = self.seat.try_out(event, &captures, metrics);
+        let answer = self.runner.try_out(event, &captures, metrics);
         let before = answer.as_ref().ok();
         let Some(before) = before.filter(|_| Failure::of(&answer).is_none()) else {
             return self.sampler.note_failure();
@@ -63,14 +63,14 @@ impl Behind {
         self.probation.note_both(
             (&live.component.descriptor, before),
             (&front.component.descriptor, outcome),
-            self.seat.took,
+            self.runner.took,
             question == Question::Compare,
         );
     }
 }
 
 /// What the revision on probation made of an event.
-enum Tried {
+enum BehindAnswer {
     Passed(Outcome),
     /// The revision did not ask for the event's channel.
     Unwanted,
@@ -81,34 +81,37 @@ enum Tried {
 }
 
 /// Passes an event through the revision on probation, and where that fails through the one behind
-/// it, if that may answer. Gives the answer that counts, and the seat that it came from.
+/// it, if that may answer. Gives the answer that counts, and what gave it.
 pub(super) fn on_probation<'a>(
-    front: &'a mut Seat,
+    front: &'a mut Runner,
     behind: &'a mut Behind,
     event: &Event,
     metrics: &TransformMetrics,
-) -> (Answer, &'a mut Seat) {
+) -> (Answer, &'a mut Runner) {
     let answers = behind.probation.answers();
     match try_on_probation(front, behind, event, metrics) {
-        Tried::Passed(outcome) => {
+        BehindAnswer::Passed(outcome) => {
             behind.compare(event, &outcome, &front.live, metrics);
             (Answer::Given(Ok(outcome)), front)
         }
-        Tried::Unwanted => (Answer::Unwanted, front),
-        Tried::Failed(failure, _) if answers => {
-            let answer = through(&mut behind.seat, event, metrics);
+        BehindAnswer::Unwanted => (Answer::Unwanted, front),
+        BehindAnswer::Failed(failure, _) if answers => {
+            let answer = through(&mut behind.runner, event, metrics);
             behind.judge(failure, &answer, &front.live);
-            (answer, &mut behind.seat)
+            (answer, &mut behind.runner)
         }
-        Tried::Failed(failure, answer) => {
+        BehindAnswer::Failed(failure, answer) => {
             metrics.events.inc();
-            let beside = unheard(&mut behind.seat, event, metrics);
+            let beside = unheard(&mut behind.runner, event, metrics);
             behind.judge(failure, &beside, &front.live);
             (Answer::Given(answer), front)
         }
-        Tried::Over if answers => (through(&mut behind.seat, event, metrics), &mut behind.seat),
+        BehindAnswer::Over if answers => (
+            through(&mut behind.runner, event, metrics),
+            &mut behind.runner,
+        ),
         // What runs next is being switched to, or nothing does.
-        Tried::Over => {
+        BehindAnswer::Over => {
             metrics.dropped("put_out").inc();
             (Answer::PutOut, front)
         }
@@ -116,17 +119,17 @@ pub(super) fn on_probation<'a>(
 }
 
 fn try_on_probation(
-    front: &mut Seat,
+    front: &mut Runner,
     behind: &Behind,
     event: &Event,
     metrics: &TransformMetrics,
-) -> Tried {
+) -> BehindAnswer {
     if behind.probation.verdict().is_some() {
-        return Tried::Over;
+        return BehindAnswer::Over;
     }
     let live = front.live.clone();
     let Some(captures) = live.component.captures(&event.channel) else {
-        return Tried::Unwanted;
+        return BehindAnswer::Unwanted;
     };
     let answer = front.call(event, &captures, metrics);
     match (Failure::of(&answer), answer) {
@@ -135,20 +138,20 @@ fn try_on_probation(
             metrics.events.inc();
             // The one behind gets the others only, so that a row of failures says nothing of it
             // unless nothing passes.
-            if behind.seat.live.health.succeeded() {
+            if behind.runner.live.health.succeeded() {
                 metrics.out.set(0);
             }
-            Tried::Passed(outcome)
+            BehindAnswer::Passed(outcome)
         }
-        (failure, answer) => Tried::Failed(failure.unwrap_or(Failure::Fault), answer),
+        (failure, answer) => BehindAnswer::Failed(failure.unwrap_or(Failure::Fault), answer),
     }
 }
 
 /// What a revision says of an event of which nothing goes out.
-fn unheard(seat: &mut Seat, event: &Event, metrics: &TransformMetrics) -> Answer {
-    let live = seat.live.clone();
+fn unheard(runner: &mut Runner, event: &Event, metrics: &TransformMetrics) -> Answer {
+    let live = runner.live.clone();
     match live.component.captures(&event.channel) {
-        Some(captures) => Answer::Given(seat.try_out(event, &captures, metrics)),
+        Some(captures) => Answer::Given(runner.try_out(event, &captures, metrics)),
         None => Answer::Unwanted,
     }
 }
@@ -164,8 +167,8 @@ pub(super) enum Answer {
 
 /// Passes an event through a revision that answers for itself: one that keeps failing is put
 /// out for a while.
-pub(super) fn through(seat: &mut Seat, event: &Event, metrics: &TransformMetrics) -> Answer {
-    let live = seat.live.clone();
+pub(super) fn through(runner: &mut Runner, event: &Event, metrics: &TransformMetrics) -> Answer {
+    let live = runner.live.clone();
     let Some(captures) = live.component.captures(&event.channel) else {
         return Answer::Unwanted;
     };
@@ -174,7 +177,7 @@ pub(super) fn through(seat: &mut Seat, event: &Event, metrics: &TransformMetrics
         return Answer::PutOut;
     }
     metrics.events.inc();
-    let answer = seat.call(event, &captures, metrics);
+    let answer = runner.call(event, &captures, metrics);
     match &answer {
         Ok(_) => {
             if live.health.succeeded() {

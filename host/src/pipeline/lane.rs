@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::batch::Batch;
 use super::behind::{Answer, Behind, on_probation, through};
-use super::live::{Live, Seat};
+use super::live::{Live, Runner};
 use super::probation::Probation;
 use super::queue::{Queue, Work};
 use super::sampler::Sampler;
@@ -30,14 +30,14 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Order {
     pub(super) what: What,
-    pub(super) done: oneshot::Sender<Vec<Seat>>,
+    pub(super) done: oneshot::Sender<Vec<Runner>>,
 }
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// From here on, events go through this seat. With a probation, this revision stands behind
+    /// From here on, events go through this runner. With a probation, this revision stands behind
     /// it.
-    Switch(Seat, Option<(Arc<Live>, Arc<Probation>)>),
+    Switch(Runner, Option<(Arc<Live>, Arc<Probation>)>),
     /// The probation is over, and who stands behind may go.
     Settle,
     Pause(bool),
@@ -45,7 +45,7 @@ pub(super) enum What {
 
 #[derive(Debug)]
 pub(super) struct Lane {
-    front: Seat,
+    front: Runner,
     paused: bool,
     hub: Arc<Hub>,
     metrics: TransformMetrics,
@@ -60,7 +60,7 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(
-        front: Seat,
+        front: Runner,
         paused: bool,
         hub: Arc<Hub>,
         metrics: TransformMetrics,
@@ -98,7 +98,7 @@ impl Lane {
             self.note_loss(Loss::Transform);
             self.front.instance = None;
             if let Some(behind) = &mut self.behind {
-                behind.seat.instance = None;
+                behind.runner.instance = None;
             }
         }
         while let Some(work) = self.next(queue) {
@@ -128,36 +128,38 @@ impl Lane {
         queue.pop()
     }
 
-    fn follow(&mut self, what: What) -> Vec<Seat> {
-        let mut left: Vec<Seat> = Vec::new();
+    fn follow(&mut self, what: What) -> Vec<Runner> {
+        let mut left: Vec<Runner> = Vec::new();
         match what {
-            What::Switch(seat, behind) => {
+            What::Switch(runner, behind) => {
                 let probation = self.behind.as_ref().map(|behind| &behind.probation);
                 if probation.is_some_and(|probation| probation.made_less()) {
                     // Clients had less than they would have had, and nobody knows of what.
                     self.note_loss(Loss::Transform);
                 }
-                left.push(std::mem::replace(&mut self.front, seat));
-                left.extend(self.behind.take().map(|behind| behind.seat));
+                left.push(std::mem::replace(&mut self.front, runner));
+                left.extend(self.behind.take().map(|behind| behind.runner));
                 // Whoever is at work already goes on with the instance that it has.
                 let mut at_work = |live: &Arc<Live>| {
-                    let place = left.iter().position(|seat| Arc::ptr_eq(&seat.live, live));
+                    let place = left
+                        .iter()
+                        .position(|runner| Arc::ptr_eq(&runner.live, live));
                     place.map(|place| left.swap_remove(place))
                 };
                 if self.front.instance.is_none()
-                    && let Some(seat) = at_work(&self.front.live)
+                    && let Some(runner) = at_work(&self.front.live)
                 {
-                    self.front = seat;
+                    self.front = runner;
                 }
                 self.behind = behind.map(|(live, probation)| Behind {
-                    seat: at_work(&live).unwrap_or_else(|| Seat::new(live, None)),
+                    runner: at_work(&live).unwrap_or_else(|| Runner::new(live, None)),
                     probation,
                     sampler: Sampler::default(),
                 });
                 self.metrics.out.set(0);
                 self.hub.sweep();
             }
-            What::Settle => left.extend(self.behind.take().map(|behind| behind.seat)),
+            What::Settle => left.extend(self.behind.take().map(|behind| behind.runner)),
             What::Pause(paused) => {
                 self.paused = paused;
                 self.hub.sweep();
@@ -172,11 +174,11 @@ impl Lane {
             return self.note_loss(Loss::Paused);
         }
         let front = &mut self.front;
-        let (answer, seat) = match &mut self.behind {
+        let (answer, runner) = match &mut self.behind {
             Some(behind) => on_probation(front, behind, event, &self.metrics),
             None => (through(front, event, &self.metrics), front),
         };
-        let (live, took) = (seat.live.clone(), seat.took);
+        let (live, took) = (runner.live.clone(), runner.took);
         match answer {
             Answer::Unwanted => {}
             Answer::PutOut => self.note_loss(Loss::Transform),

@@ -138,16 +138,16 @@ impl Counts {
     }
 }
 
-/// A revision's place in one lane: what to run, and an instance that is ready.
+/// What runs a revision in one lane: with an instance that is ready.
 #[derive(Debug)]
-pub struct Seat {
+pub struct Runner {
     pub(super) live: Arc<Live>,
     pub(super) instance: Option<Instance>,
     /// What the last event took.
     pub(super) took: Duration,
 }
 
-impl Seat {
+impl Runner {
     pub(super) fn new(live: Arc<Live>, instance: Option<Instance>) -> Self {
         Self {
             live,

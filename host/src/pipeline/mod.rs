@@ -31,7 +31,7 @@ use tokio::sync::watch;
 
 pub use self::failure::Failure;
 use self::lane::{Lane, Order};
-pub use self::live::{Counts, Live, Seat};
+pub use self::live::{Counts, Live, Runner};
 pub use self::marks::{Failures, ProbationMarks};
 pub use self::orders::{Following, Next};
 pub use self::paired::{Paired, Published};
@@ -139,7 +139,7 @@ impl Intake {
         }
     }
 
-    /// Starts the lanes of a transform, one for each seat. They end with the intake.
+    /// Starts the lanes of a transform, one for each of `lanes`. They end with the intake.
     ///
     /// # Errors
     /// When the machine has no thread left.
@@ -163,9 +163,9 @@ impl Intake {
                 metrics.queue_bytes.clone(),
                 metrics.dropped("queue_full"),
             ));
-            let seat = Seat::new(live.clone(), None);
+            let runner = Runner::new(live.clone(), None);
             let lag = self.metrics.upstream_lag.clone();
-            let lane = Lane::new(seat, paused, self.hub.clone(), metrics.clone(), lag);
+            let lane = Lane::new(runner, paused, self.hub.clone(), metrics.clone(), lag);
             queues.push(queue.clone());
             if let Err(error) = lane.spawn(n, queue, &self.tasks) {
                 queues.iter().for_each(|queue| queue.close());
@@ -325,24 +325,25 @@ impl Intake {
     /// Waits until the upstream has subscribed to all of these.
     pub async fn subscribed(&self, patterns: &[UpstreamPattern]) {
         let mut subscribed = self.subscribed.subscribe();
-        let all = |have: &Vec<UpstreamPattern>| patterns.iter().all(|one| have.contains(one));
+        let has_all =
+            |have: &Vec<UpstreamPattern>| patterns.iter().all(|pattern| have.contains(pattern));
         // The sender is in `self`, so it does not end.
-        let _ = subscribed.wait_for(all).await;
+        let _ = subscribed.wait_for(has_all).await;
     }
 
     /// Makes known what the routes want, and `soon` besides. What was wanted before keeps its
     /// place: an event that several patterns match belongs to the first of them.
     pub fn want(&self, soon: &[UpstreamPattern]) {
         let routes = self.routes.read();
-        let all: Vec<&UpstreamPattern> = routes
+        let patterns: Vec<&UpstreamPattern> = routes
             .iter()
             .flat_map(|route| &route.listens.globs)
             .chain(soon)
             .collect();
         self.wanted.send_if_modified(|wanted| {
             let before = wanted.clone();
-            wanted.retain(|one| all.contains(&one));
-            for pattern in &all {
+            wanted.retain(|pattern| patterns.contains(&pattern));
+            for pattern in &patterns {
                 if !wanted.contains(pattern) {
                     wanted.push((*pattern).clone());
                 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::lane::{Order, What};
-use super::live::{Live, Seat};
+use super::live::{Live, Runner};
 use super::probation::Probation;
 use super::{Intake, Listens, Route};
 use crate::transform::Instance;
@@ -26,12 +26,12 @@ pub struct Next {
 /// An order on its way through the lanes.
 #[derive(Debug)]
 #[must_use]
-pub struct Following(Vec<oneshot::Receiver<Vec<Seat>>>);
+pub struct Following(Vec<oneshot::Receiver<Vec<Runner>>>);
 
 impl Following {
     /// Waits until every lane has followed. What they have no more use for comes back, to be
     /// dropped where it costs no event any time.
-    pub async fn done(self) -> Vec<Seat> {
+    pub async fn done(self) -> Vec<Runner> {
         let left = join_all(self.0).await;
         left.into_iter().flatten().flatten().collect()
     }
@@ -61,8 +61,8 @@ impl Intake {
             }
         };
         let following = self.order(live.name(), urgent, change_route, || {
-            let seat = Seat::new(live.clone(), instances.next());
-            What::Switch(seat, behind.clone())
+            let runner = Runner::new(live.clone(), instances.next());
+            What::Switch(runner, behind.clone())
         });
         self.want(&[]);
         following
@@ -96,16 +96,16 @@ impl Intake {
     ) -> Following {
         // With the lock, no event is offered between the first lane and the last.
         let mut routes = self.routes.write();
-        let Some(route) = routes.iter_mut().find(|one| one.transform == transform) else {
+        let Some(route) = routes.iter_mut().find(|route| route.transform == transform) else {
             return Following(Vec::new());
         };
         change(route);
-        let told = route.lanes.iter().map(|queue| {
+        let waits = route.lanes.iter().map(|queue| {
             let (done, followed) = oneshot::channel();
             let what = what();
             queue.order(Order { what, done }, urgent);
             followed
         });
-        Following(told.collect())
+        Following(waits.collect())
     }
 }

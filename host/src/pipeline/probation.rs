@@ -72,7 +72,7 @@ pub struct Probation {
     made_less: AtomicBool,
     /// Withdrawn with the verdict.
     origin: OnceLock<Arc<MessageOrigin>>,
-    told: Notify,
+    decision: Notify,
 }
 
 /// What the revision before did with the same events.
@@ -108,11 +108,11 @@ pub struct Took {
 
 impl Took {
     /// `made` is what the event has become in the one on probation.
-    pub fn of(before: Duration, now: Duration, made: &Outcome) -> Self {
+    pub fn of(before: Duration, now: Duration, outcome: &Outcome) -> Self {
         Self {
             before,
             now,
-            family: family_of(made).map(str::to_owned),
+            family: family_of(outcome).map(str::to_owned),
         }
     }
 }
@@ -132,7 +132,7 @@ impl Probation {
             verdict: OnceLock::new(),
             made_less: AtomicBool::new(false),
             origin: OnceLock::new(),
-            told: Notify::new(),
+            decision: Notify::new(),
         }
     }
 
@@ -157,11 +157,11 @@ impl Probation {
     /// Waits for a verdict.
     pub async fn decided(&self) -> &Verdict {
         loop {
-            let told = self.told.notified();
+            let decision = self.decision.notified();
             if let Some(verdict) = self.verdict.get() {
                 return verdict;
             }
-            told.await;
+            decision.await;
         }
     }
 
@@ -288,14 +288,14 @@ impl Probation {
 
     /// Judges the time of one event, and of what it has become. One that the revision failed on
     /// is judged as that: where both take their whole deadline, neither is slower.
-    pub fn note_time(&self, took: Duration, made: &Outcome) {
+    pub fn note_time(&self, took: Duration, outcome: &Outcome) {
         if let Some((usual, pace)) = self.time.add(took) {
             let control = self.beside.lock().pace;
             if let Some(reason) = self.marks.slow(usual, pace, control, false) {
                 self.fail(reason);
             }
         }
-        if let Some((place, (name, time))) = self.family(made)
+        if let Some((place, (name, time))) = self.family(outcome)
             && let Some((usual, pace)) = time.add(took)
         {
             let control = self.beside.lock().families[place];
@@ -306,9 +306,12 @@ impl Probation {
     }
 
     /// The timing of the family that an event has become, by its place.
-    fn family(&self, made: &Outcome) -> Option<(usize, &(String, Timing))> {
-        let families = self.families.get().filter(|all| !all.is_empty())?;
-        let name = family_of(made)?;
+    fn family(&self, outcome: &Outcome) -> Option<(usize, &(String, Timing))> {
+        let families = self
+            .families
+            .get()
+            .filter(|families| !families.is_empty())?;
+        let name = family_of(outcome)?;
         let mut families = families.iter().enumerate();
         families.find(|(_, (family, _))| family == name)
     }
@@ -362,7 +365,7 @@ impl Probation {
             if let Some(origin) = self.origin.get().filter(|_| !stays) {
                 origin.withdraw();
             }
-            self.told.notify_waiters();
+            self.decision.notify_waiters();
         }
     }
 }

@@ -23,12 +23,12 @@ pub(super) struct Queue<O> {
     limit: usize,
     waiting: IntGauge,
     dropped: IntCounter,
-    state: Mutex<State<O>>,
+    state: Mutex<QueueState<O>>,
     filled: Condvar,
 }
 
 #[derive(Debug)]
-struct State<O> {
+struct QueueState<O> {
     work: VecDeque<Work<O>>,
     /// Of the events.
     bytes: usize,
@@ -38,7 +38,7 @@ struct State<O> {
 impl<O> Queue<O> {
     /// `limit` is in bytes; `waiting` shows them, `dropped` counts events that made room.
     pub(super) fn new(limit: usize, waiting: IntGauge, dropped: IntCounter) -> Self {
-        let state = State {
+        let state = QueueState {
             work: VecDeque::new(),
             bytes: 0,
             closed: false,
@@ -140,7 +140,7 @@ impl<O> Queue<O> {
         dropped
     }
 
-    fn take_first(&self, state: &mut State<O>) -> Option<Work<O>> {
+    fn take_first(&self, state: &mut QueueState<O>) -> Option<Work<O>> {
         let work = state.work.pop_front()?;
         if let Work::Event(event) = &work {
             self.forget(state, event);
@@ -148,13 +148,13 @@ impl<O> Queue<O> {
         Some(work)
     }
 
-    fn forget(&self, state: &mut State<O>, event: &Event) {
+    fn forget(&self, state: &mut QueueState<O>, event: &Event) {
         state.bytes -= event.cost();
         self.waiting.sub(gauge(event.cost()));
     }
 }
 
-impl<O> State<O> {
+impl<O> QueueState<O> {
     fn take_oldest_event(&mut self) -> Option<Arc<Event>> {
         let at = self
             .work

@@ -133,17 +133,17 @@ mod tests {
         fn what_was_said_last_is_true(
             history in prop::collection::vec((any::<bool>(), prop::collection::vec(0_usize..4, 0..4)), 1..30)
         ) {
-            let all = ["a", "b", "c", "d"];
+            let names = ["a", "b", "c", "d"];
             let families: Vec<(String, Vec<UpstreamPattern>)> = (0..16)
                 .map(|bits| {
                     let own = (0..4).filter(|place| bits & (1 << place) != 0);
-                    (format!("f{bits}"), own.map(|place| pattern(all[place])).collect())
+                    (format!("f{bits}"), own.map(|place| pattern(names[place])).collect())
                 })
                 .collect();
             let mut reach = Reach::default();
             let mut heard = BTreeSet::new();
             for (lost, places) in history {
-                let texts: Vec<&str> = places.iter().map(|&place| all[place]).collect();
+                let texts: Vec<&str> = places.iter().map(|&place| names[place]).collect();
                 (reach.lost, reach.denied) = (lost, denied(&texts));
                 let listening = families.iter().map(|(name, own)| (name.as_str(), own.as_slice()));
                 for (family, stale) in reach.changes(listening) {

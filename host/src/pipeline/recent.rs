@@ -14,11 +14,11 @@ pub(super) struct Recent {
     max_events: usize,
     max_bytes: usize,
     gauge: IntGauge,
-    kept: Mutex<Kept>,
+    kept: Mutex<RecentEvents>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct RecentEvents {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
 }

@@ -130,7 +130,7 @@ mod tests {
     fn who_publishes_what_has_changed_is_not_taken_for_somebody_who_makes_less() {
         let mut sampler = Sampler::default();
         let (mut before, mut now) = (OnChange::default(), OnChange::default());
-        let (mut compared, mut made) = (0, [0, 0]);
+        let (mut compared, mut published) = (0, [0, 0]);
         for number in 0..200_000_u64 {
             let channel = CHANNELS[usize::try_from(number % 3).unwrap()];
             // It changes once in ten events of its channel.
@@ -143,13 +143,16 @@ mod tests {
             let was_new = before.publishes(channel, value);
             if question == Question::Compare {
                 compared += 1;
-                made[0] += u64::from(was_new);
-                made[1] += u64::from(is_new);
+                published[0] += u64::from(was_new);
+                published[1] += u64::from(is_new);
             }
             sampler.note_success();
         }
         assert!((3_000..12_000).contains(&compared), "{compared}");
-        assert!(made[0] > 200 && made[0] == made[1], "{made:?}");
+        assert!(
+            published[0] > 200 && published[0] == published[1],
+            "{published:?}"
+        );
     }
 
     #[test]

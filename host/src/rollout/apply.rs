@@ -7,7 +7,7 @@ use super::change::{Changed, Deployments};
 use super::consent;
 use super::decide::Prepared;
 use super::deployment::Ready;
-use super::plans::Made;
+use super::plans::StoredPlan;
 use super::report::{Applied, Reasons};
 use super::{Caller, Consent, Record, Refused, Registry, shown};
 use crate::revision::Revision;
@@ -52,13 +52,13 @@ impl Registry {
         consent: Consent,
         name_of: InNameOf,
     ) -> Result<Applied, Refused> {
-        let made = self.plans.lock().find(plan);
-        let planned = made.as_ref().ok().map(|made| made.plan.clone());
-        let consents = consent.told();
+        let stored = self.plans.lock().find(plan);
+        let planned = stored.as_ref().ok().map(|stored| stored.plan.clone());
+        let consents = consent.stated();
         let outcome = async {
-            let made = made?;
+            let stored = stored?;
             self.trail.ready().await?;
-            self.carry_out(by, &made, consent, name_of).await
+            self.carry_out(by, &stored, consent, name_of).await
         };
         let outcome = outcome.await;
         let record = Record {
@@ -75,23 +75,23 @@ impl Registry {
     async fn carry_out(
         self: &Arc<Self>,
         by: Caller<'_>,
-        made: &Made,
+        stored: &StoredPlan,
         consent: Consent,
         name_of: InNameOf,
     ) -> Result<Applied, Refused> {
-        let (revision, component) = self.load_planned(made).await?;
-        self.still_holds(&self.deployments.lock(), made)?;
-        if let Some(missing) = consent::missing(&made.plan.needs, &consent) {
+        let (revision, component) = self.load_planned(stored).await?;
+        self.still_holds(&self.deployments.lock(), stored)?;
+        if let Some(missing) = consent::missing(&stored.plan.needs, &consent) {
             return Err(missing);
         }
         if consent.canary.is_some() && self.fleet.is_none() {
             return Err(Refused::NoFleet);
         }
-        let name = &made.plan.transform;
-        let needs = needs_of(&made.plan.needs);
+        let name = &stored.plan.transform;
+        let needs = needs_of(&stored.plan.needs);
         let probation = consent.probation && !self.options.probation.is_zero();
         let request = Request::Choose(Wish {
-            revision: made.plan.to.clone(),
+            revision: stored.plan.to.clone(),
             chooser: name_of.chooser,
             needs,
             // All that is missing was looked at, with its reasons, just above.
@@ -112,7 +112,7 @@ impl Registry {
             instances,
         };
         let holds = |deployments: &Deployments| {
-            self.still_holds(deployments, made)?;
+            self.still_holds(deployments, stored)?;
             self.refuse_conflicts_in(deployments, &component)
         };
         let changed = self
@@ -121,14 +121,14 @@ impl Registry {
         if changed.is_err() {
             self.intake.want(&[]);
         }
-        let (from, to) = (made.plan.from.clone(), made.plan.to.clone());
+        let (from, to) = (stored.plan.from.clone(), stored.plan.to.clone());
         Ok(self.applied(name, from, to, changed?).await)
     }
 
     /// Those that Tidegate may return to by itself from what is applied: what runs now is among
     /// them also where it shows more, if somebody agreed to that.
     fn may_return_to(&self, revision: &Revision, consent: &Consent) -> Vec<RevisionId> {
-        let wanted = self.with(&revision.transform, |it| it.intent.wanted());
+        let wanted = self.with(&revision.transform, |deployment| deployment.intent.wanted());
         let Ok(wanted) = wanted else {
             return Vec::new();
         };
@@ -150,8 +150,8 @@ impl Registry {
         let (_, took) = changed.followed().await;
         let here = self.with(name, |deployment| {
             let running = deployment.running.as_ref();
-            let runs = running.is_some_and(|it| it.revision.id == to);
-            let watched = runs && deployment.intent.trial.is_some();
+            let runs = running.is_some_and(|running| running.revision.id == to);
+            let watched = runs && deployment.intent.probation.is_some();
             (runs, watched, deployment.intent.wanted().paused.yes)
         });
         let (runs, watched, paused) = here.unwrap_or_default();

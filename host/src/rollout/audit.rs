@@ -98,17 +98,17 @@ fn words(refused: &Refused) -> String {
 
 /// The way to the log. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Trail(Arc<Shared>);
+pub(super) struct Trail(Arc<TrailState>);
 
 #[derive(Debug)]
-struct Shared {
+struct TrailState {
     /// None where there is no state folder: then nothing is written.
     store: Option<Arc<Store>>,
     /// The most entries that may wait.
     room: usize,
     waiting: Mutex<Waiting>,
     wake: Notify,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<WriteProgress>,
     /// Held by a trial of the disk: one that hangs is not followed by another.
     trying: Arc<tokio::sync::Mutex<()>>,
     metrics: Metrics,
@@ -127,7 +127,7 @@ struct Waiting {
 
 /// How far the writer is, by the numbers of entries.
 #[derive(Debug, Clone, Copy, Default)]
-struct Progress {
+struct WriteProgress {
     written: u64,
     /// Those up to this one wait for another try.
     failed: u64,
@@ -140,7 +140,7 @@ impl Trail {
         metrics: &Metrics,
         tasks: &Tasks,
     ) -> Self {
-        let trail = Self(Arc::new(Shared {
+        let trail = Self(Arc::new(TrailState {
             store: store.clone(),
             room,
             waiting: Mutex::default(),
@@ -166,9 +166,9 @@ impl Trail {
             return true;
         }
         let number = match self.0.waiting.lock().push(entry, self.0.room) {
-            Pushed::Waits(number) => number,
-            Pushed::Known => return true,
-            Pushed::Lost => {
+            Queued::Waits(number) => number,
+            Queued::Known => return true,
+            Queued::Lost => {
                 self.0.metrics.audit.lost.inc();
                 return false;
             }
@@ -188,11 +188,11 @@ impl Trail {
         if !self.is_written(last).await {
             return Err(unwritable("earlier entries still wait"));
         }
-        let trial = async {
+        let attempt = async {
             let held = self.0.trying.clone().lock_owned().await;
             blocking(move || try_to_write(&store, held)).await
         };
-        match tokio::time::timeout(PATIENCE, trial).await {
+        match tokio::time::timeout(PATIENCE, attempt).await {
             Ok(tried) => tried.map_err(|error| unwritable(&error.to_string())),
             Err(_) => Err(unwritable("the disk does not answer")),
         }
@@ -203,7 +203,7 @@ impl Trail {
         self.0.progress.send_modify(|progress| progress.failed = 0);
         self.0.wake.notify_one();
         let mut progress = self.0.progress.subscribe();
-        let settled = |progress: &Progress| progress.written.max(progress.failed) >= number;
+        let settled = |progress: &WriteProgress| progress.written.max(progress.failed) >= number;
         let settled = progress.wait_for(settled);
         let settled = tokio::time::timeout(PATIENCE, settled).await;
         settled.is_ok_and(|progress| progress.is_ok_and(|now| now.written >= number))
@@ -263,7 +263,7 @@ fn unwritable(why: &str) -> Refused {
 
 /// What became of an entry that was to be written.
 #[derive(Debug, PartialEq, Eq)]
-enum Pushed {
+enum Queued {
     Waits(u64),
     /// The same is there already.
     Known,
@@ -272,7 +272,7 @@ enum Pushed {
 
 impl Waiting {
     /// Refusals have half of the room: nobody can take it all from what was done.
-    fn push(&mut self, entry: Entry, room: usize) -> Pushed {
+    fn push(&mut self, entry: Entry, room: usize) -> Queued {
         let room = if entry.result == "done" {
             room
         } else {
@@ -280,14 +280,14 @@ impl Waiting {
         };
         if self.entries.len() >= room.max(1) {
             self.lost += 1;
-            return Pushed::Lost;
+            return Queued::Lost;
         }
         if self.repeats.has(&entry) {
-            return Pushed::Known;
+            return Queued::Known;
         }
         self.entries.push_back(entry);
         self.last += 1;
-        Pushed::Waits(self.last)
+        Queued::Waits(self.last)
     }
 
     /// The entry to be written now, and its number.

@@ -60,7 +60,7 @@ impl Changed {
 
 /// What is left to do when the lock is released.
 #[derive(Debug, Default)]
-pub(super) struct Left {
+pub(super) struct Aftermath {
     pub(super) following: Vec<Following>,
     prepare: Vec<RevisionId>,
     /// Taken down where it costs nobody time.
@@ -70,7 +70,7 @@ pub(super) struct Left {
     falls_back: Option<(RevisionId, String)>,
 }
 
-impl Left {
+impl Aftermath {
     fn is_empty(&self) -> bool {
         let lanes = self.following.is_empty() && self.ran.is_none() && self.cold.is_empty();
         lanes && self.gone.is_empty() && self.falls_back.is_none()
@@ -109,7 +109,7 @@ impl Registry {
         before: &Intent,
     ) -> Changed {
         let since = Instant::now();
-        let mut left = Left::default();
+        let mut left = Aftermath::default();
         let mut publish = false;
         if let Some(deployment) = deployments.get_mut(name) {
             publish = self.act(name, deployment, &mut left);
@@ -129,7 +129,12 @@ impl Registry {
     }
 
     /// True where other channels are there afterwards.
-    fn act(self: &Arc<Self>, name: &str, deployment: &mut Deployment, left: &mut Left) -> bool {
+    fn act(
+        self: &Arc<Self>,
+        name: &str,
+        deployment: &mut Deployment,
+        left: &mut Aftermath,
+    ) -> bool {
         let process = deployment.process();
         let actions = reconcile(&deployment.intent, &process, self.host());
         let mut publish = false;
@@ -151,7 +156,10 @@ impl Registry {
                 }
                 Action::Fallback { failing } => {
                     if deployment.fallback.as_ref() != Some(&failing) {
-                        let why = deployment.failing.get(&failing).map(|it| it.why.clone());
+                        let why = deployment
+                            .failing
+                            .get(&failing)
+                            .map(|failing| failing.why.clone());
                         left.falls_back = Some((failing.clone(), why.unwrap_or_default()));
                         deployment.fallback = Some(failing);
                     }
@@ -166,10 +174,13 @@ impl Registry {
     }
 
     /// Lets go of what is not needed any more.
-    fn put_away(&self, name: &str, deployment: &mut Deployment, left: &mut Left) {
+    fn put_away(&self, name: &str, deployment: &mut Deployment, left: &mut Aftermath) {
         let wanted = deployment.intent.wanted();
         let needed: Vec<&RevisionId> = needed(&wanted, self.host()).collect();
-        let running = deployment.running.as_ref().map(|it| it.revision.id.clone());
+        let running = deployment
+            .running
+            .as_ref()
+            .map(|running| running.revision.id.clone());
         let stays = |id: &RevisionId| needed.contains(&id) || running.as_ref() == Some(id);
         let (ready, gone) = std::mem::take(&mut deployment.ready)
             .into_iter()
@@ -190,7 +201,7 @@ impl Registry {
     }
 
     /// What takes time, after the lock is released.
-    fn do_the_rest(self: &Arc<Self>, name: &str, left: Left) -> Option<JoinHandle<()>> {
+    fn do_the_rest(self: &Arc<Self>, name: &str, left: Aftermath) -> Option<JoinHandle<()>> {
         for revision in &left.prepare {
             self.prepare(name, revision);
         }
@@ -199,7 +210,7 @@ impl Registry {
         }
         let (registry, name) = (self.clone(), name.to_owned());
         let follow = self.tasks.brief("lanes_follow", async move {
-            let Left {
+            let Aftermath {
                 following,
                 gone,
                 ran,
@@ -237,7 +248,9 @@ impl Registry {
 
     /// Lets clients see the channels of what runs now.
     fn publish_catalog(&self, deployments: &Deployments) {
-        let running = deployments.values().filter_map(|it| it.running.as_ref());
+        let running = deployments
+            .values()
+            .filter_map(|deployment| deployment.running.as_ref());
         self.catalog
             .replace(running.map(|running| running.component().descriptor.clone()));
     }

@@ -118,7 +118,9 @@ impl Registry {
             let mut set = kept_set(&deployments);
             let kept = KeptTransform {
                 intent: decision.next.clone(),
-                lanes: deployments.get(name).map_or(1, |it| it.lanes),
+                lanes: deployments
+                    .get(name)
+                    .map_or(1, |deployment| deployment.lanes),
             };
             set.transforms.insert(name.to_owned(), kept);
             (decision, set, self.keeper.number())
@@ -167,7 +169,7 @@ impl Registry {
         {
             not_yet.push(format!("written down: {why}"));
         }
-        let pending = self.with(name, |it| !it.intent.pending.is_empty());
+        let pending = self.with(name, |deployment| !deployment.intent.pending.is_empty());
         if self.fleet.is_some() && pending.unwrap_or(false) {
             not_yet.push("known to the fleet".to_owned());
         }
@@ -189,7 +191,9 @@ fn decide(
     request: &Request,
     stamp: &Stamp,
 ) -> Result<Decision, Refused> {
-    let known = deployments.get(name).map(|it| it.intent.clone());
+    let known = deployments
+        .get(name)
+        .map(|deployment| deployment.intent.clone());
     let before = known.unwrap_or_else(nothing_yet);
     let mut next = before.clone();
     let asked = next.ask(request, stamp);

@@ -87,7 +87,7 @@ impl Running {
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) probation: Arc<Probation>,
-    pub(super) left: Left,
+    pub(super) left: ProbationClock,
     /// Ends the task that watches, when somebody else has decided.
     _task: DropGuard,
 }
@@ -97,7 +97,7 @@ impl Watched {
         let token = CancellationToken::new();
         let watched = Self {
             probation,
-            left: Left::new(time),
+            left: ProbationClock::new(time),
             _task: token.clone().drop_guard(),
         };
         (watched, token)
@@ -106,9 +106,9 @@ impl Watched {
 
 /// How much longer a probation lasts; clones are the same.
 #[derive(Debug, Clone)]
-pub(super) struct Left(Arc<Mutex<Duration>>);
+pub(super) struct ProbationClock(Arc<Mutex<Duration>>);
 
-impl Left {
+impl ProbationClock {
     fn new(time: Duration) -> Self {
         Self(Arc::new(Mutex::new(time)))
     }

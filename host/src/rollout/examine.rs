@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::change::Deployments;
 use super::loader::{Code, Loaded, Trust};
-use super::{Ask, Refused, Registry};
+use super::{PushRequest, Refused, Registry};
 use crate::settings::limits_from_json;
 use crate::transform::limits::Limits;
 use crate::transform::{Component, Described};
 
 /// How a component is to run.
-struct Way {
+struct Configuration {
     settings: Value,
     limits: Limits,
     /// The settings that were taken over and that nobody is shown of what runs, as JSON
@@ -29,41 +29,49 @@ impl Registry {
     ///
     /// # Errors
     /// All that is wrong with it, and whose it is where it said so.
-    pub(super) async fn examine(&self, bytes: &Arc<[u8]>, ask: &Ask) -> Result<Loaded, Refused> {
-        if let Some(settings) = &ask.settings
+    pub(super) async fn examine(
+        &self,
+        bytes: &Arc<[u8]>,
+        request: &PushRequest,
+    ) -> Result<Loaded, Refused> {
+        if let Some(settings) = &request.settings
             && !settings.is_object()
         {
             return Err(Refused::Settings("they are an object, such as {}".into()));
         }
-        let (code, described) = self.describe(bytes, ask).await?;
+        let (code, described) = self.describe(bytes, request).await?;
         let name = described.name().map(str::to_owned);
         let refuse = |faults| {
-            let transform = name.clone().or_else(|| ask.transform.clone());
+            let transform = name.clone().or_else(|| request.transform.clone());
             Refused::Check { transform, faults }
         };
-        if let Some((own, asked)) = name.as_ref().zip(ask.transform.as_ref())
+        if let Some((own, asked)) = name.as_ref().zip(request.transform.as_ref())
             && own != asked
         {
-            let other = format!("its name is \"{own}\", and it was sent for \"{asked}\"");
-            return Err(refuse([vec![other], described.faults()].concat()));
+            let misnamed = format!("its name is \"{own}\", and it was sent for \"{asked}\"");
+            return Err(refuse([vec![misnamed], described.faults()].concat()));
         }
-        let way = self.way(name.as_deref().or(ask.transform.as_deref()), ask)?;
-        let described = if *described.limits() == way.limits {
+        let configuration =
+            self.configuration(name.as_deref().or(request.transform.as_deref()), request)?;
+        let described = if *described.limits() == configuration.limits {
             described
         } else {
             // It was asked within more than it will have.
-            let again = self.loader.describe(&code, &way.limits).await;
+            let again = self.loader.describe(&code, &configuration.limits).await;
             let again = again.map_err(&refuse)?;
             if again.name() != described.name() {
                 return Err(refuse(vec![renamed(&described, &again)]));
             }
             again
         };
-        let shown = way.would_show(&described);
+        let shown = configuration.would_show(&described);
         if !shown.is_empty() {
             return Err(refuse([described.faults(), shown].concat()));
         }
-        let loaded = self.loader.configure(&code, described, &way.settings).await;
+        let loaded = self
+            .loader
+            .configure(&code, described, &configuration.settings)
+            .await;
         let loaded = loaded.map_err(&refuse)?;
         self.refuse_conflicts(&loaded.component)?;
         Ok(loaded)
@@ -74,18 +82,18 @@ impl Registry {
     async fn describe(
         &self,
         bytes: &Arc<[u8]>,
-        ask: &Ask,
+        request: &PushRequest,
     ) -> Result<(Arc<Code>, Described), Refused> {
         let refuse = |faults| Refused::Check {
-            transform: ask.transform.clone(),
+            transform: request.transform.clone(),
             faults,
         };
-        let possible = match &ask.transform {
+        let possible = match &request.transform {
             Some(name) => {
                 self.with_running(name, |_| ())?;
-                vec![self.way(Some(name), ask)?.limits]
+                vec![self.configuration(Some(name), request)?.limits]
             }
-            None => self.possible_limits(ask)?,
+            None => self.possible_limits(request)?,
         };
         let widest = widest(&possible);
         let code = self.loader.code(bytes, Trust::None, possible).await;
@@ -95,11 +103,14 @@ impl Registry {
     }
 
     /// The limits of a new transform first.
-    fn possible_limits(&self, ask: &Ask) -> Result<Vec<Limits>, Refused> {
-        let mut possible = vec![merged(&Limits::default(), ask)?];
+    fn possible_limits(&self, request: &PushRequest) -> Result<Vec<Limits>, Refused> {
+        let mut possible = vec![merged(&Limits::default(), request)?];
         let deployments = self.deployments.lock();
-        for running in deployments.values().filter_map(|it| it.running.as_ref()) {
-            let limits = merged(&running.revision.limits, ask)?;
+        for running in deployments
+            .values()
+            .filter_map(|deployment| deployment.running.as_ref())
+        {
+            let limits = merged(&running.revision.limits, request)?;
             if !possible.contains(&limits) {
                 possible.push(limits);
             }
@@ -109,19 +120,23 @@ impl Registry {
 
     /// What the active revision of this name runs with, but for what is asked for; where there
     /// is none, nothing special.
-    fn way(&self, name: Option<&str>, ask: &Ask) -> Result<Way, Refused> {
+    fn configuration(
+        &self,
+        name: Option<&str>,
+        request: &PushRequest,
+    ) -> Result<Configuration, Refused> {
         let inherited = name.and_then(|name| {
             let of = self.with_running(name, |running| running.revision.clone());
             of.ok()
         });
         let base = inherited.as_ref().map(|active| active.limits.clone());
-        let limits = merged(&base.unwrap_or_default(), ask)?;
-        let (settings, secret) = match (&ask.settings, inherited) {
+        let limits = merged(&base.unwrap_or_default(), request)?;
+        let (settings, secret) = match (&request.settings, inherited) {
             (Some(given), _) => (given.clone(), Vec::new()),
             (None, Some(active)) => (active.settings.clone(), active.secrets()),
             (None, None) => (json!({}), Vec::new()),
         };
-        Ok(Way {
+        Ok(Configuration {
             settings,
             limits,
             secret,
@@ -141,14 +156,16 @@ impl Registry {
         component: &Component,
     ) -> Result<(), Refused> {
         let own = &component.descriptor;
-        let others = deployments.values().filter_map(|it| it.running.as_ref());
+        let others = deployments
+            .values()
+            .filter_map(|deployment| deployment.running.as_ref());
         let others = others.filter(|running| running.live.name() != own.name);
         let conflicts = others.filter_map(|running| {
-            let other = &running.component().descriptor;
-            let (what, name) = own.conflict(other)?;
+            let theirs = &running.component().descriptor;
+            let (what, name) = own.conflict(theirs)?;
             Some(format!(
                 "the {what} \"{name}\" belongs to the transform {}",
-                other.name
+                theirs.name
             ))
         });
         let faults: Vec<String> = conflicts.collect();
@@ -159,7 +176,7 @@ impl Registry {
     }
 }
 
-impl Way {
+impl Configuration {
     /// What is secret in the revision that the settings are taken over from, and would not be in
     /// this one: a sentence each.
     fn would_show(&self, described: &Described) -> Vec<String> {
@@ -193,8 +210,8 @@ fn renamed(first: &Described, second: &Described) -> String {
     )
 }
 
-fn merged(base: &Limits, ask: &Ask) -> Result<Limits, Refused> {
-    let Some(given) = &ask.limits else {
+fn merged(base: &Limits, request: &PushRequest) -> Result<Limits, Refused> {
+    let Some(given) = &request.limits else {
         return Ok(base.clone());
     };
     limits_from_json(base, given).map_err(|faults| Refused::Settings(faults.join("; ")))

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::apply::in_words;
-use super::ask::FollowAsk;
 use super::decide::Prepared;
 use super::prepare::load_kept;
 use super::report::Applied;
+use super::requests::FollowRequest;
 use super::{Caller, Record, Refused, Registry, shown};
 use crate::revision::needs::needs_between;
 use crate::wanted::desired::{Chooser, Needs};
@@ -22,9 +22,9 @@ impl Registry {
         self: &Arc<Self>,
         by: Caller<'_>,
         name: &str,
-        ask: FollowAsk,
+        request: FollowRequest,
     ) -> Result<Applied, Refused> {
-        let outcome = self.turn_to_config(by, name, &ask).await;
+        let outcome = self.turn_to_config(by, name, &request).await;
         let record = Record {
             by,
             action: "follow-config",
@@ -40,7 +40,7 @@ impl Registry {
         self: &Arc<Self>,
         by: Caller<'_>,
         name: &str,
-        ask: &FollowAsk,
+        request: &FollowRequest,
     ) -> Result<Applied, Refused> {
         let (configured, wanted, lanes) = self.with(name, |deployment| {
             let wanted = deployment.intent.wanted();
@@ -61,8 +61,8 @@ impl Registry {
                 false => needs_between(record.as_deref(), Some(&ready.revision)),
             },
             consent: Needs {
-                wider: ask.allow_wider,
-                breaking: ask.allow_breaking,
+                wider: request.allow_wider,
+                breaking: request.allow_breaking,
                 ..Needs::default()
             },
             probation: from.as_ref() != Some(&to) && !self.options.probation.is_zero(),

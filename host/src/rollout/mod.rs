@@ -8,7 +8,6 @@
 //! The registry orders the pipeline and keeps the state folder true; events never wait for it.
 
 mod apply;
-mod ask;
 mod audit;
 mod builtin;
 mod caller;
@@ -31,6 +30,7 @@ mod refusals;
 mod refused;
 mod remove;
 pub mod report;
+mod requests;
 mod resolve;
 mod rollback;
 mod shadow;
@@ -45,7 +45,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub use self::ask::{Ask, Consent, FollowAsk, RollbackAsk, ShadowAsk};
 use self::audit::{Record, Trail};
 pub use self::caller::Caller;
 use self::change::Deployments;
@@ -61,6 +60,7 @@ pub use self::refused::Refused;
 use self::refused::shown;
 pub use self::report::FamilyState;
 use self::report::{RevisionReport, Role, TransformReport};
+pub use self::requests::{Consent, FollowRequest, PushRequest, RollbackRequest, ShadowRequest};
 use self::shadow::Shadows;
 pub use self::start::{Configured, StartError, configured, refuse_conflicts};
 pub use self::trying::{Offline, Taken, checked, try_applied, try_configured};
@@ -162,23 +162,23 @@ impl Registry {
 
     /// All revisions that are known, newest first, without the values of secret settings.
     pub fn revisions(&self, transform: Option<&str>) -> Vec<RevisionReport> {
-        let mut all = self.known_revisions(transform);
-        for report in &mut all {
+        let mut reports = self.known_revisions(transform);
+        for report in &mut reports {
             report.revision = report.revision.shown();
         }
-        all
+        reports
     }
 
     fn known_revisions(&self, transform: Option<&str>) -> Vec<RevisionReport> {
         let deployments = self.deployments.lock();
         let ready = deployments.values().flat_map(Deployment::revisions);
-        let mut all: Vec<RevisionReport> = ready.collect();
+        let mut reports: Vec<RevisionReport> = ready.collect();
         for kept in self.loader.store.iter().flat_map(|store| store.revisions()) {
-            if !all.iter().any(|known| known.revision.id == kept.id) {
+            if !reports.iter().any(|known| known.revision.id == kept.id) {
                 let deployment = deployments.get(&kept.transform);
                 let wanted = deployment.map(|deployment| deployment.intent.wanted());
                 let is_withdrawn = wanted.is_some_and(|wanted| wanted.is_withdrawn(&kept.id));
-                all.push(RevisionReport {
+                reports.push(RevisionReport {
                     role: if is_withdrawn {
                         Role::Withdrawn
                     } else {
@@ -188,9 +188,9 @@ impl Registry {
                 });
             }
         }
-        all.retain(|one| transform.is_none_or(|name| one.revision.transform == name));
-        all.sort_by_key(|one| std::cmp::Reverse(one.revision.at));
-        all
+        reports.retain(|report| transform.is_none_or(|name| report.revision.transform == name));
+        reports.sort_by_key(|report| std::cmp::Reverse(report.revision.at));
+        reports
     }
 
     /// The one revision whose id begins so, without the values of secret settings.
@@ -206,8 +206,8 @@ impl Registry {
     /// As `revision`, and it can be run: its settings are whole.
     fn known_revision(&self, beginning: &str) -> Result<RevisionReport, Refused> {
         let mut found = self.known_revisions(None);
-        found.retain(|one| {
-            beginning.len() >= MIN_PREFIX && one.revision.id.as_str().starts_with(beginning)
+        found.retain(|report| {
+            beginning.len() >= MIN_PREFIX && report.revision.id.as_str().starts_with(beginning)
         });
         match found.len() {
             0 => Err(Refused::NoSuchRevision(shown(beginning))),
@@ -272,7 +272,10 @@ impl Registry {
     /// Sets the gauges of what the revisions that run have used at most.
     pub fn show_high_water(&self) {
         let deployments = self.deployments.lock();
-        for running in deployments.values().filter_map(|it| it.running.as_ref()) {
+        for running in deployments
+            .values()
+            .filter_map(|deployment| deployment.running.as_ref())
+        {
             running.live.show_high_water();
         }
     }
@@ -282,7 +285,7 @@ impl Registry {
         let denied = self.intake.denied_transforms();
         let deployments = self.deployments.lock();
         let families = deployments.values();
-        let families = families.flat_map(|it| it.families(self.host(), &denied));
+        let families = families.flat_map(|deployment| deployment.families(self.host(), &denied));
         families.collect()
     }
 
@@ -290,16 +293,18 @@ impl Registry {
     /// should, a sentence each.
     pub fn troubles(&self) -> (Option<&'static str>, Vec<String>) {
         let deployments = self.deployments.lock();
-        let waits = deployments.values().any(|it| it.unlooked);
+        let waits = deployments.values().any(|deployment| deployment.unlooked);
         let waits = waits.then_some("what the fleet wants is not known yet");
-        let idle = deployments.iter().filter(|(_, it)| it.running.is_none());
-        let troubles = idle.filter_map(|(name, it)| {
-            let is_removed = it.intent.wanted().choice.revision.is_none();
-            let trouble = match is_removed && it.configured.is_some() {
+        let idle = deployments
+            .iter()
+            .filter(|(_, deployment)| deployment.running.is_none());
+        let troubles = idle.filter_map(|(name, deployment)| {
+            let is_removed = deployment.intent.wanted().choice.revision.is_none();
+            let trouble = match is_removed && deployment.configured.is_some() {
                 true => {
                     "it was removed, and the settings name it; follow-config brings it back".into()
                 }
-                false => it.trouble(self.host())?,
+                false => deployment.trouble(self.host())?,
             };
             Some(format!("transform {name}: {trouble}"))
         });
@@ -317,7 +322,9 @@ impl Registry {
     /// As `with`, of a transform that runs.
     fn with_running<T>(&self, name: &str, look: impl FnOnce(&Running) -> T) -> Result<T, Refused> {
         let deployments = self.deployments.lock();
-        let running = deployments.get(name).and_then(|it| it.running.as_ref());
+        let running = deployments
+            .get(name)
+            .and_then(|deployment| deployment.running.as_ref());
         running
             .map(look)
             .ok_or_else(|| Refused::NoSuchTransform(shown(name)))
@@ -326,7 +333,9 @@ impl Registry {
     /// What is known of a revision, where it stands ready, is kept, or is known to the
     /// fleet.
     fn record_of(&self, name: &str, id: &RevisionId) -> Option<Arc<Revision>> {
-        let ready = self.with(name, |it| it.ready(id).map(|ready| ready.revision.clone()));
+        let ready = self.with(name, |deployment| {
+            deployment.ready(id).map(|ready| ready.revision.clone())
+        });
         let ready = ready.ok().flatten();
         ready.or_else(|| self.recorded(name, id))
     }

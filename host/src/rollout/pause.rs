@@ -54,7 +54,7 @@ impl Registry {
             self.trail.ready().await?;
         }
         let request = Request::Pause(paused);
-        let was_detached = self.with(name, |it| it.intent.detached.is_some())?;
+        let was_detached = self.with(name, |deployment| deployment.intent.detached.is_some())?;
         let changed = if paused {
             match local {
                 true => self.pause_here(name, by)?,

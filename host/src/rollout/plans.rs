@@ -35,11 +35,11 @@ const ID_DIGITS: usize = 12;
 
 /// The plans that can be applied, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Plans(VecDeque<Made>);
+pub(super) struct Plans(VecDeque<StoredPlan>);
 
 /// A plan and what it was made for. The component is loaded again when it is applied.
 #[derive(Debug, Clone)]
-pub(super) struct Made {
+pub(super) struct StoredPlan {
     pub(super) plan: Arc<Plan>,
     /// The digest of what it was made for; see `basis`.
     basis: String,
@@ -49,7 +49,7 @@ pub(super) struct Made {
 
 /// A plan as it is kept on disk.
 #[derive(Debug, Serialize, Deserialize)]
-struct Kept {
+struct PlanFile {
     plan: Plan,
     basis: String,
 }
@@ -61,7 +61,7 @@ impl Plans {
         let Some(store) = store else {
             return Self::default();
         };
-        let kept = blocking(move || store.plans().all::<Kept>()).await;
+        let kept = blocking(move || store.plans().all::<PlanFile>()).await;
         let mut kept = kept.unwrap_or_else(|error| {
             tracing::warn!(%error, "plans of before the start cannot be read");
             Vec::new()
@@ -71,7 +71,7 @@ impl Plans {
         for kept in kept {
             let left = kept.plan.expires.duration_since(Timestamp::now());
             let left = Duration::try_from(left).unwrap_or_default().min(time);
-            plans.keep(Made {
+            plans.keep(StoredPlan {
                 plan: Arc::new(kept.plan),
                 basis: kept.basis,
                 until: Instant::now() + left,
@@ -81,45 +81,45 @@ impl Plans {
     }
 
     /// Keeps a plan, and says which go for it.
-    fn keep(&mut self, made: Made) -> Vec<String> {
-        self.0.retain(|known| known.plan.id != made.plan.id);
-        self.0.push_back(made);
+    fn keep(&mut self, stored: StoredPlan) -> Vec<String> {
+        self.0.retain(|known| known.plan.id != stored.plan.id);
+        self.0.push_back(stored);
         let beyond = self.0.len().saturating_sub(MAX_PLANS);
         let gone = self.0.drain(..beyond);
-        gone.map(|made| made.plan.id.clone()).collect()
+        gone.map(|stored| stored.plan.id.clone()).collect()
     }
 
-    pub(super) fn find(&self, id: &str) -> Result<Made, Refused> {
-        let found = self.0.iter().find(|made| made.plan.id == id);
-        let made = found.ok_or_else(|| Refused::NoSuchPlan(shown(id)))?;
-        if !made.is_good() {
+    pub(super) fn find(&self, id: &str) -> Result<StoredPlan, Refused> {
+        let found = self.0.iter().find(|stored| stored.plan.id == id);
+        let stored = found.ok_or_else(|| Refused::NoSuchPlan(shown(id)))?;
+        if !stored.is_good() {
             return Err(Refused::ExpiredPlan {
-                plan: made.plan.id.clone(),
-                revision: made.plan.to.clone(),
-                at: made.plan.expires,
+                plan: stored.plan.id.clone(),
+                revision: stored.plan.to.clone(),
+                at: stored.plan.expires,
             });
         }
-        Ok(made.clone())
+        Ok(stored.clone())
     }
 
     /// The revisions that a plan could still make active.
     pub(super) fn targets(&self) -> BTreeSet<RevisionId> {
-        let good = self.0.iter().filter(|made| made.is_good());
-        good.map(|made| made.plan.to.clone()).collect()
+        let good = self.0.iter().filter(|stored| stored.is_good());
+        good.map(|stored| stored.plan.to.clone()).collect()
     }
 }
 
-impl Made {
+impl StoredPlan {
     fn is_good(&self) -> bool {
         Instant::now() < self.until
     }
 
     /// For the disk, where no value of any event is kept.
-    fn kept(&self) -> Kept {
+    fn kept(&self) -> PlanFile {
         let mut plan = Plan::clone(&self.plan);
         let fields = plan.recent.iter_mut().flat_map(|recent| &mut recent.fields);
         fields.for_each(|field| field.examples.clear());
-        Kept {
+        PlanFile {
             plan,
             basis: self.basis.clone(),
         }
@@ -141,16 +141,16 @@ impl Registry {
         let record = Record {
             by,
             action: "plan",
-            transform: plan.map(|one| one.transform.clone()),
-            revision: plan.map(|one| one.to.clone()),
-            plan: plan.map(|one| one.id.clone()),
-            detail: plan.map_or_else(String::new, |one| {
-                let notes = one.changes.iter();
+            transform: plan.map(|plan| plan.transform.clone()),
+            revision: plan.map(|plan| plan.to.clone()),
+            plan: plan.map(|plan| plan.id.clone()),
+            detail: plan.map_or_else(String::new, |plan| {
+                let notes = plan.changes.iter();
                 let notes = notes.filter(|change| change.level == Level::Note).count();
                 format!(
                     "{} breaking, {} wider, {}",
-                    one.needs.breaking.len(),
-                    one.needs.wider.len(),
+                    plan.needs.breaking.len(),
+                    plan.needs.wider.len(),
                     count_of(notes, "other change")
                 )
             }),
@@ -161,7 +161,7 @@ impl Registry {
     /// # Errors
     /// There is no such plan any more.
     pub fn find_plan(&self, id: &str) -> Result<Arc<Plan>, Refused> {
-        self.plans.lock().find(id).map(|made| made.plan)
+        self.plans.lock().find(id).map(|stored| stored.plan)
     }
 
     async fn make_plan(&self, by: Caller<'_>, revision: &str) -> Result<Arc<Plan>, Refused> {
@@ -192,11 +192,11 @@ impl Registry {
         );
         let (recent, probation_would_undo) = match &active {
             Some((record, running)) => {
-                let trial = Sides::new(running, &record.surface, &component, false);
+                let sides = Sides::new(running, &record.surface, &component, false);
                 let events = self.intake.recent(name);
                 let probation = self.probation_of_next(name);
                 let paired = Paired::of(&running.descriptor, &component.descriptor);
-                blocking(move || try_both(trial, &events, probation, paired)).await
+                blocking(move || try_both(sides, &events, probation, paired)).await
             }
             None => (None, None),
         };
@@ -216,28 +216,28 @@ impl Registry {
             by: by.name.to_owned(),
             expires: now.saturating_add(self.options.plan_time).unwrap_or(now),
         });
-        let made = Made {
+        let stored = StoredPlan {
             plan: plan.clone(),
             basis,
             until: Instant::now() + self.options.plan_time,
         };
-        self.keep_plan(made).await?;
+        self.keep_plan(stored).await?;
         Ok(plan)
     }
 
     /// Where Tidegate would return to by itself if a revision were applied and failed.
     fn would_return_to(&self, revision: &Revision) -> Option<RevisionId> {
         let wanted = self
-            .with(&revision.transform, |it| it.intent.wanted())
+            .with(&revision.transform, |deployment| deployment.intent.wanted())
             .ok()?;
         let covers = self.covers(&wanted, revision);
         wanted.safe().find(|safe| covers.contains(safe)).cloned()
     }
 
     /// Keeps a plan in memory and on disk. One that the disk does not take is good until a restart.
-    async fn keep_plan(&self, made: Made) -> Result<(), Refused> {
-        let (store, kept) = (self.store()?, made.kept());
-        let gone = self.plans.lock().keep(made);
+    async fn keep_plan(&self, stored: StoredPlan) -> Result<(), Refused> {
+        let (store, kept) = (self.store()?, stored.kept());
+        let gone = self.plans.lock().keep(stored);
         let written = blocking(move || {
             store.note_use(&kept.plan.to);
             store.plans().keep(&kept.plan.id, &kept)?;
@@ -253,9 +253,9 @@ impl Registry {
     /// done where nobody waits for a lock.
     pub(super) async fn load_planned(
         &self,
-        made: &Made,
+        stored: &StoredPlan,
     ) -> Result<(Arc<Revision>, Arc<Component>), Refused> {
-        let id = &made.plan.to;
+        let id = &stored.plan.to;
         let revision = self.store()?.revision(id);
         let revision = revision.ok_or_else(|| Refused::NoSuchRevision(id.to_string()))?;
         let component = self.load_kept(&revision).await?;
@@ -288,16 +288,18 @@ impl Registry {
     pub(super) fn still_holds(
         &self,
         deployments: &Deployments,
-        made: &Made,
+        stored: &StoredPlan,
     ) -> Result<(), Refused> {
-        let name = &made.plan.transform;
-        if basis(deployments, name) == made.basis {
+        let name = &stored.plan.transform;
+        if basis(deployments, name) == stored.basis {
             return Ok(());
         }
-        let now = deployments.get(name).filter(|it| it.running.is_some());
+        let now = deployments
+            .get(name)
+            .filter(|deployment| deployment.running.is_some());
         let now = now.map(|deployment| at(name, &deployment.intent.wanted()));
-        let other = || "another transform has changed meanwhile".to_owned();
-        Err(Refused::StalePlan(now.unwrap_or_else(other)))
+        let elsewhere = || "another transform has changed meanwhile".to_owned();
+        Err(Refused::StalePlan(now.unwrap_or_else(elsewhere)))
     }
 }
 
@@ -333,7 +335,7 @@ fn id_of(basis: &str, to: &RevisionId) -> String {
 /// the same rules, were all events like these. It is asked once, at the end, so that its numbers
 /// are those of the comparison.
 fn try_both(
-    mut trial: Sides,
+    mut sides: Sides,
     events: &[Arc<Event>],
     probation: Option<Probation>,
     mut paired: Paired,
@@ -345,17 +347,17 @@ fn try_both(
         if started.elapsed() > TRIAL_TIME {
             break;
         }
-        let Some(tried) = trial.note(event) else {
+        let Some(tried) = sides.note(event) else {
             continue;
         };
         counts.note(&tried.answer);
-        if let (None, None, Ok(made)) = (
+        if let (None, None, Ok(outcome)) = (
             Failure::of(&tried.active),
             Failure::of(&tried.answer),
             &tried.answer,
         ) {
             let (before, now) = tried.times;
-            times.push(Took::of(before, now, made));
+            times.push(Took::of(before, now, outcome));
         }
         if tried.both {
             paired.note_answers(&tried.active, &tried.answer);
@@ -365,7 +367,7 @@ fn try_both(
         }
     }
     let verdict = probation.and_then(|probation| probation.would_undo(&counts, &paired, &times));
-    let report = (!events.is_empty()).then(|| trial.report());
+    let report = (!events.is_empty()).then(|| sides.report());
     let elsewhere = report
         .as_ref()
         .map_or(0, |report| report.events - counts.events);

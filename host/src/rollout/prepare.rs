@@ -232,7 +232,7 @@ mod tests {
     async fn a_preparation_that_panics_is_told_as_one_that_failed() {
         let tasks = Tasks::new(&Metrics::new());
         assert_eq!(apart(&tasks, async { Ok(1) }).await, Ok(1));
-        let told = apart::<()>(&tasks, async { panic!("on purpose") }).await;
-        assert!(told.is_err_and(|why| why.contains("ended unasked")));
+        let ended = apart::<()>(&tasks, async { panic!("on purpose") }).await;
+        assert!(ended.is_err_and(|why| why.contains("ended unasked")));
     }
 }

@@ -7,7 +7,7 @@ use prometheus::IntGauge;
 use tokio_util::sync::CancellationToken;
 
 use super::decide::stamp;
-use super::deployment::{Left, figures};
+use super::deployment::{ProbationClock, figures};
 use super::prepare::ITSELF;
 use super::report::Returned;
 use super::{Caller, Record, Registry};
@@ -41,7 +41,7 @@ impl Registry {
         live: Arc<Live>,
         probation: Arc<Probation>,
         decided: CancellationToken,
-        left: Left,
+        left: ProbationClock,
     ) {
         probation.withdraws(live.origin.clone());
         let registry = self.clone();
@@ -64,7 +64,7 @@ impl Registry {
         self: &Arc<Self>,
         live: &Arc<Live>,
         probation: &Probation,
-        left: &Left,
+        left: &ProbationClock,
     ) {
         let verdict = self.judged(live, probation, left).await;
         self.conclude(live, probation, &verdict).await;
@@ -72,7 +72,7 @@ impl Registry {
 
     /// Waits for a verdict. While nothing goes through, the clock stands; and it goes on past
     /// its time while too few events came: nothing is shown by no events.
-    async fn judged(&self, live: &Live, probation: &Probation, left: &Left) -> Verdict {
+    async fn judged(&self, live: &Live, probation: &Probation, left: &ProbationClock) -> Verdict {
         let mut tick = tokio::time::interval(EVERY);
         let mut last = Instant::now();
         let mut waited = self.options.probation;
@@ -176,7 +176,9 @@ impl Registry {
     async fn note_return(&self, live: &Live, reason: &str, returned: Option<Returned>) {
         let (name, from) = (live.name(), &live.component.revision);
         tracing::error!(transform = name, revision = %from, reason, "revision failed its probation");
-        let is_held = returned.as_ref().is_some_and(|it| it.to.is_none());
+        let is_held = returned
+            .as_ref()
+            .is_some_and(|returned| returned.to.is_none());
         let held = "nothing goes out: no revision that shows as little is known to be good";
         let mut detail = vec![reason.to_owned()];
         detail.extend(is_held.then(|| held.to_owned()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::report::{Checked, Import, Pushed};
-use super::{Ask, Caller, Record, Refused, Registry};
+use super::{Caller, PushRequest, Record, Refused, Registry};
 use crate::revision::Revision;
 use crate::tasks::blocking;
 use crate::transform::{Component, gets};
@@ -22,10 +22,10 @@ impl Registry {
         &self,
         by: Caller<'_>,
         component: Vec<u8>,
-        ask: Ask,
+        request: PushRequest,
     ) -> Result<Checked, Refused> {
         let bytes = blocking(move || component.into()).await;
-        let outcome = self.examine(&bytes, &ask).await;
+        let outcome = self.examine(&bytes, &request).await;
         let checked = outcome.map(|loaded| checked(&loaded.component, "upload", by.name));
         let revision = checked.as_ref().ok().map(|checked| &checked.revision);
         let record = Record {
@@ -34,7 +34,7 @@ impl Registry {
             transform: transform_of(
                 &checked,
                 |checked| &checked.revision.transform,
-                ask.transform,
+                request.transform,
             ),
             revision: None,
             plan: None,
@@ -54,16 +54,16 @@ impl Registry {
         by: Caller<'_>,
         origin: &str,
         component: Vec<u8>,
-        ask: Ask,
+        request: PushRequest,
     ) -> Result<Pushed, Refused> {
         let (bytes, digest) = blocking(move || {
             let digest = Sha256::digest(&component);
             (component.into(), data_encoding::HEXLOWER.encode(&digest))
         })
         .await;
-        let pushed = self.push_unrecorded(by, origin, bytes, &ask).await;
+        let pushed = self.push_unrecorded(by, origin, bytes, &request).await;
         let what = format!("{origin}, component {}", &digest[..DIGEST_DIGITS]);
-        self.record_push(by, "push", ask.transform.clone(), &what, pushed)
+        self.record_push(by, "push", request.transform.clone(), &what, pushed)
             .await
     }
 
@@ -75,7 +75,7 @@ impl Registry {
         &self,
         by: Caller<'_>,
         name: &str,
-        ask: Ask,
+        request: PushRequest,
     ) -> Result<Pushed, Refused> {
         let outcome = async {
             let (store, digest) = (
@@ -84,11 +84,11 @@ impl Registry {
             );
             let bytes = blocking(move || store.component(&digest).map(Arc::from)).await;
             let bytes = bytes.map_err(|error| Refused::State(error.into()))?;
-            let ask = Ask {
+            let request = PushRequest {
                 transform: Some(name.to_owned()),
-                ..ask
+                ..request
             };
-            self.push_unrecorded(by, "settings", bytes, &ask).await
+            self.push_unrecorded(by, "settings", bytes, &request).await
         };
         let outcome = outcome.await;
         self.record_push(by, "settings", Some(name.to_owned()), "", outcome)
@@ -108,13 +108,13 @@ impl Registry {
             by,
             action,
             transform: transform_of(&outcome, |pushed| &pushed.revision.transform, asked),
-            revision: pushed.map(|one| one.revision.id.clone()),
+            revision: pushed.map(|pushed| pushed.revision.id.clone()),
             plan: None,
             detail: pushed.map_or_else(
                 || what.to_owned(),
-                |one| {
-                    let known = if one.new { "new" } else { "known already" };
-                    format!("version {}, {known}", one.revision.version)
+                |pushed| {
+                    let known = if pushed.new { "new" } else { "known already" };
+                    format!("version {}, {known}", pushed.revision.version)
                 },
             ),
         };
@@ -126,11 +126,11 @@ impl Registry {
         by: Caller<'_>,
         origin: &str,
         bytes: Arc<[u8]>,
-        ask: &Ask,
+        request: &PushRequest,
     ) -> Result<Pushed, Refused> {
         self.store()?;
         self.trail.ready().await?;
-        let loaded = self.examine(&bytes, ask).await?;
+        let loaded = self.examine(&bytes, request).await?;
         let revision = Revision::of(&loaded.component, origin, by.name);
         let (revision, new) = self.keep_revision(revision, bytes).await?;
         // The plan that comes next needs no compiler.

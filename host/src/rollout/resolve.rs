@@ -89,7 +89,11 @@ pub(super) async fn resolve(
     };
     let loader = loader(settings, engine, store, metrics);
     let configured = load_configured(&loader, &settings.transforms).await?;
-    refuse_conflicts(configured.iter().map(|it| (&*it.component, &*it.origin)))?;
+    refuse_conflicts(
+        configured
+            .iter()
+            .map(|named| (&*named.component, &*named.origin)),
+    )?;
     let mut kept = found.set.transforms;
     let (mut deployments, mut notes) = (Deployments::new(), Vec::new());
     for named in configured {
@@ -166,7 +170,7 @@ fn set_aside_conflicts(deployments: &mut Deployments) {
             .partition(|ready| {
                 let own = &ready.component.descriptor;
                 let mut accepted = accepted.iter();
-                !accepted.any(|other| own.conflict(&other.component.descriptor).is_some())
+                !accepted.any(|theirs| own.conflict(&theirs.component.descriptor).is_some())
             });
         for ready in aside {
             let why = "it has a family, or a type of message, of another transform".to_owned();
@@ -268,7 +272,10 @@ fn from_settings(
 
 /// Notes that the process starts: a revision on probation may be what ended it.
 fn count_start(name: &str, intent: &mut Intent, in_fleet: bool, notes: &mut Vec<Note>) {
-    let tried = intent.trial.as_ref().map(|trial| trial.revision.clone());
+    let tried = intent
+        .probation
+        .as_ref()
+        .map(|probation| probation.revision.clone());
     intent.start(in_fleet, &stamp(ITSELF));
     let wanted = intent.wanted();
     let failed = wanted
@@ -288,7 +295,9 @@ fn count_start(name: &str, intent: &mut Intent, in_fleet: bool, notes: &mut Vec<
 /// Makes the counts of starts lasting before anything is loaded or run: what ends the process at
 /// once is counted all the same.
 async fn write_starts_down(store: Option<&Arc<Store>>, deployments: &Deployments) {
-    let is_counted = deployments.values().any(|it| it.intent.trial.is_some());
+    let is_counted = deployments
+        .values()
+        .any(|deployment| deployment.intent.probation.is_some());
     let Some(store) = store.filter(|_| is_counted).cloned() else {
         return;
     };

@@ -9,7 +9,7 @@ use super::decide::{Prepared, at, refused};
 use super::deployment::Ready;
 use super::prepare::load_kept;
 use super::report::Applied;
-use super::{Caller, MIN_PREFIX, Record, Refused, Registry, RollbackAsk, shown};
+use super::{Caller, MIN_PREFIX, Record, Refused, Registry, RollbackRequest, shown};
 use crate::revision::needs::{needs_between, shows_more};
 use crate::transform::RevisionId;
 use crate::wanted::desired::{Desired, Needs};
@@ -30,13 +30,13 @@ impl Registry {
         self: &Arc<Self>,
         by: Caller<'_>,
         name: &str,
-        ask: RollbackAsk,
+        request: RollbackRequest,
     ) -> Result<Applied, Refused> {
-        let mut outcome = self.roll_back(by, name, &ask).await;
+        let mut outcome = self.roll_back(by, name, &request).await;
         if let (Some(fleet), Err(Refused::NoPrevious(_))) = (&self.fleet, &outcome) {
             // The fleet may have gone on, and this host not have heard of it.
             outcome = match self.hear_now(fleet, name).await {
-                Ok(()) => self.roll_back(by, name, &ask).await,
+                Ok(()) => self.roll_back(by, name, &request).await,
                 Err(refused) => Err(refused),
             };
         }
@@ -56,15 +56,15 @@ impl Registry {
         self: &Arc<Self>,
         by: Caller<'_>,
         name: &str,
-        ask: &RollbackAsk,
+        request: &RollbackRequest,
     ) -> Result<Applied, Refused> {
         let wanted = self.with(name, |deployment| deployment.intent.wanted())?;
         let from = wanted.choice.revision.clone();
         let from = from.ok_or_else(|| Refused::NoPrevious(name.to_owned()))?;
-        if let Some(seen) = &ask.from {
+        if let Some(seen) = &request.from {
             is_still(&wanted, name, seen)?;
         }
-        let to = match &ask.to {
+        let to = match &request.to {
             Some(beginning) => Some(self.was_good(name, &wanted, beginning)?),
             None => None,
         };
@@ -82,8 +82,8 @@ impl Registry {
             .as_ref()
             .map_or_else(Vec::new, |next| self.covers(&wanted, next));
         let given = Needs {
-            wider: ask.allow_wider,
-            breaking: ask.allow_breaking,
+            wider: request.allow_wider,
+            breaking: request.allow_breaking,
             ..Needs::default()
         };
         let request = Request::Rollback(Rollback {
@@ -116,7 +116,7 @@ impl Registry {
                 "running: {goes_to} is being made ready, nothing goes out"
             ));
         }
-        let paused = self.with(name, |it| it.intent.wanted().paused.yes)?;
+        let paused = self.with(name, |deployment| deployment.intent.wanted().paused.yes)?;
         Ok(Applied {
             transform: name.to_owned(),
             from: Some(from),

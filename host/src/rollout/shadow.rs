@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::report::{ShadowReport, ShadowState};
-use super::{Caller, Record, Refused, Registry, ShadowAsk, shown};
+use super::{Caller, Record, Refused, Registry, ShadowRequest, shown};
 use crate::pipeline::Tap;
 use crate::revision::compare::Sides;
 use crate::revision::compare::report::Comparison;
@@ -42,11 +42,11 @@ struct Shadow {
     started: Instant,
     stop: AtomicBool,
     ended: CancellationToken,
-    seen: Mutex<Seen>,
+    seen: Mutex<ShadowProgress>,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct ShadowProgress {
     state: ShadowState,
     progress: f64,
     comparison: Comparison,
@@ -54,12 +54,12 @@ struct Seen {
 
 impl Shadows {
     pub(super) fn running_for(&self, transform: &str) -> Option<String> {
-        let running = self.0.iter().find(|one| one.is_running())?;
+        let running = self.0.iter().find(|shadow| shadow.is_running())?;
         (running.transform == transform).then(|| running.id.clone())
     }
 
     fn find(&self, id: &str) -> Result<Arc<Shadow>, Refused> {
-        let found = self.0.iter().find(|one| one.id == id);
+        let found = self.0.iter().find(|shadow| shadow.id == id);
         found
             .cloned()
             .ok_or_else(|| Refused::NoSuchShadow(shown(id)))
@@ -75,16 +75,16 @@ impl Registry {
         &self,
         by: Caller<'_>,
         revision: &str,
-        ask: ShadowAsk,
+        request: ShadowRequest,
     ) -> Result<ShadowReport, Refused> {
-        let show_input = ask.show_input;
-        let outcome = self.start_shadow(revision, ask).await;
+        let show_input = request.show_input;
+        let outcome = self.start_shadow(revision, request).await;
         let report = outcome.as_ref().ok();
         let record = Record {
             by,
             action: "shadow",
-            transform: report.map(|one| one.transform.clone()),
-            revision: report.map(|one| one.candidate.clone()),
+            transform: report.map(|shadow| shadow.transform.clone()),
+            revision: report.map(|shadow| shadow.candidate.clone()),
             plan: None,
             detail: if show_input {
                 "with inputs shown".into()
@@ -124,7 +124,11 @@ impl Registry {
         self.record(record, outcome).await
     }
 
-    async fn start_shadow(&self, revision: &str, ask: ShadowAsk) -> Result<ShadowReport, Refused> {
+    async fn start_shadow(
+        &self,
+        revision: &str,
+        request: ShadowRequest,
+    ) -> Result<ShadowReport, Refused> {
         self.store()?;
         self.trail.ready().await?;
         let revision = self.known_revision(revision)?.revision;
@@ -137,11 +141,14 @@ impl Registry {
         let candidate = self.load_kept(&revision).await?;
         let mut patterns = active.globs();
         patterns.extend(candidate.globs());
-        let seconds = ask.seconds.unwrap_or(DEFAULT_SECONDS).clamp(1, MAX_SECONDS);
+        let seconds = request
+            .seconds
+            .unwrap_or(DEFAULT_SECONDS)
+            .clamp(1, MAX_SECONDS);
         let shadow = {
             let mut shadows = self.shadows.lock();
-            if let Some(other) = shadows.0.iter().find(|one| one.is_running()) {
-                let who = format!("a shadow of {} runs ({})", other.transform, other.id);
+            if let Some(running) = shadows.0.iter().find(|shadow| shadow.is_running()) {
+                let who = format!("a shadow of {} runs ({})", running.transform, running.id);
                 return Err(Refused::Busy(who));
             }
             let id = crate::credentials::random_base32(5)
@@ -151,12 +158,15 @@ impl Registry {
                 transform: revision.transform.clone(),
                 active: active.revision.clone(),
                 candidate: revision.id.clone(),
-                events: ask.events.unwrap_or(DEFAULT_EVENTS).clamp(1, MAX_EVENTS),
+                events: request
+                    .events
+                    .unwrap_or(DEFAULT_EVENTS)
+                    .clamp(1, MAX_EVENTS),
                 time: Duration::from_secs(seconds),
                 started: Instant::now(),
                 stop: AtomicBool::new(false),
                 ended: CancellationToken::new(),
-                seen: Mutex::new(Seen {
+                seen: Mutex::new(ShadowProgress {
                     state: ShadowState::Running,
                     progress: 0.0,
                     comparison: Comparison::default(),
@@ -169,11 +179,11 @@ impl Registry {
             shadow
         };
         let tap = self.intake.tap(patterns);
-        let mut trial = Sides::new(&active, &running.surface, &candidate, ask.show_input);
+        let mut sides = Sides::new(&active, &running.surface, &candidate, request.show_input);
         let at_work = shadow.clone();
         let started = self
             .tasks
-            .brief_thread("shadow", move || at_work.run(&tap, &mut trial));
+            .brief_thread("shadow", move || at_work.run(&tap, &mut sides));
         if let Err(error) = started {
             drop(Ended(&shadow));
             return Err(Refused::NotReady(error.to_string()));
@@ -209,17 +219,17 @@ impl Shadow {
         }
     }
 
-    fn run(&self, tap: &Tap, trial: &mut Sides) {
+    fn run(&self, tap: &Tap, sides: &mut Sides) {
         let _ended = Ended(self);
         let (end, mut compared) = (self.started + self.time, 0_u64);
-        let mut told = Instant::now();
+        let mut reported = Instant::now();
         loop {
             let now = Instant::now();
             let stopped = self.stop.load(Ordering::Relaxed);
             let over = stopped || now >= end || compared >= self.events;
-            if over || now >= told + LOOK_UP {
-                told = now;
-                let mut comparison = trial.report();
+            if over || now >= reported + LOOK_UP {
+                reported = now;
+                let mut comparison = sides.report();
                 comparison.missed = tap.missed();
                 let by_time =
                     now.duration_since(self.started).as_secs_f64() / self.time.as_secs_f64();
@@ -235,7 +245,7 @@ impl Shadow {
                 return;
             }
             if let Some(event) = tap.next(end.min(now + LOOK_UP)) {
-                trial.note(&event);
+                sides.note(&event);
                 compared += 1;
             }
         }

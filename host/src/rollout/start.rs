@@ -76,22 +76,26 @@ pub async fn configured(
     engine: &Engine,
 ) -> Result<Vec<Configured>, StartError> {
     let loader = loader(settings, engine, None, &Metrics::new());
-    let all = load_configured(&loader, &settings.transforms).await?;
-    refuse_conflicts(all.iter().map(|one| (&*one.component, &*one.origin)))?;
-    Ok(all)
+    let components = load_configured(&loader, &settings.transforms).await?;
+    refuse_conflicts(
+        components
+            .iter()
+            .map(|named| (&*named.component, &*named.origin)),
+    )?;
+    Ok(components)
 }
 
 /// # Errors
 /// Two of these want the same.
 pub fn refuse_conflicts<'a>(
-    all: impl Iterator<Item = (&'a Component, &'a str)>,
+    components: impl Iterator<Item = (&'a Component, &'a str)>,
 ) -> Result<(), StartError> {
     let mut seen: Vec<(&Component, &str)> = Vec::new();
-    for (component, origin) in all {
+    for (component, origin) in components {
         for (earlier, first) in &seen {
-            let (one, other) = (&earlier.descriptor, &component.descriptor);
-            let same_name = || (one.name == other.name).then(|| ("name", one.name.clone()));
-            if let Some((what, value)) = one.conflict(other).or_else(same_name) {
+            let (known, new) = (&earlier.descriptor, &component.descriptor);
+            let same_name = || (known.name == new.name).then(|| ("name", known.name.clone()));
+            if let Some((what, value)) = known.conflict(new).or_else(same_name) {
                 return Err(StartError::Conflict {
                     first: (*first).to_owned(),
                     second: origin.to_owned(),

@@ -36,15 +36,15 @@ impl Registry {
     }
 
     async fn try_for_ever(self: Arc<Self>, store: Arc<Store>) {
-        let mut told = None;
+        let mut known = None;
         loop {
-            told = self.try_once(store.clone(), told).await;
+            known = self.try_once(store.clone(), known).await;
             tokio::time::sleep(EVERY).await;
         }
     }
 
     /// Tries once, and says what is new since `told`.
-    async fn try_once(&self, store: Arc<Store>, told: Option<String>) -> Option<String> {
+    async fn try_once(&self, store: Arc<Store>, known: Option<String>) -> Option<String> {
         let trying = blocking(move || store.try_to_write());
         tokio::pin!(trying);
         let in_time = tokio::time::timeout(PATIENCE, &mut trying).await;
@@ -55,8 +55,8 @@ impl Registry {
         };
         self.metrics.state_writable.set(problem.is_none().into());
         self.keeper.unwritable.lock().clone_from(&problem);
-        match (&problem, &told) {
-            (Some(reason), told) if told.as_ref() != Some(reason) => tracing::error!(
+        match (&problem, &known) {
+            (Some(reason), known) if known.as_ref() != Some(reason) => tracing::error!(
                 reason,
                 "the state folder cannot be written to; what runs runs on, and cannot be changed"
             ),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Registry;
-use super::change::Left;
+use super::change::Aftermath;
 use super::deployment::{Deployment, Ready, Running, Watched};
 use crate::pipeline::{Live, Next, Probation, Stands};
 use crate::transform::RevisionId;
@@ -17,7 +17,7 @@ impl Registry {
         name: &str,
         deployment: &mut Deployment,
         held: bool,
-        left: &mut Left,
+        left: &mut Aftermath,
     ) {
         deployment.held = held;
         let Some(running) = &deployment.running else {
@@ -39,7 +39,7 @@ impl Registry {
         deployment: &mut Deployment,
         to: &RevisionId,
         behind: Option<&Backing>,
-        left: &mut Left,
+        left: &mut Aftermath,
     ) {
         let Some(ready) = deployment.ready(to).cloned() else {
             return;
@@ -49,7 +49,7 @@ impl Registry {
         deployment.intent.switched(to);
         let live = self.live_of(before.as_ref(), &ready);
         let behind = behind
-            .filter(|_| deployment.intent.trial.is_some())
+            .filter(|_| deployment.intent.probation.is_some())
             .and_then(|behind| Some((deployment.ready(&behind.revision)?, behind.answers)))
             .map(|(ready, answers)| (self.live_of(before.as_ref(), ready), answers));
         let stands = match behind {
@@ -58,7 +58,7 @@ impl Registry {
             None => Stands::Nothing,
         };
         let behind = behind.map(|(live, _)| live);
-        let probation = deployment.intent.trial.as_ref().map(|_| {
+        let probation = deployment.intent.probation.as_ref().map(|_| {
             let ran = before.as_ref().map(|before| &*before.live);
             Arc::new(self.probation_after(ran, stands))
         });
@@ -171,7 +171,7 @@ impl Registry {
     }
 
     /// The lanes of a removed transform end, and its channels are gone.
-    pub(super) fn end(&self, name: &str, deployment: &mut Deployment, left: &mut Left) {
+    pub(super) fn end(&self, name: &str, deployment: &mut Deployment, left: &mut Aftermath) {
         let Some(running) = deployment.running.take() else {
             return;
         };

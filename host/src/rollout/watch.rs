@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::apply::InNameOf;
 use super::loader::read_within;
-use super::{Ask, Caller, Consent, Refused, Registry};
+use super::{Caller, Consent, PushRequest, Refused, Registry};
 use crate::settings::Allow;
 use crate::tasks::blocking;
 use crate::transform::{Fingerprint, RevisionId};
@@ -32,11 +32,11 @@ const LOOKS_UNTIL_RETRY: u32 = 10;
 const MAX_FILES: usize = 256;
 
 /// What tells one state of a file from another without reading it.
-type Stamp = (u64, u64, i64, i64);
+type ComponentStamp = (u64, u64, i64, i64);
 
 /// What became of a file.
 #[derive(Debug)]
-enum Taken {
+enum FileOutcome {
     /// It was applied, or refused for good; by the digest of what was in it.
     DealtWith(String),
     /// It may go better later.
@@ -45,8 +45,8 @@ enum Taken {
 
 /// A file that was seen.
 #[derive(Debug)]
-struct Seen {
-    stamp: Stamp,
+struct WatchedFile {
+    stamp: ComponentStamp,
     /// Looks until it is dealt with; none where it has been.
     due: Option<u32>,
     /// It was there when the host started.
@@ -58,7 +58,7 @@ struct Seen {
 
 /// A file whose component was taken as a revision, and may be applied.
 #[derive(Debug)]
-struct Candidate {
+struct WatchedCandidate {
     path: PathBuf,
     /// Its name, for people.
     file: String,
@@ -83,7 +83,7 @@ pub struct Rights {
 impl Registry {
     /// Follows the folder for as long as the host lives.
     pub async fn watch_folder(self: Arc<Self>, folder: PathBuf, rights: Rights) {
-        let mut seen: BTreeMap<PathBuf, Seen> = BTreeMap::new();
+        let mut seen: BTreeMap<PathBuf, WatchedFile> = BTreeMap::new();
         let (mut readable, mut first) = (true, true);
         loop {
             let at = folder.clone();
@@ -113,13 +113,13 @@ impl Registry {
     /// written last is meant.
     async fn take_all(
         self: &Arc<Self>,
-        seen: &mut BTreeMap<PathBuf, Seen>,
-        found: BTreeMap<PathBuf, Stamp>,
+        seen: &mut BTreeMap<PathBuf, WatchedFile>,
+        found: BTreeMap<PathBuf, ComponentStamp>,
         rights: Rights,
         first: bool,
     ) {
-        let mut taken: Vec<(PathBuf, Taken)> = Vec::new();
-        let mut candidates: Vec<Candidate> = Vec::new();
+        let mut taken: Vec<(PathBuf, FileOutcome)> = Vec::new();
+        let mut candidates: Vec<WatchedCandidate> = Vec::new();
         for (path, stamp) in found {
             let Some(from_before) = ripe(seen, &path, stamp, first) else {
                 continue;
@@ -139,15 +139,15 @@ impl Registry {
                 .into_iter()
                 .partition(|earlier| earlier.transform == candidate.transform);
             candidates = rest;
-            for other in others {
+            for passed_over in others {
                 tracing::warn!(
-                    file = other.file,
-                    transform = other.transform,
+                    file = passed_over.file,
+                    transform = passed_over.transform,
                     newer = candidate.file,
                     "a watched component is passed over: another file for its transform was \
                      written later"
                 );
-                taken.push((other.path, Taken::DealtWith(other.digest)));
+                taken.push((passed_over.path, FileOutcome::DealtWith(passed_over.digest)));
             }
             let dealt_with = self.take(&candidate, rights.allow).await;
             taken.push((candidate.path, dealt_with));
@@ -157,8 +157,8 @@ impl Registry {
                 continue;
             };
             match dealt_with {
-                Taken::DealtWith(digest) => seen.digest = Some(digest),
-                Taken::Later => seen.due = Some(LOOKS_UNTIL_RETRY),
+                FileOutcome::DealtWith(digest) => seen.digest = Some(digest),
+                FileOutcome::Later => seen.due = Some(LOOKS_UNTIL_RETRY),
             }
         }
     }
@@ -167,11 +167,11 @@ impl Registry {
     async fn candidate(
         self: &Arc<Self>,
         path: &Path,
-        stamp: Stamp,
+        stamp: ComponentStamp,
         rights: Rights,
         from_before: bool,
         known: Option<String>,
-    ) -> Result<Candidate, Taken> {
+    ) -> Result<WatchedCandidate, FileOutcome> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let file = crate::transform::printable(&name, 200);
         let read = path.to_owned();
@@ -179,17 +179,17 @@ impl Registry {
             Ok(bytes) => bytes,
             Err(error) => {
                 tracing::error!(file, %error, "a watched component cannot be read");
-                return Err(Taken::Later);
+                return Err(FileOutcome::Later);
             }
         };
         let (print, bytes) = blocking(move || (Fingerprint::of(&bytes), bytes)).await;
         let digest = print.digest;
         if known.as_ref() == Some(&digest) {
-            return Err(Taken::DealtWith(digest));
+            return Err(FileOutcome::DealtWith(digest));
         }
         let origin = format!("watch: {file}");
-        match self.push(BY, &origin, bytes, Ask::default()).await {
-            Ok(pushed) => Ok(Candidate {
+        match self.push(BY, &origin, bytes, PushRequest::default()).await {
+            Ok(pushed) => Ok(WatchedCandidate {
                 path: path.to_owned(),
                 file,
                 digest,
@@ -203,8 +203,8 @@ impl Registry {
         }
     }
 
-    async fn take(self: &Arc<Self>, candidate: &Candidate, allow: Allow) -> Taken {
-        let Candidate { file, digest, .. } = candidate;
+    async fn take(self: &Arc<Self>, candidate: &WatchedCandidate, allow: Allow) -> FileOutcome {
+        let WatchedCandidate { file, digest, .. } = candidate;
         match self.apply_candidate(candidate, allow).await {
             Ok(()) => tracing::info!(file, "a watched component was applied"),
             Err(Refused::AlreadyActive(_) | Refused::AlreadyChosen(_)) => {}
@@ -216,12 +216,12 @@ impl Registry {
             ),
             Err(refused) => return told_refusal(file, digest.clone(), &refused),
         }
-        Taken::DealtWith(digest.clone())
+        FileOutcome::DealtWith(digest.clone())
     }
 
     async fn apply_candidate(
         self: &Arc<Self>,
-        candidate: &Candidate,
+        candidate: &WatchedCandidate,
         allow: Allow,
     ) -> Result<(), Refused> {
         let (id, name) = (&candidate.revision, &candidate.transform);
@@ -242,7 +242,12 @@ impl Registry {
                 return Err(Refused::Withdrawn(name.clone()));
             }
         }
-        if self.deployments.lock().values().any(|it| it.lost) {
+        if self
+            .deployments
+            .lock()
+            .values()
+            .any(|deployment| deployment.lost)
+        {
             return Err(Refused::Standing(name.clone()));
         }
         let plan = self.plan(BY, id.as_str()).await?;
@@ -261,7 +266,7 @@ impl Registry {
 }
 
 /// Says why a file was not applied.
-fn told_refusal(file: &str, digest: String, refused: &Refused) -> Taken {
+fn told_refusal(file: &str, digest: String, refused: &Refused) -> FileOutcome {
     let passes = refused.may_pass();
     tracing::error!(
         file,
@@ -272,16 +277,16 @@ fn told_refusal(file: &str, digest: String, refused: &Refused) -> Taken {
         "a watched component was not applied; watch-allow says what the folder may change"
     );
     match passes {
-        true => Taken::Later,
-        false => Taken::DealtWith(digest),
+        true => FileOutcome::Later,
+        false => FileOutcome::DealtWith(digest),
     }
 }
 
 /// Whether a file is to be dealt with now, and if so, whether it was there at the start.
 fn ripe(
-    seen: &mut BTreeMap<PathBuf, Seen>,
+    seen: &mut BTreeMap<PathBuf, WatchedFile>,
     path: &Path,
-    stamp: Stamp,
+    stamp: ComponentStamp,
     first: bool,
 ) -> Option<bool> {
     match seen.get_mut(path) {
@@ -294,7 +299,7 @@ fn ripe(
                 .as_ref()
                 .is_some_and(|known| known.from_before && known.due.is_some());
             let from_before = known.is_none() && first || waits;
-            let fresh = Seen {
+            let fresh = WatchedFile {
                 stamp,
                 due: Some(0),
                 from_before,
@@ -306,7 +311,7 @@ fn ripe(
     }
 }
 
-fn list(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Stamp>> {
+fn list(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, ComponentStamp>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -15,7 +15,7 @@ use super::sealed::{UnsealError, unseal};
 use crate::files;
 use crate::transform::RevisionId;
 use crate::wanted::desired::{Chooser, Decided, DecisionId, Desired, Stamp};
-use crate::wanted::intent::{Intent, Trial};
+use crate::wanted::intent::{Intent, ProbationRecord};
 
 #[derive(Debug)]
 pub(super) struct Earlier {
@@ -140,7 +140,7 @@ impl Active {
         }
         let choice = desired.choice.id;
         let mut intent = Intent::new(desired);
-        intent.trial = self.probation.then_some(Trial {
+        intent.probation = self.probation.then_some(ProbationRecord {
             revision: self.revision,
             choice,
             starts: 0,

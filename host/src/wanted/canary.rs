@@ -1,7 +1,7 @@
 //! Whether what the first hosts run is opened to all: only by what every one of them said.
 
 use super::desired::{Desired, Failed, Generation};
-use super::faults::{Fault, is_planted};
+use super::faults::{PlantedFault, is_planted};
 use super::request::Request;
 use crate::transform::RevisionId;
 
@@ -17,13 +17,13 @@ pub struct Report {
     pub host: String,
     /// Of the choice that it speaks of.
     pub at: Generation,
-    pub state: State,
+    pub state: CanaryState,
     /// It has said something lately.
     pub alive: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum CanaryState {
     /// It has not come to it, or its probation is not over.
     Waiting,
     Passed,
@@ -37,7 +37,7 @@ pub fn judge(desired: &Desired, reports: &[Report], overdue: bool) -> Option<Req
     if desired.choice.first.is_empty() || desired.is_withdrawn(revision) {
         return None;
     }
-    let states: Vec<State> = desired
+    let states: Vec<CanaryState> = desired
         .choice
         .first
         .iter()
@@ -46,20 +46,20 @@ pub fn judge(desired: &Desired, reports: &[Report], overdue: bool) -> Option<Req
             let said =
                 reports.find(|report| report.host == *host && report.at == desired.choice.at);
             match said {
-                Some(report) if report.state != State::Waiting => report.state,
-                Some(report) if !report.alive && is_planted(Fault::DeadCanaryIsSuccess) => {
-                    State::Passed
+                Some(report) if report.state != CanaryState::Waiting => report.state,
+                Some(report) if !report.alive && is_planted(PlantedFault::DeadCanaryIsSuccess) => {
+                    CanaryState::Passed
                 }
-                None if is_planted(Fault::DeadCanaryIsSuccess) => State::Passed,
-                _ => State::Waiting,
+                None if is_planted(PlantedFault::DeadCanaryIsSuccess) => CanaryState::Passed,
+                _ => CanaryState::Waiting,
             }
         })
         .collect();
-    if states.contains(&State::Failed) {
+    if states.contains(&CanaryState::Failed) {
         let why = "one of the first hosts could not run it";
         return Some(Request::Fail(Failed::new(revision, why)));
     }
-    if states.iter().all(|state| *state == State::Passed) {
+    if states.iter().all(|state| *state == CanaryState::Passed) {
         return Some(Request::Open(revision.clone()));
     }
     // Silence is not success.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use super::choice::{Choice, Chooser, Needs};
-use super::faults::{Fault, is_planted};
+use super::faults::{PlantedFault, is_planted};
 use crate::transform::RevisionId;
 
 /// How many proven revisions are remembered, newest first.
@@ -267,7 +267,7 @@ impl Desired {
     pub fn return_by_itself(&self) -> Option<&RevisionId> {
         let chosen = self.choice.revision.as_ref()?;
         let admitted = |revision: &&RevisionId| {
-            self.choice.admits(revision) || is_planted(Fault::ReturnIsWider)
+            self.choice.admits(revision) || is_planted(PlantedFault::ReturnIsWider)
         };
         let mut safe = self.safe().filter(|revision| *revision != chosen);
         safe.find(admitted)
@@ -291,9 +291,9 @@ impl Desired {
     pub fn in_use(&self) -> Vec<&RevisionId> {
         let choice = &self.choice;
         let mut in_use: Vec<&RevisionId> = Vec::new();
-        let all = [choice.revision.as_ref(), choice.meanwhile.as_ref()];
+        let chosen = [choice.revision.as_ref(), choice.meanwhile.as_ref()];
         let ways_back = [self.return_by_itself(), self.previous()];
-        for revision in all.into_iter().chain(ways_back).flatten() {
+        for revision in chosen.into_iter().chain(ways_back).flatten() {
             if !in_use.contains(&revision) {
                 in_use.push(revision);
             }

@@ -2,7 +2,7 @@
 
 /// A mistake that was made once, and its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum PlantedFault {
     /// A rollback does not withdraw what it leaves.
     RollbackForgets,
     /// Without a name, a rollback goes to the last revision, withdrawn or not.
@@ -49,7 +49,7 @@ pub(crate) enum Fault {
 }
 
 #[cfg(test)]
-impl Fault {
+impl PlantedFault {
     pub(super) const ALL: [Self; 21] = [
         Self::RollbackForgets,
         Self::RollbackReturnsToWithdrawn,
@@ -77,21 +77,21 @@ impl Fault {
 
 #[cfg(test)]
 thread_local! {
-    static PLANTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
+    static PLANTED: std::cell::Cell<Option<PlantedFault>> = const { std::cell::Cell::new(None) };
 }
 
 /// Whether this fault is planted: never, outside tests.
 #[cfg(test)]
-pub(crate) fn is_planted(fault: Fault) -> bool {
+pub(crate) fn is_planted(fault: PlantedFault) -> bool {
     PLANTED.get() == Some(fault)
 }
 
 #[cfg(not(test))]
-pub(crate) fn is_planted(_: Fault) -> bool {
+pub(crate) fn is_planted(_: PlantedFault) -> bool {
     false
 }
 
 #[cfg(test)]
-pub(crate) fn plant(fault: Option<Fault>) {
+pub(crate) fn plant(fault: Option<PlantedFault>) {
     PLANTED.set(fault);
 }

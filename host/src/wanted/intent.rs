@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::desired::{Choice, DecisionId, Desired, Failed, Stamp};
-use super::faults::{Fault, is_planted};
+use super::faults::{PlantedFault, is_planted};
 use super::merge::{Merged, merge};
 use super::request::{Refusal, Request};
 use crate::pipeline::Verdict;
@@ -28,7 +28,8 @@ pub struct Intent {
     pub pending: Vec<Stop>,
     /// An operator's own way for this host only.
     pub detached: Option<Box<Desired>>,
-    pub trial: Option<Trial>,
+    #[serde(rename = "trial")]
+    pub probation: Option<ProbationRecord>,
     /// The choice whose probation was stood here last.
     pub stood: Option<DecisionId>,
     /// What the fleet wants cannot be read here, but that it is paused.
@@ -47,7 +48,7 @@ pub struct Stop {
 
 /// The probation of a revision on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trial {
+pub struct ProbationRecord {
     pub revision: RevisionId,
     /// The choice that asked for it.
     pub choice: DecisionId,
@@ -55,7 +56,7 @@ pub struct Trial {
     pub starts: u32,
 }
 
-impl Trial {
+impl ProbationRecord {
     fn new(revision: RevisionId, choice: DecisionId) -> Self {
         Self {
             revision,
@@ -71,7 +72,7 @@ impl Intent {
             desired,
             pending: Vec::new(),
             detached: None,
-            trial: None,
+            probation: None,
             stood: None,
             paused_unread: false,
         }
@@ -196,29 +197,29 @@ impl Intent {
     /// it was written down that the probation had begun.
     pub fn start(&mut self, in_fleet: bool, stamp: &Stamp) {
         let choice = self.wanted().choice;
-        let trial = self.trial.take();
-        let goes_on = |trial: &Trial| {
-            let is_same = trial.choice == choice.id || self.is_to_be_tried(&choice);
-            is_same && choice.revision.as_ref() == Some(&trial.revision)
+        let probation = self.probation.take();
+        let goes_on = |probation: &ProbationRecord| {
+            let is_same = probation.choice == choice.id || self.is_to_be_tried(&choice);
+            is_same && choice.revision.as_ref() == Some(&probation.revision)
         };
         // Whoever has chosen the same once more meanwhile did not begin its probation anew.
-        self.trial = trial.filter(goes_on).map(|trial| Trial {
+        self.probation = probation.filter(goes_on).map(|probation| ProbationRecord {
             choice: choice.id,
-            ..trial
+            ..probation
         });
-        if self.trial.is_none() && !in_fleet && self.is_to_be_tried(&choice) {
-            self.trial = choice
+        if self.probation.is_none() && !in_fleet && self.is_to_be_tried(&choice) {
+            self.probation = choice
                 .revision
-                .map(|revision| Trial::new(revision, choice.id));
+                .map(|revision| ProbationRecord::new(revision, choice.id));
         }
-        let Some(trial) = &mut self.trial else {
+        let Some(probation) = &mut self.probation else {
             return;
         };
-        if !is_planted(Fault::StartsAreNotCounted) {
-            trial.starts = trial.starts.saturating_add(1);
+        if !is_planted(PlantedFault::StartsAreNotCounted) {
+            probation.starts = probation.starts.saturating_add(1);
         }
-        if trial.starts >= MAX_STARTS {
-            let revision = trial.revision.clone();
+        if probation.starts >= MAX_STARTS {
+            let revision = probation.revision.clone();
             let why = format!("{MAX_STARTS} starts of the host within its probation");
             self.judge(&revision, &Verdict::Failed(why), in_fleet, stamp);
         }
@@ -232,16 +233,19 @@ impl Intent {
         in_fleet: bool,
         stamp: &Stamp,
     ) {
-        let Some(trial) = self.trial.take_if(|trial| trial.revision == *revision) else {
+        let Some(probation) = self
+            .probation
+            .take_if(|probation| probation.revision == *revision)
+        else {
             return;
         };
         let passed = match verdict {
             Verdict::Passed => Ok(()),
-            Verdict::Silent(_) if is_planted(Fault::SilenceIsSuccess) => Ok(()),
+            Verdict::Silent(_) if is_planted(PlantedFault::SilenceIsSuccess) => Ok(()),
             Verdict::Failed(why) | Verdict::Silent(why) => Err(Failed::new(revision, why)),
         };
         if passed.is_ok() {
-            self.stood = Some(trial.choice);
+            self.stood = Some(probation.choice);
         }
         // Whatever cannot be said of it any more has been decided meanwhile.
         let _stale = match (passed, in_fleet) {
@@ -255,22 +259,25 @@ impl Intent {
 
     /// What has stood its probation here is not tried again, by whatever start.
     fn is_to_be_tried(&self, choice: &Choice) -> bool {
-        let has_stood = self.stood == Some(choice.id) && !is_planted(Fault::StoodIsTriedAgain);
+        let has_stood =
+            self.stood == Some(choice.id) && !is_planted(PlantedFault::StoodIsTriedAgain);
         choice.probation && !has_stood
     }
 
     /// Notes that this host has turned to a revision, with a probation where the choice says so.
     pub fn switched(&mut self, to: &RevisionId) {
         let choice = self.wanted().choice;
-        if is_planted(Fault::FallbackIsSaved) && choice.revision.as_ref() != Some(to) {
+        if is_planted(PlantedFault::FallbackIsSaved) && choice.revision.as_ref() != Some(to) {
             self.desired.choice.revision = Some(to.clone());
         }
         let watched = self.is_to_be_tried(&choice) && choice.revision.as_ref() == Some(to);
         // A start within a probation goes on with it.
-        let goes_on = |trial: &Trial| trial.revision == *to && trial.choice == choice.id;
-        let trial = self.trial.take().filter(goes_on);
-        let begun = || Trial::new(to.clone(), choice.id);
-        self.trial = watched.then(|| trial.unwrap_or_else(begun));
+        let goes_on = |probation: &ProbationRecord| {
+            probation.revision == *to && probation.choice == choice.id
+        };
+        let probation = self.probation.take().filter(goes_on);
+        let begun = || ProbationRecord::new(to.clone(), choice.id);
+        self.probation = watched.then(|| probation.unwrap_or_else(begun));
     }
 }
 
@@ -330,7 +337,7 @@ mod tests {
         for start in 3..9 {
             intent.start(false, &stamp(start));
             intent.switched(&revision('b'));
-            assert_eq!(intent.trial, None);
+            assert_eq!(intent.probation, None);
         }
         assert_eq!(intent.wanted().choice.revision, Some(revision('b')));
     }

@@ -3,7 +3,7 @@
 //! host knows; so may the host.
 
 use super::desired::{Decided, Desired};
-use super::faults::{Fault, is_planted};
+use super::faults::{PlantedFault, is_planted};
 
 /// What a look at Redis means for a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub fn merge(known: &Desired, read: Option<&Desired>) -> Merged {
     };
     if known == read {
         Merged::Same
-    } else if known.led_to(read) || is_planted(Fault::LowerGenerationIsFollowed) {
+    } else if known.led_to(read) || is_planted(PlantedFault::LowerGenerationIsFollowed) {
         Merged::Follow(read.clone())
     } else if read.led_to(known) {
         // Redis has gone back, or never got it.
@@ -57,7 +57,7 @@ fn both(known: &Desired, read: &Desired) -> Desired {
         paused: of(known.paused, read.paused),
         ..chooses.clone()
     };
-    if is_planted(Fault::EmptiedRedisForgetsWithdrawn) {
+    if is_planted(PlantedFault::EmptiedRedisForgetsWithdrawn) {
         return merged;
     }
     for revision in known.withdrawn.keys().chain(read.withdrawn.keys()) {

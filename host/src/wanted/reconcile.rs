@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::desired::Desired;
-use super::faults::{Fault, is_planted};
+use super::faults::{PlantedFault, is_planted};
 use super::intent::Intent;
 use crate::transform::RevisionId;
 
@@ -100,8 +100,9 @@ pub fn needed<'a>(wanted: &'a Desired, host: &str) -> impl Iterator<Item = &'a R
 
 /// What stands behind a revision that may be on probation.
 fn behind(wanted: &Desired, process: &Process, to: &RevisionId) -> Option<Backing> {
-    let answers =
-        |revision: &RevisionId| wanted.choice.admits(revision) || is_planted(Fault::BehindIsWider);
+    let answers = |revision: &RevisionId| {
+        wanted.choice.admits(revision) || is_planted(PlantedFault::BehindIsWider)
+    };
     let is_ready = |safe: &&RevisionId| *safe != to && process.ready.contains(*safe);
     let ready: Vec<&RevisionId> = wanted.safe().filter(is_ready).collect();
     let admitted = ready.iter().find(|revision| answers(revision));
@@ -127,14 +128,14 @@ fn runs_next(
     let admits = |revision: &RevisionId| is_chosen && wanted.choice.admits(revision);
     // What runs goes on until the target is ready, or is known to be in trouble.
     let runs_on = |running: &&RevisionId| {
-        let may = !is_failing || admits(running) || is_planted(Fault::RunsOnThoughWider);
+        let may = !is_failing || admits(running) || is_planted(PlantedFault::RunsOnThoughWider);
         may && !wanted.is_withdrawn(running)
     };
     if let Some(running) = process.running.as_ref().filter(runs_on) {
         return Some(running.clone());
     }
     let may_stand_in = |safe: &&RevisionId| {
-        let may = admits(safe) || is_planted(Fault::FallbackIsWider);
+        let may = admits(safe) || is_planted(PlantedFault::FallbackIsWider);
         process.ready.contains(*safe) && may
     };
     let mut safe = wanted.safe().filter(|_| is_failing);
@@ -142,8 +143,8 @@ fn runs_next(
 }
 
 fn must_hold(wanted: &Desired, process: &Process, next: Option<&RevisionId>) -> bool {
-    let waits_for_target = is_planted(Fault::PauseWaitsForTarget)
+    let waits_for_target = is_planted(PlantedFault::PauseWaitsForTarget)
         && wanted.choice.revision.as_ref() != process.running.as_ref();
-    let unlooked = process.unlooked && !is_planted(Fault::PublishesBeforeLook);
+    let unlooked = process.unlooked && !is_planted(PlantedFault::PublishesBeforeLook);
     wanted.paused.yes && !waits_for_target || unlooked || next.is_none()
 }

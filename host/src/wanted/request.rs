@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::desired::{Chooser, Decided, Desired, Failed, Needs};
-use super::faults::{Fault, is_planted};
+use super::faults::{PlantedFault, is_planted};
 use super::intent::Stop;
 use crate::transform::RevisionId;
 
@@ -162,22 +162,22 @@ impl Desired {
             self.choice.chooser,
             Chooser::Configuration | Chooser::Folder
         );
-        if wish.was_there && stands && !is_planted(Fault::FirstLookOverrides) {
+        if wish.was_there && stands && !is_planted(PlantedFault::FirstLookOverrides) {
             return Err(Refusal::Standing);
         }
         if self.choice.revision.as_ref() == Some(revision) && self.choice.chooser == *chooser {
             return Err(Refusal::AlreadyChosen);
         }
         let by_name = *chooser == Chooser::Operator;
-        if self.is_withdrawn(revision) && !by_name && !is_planted(Fault::FileBringsBack) {
+        if self.is_withdrawn(revision) && !by_name && !is_planted(PlantedFault::FileBringsBack) {
             return Err(Refusal::Withdrawn);
         }
-        let may_widen = wish.was_there && is_planted(Fault::StartWidens);
+        let may_widen = wish.was_there && is_planted(PlantedFault::StartWidens);
         permit(wish.needs, wish.consent, may_widen)?;
         if !wish.first.is_empty() && !wish.probation {
             return Err(Refusal::FirstWithoutProbation);
         }
-        if is_planted(Fault::UnprovenIsSafetyNet)
+        if is_planted(PlantedFault::UnprovenIsSafetyNet)
             && let Some(unproven) = self.choice.revision.clone()
         {
             self.prove(&unproven);
@@ -212,7 +212,7 @@ impl Desired {
         }
         match self.proven.contains(chosen) {
             true => Ok(Some(chosen.clone())),
-            false if is_planted(Fault::RestIsWider) => Ok(self.previous().cloned()),
+            false if is_planted(PlantedFault::RestIsWider) => Ok(self.previous().cloned()),
             false => Err(Refusal::FirstOverProbation),
         }
     }
@@ -237,8 +237,8 @@ impl Desired {
             silent: false,
             ..*needs
         };
-        permit(needs, *consent, is_planted(Fault::RollbackWidens))?;
-        if !is_planted(Fault::RollbackForgets) {
+        permit(needs, *consent, is_planted(PlantedFault::RollbackWidens))?;
+        if !is_planted(PlantedFault::RollbackForgets) {
             self.set_withdrawn(from, true);
         }
         self.turn_to(to.clone(), Chooser::Operator, *consent);
@@ -248,10 +248,10 @@ impl Desired {
 
     /// Where a rollback goes that names nothing.
     pub fn rolls_back_to(&self) -> Option<RevisionId> {
-        if is_planted(Fault::RollbackReturnsToWithdrawn) {
+        if is_planted(PlantedFault::RollbackReturnsToWithdrawn) {
             let chosen = self.choice.revision.as_ref();
-            let mut all = self.withdrawn.keys().chain(&self.proven);
-            return all.find(|revision| Some(*revision) != chosen).cloned();
+            let mut known = self.withdrawn.keys().chain(&self.proven);
+            return known.find(|revision| Some(*revision) != chosen).cloned();
         }
         self.previous().cloned()
     }

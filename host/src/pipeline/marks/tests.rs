@@ -38,11 +38,11 @@ fn two_failures_decide_only_at_the_end_or_where_none_is_allowed() {
         ..MARKS
     };
     assert!(none.failing(failures(1, 0), 100_000, false).is_some());
-    let all = ProbationMarks {
+    let marks = ProbationMarks {
         max_failures: 1000,
         ..MARKS
     };
-    assert_eq!(all.failing(failures(99, 0), 99, true), None);
+    assert_eq!(marks.failing(failures(99, 0), 99, true), None);
 }
 
 /// Of so many events of 20 µs each, with so many slow ones of `micros`.

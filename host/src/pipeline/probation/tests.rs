@@ -229,15 +229,15 @@ fn a_family_that_is_slow_is_found_among_many_events_of_another() {
     for (slow, found) in [(201, true), (200, false)] {
         let probation = probation(true);
         for _ in 0..MIN_TIMED {
-            for made in [&ticks, &tocks] {
-                probation.note_both((&of, made), (&of, made), fast, true);
+            for outcome in [&ticks, &tocks] {
+                probation.note_both((&of, outcome), (&of, outcome), fast, true);
             }
         }
         let times = [(&tocks, Duration::from_micros(slow)), (&ticks, fast)];
         for number in 0..2_000 {
             // One in 25 is of the family, which is too few among all.
-            let (made, took) = times[usize::from(number % 25 > 0)];
-            probation.note_time(took, made);
+            let (outcome, took) = times[usize::from(number % 25 > 0)];
+            probation.note_time(took, outcome);
         }
         let says = "of family tocks, 50 of 50 events took longer than 200µs";
         let verdict = probation.verdict();
@@ -248,8 +248,8 @@ fn a_family_that_is_slow_is_found_among_many_events_of_another() {
         );
         let times: Vec<_> = (0..2_000)
             .map(|number| {
-                let (made, took) = times[usize::from(number % 25 > 0)];
-                Took::of(fast, took, made)
+                let (outcome, took) = times[usize::from(number % 25 > 0)];
+                Took::of(fast, took, outcome)
             })
             .collect();
         let undone = probation.would_undo(&counts(2_000), &Paired::of(&of, &of), &times);

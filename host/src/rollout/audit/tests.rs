@@ -31,17 +31,17 @@ fn refusals_leave_half_of_the_room_to_what_was_done() {
     for number in 1..=4 {
         assert_eq!(
             waiting.push(of_ann("apply", "busy"), 8),
-            Pushed::Waits(number)
+            Queued::Waits(number)
         );
     }
-    assert_eq!(waiting.push(of_ann("apply", "busy"), 8), Pushed::Lost);
+    assert_eq!(waiting.push(of_ann("apply", "busy"), 8), Queued::Lost);
     for number in 5..=8 {
         assert_eq!(
             waiting.push(of_ann("pause", "done"), 8),
-            Pushed::Waits(number)
+            Queued::Waits(number)
         );
     }
-    assert_eq!(waiting.push(of_ann("pause", "done"), 8), Pushed::Lost);
+    assert_eq!(waiting.push(of_ann("pause", "done"), 8), Queued::Lost);
     assert_eq!(waiting.entries.len(), 8);
 }
 
@@ -65,7 +65,7 @@ fn what_found_no_room_is_counted_in_the_log_when_there_is_some() {
 #[test]
 fn what_tidegate_tries_again_and_again_is_said_once_until_something_changes() {
     let mut waiting = Waiting::default();
-    let mut news = |entry: Entry| waiting.push(entry, 100) != Pushed::Known;
+    let mut news = |entry: Entry| waiting.push(entry, 100) != Queued::Known;
     for first in [true, false, false] {
         assert_eq!(news(entry("push", "done")), first);
         assert_eq!(news(entry("plan", "done")), first);
@@ -86,7 +86,7 @@ fn what_a_person_asks_for_is_written_each_time() {
     for number in 1..=3 {
         assert_eq!(
             waiting.push(of_ann("apply", "busy"), 100),
-            Pushed::Waits(number)
+            Queued::Waits(number)
         );
     }
 }

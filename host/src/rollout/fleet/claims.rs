@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::super::prepare::ITSELF;
 use super::super::{Caller, Record, Registry};
-use super::envelope::Shared;
+use super::envelope::SharedDesired;
 use super::look::Read;
 use crate::revision::Revision;
 use crate::transform::RevisionId;
@@ -48,7 +48,7 @@ struct Claimant {
 }
 
 impl Claimant {
-    fn of(name: &str, shared: &Shared) -> Option<Self> {
+    fn of(name: &str, shared: &SharedDesired) -> Option<Self> {
         let record = claimant(&shared.desired, &shared.records)?;
         Some(Self {
             is_new: !shared.desired.proven.contains(&record.id),
@@ -145,28 +145,28 @@ mod tests {
     #[test]
     fn of_two_that_claim_the_same_what_is_proven_stays_or_the_first_by_name() {
         let (ticks, tick) = ("family ticks", "message-type tick");
-        let all = |new: [bool; 3]| {
+        let claimants = |new: [bool; 3]| {
             vec![
                 claimant("c", new[2], &["family bars"]),
                 claimant("b", new[1], &[ticks, tick]),
                 claimant("a", new[0], &["family trades", tick]),
             ]
         };
-        assert_eq!(names(all([true, true, true])), ["b"]);
-        assert_eq!(names(all([false, false, false])), ["b"]);
-        assert_eq!(names(all([true, false, true])), ["a"]);
-        assert_eq!(names(all([false, true, true])), ["b"]);
-        let why = &losers(all([true; 3]))[0].why;
+        assert_eq!(names(claimants([true, true, true])), ["b"]);
+        assert_eq!(names(claimants([false, false, false])), ["b"]);
+        assert_eq!(names(claimants([true, false, true])), ["a"]);
+        assert_eq!(names(claimants([false, true, true])), ["b"]);
+        let why = &losers(claimants([true; 3]))[0].why;
         assert_eq!(why, "its message-type tick belongs to the transform a");
     }
 
     #[test]
     fn what_is_left_keeps_nothing_from_others() {
-        let all = vec![
+        let claimants = vec![
             claimant("a", false, &["family ticks"]),
             claimant("b", true, &["family ticks", "family bars"]),
             claimant("c", true, &["family bars"]),
         ];
-        assert_eq!(names(all), ["b"]);
+        assert_eq!(names(claimants), ["b"]);
     }
 }

@@ -37,7 +37,7 @@ struct Body {
 
 /// What was read.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedDesired {
     /// By the letter, for compare-and-set.
     pub(super) text: String,
     pub(super) desired: Desired,
@@ -53,7 +53,7 @@ pub(super) struct Unreadable {
     pub(super) why: String,
 }
 
-impl Shared {
+impl SharedDesired {
     /// # Errors
     /// Another version wrote it, or somebody who is no Tidegate.
     pub(super) fn read(name: &str, text: String) -> Result<Self, Unreadable> {

@@ -43,13 +43,13 @@ impl Registry {
 impl Fleet {
     /// Whether first hosts have had this long since this process knows of their choice.
     pub(super) fn is_overdue(&self, name: &str, desired: &Desired, patience: Duration) -> bool {
-        let mut all = self.tried_since.lock();
+        let mut since = self.tried_since.lock();
         if desired.choice.first.is_empty() {
-            all.remove(name);
+            since.remove(name);
             return false;
         }
         let fresh: (DecisionId, Instant) = (desired.choice.id, Instant::now());
-        let known = all.entry(name.to_owned()).or_insert(fresh);
+        let known = since.entry(name.to_owned()).or_insert(fresh);
         if known.0 != desired.choice.id {
             *known = fresh;
         }
@@ -84,7 +84,7 @@ mod tests {
     fn it_is_not_always_the_same_hosts_turn() {
         let hosts = || vec!["a".to_owned(), "b".into(), "c".into()];
         let first = |draw| drawn(hosts(), 1, draw);
-        let all: std::collections::BTreeSet<_> = (0..50).map(first).collect();
-        assert_eq!(all.len(), 3);
+        let seen: std::collections::BTreeSet<_> = (0..50).map(first).collect();
+        assert_eq!(seen.len(), 3);
     }
 }

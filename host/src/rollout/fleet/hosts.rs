@@ -10,7 +10,7 @@ use super::super::deployment::Deployment;
 use super::super::report::TransformState;
 use super::{Fleet, Unreachable};
 use crate::transform::RevisionId;
-use crate::wanted::canary::{Report, State};
+use crate::wanted::canary::{CanaryState, Report};
 use crate::wanted::desired::Generation;
 
 /// After how many silent seconds a host does not count as alive.
@@ -69,7 +69,7 @@ impl HostTransform {
             Some(failing) => Progress::Refused(failing.why.chars().take(MAX_REASON).collect()),
             None if deployment.intent.has_stood() => Progress::Passed,
             None if revision.as_ref() != chosen => Progress::Waiting,
-            None if deployment.intent.trial.is_some() => Progress::Probation,
+            None if deployment.intent.probation.is_some() => Progress::Probation,
             None => Progress::Passed,
         };
         Self {
@@ -125,18 +125,18 @@ impl From<String> for Progress {
 pub(super) struct Hosts {
     /// By the clock of Redis, in seconds.
     pub(super) now: f64,
-    pub(super) all: Vec<HostRecord>,
+    pub(super) records: Vec<HostRecord>,
 }
 
 impl Hosts {
     /// What cannot be read was written by another version, and counts as nobody.
     pub(super) fn of(now: f64, records: &BTreeMap<String, String>) -> Self {
-        let all = records.values().take(MAX_HOSTS);
-        let mut all: Vec<HostRecord> = all
+        let texts = records.values().take(MAX_HOSTS);
+        let mut records: Vec<HostRecord> = texts
             .filter_map(|text| serde_json::from_str(text).ok())
             .collect();
-        all.sort_by(|a, b| a.host.cmp(&b.host));
-        Self { now, all }
+        records.sort_by(|a, b| a.host.cmp(&b.host));
+        Self { now, records }
     }
 
     pub(super) fn age(&self, host: &HostRecord) -> f64 {
@@ -148,7 +148,7 @@ impl Hosts {
     }
 
     pub(super) fn alive(&self) -> impl Iterator<Item = &HostRecord> {
-        self.all.iter().filter(|host| self.is_alive(host))
+        self.records.iter().filter(|host| self.is_alive(host))
     }
 
     /// Whether another host than this one has to do with a transform and does not wait itself
@@ -163,15 +163,15 @@ impl Hosts {
 
     /// What each says of a transform.
     pub(super) fn reports(&self, name: &str) -> Vec<Report> {
-        let said = self.all.iter().filter_map(|host| {
+        let said = self.records.iter().filter_map(|host| {
             let transform = host.transforms.get(name)?;
             Some(Report {
                 host: host.host.clone(),
                 at: transform.choice,
                 state: match transform.progress {
-                    Progress::Waiting | Progress::Probation => State::Waiting,
-                    Progress::Passed => State::Passed,
-                    Progress::Refused(_) => State::Failed,
+                    Progress::Waiting | Progress::Probation => CanaryState::Waiting,
+                    Progress::Passed => CanaryState::Passed,
+                    Progress::Refused(_) => CanaryState::Failed,
                 },
                 alive: self.is_alive(host),
             })
@@ -181,7 +181,7 @@ impl Hosts {
 
     /// Those that nobody waits for any more.
     pub(super) fn gone(&self) -> Vec<&str> {
-        let gone = self.all.iter().filter(|host| self.age(host) > GONE);
+        let gone = self.records.iter().filter(|host| self.age(host) > GONE);
         gone.map(|host| host.host.as_str()).collect()
     }
 }

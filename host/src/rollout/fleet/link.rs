@@ -72,7 +72,7 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
-        let made = self.server.connect(ProtocolVersion::RESP2, &config);
-        Ok(kept.insert(made.await?).clone())
+        let connecting = self.server.connect(ProtocolVersion::RESP2, &config);
+        Ok(kept.insert(connecting.await?).clone())
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::super::decide::stamp;
 use super::super::prepare::ITSELF;
 use super::super::{Refused, Registry};
-use super::envelope::{Shared, Unreadable};
+use super::envelope::{SharedDesired, Unreadable};
 use super::hosts::{HostRecord, Hosts, seconds};
 use super::{Fleet, Unreachable};
 use crate::transform::{is_transform_name, printable};
@@ -47,7 +47,7 @@ struct Said {
 }
 
 /// What stands in Redis of each transform.
-pub(super) type Read = BTreeMap<String, Result<Arc<Shared>, Unreadable>>;
+pub(super) type Read = BTreeMap<String, Result<Arc<SharedDesired>, Unreadable>>;
 
 impl Registry {
     /// Keeps looking for as long as the host runs.
@@ -189,11 +189,17 @@ impl Registry {
     }
 
     fn count(&self, fleet: &Fleet, hosts: &Hosts, unreadable: &BTreeMap<String, Unreadable>) {
-        let others = hosts.alive().filter(|it| it.host != fleet.host()).count();
+        let others = hosts
+            .alive()
+            .filter(|record| record.host != fleet.host())
+            .count();
         let deployments = self.deployments.lock();
         let behind = deployments.iter().filter(|(name, deployment)| {
             let wanted = &deployment.intent.desired;
-            let runs = deployment.running.as_ref().map(|it| &it.revision.id);
+            let runs = deployment
+                .running
+                .as_ref()
+                .map(|running| &running.revision.id);
             unreadable.contains_key(*name)
                 || deployment.unlooked
                 || runs != wanted.target(fleet.host())
@@ -226,9 +232,9 @@ impl Registry {
 }
 
 /// What stands in Redis of one transform, by a name that can be shown.
-fn read((name, text): (String, String)) -> (String, Result<Arc<Shared>, Unreadable>) {
+fn read((name, text): (String, String)) -> (String, Result<Arc<SharedDesired>, Unreadable>) {
     if is_transform_name(&name) {
-        let read = Shared::read(&name, text).map(Arc::new);
+        let read = SharedDesired::read(&name, text).map(Arc::new);
         return (name, read);
     }
     let unreadable = Unreadable {
@@ -361,8 +367,11 @@ impl Said {
 
     /// Two processes that call themselves the same take turns in writing one report.
     fn note_namesake(&mut self, fleet: &Fleet, hosts: &Hosts) {
-        let own = hosts.all.iter().find(|it| it.host == fleet.host());
-        let own = own.filter(|it| self.written && it.instance != fleet.instance);
+        let own = hosts
+            .records
+            .iter()
+            .find(|record| record.host == fleet.host());
+        let own = own.filter(|record| self.written && record.instance != fleet.instance);
         let Some(namesake) = own else { return };
         if self.namesake.as_ref() != Some(&namesake.instance) {
             tracing::error!(

@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::envelope::Shared;
+use self::envelope::SharedDesired;
 use self::keys::Keys;
 use self::link::{Link, Unreachable};
 pub use self::report::FleetReport;
@@ -52,7 +52,7 @@ pub(super) struct Fleet {
     keys: Keys,
     link: Link,
     /// What was last read of each transform.
-    shared: Mutex<BTreeMap<String, Arc<Shared>>>,
+    shared: Mutex<BTreeMap<String, Arc<SharedDesired>>>,
     /// Since when a choice is known here that first hosts try, by this process's own clock.
     tried_since: Mutex<BTreeMap<String, (DecisionId, Instant)>>,
     /// How long a host lets nothing through that does not know what the fleet wants.

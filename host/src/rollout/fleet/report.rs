@@ -94,13 +94,13 @@ impl Registry {
     pub async fn fleet(&self) -> Result<FleetReport, Refused> {
         let fleet = self.fleet.as_ref().ok_or(Refused::NoFleet)?;
         let (hosts, read) = fleet.look().await?;
-        let host = |one: &super::hosts::HostRecord| HostReport {
-            host: one.host.clone(),
-            version: one.version.clone(),
-            started: one.started,
-            seen_seconds_ago: hosts.age(one),
-            alive: hosts.is_alive(one),
-            transforms: one.transforms.clone(),
+        let host = |record: &super::hosts::HostRecord| HostReport {
+            host: record.host.clone(),
+            version: record.version.clone(),
+            started: record.started,
+            seen_seconds_ago: hosts.age(record),
+            alive: hosts.is_alive(record),
+            transforms: record.transforms.clone(),
         };
         let desired = read.iter().filter_map(|(name, read)| {
             let shared = read.as_ref().ok()?;
@@ -109,7 +109,7 @@ impl Registry {
         Ok(FleetReport {
             fleet: fleet.name.clone(),
             host: fleet.host().to_owned(),
-            hosts: hosts.all.iter().map(host).collect(),
+            hosts: hosts.records.iter().map(host).collect(),
             desired: desired.collect(),
         })
     }

@@ -10,7 +10,7 @@ use super::super::prepare::ITSELF;
 use super::super::{Refused, Registry};
 use super::claims::{claimant, claims};
 use super::components::UNNAMED_SECONDS;
-use super::envelope::{Shared, Unreadable, recorded};
+use super::envelope::{SharedDesired, Unreadable, recorded};
 use super::{Fleet, Unreachable};
 use crate::revision::Revision;
 use crate::state::KeptTransform;
@@ -97,7 +97,7 @@ impl Registry {
     pub(super) fn hear(
         self: &Arc<Self>,
         name: &str,
-        read: Result<Option<&Shared>, &Unreadable>,
+        read: Result<Option<&SharedDesired>, &Unreadable>,
         others: bool,
         stamp: &Stamp,
     ) -> Option<Offer> {
@@ -111,7 +111,9 @@ impl Registry {
             return None;
         };
         let desired = shared.map(|shared| &shared.desired);
-        let known = deployments.get(name).map(|it| it.intent.clone());
+        let known = deployments
+            .get(name)
+            .map(|deployment| deployment.intent.clone());
         let far = known.as_ref().map_or(0, |known| known.desired.generation) + MAX_AHEAD;
         if desired.is_some_and(|desired| desired.generation > far) {
             tracing::error!(
@@ -174,7 +176,7 @@ impl Registry {
         self: &Arc<Self>,
         fleet: &Fleet,
         name: &str,
-        read: Option<&Shared>,
+        read: Option<&SharedDesired>,
         offer: Offer,
     ) -> Result<(), Refused> {
         let records = self.records_of(name, &offer.desired, read, None);
@@ -207,7 +209,9 @@ impl Registry {
         let (from, stops) = {
             let deployments = self.deployments.lock();
             holds(&deployments)?;
-            let known = deployments.get(name).map(|it| it.intent.desired.clone());
+            let known = deployments
+                .get(name)
+                .map(|deployment| deployment.intent.desired.clone());
             match offer {
                 Some(offer) => (offer.desired, offer.stops),
                 None => (known.unwrap_or_else(Desired::nothing), Vec::new()),
@@ -233,7 +237,7 @@ impl Registry {
         &self,
         name: &str,
         desired: &Desired,
-        read: Option<&Shared>,
+        read: Option<&SharedDesired>,
         record: Option<&Revision>,
     ) -> Vec<Revision> {
         let store = self.loader.store.as_ref();
@@ -255,11 +259,11 @@ impl Fleet {
     ///
     /// # Errors
     /// Redis does not answer, or it cannot be read.
-    pub(super) async fn read(&self, name: &str) -> Result<Option<Shared>, Refused> {
+    pub(super) async fn read(&self, name: &str) -> Result<Option<SharedDesired>, Refused> {
         let mut get = redis::pipe();
         get.cmd("HGET").arg(self.keys.deployments()).arg(name);
         let (text,): (Option<String>,) = self.link.ask(&get).await?;
-        let read = text.map(|text| Shared::read(name, text)).transpose();
+        let read = text.map(|text| SharedDesired::read(name, text)).transpose();
         read.map_err(|unreadable| {
             Refused::FleetUnreachable(format!(
                 "what it wants of {name} cannot be read: {}",
@@ -275,12 +279,12 @@ impl Fleet {
     async fn replace(
         &self,
         name: &str,
-        before: Option<&Shared>,
+        before: Option<&SharedDesired>,
         desired: Desired,
         records: Vec<Revision>,
         claims: &[String],
-    ) -> Result<Arc<Shared>, Refused> {
-        let shared = Shared::of(desired, records)?;
+    ) -> Result<Arc<SharedDesired>, Refused> {
+        let shared = SharedDesired::of(desired, records)?;
         let mut keys: Vec<String> = vec![self.keys.deployments()];
         keys.extend(
             shared

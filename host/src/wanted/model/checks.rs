@@ -32,7 +32,11 @@ impl World {
                 format!("{} publishes, and was paused here", host.name)
             })?;
         }
-        let tried = up.intent.trial.as_ref().map(|trial| trial.choice);
+        let tried = up
+            .intent
+            .probation
+            .as_ref()
+            .map(|probation| probation.choice);
         ensure(tried.is_none() || tried != up.intent.stood, || {
             format!("{} tries again what has stood", host.name)
         })?;

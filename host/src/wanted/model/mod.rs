@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestError, TestRunner};
 
 use self::steps::{Step, step};
 use self::world::World;
-use super::faults::{Fault, plant};
+use super::faults::{PlantedFault, plant};
 
 /// Histories that are tried of the core as it is: about two seconds.
 const HISTORIES: u32 = 4_000;
@@ -63,13 +63,13 @@ fn whatever_happens_what_was_withdrawn_stays_so() {
 
 #[test]
 fn each_fault_that_was_made_once_is_found() {
-    let is_missed = |fault: &Fault| {
+    let is_missed = |fault: &PlantedFault| {
         plant(Some(*fault));
         // That it is found is enough: nobody reads how.
         let tried = try_histories(HISTORIES_OF_A_FAULT, 0);
         plant(None);
         tried.is_ok()
     };
-    let missed: Vec<Fault> = Fault::ALL.into_iter().filter(is_missed).collect();
+    let missed: Vec<PlantedFault> = PlantedFault::ALL.into_iter().filter(is_missed).collect();
     assert!(missed.is_empty(), "not found: {missed:?}");
 }

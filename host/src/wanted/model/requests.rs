@@ -1,7 +1,7 @@
 //! What operators, files and hosts themselves ask for, and what is true of it afterwards whatever
 //! they believe.
 
-use super::super::canary::{self, Report, State};
+use super::super::canary::{self, CanaryState, Report};
 use super::super::desired::{Chooser, Desired, Needs};
 use super::super::request::{Request, Rollback, Wish};
 use super::scene::{Checked, all, covers, ensure, needs};
@@ -227,7 +227,7 @@ impl World {
         let Some(up) = &self.hosts[number].up else {
             return;
         };
-        let Some(trial) = up.intent.trial.clone() else {
+        let Some(probation) = up.intent.probation.clone() else {
             return;
         };
         if up.process.held {
@@ -236,18 +236,18 @@ impl World {
         let before = up.intent.wanted();
         let stamp = self.stamp();
         self.act(number, |up| {
-            up.intent.judge(&trial.revision, verdict, fleet, &stamp);
+            up.intent.judge(&probation.revision, verdict, fleet, &stamp);
         });
-        if before.choice.revision.as_ref() != Some(&trial.revision) {
+        if before.choice.revision.as_ref() != Some(&probation.revision) {
             return;
         }
         if *verdict == Verdict::Passed {
-            let passed = (number, trial.revision.clone());
+            let passed = (number, probation.revision.clone());
             self.ledger.passed.insert(passed);
-            self.ledger.good.insert(trial.revision);
+            self.ledger.good.insert(probation.revision);
         } else if matches!(verdict, Verdict::Failed(_)) {
             let withdrawn = (true, self.ledger.time, number);
-            self.ledger.revisions.insert(trial.revision, withdrawn);
+            self.ledger.revisions.insert(probation.revision, withdrawn);
         }
     }
 
@@ -299,9 +299,9 @@ impl World {
         let up = host.up.as_ref()?;
         let passed = self.ledger.passed.contains(&(number, revision.clone()));
         let state = if passed {
-            State::Passed
+            CanaryState::Passed
         } else {
-            State::Waiting
+            CanaryState::Waiting
         };
         Some(Report {
             host: host.name.clone(),

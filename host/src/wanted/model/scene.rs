@@ -23,8 +23,8 @@ fn surface(revision: &RevisionId) -> u8 {
 
 /// Those that show no more than a revision.
 pub(super) fn covers(of: &RevisionId) -> Vec<RevisionId> {
-    let all = (0..REVISIONS).map(revision);
-    all.filter(|other| !needs(of, other).wider).collect()
+    let revisions = (0..REVISIONS).map(revision);
+    revisions.filter(|to| !needs(of, to).wider).collect()
 }
 
 /// Compares two revisions by their bits.
@@ -44,7 +44,7 @@ pub(super) struct Redis {
 }
 
 #[derive(Debug)]
-pub(super) struct Host {
+pub(super) struct ModelHost {
     pub(super) name: String,
     pub(super) disk: Intent,
     pub(super) disk_full: bool,
@@ -140,7 +140,7 @@ pub(super) fn ensure(holds: bool, why: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(why()) }
 }
 
-impl Host {
+impl ModelHost {
     pub(super) fn up(&self) -> &Up {
         self.up.as_ref().expect("it is up")
     }

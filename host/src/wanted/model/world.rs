@@ -9,13 +9,13 @@ use super::super::intent::Intent;
 use super::super::reconcile::{Action, Backing, Process, reconcile};
 use super::super::request::{Refusal, Request};
 use super::requests::Terms;
-use super::scene::{Checked, Host, Ledger, Redis, Up, ensure, revision};
+use super::scene::{Checked, Ledger, ModelHost, Redis, Up, ensure, revision};
 use super::steps::Step;
 use crate::transform::RevisionId;
 
 #[derive(Debug)]
 pub(super) struct World {
-    pub(super) hosts: Vec<Host>,
+    pub(super) hosts: Vec<ModelHost>,
     pub(super) redis: Redis,
     pub(super) fleet: bool,
     pub(super) ledger: Ledger,
@@ -26,7 +26,7 @@ impl World {
     pub(super) fn new(hosts: usize) -> Self {
         let first = revision(0);
         let desired = Desired::configured(first.clone(), Timestamp::UNIX_EPOCH);
-        let host = |number| Host {
+        let host = |number| ModelHost {
             name: format!("h{number}"),
             disk: Intent::new(desired.clone()),
             disk_full: false,
@@ -175,7 +175,7 @@ impl World {
         let host = &mut self.hosts[number];
         let up = host.up.as_mut()?;
         let before = up.intent.clone();
-        let made = act(up);
+        let outcome = act(up);
         self.ledger
             .note_turn(&before, &up.intent, self.redis.doc.as_ref());
         if up.intent != before || host.unsaved_since.is_some() {
@@ -186,7 +186,7 @@ impl World {
                 host.unsaved_since = None;
             }
         }
-        Some(made)
+        Some(outcome)
     }
 
     /// A change that only goes through where the fleet hears of it at once.
@@ -260,8 +260,8 @@ impl World {
     fn kill(&mut self, number: usize) {
         let host = &mut self.hosts[number];
         let Some(up) = host.up.take() else { return };
-        if let Some(trial) = &up.intent.trial {
-            *host.crashes.entry(trial.revision.clone()).or_default() += 1;
+        if let Some(probation) = &up.intent.probation {
+            *host.crashes.entry(probation.revision.clone()).or_default() += 1;
         }
         if let Some(since) = host.unsaved_since.take() {
             // What nobody wrote down may be forgotten, and so may what hung on it.

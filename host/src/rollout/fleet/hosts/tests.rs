@@ -18,8 +18,8 @@ fn host(name: &str, ago: f64, choice: u64, progress: &str) -> (String, String) {
     (name.to_owned(), record.to_string())
 }
 
-fn hosts<const N: usize>(all: [(String, String); N]) -> Hosts {
-    Hosts::of(1000.0, &BTreeMap::from(all))
+fn hosts<const N: usize>(records: [(String, String); N]) -> Hosts {
+    Hosts::of(1000.0, &BTreeMap::from(records))
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_silent_host_is_not_alive_and_after_a_day_it_is_gone() {
         host("gone", 90_000.0, 7, "passed"),
         ("odd".into(), "{}".into()),
     ]);
-    let alive: Vec<_> = hosts.alive().map(|one| one.host.as_str()).collect();
+    let alive: Vec<_> = hosts.alive().map(|record| record.host.as_str()).collect();
     assert_eq!(alive, ["here"]);
     assert_eq!(hosts.gone(), ["gone"]);
 }
@@ -47,9 +47,9 @@ fn what_a_host_says_is_of_one_choice_and_silence_says_nothing() {
         let report = reports.iter().find(|report| report.host == name).unwrap();
         (report.at, report.state, report.alive)
     };
-    assert_eq!(of("one"), (7, State::Passed, true));
-    assert_eq!(of("two"), (6, State::Failed, false));
-    assert_eq!(of("three"), (7, State::Waiting, true));
+    assert_eq!(of("one"), (7, CanaryState::Passed, true));
+    assert_eq!(of("two"), (6, CanaryState::Failed, false));
+    assert_eq!(of("three"), (7, CanaryState::Waiting, true));
     assert!(hosts.reports("tocks").is_empty());
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// same transform, or is the default.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ask {
+pub struct PushRequest {
     /// The transform to inherit from; by default the one of the component's own name.
     pub transform: Option<String>,
     /// For `configure`, an object.
@@ -20,7 +20,7 @@ pub struct Ask {
 /// How long a shadow runs: until the first of the two is reached.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct ShadowAsk {
+pub struct ShadowRequest {
     #[schemars(range(min = 1))]
     pub events: Option<u64>,
     #[schemars(range(min = 1))]
@@ -32,7 +32,7 @@ pub struct ShadowAsk {
 /// Where to go back to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct RollbackAsk {
+pub struct RollbackRequest {
     /// A revision that ran before; the last good one that was not taken back if none.
     pub to: Option<String>,
     /// What was seen running, or at least 6 digits of it: if something else runs by now, this
@@ -47,7 +47,7 @@ pub struct RollbackAsk {
 /// What an operator agrees to when a transform follows the settings again.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct FollowAsk {
+pub struct FollowRequest {
     pub allow_wider: bool,
     pub allow_breaking: bool,
 }
@@ -74,7 +74,7 @@ pub struct Consent {
 impl Consent {
     /// What it says other than by default, as the request has it, for the audit log. By its JSON,
     /// so that no field is forgotten there.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn stated(&self) -> String {
         let fields = |consent: &Self| match serde_json::to_value(consent) {
             Ok(Value::Object(fields)) => fields,
             _ => Map::new(),
@@ -82,10 +82,10 @@ impl Consent {
         let usual = fields(&Self::default());
         let given = fields(self).into_iter();
         let given = given.filter(|(name, value)| usual.get(name) != Some(value));
-        let told: Vec<String> = given
+        let stated: Vec<String> = given
             .map(|(name, value)| format!("{name} {value}"))
             .collect();
-        told.join(", ")
+        stated.join(", ")
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_consent_tells_what_is_not_by_default() {
-        assert_eq!(Consent::default().told(), "");
+        assert_eq!(Consent::default().stated(), "");
         let consent = Consent {
             allow_wider: true,
             probation: false,
@@ -117,7 +117,7 @@ mod tests {
             ..Consent::default()
         };
         assert_eq!(
-            consent.told(),
+            consent.stated(),
             "allow_wider true, probation false, canary 10"
         );
     }
