@@ -20,13 +20,13 @@ const MAX_DEPTH: usize = 12;
 const OF_TOOLS: [&str; 5] = ["target", "build", "node_modules", "venv", "__pycache__"];
 
 /// What tells one state of a file from another without reading it.
-type Stamp = (u64, i64, i64);
+type SourceStamp = (u64, i64, i64);
 
 /// What a project, or a component alone, was when it was looked at last.
 #[derive(Debug)]
 pub struct ProjectWatch {
     target: Target,
-    seen: BTreeMap<PathBuf, Stamp>,
+    seen: BTreeMap<PathBuf, SourceStamp>,
 }
 
 impl ProjectWatch {
@@ -59,7 +59,7 @@ impl ProjectWatch {
     }
 }
 
-type Looked = BTreeMap<PathBuf, Stamp>;
+type Looked = BTreeMap<PathBuf, SourceStamp>;
 
 fn is_of_sources(target: &Target, before: &Looked, now: &Looked) -> bool {
     let samples = target.project.as_ref().map(Project::samples_folder);
@@ -73,7 +73,7 @@ fn is_of_sources(target: &Target, before: &Looked, now: &Looked) -> bool {
     files.any(|file| is_source(file) && before.get(file) != now.get(file))
 }
 
-fn look(target: &Target) -> BTreeMap<PathBuf, Stamp> {
+fn look(target: &Target) -> BTreeMap<PathBuf, SourceStamp> {
     let mut seen = BTreeMap::new();
     note(&target.file, &mut seen);
     if let Some(project) = &target.project {
@@ -82,7 +82,7 @@ fn look(target: &Target) -> BTreeMap<PathBuf, Stamp> {
     seen
 }
 
-fn walk(folder: &Path, deeper: usize, seen: &mut BTreeMap<PathBuf, Stamp>) {
+fn walk(folder: &Path, deeper: usize, seen: &mut BTreeMap<PathBuf, SourceStamp>) {
     let folder = match folder.as_os_str().is_empty() {
         true => Path::new("."),
         false => folder,
@@ -102,7 +102,7 @@ fn walk(folder: &Path, deeper: usize, seen: &mut BTreeMap<PathBuf, Stamp>) {
     }
 }
 
-fn note(file: &Path, seen: &mut BTreeMap<PathBuf, Stamp>) {
+fn note(file: &Path, seen: &mut BTreeMap<PathBuf, SourceStamp>) {
     if let Ok(found) = file.metadata() {
         let stamp = (found.size(), found.mtime(), found.mtime_nsec());
         seen.insert(file.to_owned(), stamp);
