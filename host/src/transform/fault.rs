@@ -3,6 +3,7 @@
 use wasmtime::Trap;
 
 use super::budget::OverLimit;
+use super::limits::Limits;
 use super::line_table::LineTable;
 use super::place;
 use super::secrets::Secrets;
@@ -129,4 +130,24 @@ fn found(error: &wasmtime::Error, refused: Option<OverLimit>) -> (FaultKind, Str
         Some(refused) if kind == FaultKind::Memory => (kind, format!("{refused} ({detail})")),
         _ => (kind, detail),
     }
+}
+
+/// Whether the kernel would not seal the memory that instances begin with, because it was using
+/// its pages at that moment. It has waited a fifth of a second by itself before it says so.
+pub(super) fn is_busy(error: &wasmtime::Error) -> bool {
+    let causes = error.chain();
+    let mut causes = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.any(|cause| cause.kind() == std::io::ErrorKind::ResourceBusy)
+}
+
+/// Names the setting that bounds what the engine counts: it does not know its name.
+pub(super) fn not_instantiated(mut fault: Fault, limits: &Limits) -> Fault {
+    if fault.detail.starts_with("resource limit exceeded") {
+        let most = limits.max_instances;
+        fault.detail = format!(
+            "{}, and `max-instances` is {most}: raise `max-instances` for this transform",
+            fault.detail
+        );
+    }
+    fault
 }

@@ -14,10 +14,11 @@ use super::component::{Component, InstanceTemplate};
 use super::contract::{self, Transform};
 use super::descriptor::Descriptor;
 use super::event_pattern::Captures;
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fault, FaultKind, is_busy, not_instantiated};
 use super::guard::Admitted;
 use super::guest_log::{Allowance, GuestLog};
 use super::high_water::Peaks;
+use super::host_state::HostState;
 use super::interface;
 use super::limits::Limits;
 use super::line_table::LineTable;
@@ -32,33 +33,15 @@ use crate::metrics::TransformMetrics;
 /// The longest reason for a rejection that is kept, in characters.
 const MAX_DETAIL: usize = 500;
 
-/// What the store holds for the host.
-#[derive(Debug)]
-pub(super) struct HostState {
-    pub(super) budget: Budget,
-    pub(super) log: GuestLog,
-    pub(super) wasi: Wasi,
-    /// The lines of sources by which a fault is told.
-    lines: LineTable,
-}
-
-impl contract::log::Host for HostState {
-    fn write(&mut self, level: contract::log::Level, message: String) {
-        match level {
-            contract::log::Level::Error => self.log.complain(level, &message),
-            _ => self.log.write(level, &message),
-        }
-    }
-}
-
-impl contract::Host for HostState {}
-
 /// An instance that has run its start functions and nothing else. All limits hold from
 /// there on.
 pub(super) struct StartedInstance {
     pub(super) store: Store<HostState>,
     pub(super) instance: wasmtime::component::Instance,
 }
+
+/// How often an instance is tried while the machine is busy with what it is made of.
+const TRIES_WHILE_BUSY: usize = 5;
 
 impl StartedInstance {
     pub(super) fn new(
@@ -70,12 +53,29 @@ impl StartedInstance {
         name: &str,
         metrics: &TransformMetrics,
     ) -> Result<Self, Fault> {
-        let state = HostState {
+        let state = || HostState {
             budget: Budget::new(limits),
             log: GuestLog::new(metrics.clone(), name, log_allowance.clone()),
             wasi: Wasi::new(limits),
             lines: lines.clone(),
         };
+        let mut tried = Self::try_new(pre, clock, limits, state());
+        for _ in 1..TRIES_WHILE_BUSY {
+            if !tried.as_ref().is_err_and(|(_, error)| is_busy(error)) {
+                break;
+            }
+            tried = Self::try_new(pre, clock, limits, state());
+        }
+        tried.map_err(|(store, error)| not_instantiated(fault(&store, &error), limits))
+    }
+
+    /// What went wrong comes with the store, which knows more of it.
+    fn try_new(
+        pre: &InstancePre<HostState>,
+        clock: &Clock,
+        limits: &Limits,
+        state: HostState,
+    ) -> Result<Self, (Box<Store<HostState>>, wasmtime::Error)> {
         let mut store = Store::new(pre.engine(), state);
         store.limiter(|state| &mut state.budget);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.at_deadline()));
@@ -86,21 +86,9 @@ impl StartedInstance {
         end(&mut store, running);
         match instance {
             Ok(instance) => Ok(Self { store, instance }),
-            Err(error) => Err(not_instantiated(fault(&store, &error), limits)),
+            Err(error) => Err((Box::new(store), error)),
         }
     }
-}
-
-/// Names the setting that bounds what the engine counts: it does not know its name.
-fn not_instantiated(mut fault: Fault, limits: &Limits) -> Fault {
-    if fault.detail.starts_with("resource limit exceeded") {
-        let most = limits.max_instances;
-        fault.detail = format!(
-            "{}, and `max-instances` is {most}: raise `max-instances` for this transform",
-            fault.detail
-        );
-    }
-    fault
 }
 
 impl StartedInstance {

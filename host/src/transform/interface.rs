@@ -13,7 +13,8 @@ use wasmtime::{AsContextMut, Store};
 use super::contract::{Configuration, Descriptor, Transform};
 use super::engine::Engine;
 use super::guest_log::printable;
-use super::instance::{HostState, StartedInstance, TransformCall};
+use super::host_state::HostState;
+use super::instance::{StartedInstance, TransformCall};
 use super::wasi;
 
 /// The contract that this host serves: this version, its patches, and those before it.

@@ -26,6 +26,7 @@ mod guard;
 mod guest_log;
 mod health;
 mod high_water;
+mod host_state;
 mod inspect;
 mod instance;
 mod interface;

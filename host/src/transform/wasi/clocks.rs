@@ -5,7 +5,7 @@ use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 
 use super::CallerContext;
 use super::resources::{ANY, Pollable};
-use crate::transform::instance::HostState;
+use crate::transform::host_state::HostState;
 
 const NANOSECONDS: u64 = 1_000_000;
 

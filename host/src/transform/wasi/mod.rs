@@ -24,7 +24,7 @@ use self::streams::Streams;
 use super::engine::Engine;
 use super::fault::FaultKind;
 use super::guest_log::GuestLog;
-use super::instance::HostState;
+use super::host_state::HostState;
 use super::limits::Limits;
 
 /// The resources that an instance may hold at a time: streams, pollables, and those that it

@@ -12,7 +12,7 @@ use super::{CallerContext, WasiDenial};
 use crate::count::count as counted;
 use crate::event::Event;
 use crate::transform::fault::FaultKind;
-use crate::transform::instance::HostState;
+use crate::transform::host_state::HostState;
 use crate::transform::limits::Limits;
 
 /// What random bytes follow from.

@@ -7,7 +7,7 @@ use wasmtime::component::{LinkerInstance, Resource, ResourceAny, ResourceType, T
 use super::resources::{ANY, Hollow};
 use super::{CallerContext, WasiDenial};
 use crate::transform::fault::FaultKind;
-use crate::transform::instance::HostState;
+use crate::transform::host_state::HostState;
 
 /// The errors that say it, as the interfaces name them: of files, sockets, requests, their
 /// headers, streams.

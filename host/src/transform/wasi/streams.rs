@@ -9,7 +9,7 @@ use crate::count::count_of;
 use crate::transform::contract::log::Level;
 use crate::transform::fault::FaultKind;
 use crate::transform::guest_log::{GuestLog, MAX_LINE};
-use crate::transform::instance::HostState;
+use crate::transform::host_state::HostState;
 
 /// The numbers of the two streams that can be written to.
 const STDOUT: u32 = 1;
