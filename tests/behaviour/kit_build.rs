@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use sha2::{Digest, Sha256};
 use tidegate_tests::author::Author;
-use tidegate_tests::binary::{repository, run_with, said};
+use tidegate_tests::binary::{ended, repository, run_with, said};
 
 /// Where what the guests of this repository are compiled with is already.
 const SHARED: &str = "transforms/target";
@@ -40,14 +40,7 @@ fn types(project: &Path, words: &[&str]) -> Output {
 }
 
 fn ends(project: &Path, code: i32, words: &[&str]) -> String {
-    let output = types(project, words);
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{words:?}: {}",
-        said(&output)
-    );
-    String::from_utf8(output.stdout).expect("text")
+    ended(types(project, words), code, words)
 }
 
 /// Runs what its README says to run for its own tests.

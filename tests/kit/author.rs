@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::Guest;
-use crate::binary::{said, tidegate, without_settings};
+use crate::binary::{ended, said, tidegate, without_settings};
 
 /// A folder of one's own.
 #[derive(Debug)]
@@ -83,14 +83,7 @@ impl Author {
 
     /// What is told on standard output where it ends with that code.
     pub fn ends(&self, code: i32, words: &[&str]) -> String {
-        let output = self.types(words);
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{words:?}: {}",
-            said(&output)
-        );
-        String::from_utf8(output.stdout).expect("text")
+        ended(self.types(words), code, words)
     }
 
     /// The same as JSON, which has to be all there is.

@@ -52,6 +52,13 @@ pub fn run_with(folder: &Path, arguments: &[&str], environment: &[(String, Strin
     command.output().expect("the binary can be started")
 }
 
+/// What a command wrote to standard output; it has to have ended with that code.
+pub fn ended(output: Output, code: i32, words: &[&str]) -> String {
+    let status = output.status.code();
+    assert_eq!(status, Some(code), "{words:?}: {}", said(&output));
+    String::from_utf8(output.stdout).expect("text")
+}
+
 /// Both of a command's outputs, for messages.
 pub fn said(output: &Output) -> String {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Target, Unusable};
-use crate::files;
 use crate::metrics::{Metrics, TransformMetrics};
 use crate::rollout::{Offline, read_within};
 use crate::settings::Settings;
@@ -24,7 +23,7 @@ pub struct Candidate {
     pub component: Arc<Component>,
     /// The file that it came from, for people.
     pub origin: String,
-    /// Of nobody's interest: what is tried is not what happened.
+    /// Read by nobody: what is counted here did not happen for clients.
     pub metrics: TransformMetrics,
 }
 
@@ -106,15 +105,15 @@ pub async fn component_of(target: &Target) -> Result<Arc<[u8]>, Unusable> {
 }
 
 fn missing(target: &Target, cause: &std::io::Error) -> Unusable {
-    let file = target.file.display();
     let is_unbuilt = cause.kind() == std::io::ErrorKind::NotFound;
-    Unusable::Given(match &target.project {
-        Some(project) if is_unbuilt => format!(
-            "there is no {file} yet; build it with `tidegate transform build{}`",
+    match &target.project {
+        Some(project) if is_unbuilt => Unusable::Given(format!(
+            "there is no {} yet; build it with `tidegate transform build{}`",
+            target.file.display(),
             folder_argument(&project.folder)
-        ),
-        _ => format!("cannot read {file}: {cause}; {}", files::advice(cause)),
-    })
+        )),
+        _ => Unusable::path("read", &target.file, cause),
+    }
 }
 
 /// The folder as a command needs it; nothing where it is the working folder.

@@ -18,6 +18,9 @@ mod samples;
 mod test;
 mod watch;
 
+use std::io;
+use std::path::Path;
+
 pub use self::bench::{Benched, Measured, bench, own_events, wanted};
 pub use self::build::{Built, build};
 pub use self::candidate::{Candidate, Workshop, component_of};
@@ -29,6 +32,7 @@ pub use self::run::{EventOutcome, OutcomeCounts, OutcomeKind, read_events, run};
 pub use self::samples::{EventForm, Expectation, NamedSample, PublicForm, SampleFile};
 pub use self::test::{State, Tested, TestedSample, Unlike, all_samples, test};
 pub use self::watch::ProjectWatch;
+use crate::files;
 
 /// Why a command for authors cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -45,4 +49,12 @@ pub enum Unusable {
     /// This machine does not let it work.
     #[error("{0}")]
     Machine(String),
+}
+
+impl Unusable {
+    /// A file or folder that cannot be read, made or whatever else is to be done with it.
+    pub fn path(doing: &str, path: &Path, cause: &io::Error) -> Self {
+        let (path, advice) = (path.display(), files::advice(cause));
+        Self::Given(format!("cannot {doing} {path}: {cause}; {advice}"))
+    }
 }

@@ -11,7 +11,6 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::Unusable;
-use crate::files;
 use crate::settings::{json_object, limits_from_json};
 use crate::transform::limits::Limits;
 
@@ -88,10 +87,8 @@ impl Target {
     /// There is nothing of the kind, or the project's file is not as it has to be.
     pub fn find(path: Option<&Path>) -> Result<Self, Unusable> {
         let path = path.unwrap_or(Path::new("."));
-        let found = path.metadata().map_err(|cause| {
-            let advice = files::advice(&cause);
-            Unusable::Given(format!("cannot read {}: {cause}; {advice}", path.display()))
-        })?;
+        let found = path.metadata();
+        let found = found.map_err(|cause| Unusable::path("read", path, &cause))?;
         let is_project_file = path.file_name().is_some_and(|name| name == PROJECT_FILE);
         if found.is_dir() {
             return Ok(Self::of(Project::read(&Project::file_above(path)?)?));
@@ -158,10 +155,8 @@ impl Project {
     /// # Errors
     /// What is wrong with it, in which line, and what is allowed.
     pub fn read(file: &Path) -> Result<Self, Unusable> {
-        let text = std::fs::read_to_string(file).map_err(|cause| {
-            let advice = files::advice(&cause);
-            Unusable::Given(format!("cannot read {}: {cause}; {advice}", file.display()))
-        })?;
+        let text = std::fs::read_to_string(file);
+        let text = text.map_err(|cause| Unusable::path("read", file, &cause))?;
         Self::parse(file, &text).map_err(|(at, wrong)| {
             let line = text
                 .as_bytes()

@@ -47,13 +47,7 @@ pub async fn record(
     count: usize,
     folder: &Path,
 ) -> Result<RecordedSamples, Unusable> {
-    files::make_folder(folder).map_err(|cause| {
-        let advice = files::advice(&cause);
-        Unusable::Given(format!(
-            "cannot make {}: {cause}; {advice}",
-            folder.display()
-        ))
-    })?;
+    files::make_folder(folder).map_err(|cause| Unusable::path("make", folder, &cause))?;
     let mut recorded = RecordedSamples::default();
     let mut failed = None;
     let listening = redis::listen(settings, pattern, |channel, payload| {

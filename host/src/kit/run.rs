@@ -5,14 +5,10 @@ use std::io::{self, BufRead, Read};
 
 use serde::Serialize;
 
-use super::samples::{EventForm, PublicForm};
+use super::samples::{EventForm, MAX_SIZE, PublicForm};
 use super::{Candidate, Unusable};
 use crate::event::Event;
 use crate::transform::{Answered, ComponentAnswer, Tryout};
-
-/// The longest line, in bytes: an event has at most what a host takes, and some signs are
-/// written as six.
-const MAX_LINE: u64 = 8 << 20;
 
 /// Something that came of an event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -116,11 +112,11 @@ fn next(lines: &mut impl BufRead, number: u64) -> Result<Option<Event>, Unusable
         line.clear();
         let read = lines
             .by_ref()
-            .take(MAX_LINE + 1)
+            .take(MAX_SIZE + 1)
             .read_until(b'\n', &mut line);
         match read.map_err(|error| wrong(&error.to_string()))? as u64 {
             0 => return Ok(None),
-            length if length > MAX_LINE => return Err(wrong("its line has more than 8 MiB")),
+            length if length > MAX_SIZE => return Err(wrong("its line has more than 8 MiB")),
             _ if line.iter().all(u8::is_ascii_whitespace) => {}
             _ => break,
         }

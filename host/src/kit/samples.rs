@@ -12,9 +12,9 @@ use crate::event::Event;
 use crate::files;
 use crate::transform::{Publication, REJECTION_REASONS, Sample, reason_label};
 
-/// The largest file of a sample, in bytes: an event has at most what a host takes, and some
-/// signs are written as six.
-const MAX_SIZE: u64 = 8 << 20;
+/// The longest text of a sample, or of an event in a line, in bytes: an event has at most what a
+/// host takes, and some signs are written as six.
+pub(super) const MAX_SIZE: u64 = 8 << 20;
 
 /// How many files there may be.
 const MAX_FILES: usize = 10_000;
@@ -236,11 +236,13 @@ pub(super) fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Unusable> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(cause) => return Err(unreadable(folder, &cause)),
+        Err(cause) => return Err(Unusable::path("read", folder, &cause)),
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|cause| unreadable(folder, &cause))?.path();
+        let path = entry
+            .map_err(|cause| Unusable::path("read", folder, &cause))?
+            .path();
         if path
             .extension()
             .is_some_and(|extension| extension == "json")
@@ -265,7 +267,7 @@ pub(super) fn read(file: &Path) -> Result<SampleFile, Unusable> {
     let mut text = String::new();
     let opened = std::fs::File::open(file);
     let size = opened.and_then(|opened| opened.take(MAX_SIZE + 1).read_to_string(&mut text));
-    if size.map_err(|cause| unreadable(file, &cause))? as u64 > MAX_SIZE {
+    if size.map_err(|cause| Unusable::path("read", file, &cause))? as u64 > MAX_SIZE {
         return Err(wrong(file, "a sample has at most 8 MiB"));
     }
     serde_json::from_str(&text).map_err(|error| {
@@ -281,22 +283,12 @@ pub(super) fn read(file: &Path) -> Result<SampleFile, Unusable> {
 pub(super) fn write(file: &Path, sample: &SampleFile) -> Result<(), Unusable> {
     let text = serde_json::to_string_pretty(sample);
     let text = text.map_err(|error| wrong(file, &error.to_string()))? + "\n";
-    files::replace(file, text.as_bytes()).map_err(|cause| {
-        let advice = files::advice(&cause);
-        Unusable::Given(format!(
-            "cannot write {}: {cause}; {advice}",
-            file.display()
-        ))
-    })
+    let written = files::replace(file, text.as_bytes());
+    written.map_err(|cause| Unusable::path("write", file, &cause))
 }
 
 fn wrong(file: &Path, why: &str) -> Unusable {
     Unusable::Given(format!("{}: {why}", file.display()))
-}
-
-fn unreadable(path: &Path, cause: &std::io::Error) -> Unusable {
-    let advice = files::advice(cause);
-    Unusable::Given(format!("cannot read {}: {cause}; {advice}", path.display()))
 }
 
 #[cfg(test)]

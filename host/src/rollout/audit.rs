@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, OwnedMutexGuard, watch};
 
+use super::prepare::ITSELF;
 use super::{Caller, Refused};
 use crate::metrics::Metrics;
 use crate::state::Store;
@@ -174,6 +175,25 @@ impl Trail {
             }
         };
         self.is_written(number).await
+    }
+
+    /// Writes down what Tidegate has done by itself. Nobody waits for an answer.
+    pub(super) async fn write_own(
+        &self,
+        action: &'static str,
+        transform: &str,
+        revision: Option<RevisionId>,
+        detail: &str,
+    ) {
+        let record = Record {
+            by: Caller::named(ITSELF),
+            action,
+            transform: Some(transform.to_owned()),
+            revision,
+            plan: None,
+            detail: String::new(),
+        };
+        self.write(record.with("done", detail)).await;
     }
 
     /// Whether an entry could be written now.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::audit::Trail;
 use super::fleet::Fleet;
 use super::plans::Plans;
-use super::resolve::resolve;
+use super::resolve::{Note, resolve};
 use super::start::StartError;
 use super::{Options, Registry};
 use crate::catalog::Catalog;
@@ -72,8 +72,16 @@ impl Registry {
         }
         registry.keeper.note_change();
         for note in resolved.notes {
-            // Nobody waits for an answer.
-            let _ = registry.record(note.record(), Ok(())).await;
+            let Note {
+                action,
+                transform,
+                revision,
+                detail,
+            } = note;
+            let trail = &registry.trail;
+            trail
+                .write_own(action, &transform, Some(revision), &detail)
+                .await;
         }
         if let Some(store) = registry.loader.store.clone() {
             let count = i64::try_from(store.revisions().len()).unwrap_or(i64::MAX);

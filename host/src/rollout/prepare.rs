@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::deployment::Ready;
 use super::loader::{Loader, Trust};
 use super::push::check_record;
-use super::{Caller, Record, Refused, Registry};
+use super::{Refused, Registry};
 use crate::revision::Revision;
 use crate::tasks::{Tasks, blocking};
 use crate::transform::{Component, Instance, RevisionId};
@@ -85,16 +85,11 @@ impl Registry {
 
     /// Writes down that something else runs than what is wanted.
     pub(super) async fn note_fallback(&self, name: &str, failing: RevisionId, why: String) {
-        let record = Record {
-            by: Caller::named(ITSELF),
-            action: "fallback",
-            transform: Some(name.to_owned()),
-            revision: Some(failing),
-            plan: None,
-            detail: format!("it is wanted, and cannot be made ready; that is tried again: {why}"),
-        };
-        // Nobody waits for an answer.
-        let _ = self.record(record, Ok(())).await;
+        let detail = format!("it is wanted, and cannot be made ready; that is tried again: {why}");
+        let written = self
+            .trail
+            .write_own("fallback", name, Some(failing), &detail);
+        written.await;
     }
 }
 

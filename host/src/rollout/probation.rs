@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use prometheus::IntGauge;
 use tokio_util::sync::CancellationToken;
 
+use super::Registry;
 use super::decide::stamp;
 use super::deployment::{ProbationClock, figures};
 use super::prepare::ITSELF;
 use super::report::Returned;
-use super::{Caller, Record, Registry};
 use crate::count::count;
 use crate::pipeline::{Live, Probation, Verdict};
 use crate::tasks::{TaskEnd, TaskName, Unasked, blocking};
@@ -153,23 +153,19 @@ impl Registry {
         blocking(move || drop(left)).await;
         let counts = live.tally.counts();
         let failures = probation.failures(&counts);
-        let record = Record {
-            by: Caller::named(ITSELF),
-            action: "settle",
-            transform: Some(live.name().to_owned()),
-            revision: Some(live.component.revision.clone()),
-            plan: None,
-            detail: format!(
-                "the probation is over: {}, {} failed, {} failed in the revision before as \
-                 well, {} rejected by the component",
-                count(counts.events, "event"),
-                failures.own(),
-                failures.common,
-                counts.rejected
-            ),
-        };
-        // Nobody waits for an answer.
-        let _ = self.record(record, Ok(())).await;
+        let detail = format!(
+            "the probation is over: {}, {} failed, {} failed in the revision before as well, {} \
+             rejected by the component",
+            count(counts.events, "event"),
+            failures.own(),
+            failures.common,
+            counts.rejected
+        );
+        let revision = live.component.revision.clone();
+        let written = self
+            .trail
+            .write_own("settle", live.name(), Some(revision), &detail);
+        written.await;
     }
 
     /// The revision was taken back.
@@ -183,15 +179,10 @@ impl Registry {
         let mut detail = vec![reason.to_owned()];
         detail.extend(is_held.then(|| held.to_owned()));
         detail.extend(returned.into_iter().flat_map(|returned| returned.examples));
-        let record = Record {
-            by: Caller::named(ITSELF),
-            action: "return",
-            transform: Some(name.to_owned()),
-            revision: Some(from.clone()),
-            plan: None,
-            detail: detail.join("; "),
-        };
-        // Nobody waits for an answer.
-        let _ = self.record(record, Ok(())).await;
+        let detail = detail.join("; ");
+        let written = self
+            .trail
+            .write_own("return", name, Some(from.clone()), &detail);
+        written.await;
     }
 }

@@ -219,7 +219,7 @@ pub fn imports_of(component: &Component) -> Vec<Import> {
 }
 
 /// What is answered about a component that would run.
-pub(super) fn checked(component: &Component, origin: &str, by: &str) -> Checked {
+pub fn checked(component: &Component, origin: &str, by: &str) -> Checked {
     Checked {
         revision: Revision::of(component, origin, by).shown(),
         imports: imports_of(component),

@@ -17,7 +17,6 @@ use super::deployment::{Deployment, Ready};
 use super::loader::Loader;
 use super::prepare::{ITSELF, load_kept};
 use super::start::{AT_ONCE, Configured, StartError, load_configured, loader, refuse_conflicts};
-use super::{Caller, Record};
 use crate::metrics::Metrics;
 use crate::revision::Revision;
 use crate::revision::needs::{covers, needs_between};
@@ -50,23 +49,10 @@ pub(super) struct Resolved {
 /// Something that the start decided.
 #[derive(Debug)]
 pub(super) struct Note {
-    action: &'static str,
-    transform: String,
-    revision: RevisionId,
-    detail: String,
-}
-
-impl Note {
-    pub(super) fn record(&self) -> Record<'static> {
-        Record {
-            by: Caller::named(ITSELF),
-            action: self.action,
-            transform: Some(self.transform.clone()),
-            revision: Some(self.revision.clone()),
-            plan: None,
-            detail: self.detail.clone(),
-        }
-    }
+    pub(super) action: &'static str,
+    pub(super) transform: String,
+    pub(super) revision: RevisionId,
+    pub(super) detail: String,
 }
 
 /// Opens the state folder, and works out what is wanted and what of that stands ready.

@@ -8,8 +8,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
 use super::loader::{Loader, Trust};
-use super::push::{self, check_record};
-use super::report::Checked;
+use super::push::check_record;
 use super::resolve::room_of;
 use super::start::{AT_ONCE, Configured, StartError, load_one, loader, named};
 use crate::metrics::Metrics;
@@ -76,11 +75,6 @@ impl Offline {
         let loaded = self.0.load_untried(bytes, settings, limits);
         Ok(Arc::new(loaded.await?))
     }
-}
-
-/// What a host answers to whoever asks it about this component.
-pub fn checked(component: &Component, origin: &str, by: &str) -> Checked {
-    push::checked(component, origin, by)
 }
 
 /// What the state folder would have a host run in place of what the settings name, or beside it.

@@ -133,7 +133,7 @@ fn found(error: &wasmtime::Error, refused: Option<OverLimit>) -> (FaultKind, Str
 }
 
 /// Whether the kernel would not seal the memory that instances begin with, because it was using
-/// its pages at that moment. It has waited a fifth of a second by itself before it says so.
+/// its pages at that moment. It has waited some 150 milliseconds by itself before it says so.
 pub(super) fn is_busy(error: &wasmtime::Error) -> bool {
     let causes = error.chain();
     let mut causes = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());

@@ -352,7 +352,7 @@ fn output(publications: &[contract::Publication]) -> usize {
 }
 
 /// What may leave, or what is told of what may not.
-fn guarded(
+pub(super) fn guarded(
     descriptor: &Descriptor,
     publication: &contract::Publication,
 ) -> Result<Admitted, Blocked> {

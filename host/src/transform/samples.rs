@@ -2,14 +2,13 @@
 
 use serde_json::Value;
 
-use super::blocked::Blocked;
 use super::component::{InstanceTemplate, not_configured};
 use super::configuration;
 use super::contract::{Publication, Rejection, RejectionReason, Sample};
 use super::descriptor::Descriptor;
 use super::difference::{difference, outcome};
 use super::event_pattern::EventPattern;
-use super::instance::Instance;
+use super::instance::{Instance, guarded};
 use super::secrets::Secrets;
 use super::settings_schema::SettingsSchema;
 use crate::count::count_of;
@@ -248,10 +247,7 @@ fn run(
     }
     let blocked = descriptor.and_then(|descriptor| {
         let mut publications = answer.iter().flatten();
-        publications.find_map(|publication| {
-            let block = descriptor.admit(publication).err()?;
-            Some(Blocked::of(block, descriptor, publication))
-        })
+        publications.find_map(|publication| guarded(descriptor, publication).err())
     });
     match blocked {
         Some(blocked) => Err(Ran::Otherwise(format!(

@@ -4,6 +4,7 @@
 use super::blocked::Blocked;
 use super::component::Component;
 use super::contract::Publication;
+use super::instance::guarded;
 use super::rejection::Rejection;
 use super::samples::{Ran, Setup, Setups, answer};
 use crate::event::Event;
@@ -86,20 +87,15 @@ impl<'a> Tryout<'a> {
             ComponentAnswer::Published(publications) => &publications[..],
             ComponentAnswer::Rejected(..) | ComponentAnswer::Failed(_) => &[],
         };
+        let descriptor = &self.component.descriptor;
         let blocked = publications
             .iter()
-            .map(|publication| self.blocked(publication));
+            .map(|publication| guarded(descriptor, publication).err());
         Answered {
             blocked: blocked.collect(),
             answer,
             log: template.log_allowance.heard(),
         }
-    }
-
-    fn blocked(&self, publication: &Publication) -> Option<Blocked> {
-        let descriptor = &self.component.descriptor;
-        let block = descriptor.admit(publication).err()?;
-        Some(Blocked::of(block, descriptor, publication))
     }
 }
 

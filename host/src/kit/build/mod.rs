@@ -87,8 +87,7 @@ fn replace(component: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn refused(path: &Path, cause: &io::Error) -> Unusable {
-    let advice = files::advice(cause);
-    Unusable::Given(format!("cannot use {}: {cause}; {advice}", path.display()))
+    Unusable::path("use", path, cause)
 }
 
 /// A tool that is not there, and the command that brings it.

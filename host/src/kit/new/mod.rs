@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use self::templates::{NAME, Template};
 use super::{Language, Unusable};
-use crate::files;
 
 /// The longest name, in characters: what is made of it must not be longer than a contract's names.
 const MAX_NAME: usize = 48;
@@ -38,13 +37,7 @@ pub fn begin(language: Language, name: &str, place: &Path) -> Result<Begun, Unus
     let written = write(template, name, place, &folder);
     let files = written.map_err(|cause| match cause.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => taken(&folder),
-        _ => {
-            let advice = files::advice(&cause);
-            Unusable::Given(format!(
-                "cannot make {}: {cause}; {advice}",
-                folder.display()
-            ))
-        }
+        _ => Unusable::path("make", &folder, &cause),
     })?;
     Ok(Begun {
         folder,

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::super::Registry;
 use super::super::prepare::ITSELF;
-use super::super::{Caller, Record, Registry};
 use super::envelope::SharedDesired;
 use super::look::Read;
 use crate::revision::Revision;
@@ -104,23 +104,10 @@ impl Registry {
             // It may have been left already, and the fleet not know it yet.
             if self.stop(&name, fail, ITSELF).is_ok() {
                 tracing::error!(transform = name, %revision, why, "two transforms of the fleet claim the same");
-                self.note_taken_back(&name, &revision, why).await;
+                let written = self.trail.write_own("return", &name, Some(revision), &why);
+                written.await;
             }
         }
-    }
-
-    /// Writes down that a revision was taken back for the whole fleet.
-    pub(super) async fn note_taken_back(&self, name: &str, revision: &RevisionId, why: String) {
-        let record = Record {
-            by: Caller::named(ITSELF),
-            action: "return",
-            transform: Some(name.to_owned()),
-            revision: Some(revision.clone()),
-            plan: None,
-            detail: why,
-        };
-        // Nobody waits for an answer.
-        let _ = self.record(record, Ok(())).await;
     }
 }
 

@@ -154,7 +154,8 @@ impl Registry {
             let (revision, why) = (revision.clone(), why.clone());
             // It holds here at once, and is shared with the next look.
             if self.stop(name, request, ITSELF).is_ok() {
-                self.note_taken_back(name, &revision, why).await;
+                let written = self.trail.write_own("return", name, Some(revision), &why);
+                written.await;
             }
             return;
         }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::prepare::ITSELF;
-use super::super::{Caller, Record, Registry};
+use super::super::Registry;
 
 impl Registry {
     /// Lets go on what waits for the fleet, whether it was heard of or not.
@@ -22,25 +21,12 @@ impl Registry {
                     "nobody knows what the fleet wants; what this host last knew runs, or what \
                      its settings name"
                 );
-                self.note_alone(&name).await;
+                let wanted = self.with(&name, |deployment| deployment.intent.wanted());
+                let revision = wanted.ok().and_then(|wanted| wanted.choice.revision);
+                let detail = "nobody knew in time what the fleet wants; what this host last knew \
+                              runs, or what its settings name";
+                self.trail.write_own("begin", &name, revision, detail).await;
             }
         }
-    }
-
-    /// Writes down that a transform runs here although nobody knows what the fleet wants of it.
-    async fn note_alone(&self, name: &str) {
-        let wanted = self.with(name, |deployment| deployment.intent.wanted());
-        let record = Record {
-            by: Caller::named(ITSELF),
-            action: "begin",
-            transform: Some(name.to_owned()),
-            revision: wanted.ok().and_then(|wanted| wanted.choice.revision),
-            plan: None,
-            detail: "nobody knew in time what the fleet wants; what this host last knew runs, or \
-                     what its settings name"
-                .to_owned(),
-        };
-        // Nobody waits for an answer.
-        let _ = self.record(record, Ok(())).await;
     }
 }

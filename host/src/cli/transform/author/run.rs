@@ -10,7 +10,6 @@ use super::super::super::print::{complain, stdout};
 use super::super::progress::shown;
 use super::super::words::safe;
 use super::{Found, TargetArgs};
-use crate::files;
 use crate::kit::{self, EventOutcome, OutcomeCounts, OutcomeKind, PublicForm, Unusable, Workshop};
 use crate::tasks::blocking;
 
@@ -54,10 +53,8 @@ pub(super) async fn run(args: &RunArgs, json: bool) -> Result<Found, Unusable> {
 
 /// A file of events.
 pub(in crate::cli) fn open_events(file: &Path) -> Result<impl BufRead + use<>, Unusable> {
-    let opened = File::open(file).map_err(|cause| {
-        let advice = files::advice(&cause);
-        Unusable::Given(format!("cannot read {}: {cause}; {advice}", file.display()))
-    })?;
+    let opened = File::open(file);
+    let opened = opened.map_err(|cause| Unusable::path("read", file, &cause))?;
     Ok(BufReader::new(opened))
 }
 
