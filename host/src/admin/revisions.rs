@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::body::Upload;
 use super::endpoint::{Call, Success};
 use super::problem::Problem;
+use crate::revision::certificate::{Certificate, MAX_CERTIFICATE};
 use crate::rollout::PushRequest;
 use crate::rollout::report::{Checked, Pushed, RevisionReport};
 
@@ -41,6 +42,10 @@ pub(super) struct HowToRun {
     /// URL-encoded.
     #[schemars(extend("contentMediaType" = "application/json"))]
     limits: Option<String>,
+    /// What `transform fuzz --certificate` wrote of this very component: a JSON object,
+    /// URL-encoded, of at most 6 KiB before that.
+    #[schemars(extend("contentMediaType" = "application/json"))]
+    certificate: Option<String>,
 }
 
 impl HowToRun {
@@ -49,8 +54,19 @@ impl HowToRun {
             transform: self.transform,
             settings: object("settings", self.settings)?,
             limits: object("limits", self.limits)?,
+            certificate: self.certificate.as_deref().map(certificate).transpose()?,
         })
     }
+}
+
+fn certificate(text: &str) -> Result<Certificate, Problem> {
+    if text.len() > MAX_CERTIFICATE {
+        let detail =
+            format!("the parameter `certificate`: it has more than {MAX_CERTIFICATE} bytes");
+        return Err(Problem::bad_request(detail));
+    }
+    serde_json::from_str(text)
+        .map_err(|error| Problem::bad_request(format!("the parameter `certificate`: {error}")))
 }
 
 fn object(name: &str, text: Option<String>) -> Result<Option<Value>, Problem> {

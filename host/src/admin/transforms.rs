@@ -48,6 +48,7 @@ pub(super) async fn settings(
         transform: None,
         settings: settings.map(Value::Object),
         limits: limits.map(Value::Object),
+        certificate: None,
     };
     let registry = &call.admin.registry;
     let pushed = registry

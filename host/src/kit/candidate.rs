@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::fuzz::Counted;
 use super::{Target, Unusable};
 use crate::metrics::{Metrics, TransformMetrics};
 use crate::rollout::{Offline, read_within};
@@ -52,6 +53,27 @@ impl Workshop {
             loaded.await.map_err(Unusable::Refused)?,
             target,
         ))
+    }
+
+    /// The same on an engine that counts what is executed, for the fuzzer.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub async fn load_counted(
+        &self,
+        target: &Target,
+        candidate: &Candidate,
+    ) -> Result<Counted, Unusable> {
+        let bytes = component_of(target).await?;
+        let stack = Settings::default().wasm_stack;
+        let uncounted = candidate.component.clone();
+        let load = move || {
+            let engine = Engine::counting(stack, &Tasks::default());
+            let engine = engine.map_err(|error| Unusable::Machine(format!("{error:#}")))?;
+            let counted = Counted::load(&engine, bytes, &uncounted);
+            counted.map_err(Unusable::Refused)
+        };
+        blocking(load).await
     }
 
     /// The same whatever comes of the component's own samples.

@@ -1,6 +1,7 @@
 //! What is known of a revision, as it is kept on disk and shown to operators; and what differs
 //! between two of them, by their records and on the same events. Nothing here runs for clients.
 
+pub mod certificate;
 pub mod change;
 pub mod compare;
 pub mod diff;
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::certificate::Certificate;
 use crate::settings::limits_from_json;
 use crate::transform::limits::Limits;
 use crate::transform::{
@@ -43,6 +45,9 @@ pub struct Revision {
     /// Who sent it: the name of a token, `configuration` or `watch`.
     pub by: String,
     pub at: Timestamp,
+    /// That the fuzzer found nothing, where whoever sent it has shown that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
 }
 
 impl Revision {
@@ -70,6 +75,7 @@ impl Revision {
             origin: origin.to_owned(),
             by: by.to_owned(),
             at: Timestamp::now(),
+            certificate: None,
         }
     }
 
@@ -93,6 +99,7 @@ impl Revision {
             origin: unknown(),
             by: unknown(),
             at: Timestamp::UNIX_EPOCH,
+            certificate: None,
         }
     }
 
@@ -105,6 +112,9 @@ impl Revision {
         let given = serde_json::to_value(&self.limits).map_err(|error| error.to_string())?;
         let limits = limits_from_json(&Limits::default(), &given);
         limits.map_err(|faults| faults.join("; "))?;
+        if let Some(certificate) = &self.certificate {
+            certificate.check(&self.component)?;
+        }
         if self.settings.is_object() {
             Ok(())
         } else {

@@ -73,6 +73,10 @@ impl Registry {
             .configure(&code, described, &configuration.settings)
             .await;
         let loaded = loaded.map_err(&refuse)?;
+        if let Some(certificate) = &request.certificate {
+            let fits = certificate.check(&loaded.component.digest);
+            fits.map_err(|fault| refuse(vec![fault]))?;
+        }
         self.refuse_conflicts(&loaded.component)?;
         Ok(loaded)
     }

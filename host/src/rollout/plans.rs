@@ -212,6 +212,7 @@ impl Registry {
             recent,
             probation_would_undo,
             returns_to: self.would_return_to(&revision),
+            certificate: revision.certificate.clone(),
             at: now,
             by: by.name.to_owned(),
             expires: now.saturating_add(self.options.plan_time).unwrap_or(now),

@@ -78,14 +78,15 @@ impl Registry {
         request: PushRequest,
     ) -> Result<Pushed, Refused> {
         let outcome = async {
-            let (store, digest) = (
-                self.store()?,
-                self.with_running(name, |running| running.revision.component.clone())?,
-            );
+            let store = self.store()?;
+            let running = self.with_running(name, |running| running.revision.clone())?;
+            let digest = running.component.clone();
             let bytes = blocking(move || store.component(&digest).map(Arc::from)).await;
             let bytes = bytes.map_err(|error| Refused::State(error.into()))?;
             let request = PushRequest {
                 transform: Some(name.to_owned()),
+                // It says itself which settings and limits it is of.
+                certificate: running.certificate.clone(),
                 ..request
             };
             self.push_unrecorded(by, "settings", bytes, &request).await
@@ -131,7 +132,10 @@ impl Registry {
         self.store()?;
         self.trail.ready().await?;
         let loaded = self.examine(&bytes, request).await?;
-        let revision = Revision::of(&loaded.component, origin, by.name);
+        let revision = Revision {
+            certificate: request.certificate.clone(),
+            ..Revision::of(&loaded.component, origin, by.name)
+        };
         let (revision, new) = self.keep_revision(revision, bytes).await?;
         // The plan that comes next needs no compiler.
         let component = self.loader.keep(loaded).await;

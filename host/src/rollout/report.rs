@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::revision::Revision;
+use crate::revision::certificate::Certificate;
 use crate::revision::change::Change;
 use crate::revision::compare::report::Comparison;
 use crate::transform::RevisionId;
@@ -218,6 +219,9 @@ pub struct Plan {
     /// that was agreed to with `return_wider`.
     #[serde(default)]
     pub returns_to: Option<RevisionId>,
+    /// What the fuzzer tried on the component in vain; none where nobody has shown that.
+    #[serde(default)]
+    pub certificate: Option<Certificate>,
     pub at: Timestamp,
     pub by: String,
     /// Until when it can be applied, if nothing else changes meanwhile.

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::revision::certificate::Certificate;
+
 /// How a component shall run. What is not given is inherited from the active revision of the
 /// same transform, or is the default.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -15,6 +17,8 @@ pub struct PushRequest {
     pub settings: Option<Value>,
     /// Those limits that shall be others, as the settings' file has them.
     pub limits: Option<Value>,
+    /// That the fuzzer found nothing in the component.
+    pub certificate: Option<Certificate>,
 }
 
 /// How long a shadow runs: until the first of the two is reached.

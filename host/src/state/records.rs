@@ -137,16 +137,28 @@ impl Records {
             Some(path) if digest(component) == revision.component => path,
             _ => return Err(StoreError::NotItsComponent(revision.component.clone())),
         };
-        let known = self.get(&revision.id).is_some();
+        let known = self.get(&revision.id);
         // The component is looked at for a known revision too: whoever sends it again may do so
         // because it was damaged.
         let on_disk = files::read_if_there(&path).map_err(StoreError::io("read", &path))?;
         if on_disk.is_none_or(|bytes| bytes != component) {
             files::replace(&path, component).map_err(StoreError::io("write", &path))?;
         }
-        if known {
-            return Ok(false);
+        let Some(known) = known else {
+            self.write(revision)?;
+            return Ok(true);
+        };
+        // What is known stays as it came; that it was fuzzed can be shown later.
+        if revision.certificate.is_some() && revision.certificate != known.certificate {
+            self.write(&Revision {
+                certificate: revision.certificate.clone(),
+                ..Revision::clone(&known)
+            })?;
         }
+        Ok(false)
+    }
+
+    fn write(&self, revision: &Revision) -> Result<(), StoreError> {
         let path = self.record_path(&revision.id);
         seal(revision)
             .map_err(Into::into)
@@ -154,7 +166,7 @@ impl Records {
             .map_err(StoreError::io("write", &path))?;
         let revision = Arc::new(revision.clone());
         self.known.write().insert(revision.id.clone(), revision);
-        Ok(true)
+        Ok(())
     }
 
     /// The bytes of a component, or none where they are no longer what they were.

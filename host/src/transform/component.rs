@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::clock::Clock;
-use super::compile::{CompiledCode, Fingerprint};
+use super::compile::{CompiledCode, Fingerprint, compile_here};
 use super::configuration;
 use super::contract::{self, TransformPre};
 use super::described::Described;
@@ -19,6 +19,7 @@ use super::event_pattern::{Captures, EventPattern};
 use super::fault::{Fault, FaultKind};
 use super::guest_log::Allowance;
 use super::host_state::HostState;
+use super::inspect::Inspected;
 use super::instance::{Instance, StartedInstance};
 use super::interface;
 use super::limits::Limits;
@@ -105,6 +106,23 @@ impl Component {
             .configure(settings)
     }
 
+    /// As `load`, of a component that whoever asks has written: it is compiled in this process,
+    /// however long that takes.
+    ///
+    /// # Errors
+    /// As `load`, and what keeps it from being compiled.
+    pub fn load_own(
+        engine: &Engine,
+        inspected: &Inspected,
+        settings: &Value,
+        limits: Limits,
+    ) -> Result<Self, Vec<String>> {
+        let compiled = compile_here(engine, inspected.bytes());
+        let compiled = compiled.map_err(|error| vec![error.to_string()])?;
+        let print = Fingerprint::of(inspected.bytes());
+        Self::load(engine, &compiled, &print, settings, limits)
+    }
+
     /// The same, with what its bytes were found to need.
     pub fn with_instances(self, instances: u64) -> Self {
         Self { instances, ..self }
@@ -154,9 +172,24 @@ impl Component {
     /// instance with.
     pub fn samples(&self) -> impl Iterator<Item = Event> {
         let samples = self.stated.samples.iter();
+        let goes_with = |text: &String| {
+            let settings: Option<Value> = serde_json::from_str(text).ok();
+            settings.as_ref() == Some(&self.settings)
+        };
         samples
-            .filter(|sample| sample.settings.is_none())
+            .filter(move |sample| sample.settings.as_ref().is_none_or(goes_with))
             .map(samples::event)
+    }
+
+    /// The settings of its first sample that publishes, where every sample brings its own and none
+    /// goes with those that it has.
+    pub fn settings_of_samples(&self) -> Option<Value> {
+        if self.samples().next().is_some() {
+            return None;
+        }
+        let mut publishing = self.stated.samples.iter().filter(|of| of.expected.is_ok());
+        let text = publishing.find_map(|sample| sample.settings.as_ref())?;
+        serde_json::from_str(text).ok()
     }
 }
 

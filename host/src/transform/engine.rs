@@ -42,6 +42,19 @@ impl Engine {
         Self::of(&config(stack), stack)
     }
 
+    /// As `start`, and what guests execute is counted: `Instance::executed` tells. That makes them
+    /// up to twice as slow. What it compiles is for such an engine only.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn counting(stack: usize, tasks: &Tasks) -> anyhow::Result<Self> {
+        let mut config = config(stack);
+        config.consume_fuel(true);
+        let engine = Self::of(&config, stack)?;
+        engine.clock.start(tasks)?;
+        Ok(engine)
+    }
+
     /// The same engine with the code of functions that was made before. What it compiles is to the
     /// byte what an engine without them compiles.
     pub(super) fn reusing(stack: usize, functions: Arc<dyn CacheStore>) -> anyhow::Result<Self> {

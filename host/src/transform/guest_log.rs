@@ -32,6 +32,8 @@ pub(super) struct GuestLog {
     allowance: Arc<Allowance>,
     /// The last lines of the present call that tell of something wrong.
     complaints: VecDeque<String>,
+    /// The first lines of the present call, where somebody listens to each.
+    overheard: Option<Vec<String>>,
 }
 
 /// What all instances of a transform may write together: a guest that faults after each line must
@@ -126,7 +128,18 @@ impl GuestLog {
             transform: transform.into(),
             allowance,
             complaints: VecDeque::new(),
+            overheard: None,
         }
+    }
+
+    /// From here on the first lines of each call are kept for as long as it is the last.
+    pub(super) fn overhear(&mut self) {
+        self.overheard = Some(Vec::new());
+    }
+
+    /// The first lines of the last call, with their levels, whether or not they were written.
+    pub(super) fn overheard(&self) -> &[String] {
+        self.overheard.as_deref().unwrap_or_default()
     }
 
     /// What is not to be seen in anything that the instance says.
@@ -137,6 +150,9 @@ impl GuestLog {
     /// Begins a call: what was wrong in those before it has nothing to do with it.
     pub(super) fn begin(&mut self) {
         self.complaints.clear();
+        if let Some(lines) = &mut self.overheard {
+            lines.clear();
+        }
     }
 
     /// What the call has said that was wrong, in one line; nothing where it said nothing.
@@ -155,7 +171,14 @@ impl GuestLog {
         self.write(level, message);
     }
 
-    pub(super) fn write(&self, level: Level, message: &str) {
+    pub(super) fn write(&mut self, level: Level, message: &str) {
+        let secrets = self.allowance.secrets();
+        if let Some(lines) = &mut self.overheard
+            && lines.len() < MAX_HEARD
+        {
+            let shown = secrets.shown(message, MAX_CHARS);
+            lines.push(format!("{}: {shown}", label(level)));
+        }
         if !self.allowance.take(level, message) {
             self.metrics.log_line("dropped").inc();
             return;
@@ -225,7 +248,7 @@ mod tests {
         let metrics = Metrics::new().transform("t");
         let allowance = Allowance::new(3);
         for _ in 0..5 {
-            let fresh_instance = GuestLog::new(metrics.clone(), "t", allowance.clone());
+            let mut fresh_instance = GuestLog::new(metrics.clone(), "t", allowance.clone());
             fresh_instance.write(Level::Info, "line");
         }
         assert_eq!(
@@ -255,7 +278,7 @@ mod tests {
     fn whoever_listens_hears_the_first_lines_also_those_that_are_not_written() {
         let metrics = Metrics::new().transform("t");
         let allowance = Allowance::listening(1);
-        let log = GuestLog::new(metrics, "t", allowance.clone());
+        let mut log = GuestLog::new(metrics, "t", allowance.clone());
         for number in 0..30 {
             log.write(Level::Warn, &format!("{number}"));
         }

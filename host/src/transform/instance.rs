@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::Store;
-use wasmtime::component::{ComponentType, InstancePre, Lower, TypedFunc};
+use wasmtime::component::InstancePre;
 
 use super::blocked::Blocked;
 use super::budget::Budget;
@@ -19,7 +19,7 @@ use super::guard::Admitted;
 use super::guest_log::{Allowance, GuestLog};
 use super::high_water::Peaks;
 use super::host_state::HostState;
-use super::interface;
+use super::interface::{self, GuestEvent, TransformCall};
 use super::limits::Limits;
 use super::line_table::LineTable;
 use super::outcome::Outcome;
@@ -81,6 +81,7 @@ impl StartedInstance {
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.at_deadline()));
         store.set_hostcall_fuel(limits.boundary);
         store.set_max_component_handles(wasi::MAX_HANDLES);
+        let _ = store.set_fuel(u64::MAX); // Only an engine that counts takes it.
         let running = begin(&mut store, clock);
         let instance = pre.instantiate(&mut store);
         end(&mut store, running);
@@ -103,21 +104,6 @@ impl StartedInstance {
         described.map_err(|error| fault(&self.store, &error))
     }
 }
-
-/// An event as a guest gets it: copied once, into the guest's memory.
-#[derive(ComponentType, Lower)]
-#[component(record)]
-pub(super) struct GuestEvent<'a> {
-    pub(super) channel: &'a str,
-    pub(super) captures: &'a [(&'a str, &'a str)],
-    pub(super) payload: &'a [u8],
-    #[component(name = "received-at")]
-    pub(super) received_at: u64,
-}
-
-/// What the contract says of `transform`, but for whose the event's text is.
-pub(super) type TransformCall =
-    TypedFunc<(GuestEvent<'static>,), (Result<Vec<contract::Publication>, contract::Rejection>,)>;
 
 /// A configured instance. After a fault it must be dropped.
 pub struct Instance {
@@ -206,6 +192,22 @@ impl Instance {
     pub fn with_details(mut self) -> Self {
         self.with_details = true;
         self
+    }
+
+    /// Keeps what it writes to its log during a call, whether or not the log has room for it.
+    pub fn overheard(mut self) -> Self {
+        self.store.data_mut().log.overhear();
+        self
+    }
+
+    /// The first lines, with their levels, that `overheard` kept of the last call.
+    pub fn lines(&self) -> &[String] {
+        self.store.data().log.overheard()
+    }
+
+    /// Operations that it has executed since it was made, where its engine counts them.
+    pub fn executed(&self) -> Option<u64> {
+        self.store.get_fuel().ok().map(|left| u64::MAX - left)
     }
 
     /// What is not to be seen in anything that it says.

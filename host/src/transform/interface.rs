@@ -6,15 +6,16 @@
 
 use semver::Version;
 use wasmtime::component::{
-    Component, ComponentExportIndex, HasSelf, Instance, InstancePre, Linker, types::ComponentItem,
+    Component, ComponentExportIndex, ComponentType, HasSelf, Instance, InstancePre, Linker, Lower,
+    TypedFunc, types::ComponentItem,
 };
 use wasmtime::{AsContextMut, Store};
 
-use super::contract::{Configuration, Descriptor, Transform};
+use super::contract::{self, Configuration, Descriptor, Transform};
 use super::engine::Engine;
 use super::guest_log::printable;
 use super::host_state::HostState;
-use super::instance::{StartedInstance, TransformCall};
+use super::instance::StartedInstance;
 use super::wasi;
 
 /// The contract that this host serves: this version, its patches, and those before it.
@@ -33,6 +34,21 @@ const FUNCTIONS: [&str; 3] = ["describe", "configure", "transform"];
 
 /// How much of a component's own words, or the engine's, an error repeats, in characters.
 const MAX_CHARS: usize = 500;
+
+/// An event as a guest gets it: copied once, into the guest's memory.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct GuestEvent<'a> {
+    pub(super) channel: &'a str,
+    pub(super) captures: &'a [(&'a str, &'a str)],
+    pub(super) payload: &'a [u8],
+    #[component(name = "received-at")]
+    pub(super) received_at: u64,
+}
+
+/// What the contract says of `transform`, but for whose the event's text is.
+pub(super) type TransformCall =
+    TypedFunc<(GuestEvent<'static>,), (Result<Vec<contract::Publication>, contract::Rejection>,)>;
 
 /// What a component wants of its host, by name.
 pub(super) fn imports(engine: &Engine, component: &Component) -> Vec<String> {

@@ -67,7 +67,7 @@ pub use self::guard::{Admitted, Block};
 pub(crate) use self::guest_log::printable;
 pub use self::health::Health;
 pub use self::high_water::{Peaks, RevisionPeaks};
-pub use self::inspect::{Inspected, must_be_component};
+pub use self::inspect::{Constants, Inspected, must_be_component};
 pub use self::instance::Instance;
 pub(crate) use self::interface::gets;
 pub use self::line_table::{LineTable, line_table_here};

@@ -51,6 +51,7 @@ pub(super) fn revision(component: &str) -> Revision {
         origin: "upload".into(),
         by: "ann".into(),
         at: at(),
+        certificate: None,
     }
 }
 
@@ -122,6 +123,7 @@ pub(super) fn plan() -> Plan {
         recent: None,
         probation_would_undo: None,
         returns_to: Some(revision("aa").id),
+        certificate: None,
         at: at(),
         by: "ann".into(),
     }

@@ -31,6 +31,14 @@ fn write_plan(out: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {
         plan.to
     )?;
     writeln!(out, "made by {} at {}", safe(&plan.by), moment(plan.at))?;
+    match &plan.certificate {
+        Some(certificate) => writeln!(out, "fuzzed: {}", safe(&certificate.summary(&plan.to)))?,
+        None => writeln!(
+            out,
+            "not fuzzed, as far as anybody has shown: `tidegate transform fuzz --certificate FILE`, \
+             then push with it"
+        )?,
+    }
     if plan.changes.is_empty() {
         writeln!(out, "\nnothing changes but the component itself")?;
     }

@@ -1,6 +1,6 @@
 //! `transform check`, `push` and `settings`: how a revision comes to a host.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,9 @@ use super::client::{open, shaped};
 use super::failure::CommandFailure;
 use super::words::safe;
 use super::{Context, document, tables};
+use crate::files;
+use crate::revision::certificate::{Certificate, MAX_CERTIFICATE};
+use crate::rollout::read_within;
 use crate::rollout::report::{Checked, Import, Pushed, TransformReport};
 
 #[derive(Debug, clap::Args)]
@@ -31,6 +34,9 @@ pub(super) struct FileArgs {
 pub(super) struct PushArgs {
     #[command(flatten)]
     file: FileArgs,
+    /// What `transform fuzz --certificate` wrote of this component: it is kept with the revision
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     #[command(flatten)]
     way: WayArgs,
 }
@@ -50,7 +56,7 @@ pub(super) struct SettingsArgs {
 }
 
 pub(super) async fn check(context: &Context, args: &FileArgs) -> Result<Value, CommandFailure> {
-    let answer = send(context, "/v1/check", args).await?;
+    let answer = send(context, "/v1/check", args, None).await?;
     let checked: Checked = shaped(&answer)?;
     context.tell(&format!(
         "{} is good for {}; nothing was kept\n{}\n\n{}{}",
@@ -65,7 +71,8 @@ pub(super) async fn check(context: &Context, args: &FileArgs) -> Result<Value, C
 
 /// As JSON with `--apply`, each step's answer has its name.
 pub(super) async fn push(context: &Context, args: &PushArgs) -> Result<Value, CommandFailure> {
-    let answer = send(context, "/v1/revisions", &args.file).await?;
+    let certificate = args.certificate.as_deref().map(certificate).transpose()?;
+    let answer = send(context, "/v1/revisions", &args.file, certificate).await?;
     go_on(context, answer, &args.way).await
 }
 
@@ -117,7 +124,32 @@ async fn current(context: &Context, args: &SettingsArgs) -> Result<Value, Comman
     Ok(answer["revision"].take())
 }
 
-async fn send(context: &Context, path: &str, args: &FileArgs) -> Result<Value, CommandFailure> {
+/// A certificate as text; the host says what is wrong with it.
+fn certificate(file: &Path) -> Result<String, CommandFailure> {
+    let unusable = |what: String| CommandFailure::new("bad-certificate", what);
+    let bytes = read_within(file, MAX_CERTIFICATE as u64).map_err(|cause| {
+        let advice = files::advice(&cause);
+        unusable(format!("cannot read {}: {cause}; {advice}", file.display()))
+    })?;
+    let certificate: Result<Certificate, _> = match bytes.len() <= MAX_CERTIFICATE {
+        true => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+        false => Err(format!("it has more than {MAX_CERTIFICATE} bytes")),
+    };
+    let certificate = certificate.map_err(|what| {
+        unusable(format!(
+            "{} is no certificate ({what}): `tidegate transform fuzz --certificate FILE` writes one",
+            file.display()
+        ))
+    })?;
+    Ok(json!(certificate).to_string())
+}
+
+async fn send(
+    context: &Context,
+    path: &str,
+    args: &FileArgs,
+    certificate: Option<String>,
+) -> Result<Value, CommandFailure> {
     let mut path = path.to_owned();
     let transform = args.transform.clone();
     let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
@@ -125,6 +157,7 @@ async fn send(context: &Context, path: &str, args: &FileArgs) -> Result<Value, C
         ("transform", transform),
         ("settings", text(&args.settings)),
         ("limits", text(&args.limits)),
+        ("certificate", certificate),
     ];
     for (name, value) in asks {
         if let Some(value) = value {

@@ -178,6 +178,14 @@ pub(super) fn revision(of: &Revision) -> String {
             safe(&of.by),
             moment(of.at)
         ),
+        format!(
+            "  fuzzed     {}",
+            of.certificate
+                .as_ref()
+                .map_or("-".to_owned(), |certificate| safe(
+                    &certificate.summary(&of.id)
+                ))
+        ),
     ]
     .join("\n")
 }

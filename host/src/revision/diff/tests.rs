@@ -58,6 +58,7 @@ fn revision() -> Revision {
         origin: "upload".into(),
         by: "anna".into(),
         at: jiff::Timestamp::UNIX_EPOCH,
+        certificate: None,
     }
 }
 

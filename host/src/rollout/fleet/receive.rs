@@ -42,7 +42,11 @@ impl Registry {
             .loader
             .load(&bytes, Trust::None, &target.settings, &target.limits);
         let loaded = loaded.await.map_err(refuse)?;
-        let revision = Revision::of(&loaded.component, "fleet", &target.by);
+        let certificate = target.certificate.clone();
+        let revision = Revision {
+            certificate: certificate.filter(|of| of.check(&target.component).is_ok()),
+            ..Revision::of(&loaded.component, "fleet", &target.by)
+        };
         let is_same = (&revision.id, &revision.transform) == (&target.id, &target.transform)
             && revision.surface == target.surface;
         if !is_same {

@@ -84,6 +84,7 @@ fn of_component(bytes: &[u8], setting: i64, second: i64) -> Revision {
         origin: "upload".into(),
         by: "desk".into(),
         at: Timestamp::from_second(second).unwrap(),
+        certificate: None,
     }
 }
 

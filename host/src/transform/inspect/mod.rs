@@ -4,6 +4,7 @@
 //! Decisions without I/O, over bytes that anybody may have sent: no recursion, nothing
 //! allocated by a declared number. What only the engine can know is left to compiling.
 
+mod constants;
 mod kind;
 mod maker;
 mod needs;
@@ -12,6 +13,7 @@ mod world;
 
 use std::sync::Arc;
 
+pub use self::constants::Constants;
 pub(super) use self::needs::sizes;
 use self::needs::{Footprint, beyond_size};
 use self::outline::Outline;
@@ -62,6 +64,11 @@ impl Inspected {
     /// What it imports, by name.
     pub fn imports(&self) -> &[String] {
         &self.facts.imports
+    }
+
+    /// What is written down in it: see `Constants`. `names` are of its events' fields.
+    pub fn constants(&self, names: &[String]) -> Constants {
+        Constants::of(&self.bytes, names)
     }
 
     /// Core instances that each of its instances has.

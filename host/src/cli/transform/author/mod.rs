@@ -6,6 +6,7 @@
 mod bench;
 mod build;
 mod check;
+mod fuzz;
 mod new;
 mod record;
 mod run;
@@ -99,6 +100,8 @@ pub(super) enum AuthorCommand {
     Run(run::RunArgs),
     /// Measure a component, beside others
     Bench(bench::BenchArgs),
+    /// Look for leaks, faults and blocks in a component
+    Fuzz(fuzz::FuzzArgs),
     /// Take real events of a Redis as samples
     Record(record::RecordArgs),
 }
@@ -112,6 +115,7 @@ pub(super) fn run(json: bool, command: AuthorCommand) -> ExitCode {
             AuthorCommand::Test(args) => test::test(&args, json).await,
             AuthorCommand::Run(args) => run::run(&args, json).await,
             AuthorCommand::Bench(args) => bench::bench(&args).await,
+            AuthorCommand::Fuzz(args) => fuzz::fuzz(&args).await,
             AuthorCommand::Record(args) => record::record(&args).await,
         }
     })

@@ -1,0 +1,234 @@
+//! Which fields of an event are public, and which are secret.
+//!
+//! A field is public where each sample that publishes shows its value among what goes out: as a
+//! text, a number in any writing, a time, or a part of the channel. Where one sample's equality
+//! could be chance, the field is given other values: what goes out has to follow. Every other
+//! field is secret, whatever its name. What is captured of the channel is public: whoever subscribes
+//! names it, or settings do. So is the time of receipt, which is the host's own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fastrand::Rng;
+
+use super::alike::{alike, marks};
+use super::dictionary::Dictionary;
+use super::input::{FieldPlace, Input};
+use super::json::{Json, Path};
+use super::judge::{AnswerSeen, Visible, fields, parts_of_channel};
+use super::subject::Subject;
+use super::vary::in_shape;
+
+/// How often a field is given another value to see whether what goes out follows.
+const TRIES: usize = 48;
+
+/// How often a secret field is given another value of its shape to see whether any is taken.
+const PROBES: usize = 24;
+
+/// A sample's event, and what came of it.
+#[derive(Debug, Clone)]
+pub(super) struct Base {
+    pub(super) input: Input,
+    pub(super) answer: AnswerSeen,
+}
+
+/// What is known of the fields of a component's events, by name.
+#[derive(Debug, Default)]
+pub(super) struct EventFields {
+    /// With where it goes out: fields of the public data, or `channel`.
+    pub(super) public: BTreeMap<String, BTreeSet<String>>,
+    pub(super) secret: BTreeSet<String>,
+    /// Secret fields of which hardly any value is taken, and those that are.
+    pub(super) strict: BTreeMap<String, Vec<Json>>,
+}
+
+impl EventFields {
+    /// Finds out by the samples, and by trying.
+    pub(super) fn of(
+        subject: &mut Subject,
+        rng: &mut Rng,
+        words: &Dictionary,
+        bases: &[Base],
+    ) -> Self {
+        let shown = shown(bases);
+        let mut fields = Self::default();
+        for base in bases {
+            for place in base.input.places() {
+                let name = base.input.name(&place);
+                if matches!(place, FieldPlace::Capture(_)) {
+                    let outputs = shown.get(&name).cloned();
+                    fields.public.insert(name, outputs.unwrap_or_default());
+                    continue;
+                }
+                match shown.get(&name) {
+                    Some(outputs) if follows(subject, rng, words, bases, &name) => {
+                        fields.public.insert(name, outputs.clone());
+                    }
+                    _ => drop(fields.secret.insert(name)),
+                }
+            }
+        }
+        fields
+            .secret
+            .retain(|name| !fields.public.contains_key(name));
+        for name in fields.secret.clone() {
+            if let Some(taken) = strict(subject, rng, words, bases, &name) {
+                fields.strict.insert(name, taken);
+            }
+        }
+        fields
+    }
+
+    pub(super) fn is_public(&self, name: &str) -> bool {
+        self.public.contains_key(name)
+    }
+
+    /// The places of an event that are secret. A field that no sample has is.
+    pub(super) fn secret_places(&self, input: &Input) -> Vec<FieldPlace> {
+        let mut places = input.places();
+        places.retain(|place| !self.is_public(&input.name(place)));
+        places
+    }
+
+    /// The lists of an event that have nothing public in them.
+    pub(super) fn secret_lists(&self, input: &Input) -> Vec<FieldPlace> {
+        let public = self.public_places(input);
+        let mut lists = Vec::new();
+        input.payload.walk(&mut Path::new(), &mut |path, value| {
+            let is_open =
+                |place: &FieldPlace| matches!(place, FieldPlace::Payload(own) if own.starts_with(path));
+            if matches!(value, Json::Array(items) if !items.is_empty())
+                && !public.iter().any(is_open)
+            {
+                lists.push(FieldPlace::Payload(path.to_vec()));
+            }
+        });
+        lists
+    }
+
+    pub(super) fn public_places(&self, input: &Input) -> Vec<FieldPlace> {
+        let mut places = input.places();
+        places.retain(|place| self.is_public(&input.name(place)));
+        places
+    }
+}
+
+/// EventFields whose value is in what goes out, in each sample that has them and publishes.
+fn shown(bases: &[Base]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut hidden = BTreeSet::new();
+    for base in bases {
+        let out = slots(&base.answer);
+        if out.is_empty() {
+            continue;
+        }
+        for place in base.input.places() {
+            let Some(value) = base.input.at(&place).filter(Json::is_scalar) else {
+                continue;
+            };
+            if value == Json::Null {
+                continue;
+            }
+            let name = base.input.name(&place);
+            let at = out.iter().filter(|(_, shown)| alike(shown, &value));
+            let at: BTreeSet<String> = at.map(|(output, _)| output.clone()).collect();
+            if at.is_empty() {
+                hidden.insert(name);
+            } else {
+                shown.entry(name).or_default().extend(at);
+            }
+        }
+    }
+    shown.retain(|name, _| !hidden.contains(name));
+    shown
+}
+
+/// Every value that goes out, with the name of its output.
+fn slots(answer: &AnswerSeen) -> Vec<(String, Json)> {
+    let messages = answer.published().iter();
+    messages
+        .flat_map(|text| {
+            let parts = parts_of_channel(text).into_iter();
+            let parts = parts.map(|part| ("channel".to_owned(), part));
+            parts.chain(fields(text))
+        })
+        .collect()
+}
+
+/// Whether what goes out follows a field that is given other values. Where the component takes
+/// none of them, the sample's word stands.
+fn follows(
+    subject: &mut Subject,
+    rng: &mut Rng,
+    words: &Dictionary,
+    bases: &[Base],
+    name: &str,
+) -> bool {
+    let mut taken = false;
+    for base in bases
+        .iter()
+        .filter(|base| !base.answer.published().is_empty())
+    {
+        let places = base.input.places().into_iter();
+        for place in places.filter(|place| base.input.name(place) == name) {
+            let Some(value) = base.input.at(&place) else {
+                continue;
+            };
+            let before = slots(&base.answer);
+            for _ in 0..TRIES {
+                let varied = in_shape(rng, &value, words, &[]);
+                if alike(&varied, &value) || marks(&varied).is_empty() {
+                    continue;
+                }
+                let mut input = base.input.clone();
+                input.set(&place, varied.clone());
+                let answer = subject.answer(&input);
+                if answer.published().is_empty() {
+                    continue;
+                }
+                taken = true;
+                let now = slots(&answer);
+                let mut slots = before.iter().zip(&now);
+                if slots.any(|((_, old), (_, new))| alike(old, &value) && alike(new, &varied)) {
+                    return true;
+                }
+            }
+        }
+    }
+    !taken
+}
+
+/// Whether the component refuses events with other values of this field, although they are of its
+/// shape: it knows some names, or one number. Gives those that it takes.
+fn strict(
+    subject: &mut Subject,
+    rng: &mut Rng,
+    words: &Dictionary,
+    bases: &[Base],
+    name: &str,
+) -> Option<Vec<Json>> {
+    let mut own = Vec::new();
+    let mut refused = false;
+    for base in bases.iter().filter(|base| !base.answer.refuses_kind()) {
+        let places = base.input.places().into_iter();
+        for place in places.filter(|place| base.input.name(place) == name) {
+            let Some(value) = base.input.at(&place) else {
+                continue;
+            };
+            for _ in 0..PROBES {
+                let varied = in_shape(rng, &value, words, &[]);
+                if varied == value {
+                    continue;
+                }
+                let mut input = base.input.clone();
+                input.set(&place, varied);
+                let answer = subject.answer(&input);
+                if !answer.refuses_kind() && !matches!(answer.seen, Visible::Fault(..)) {
+                    return None;
+                }
+                refused = true;
+            }
+            own.push(value);
+        }
+    }
+    refused.then_some(own)
+}
