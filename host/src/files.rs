@@ -9,6 +9,34 @@ use std::path::Path;
 /// How the names of copies begin that did not get to their places.
 const UNFINISHED: &str = ".tmp-";
 
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct FileStamp {
+    /// Its device, and its number there.
+    pub(crate) file: (u64, u64),
+    pub(crate) size: u64,
+    /// When anything of it changed, in seconds and nanoseconds since 1970.
+    pub(crate) changed: (i64, i64),
+    /// When it was written.
+    pub(crate) modified: (i64, i64),
+}
+
+impl FileStamp {
+    pub(crate) fn of(found: &fs::Metadata) -> Self {
+        Self {
+            file: (found.dev(), found.ino()),
+            size: found.size(),
+            changed: (found.ctime(), found.ctime_nsec()),
+            modified: (found.mtime(), found.mtime_nsec()),
+        }
+    }
+
+    /// None where there is no file that can be looked at.
+    pub(crate) fn of_path(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().as_ref().map(Self::of)
+    }
+}
+
 /// What to do about a file that the system refuses, in words.
 pub(crate) fn advice(error: &io::Error) -> &'static str {
     match error.kind() {

@@ -1,40 +1,16 @@
 //! `transform build`: what `transform new` made builds and passes untouched in each language, by
 //! tools that are told of where they are missing, and the bytes of Rust are the same anywhere.
 
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use sha2::{Digest, Sha256};
-use tidegate_tests::author::Author;
+use tidegate_tests::author::{Author, COMPILED};
 use tidegate_tests::binary::{ended, repository, run_with, said};
-
-/// Where what the guests of this repository are compiled with is already.
-const SHARED: &str = "transforms/target";
-
-/// A fresh project, with the tools that the examples have.
-fn begun(author: &Author, language: &str) {
-    author.ends(0, &["new", "--language", language, "trades"]);
-    let tools = match language {
-        "javascript" => "node_modules",
-        "python" => "venv",
-        _ => return,
-    };
-    let installed = repository()
-        .join("target/examples")
-        .join(language)
-        .join(tools);
-    assert!(
-        installed.is_dir(),
-        "run `cargo xtask examples`, which installs {}",
-        installed.display()
-    );
-    symlink(installed, author.path("trades").join(tools)).expect("a link in one's own folder");
-}
 
 /// Types `tidegate transform WORDS` in the project.
 fn types(project: &Path, words: &[&str]) -> Output {
-    let shared = repository().join(SHARED).display().to_string();
+    let shared = repository().join(COMPILED).display().to_string();
     let arguments = [&["transform"], words].concat();
     run_with(project, &arguments, &[("CARGO_TARGET_DIR".into(), shared)])
 }
@@ -48,7 +24,7 @@ fn own_tests_pass(project: &Path, program: &str, words: &[&str]) {
     let output = Command::new(program)
         .args(words)
         .current_dir(project)
-        .env("CARGO_TARGET_DIR", repository().join(SHARED))
+        .env("CARGO_TARGET_DIR", repository().join(COMPILED))
         // It is for WebAssembly, and these tests run on this machine.
         .env_remove("CARGO_UNSTABLE_BUILD_STD")
         .output()
@@ -79,8 +55,7 @@ fn builds_and_passes(project: &Path) -> Vec<u8> {
 #[test]
 fn a_project_in_rust_builds_and_passes_untouched_and_has_the_same_bytes_in_any_folder() {
     let (here, there) = (Author::default(), Author::default());
-    begun(&here, "rust");
-    let project = here.path("trades");
+    let project = here.begins("rust", "trades");
     let first = builds_and_passes(&project);
     let report = ends(&project, 0, &["build", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&report).expect("JSON alone");
@@ -134,8 +109,7 @@ fn a_project_in_rust_builds_and_passes_untouched_and_has_the_same_bytes_in_any_f
 #[test]
 fn a_project_in_javascript_builds_and_passes_untouched() {
     let author = Author::default();
-    begun(&author, "javascript");
-    let project = author.path("trades");
+    let project = author.begins("javascript", "trades");
     own_tests_pass(&project, "npm", &["test"]);
     let first = builds_and_passes(&project);
     let source = project.join("stream.js");
@@ -152,8 +126,7 @@ fn a_project_in_javascript_builds_and_passes_untouched() {
 #[test]
 fn a_project_in_python_builds_and_passes_untouched() {
     let author = Author::default();
-    begun(&author, "python");
-    let project = author.path("trades");
+    let project = author.begins("python", "trades");
     own_tests_pass(&project, "/usr/bin/python3", &["-m", "unittest"]);
     builds_and_passes(&project);
 }

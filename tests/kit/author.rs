@@ -2,6 +2,7 @@
 //! beside no host.
 
 use std::fs::File;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -9,7 +10,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::Guest;
-use crate::binary::{ended, said, tidegate, without_settings};
+use crate::binary::{ended, repository, said, tidegate, without_settings};
+
+/// Where what the guests of this repository are compiled with is already.
+pub const COMPILED: &str = "transforms/target";
 
 /// A folder of one's own.
 #[derive(Debug)]
@@ -34,6 +38,27 @@ impl Author {
         );
         author.write("build/ticks.wasm", guest.binary());
         author
+    }
+
+    /// A project in this language, as `transform new` begins it, with the tools that the examples
+    /// have.
+    pub fn begins(&self, language: &str, name: &str) -> PathBuf {
+        self.ends(0, &["new", "--language", language, name]);
+        let project = self.path(name);
+        let tools = match language {
+            "javascript" => "node_modules",
+            "python" => "venv",
+            _ => return project,
+        };
+        let examples = repository().join("target/examples");
+        let installed = examples.join(language).join(tools);
+        assert!(
+            installed.is_dir(),
+            "run `cargo xtask examples`, which installs {}",
+            installed.display()
+        );
+        symlink(installed, project.join(tools)).expect("a link in one's own folder");
+        project
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -62,7 +87,8 @@ impl Author {
         without_settings(command);
         command
             .current_dir(self.folder.path())
-            .env("XDG_CACHE_HOME", self.path(".cache"));
+            .env("XDG_CACHE_HOME", self.path(".cache"))
+            .env("CARGO_TARGET_DIR", repository().join(COMPILED));
     }
 
     /// Types it and waits for its end.

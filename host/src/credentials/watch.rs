@@ -6,9 +6,6 @@
 //! one made and revoked within one would stay.) A file that cannot be used changes nothing:
 //! those in force stay, and the log says so once. Expiry is the caller's.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -19,6 +16,7 @@ use prometheus::IntGauge;
 use super::change::ListChange;
 use super::file::{parse, read_bytes};
 use super::{Credential, FileError, digest_of};
+use crate::files::FileStamp;
 use crate::tasks::{TaskEnd, TaskName, Tasks, Unasked};
 
 /// How often the file is looked at. A revoked key has a second to lose its sessions.
@@ -63,7 +61,7 @@ pub fn watch<T: Credential>(
     ok: IntGauge,
     on_change: impl Fn(Vec<T>) + Send + 'static,
 ) -> Result<FileWatch, FileError> {
-    let stamp = FileStamp::of(&path).ok();
+    let stamp = FileStamp::of_path(&path);
     let bytes = read_bytes::<T>(&path)?;
     let mut before: Vec<T> = parse(&path, &bytes)?;
     on_change(before.clone());
@@ -129,27 +127,6 @@ fn say_change<T: Credential>(path: &Path, before: &[T], after: &[T]) {
     tracing::info!(file = %path.display(), in_force, added, removed, altered, "the {} file is in force as it is now", T::NOUN);
 }
 
-/// What tells one state of a file from another without reading it.
-#[derive(Debug, PartialEq, Eq)]
-struct FileStamp {
-    file: (u64, u64),
-    size: u64,
-    changed: (i64, i64),
-    modified: (i64, i64),
-}
-
-impl FileStamp {
-    fn of(path: &Path) -> io::Result<Self> {
-        let found = fs::metadata(path)?;
-        Ok(Self {
-            file: (found.dev(), found.ino()),
-            size: found.size(),
-            changed: (found.ctime(), found.ctime_nsec()),
-            modified: (found.mtime(), found.mtime_nsec()),
-        })
-    }
-}
-
 /// What the last look found.
 #[derive(Debug)]
 struct LastLook {
@@ -172,7 +149,7 @@ impl LastLook {
 
     /// The list as the file has it now. Who asked tells what is wrong with it.
     fn read<T: Credential>(&mut self, path: &Path) -> Result<Vec<T>, FileError> {
-        self.stamp = FileStamp::of(path).ok();
+        self.stamp = FileStamp::of_path(path);
         self.looks = SECOND_LOOKS;
         let bytes = read_bytes::<T>(path);
         self.last = match &bytes {
@@ -186,7 +163,7 @@ impl LastLook {
 
     /// The new list, if there is one.
     fn look<T: Credential>(&mut self, path: &Path) -> Option<Vec<T>> {
-        let stamp = FileStamp::of(path).ok();
+        let stamp = FileStamp::of_path(path);
         if stamp != self.stamp {
             self.stamp = stamp;
             self.looks = SECOND_LOOKS + 1;
@@ -221,6 +198,7 @@ impl LastLook {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
     use std::sync::mpsc::{Receiver, channel};
 
@@ -347,7 +325,7 @@ mod tests {
         let path = folder.path().join("keys.json");
         put(&path, &file_of(&["b"]));
         let mut seen = LastLook {
-            stamp: FileStamp::of(&path).ok(),
+            stamp: FileStamp::of_path(&path),
             looks: SECOND_LOOKS,
             last: Ok(digest_of(file_of(&["a"]).as_bytes())),
             usable: true,

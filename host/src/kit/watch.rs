@@ -1,12 +1,15 @@
 //! Whether anything of a project has changed, so that it is tried again: by looking, as a mounted
-//! volume gives no notifications. Folders that tools fill are passed over.
+//! volume gives no notifications. What a file has in it counts: somebody may save it while a build
+//! runs, which may touch files itself. Folders that tools fill are passed over.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::{Project, Target};
+use crate::files::FileStamp;
 
 /// How often it looks. A change is taken when two looks in a row see the same.
 const EVERY: Duration = Duration::from_millis(200);
@@ -15,74 +18,118 @@ const EVERY: Duration = Duration::from_millis(200);
 const MAX_FILES: usize = 10_000;
 const MAX_DEPTH: usize = 12;
 
+/// A file of more bytes is told from the one before by its stamp alone.
+const MAX_READ: u64 = 1 << 20;
+
 /// Folders of a project that its author does not write in; those with a dot before their names
 /// neither.
-const OF_TOOLS: [&str; 5] = ["target", "build", "node_modules", "venv", "__pycache__"];
+const OF_TOOLS: [&str; 6] = [
+    "target",
+    "build",
+    "dist",
+    "node_modules",
+    "venv",
+    "__pycache__",
+];
 
-/// What tells one state of a file from another without reading it.
-type SourceStamp = (u64, i64, i64);
+/// A file as it was at a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LookedAt {
+    stamp: FileStamp,
+    /// SHA-256 of what it had in it; none where that was not read.
+    digest: Option<[u8; 32]>,
+}
 
-/// What a project, or a component alone, was when it was looked at last.
+/// The files of a project, or a component alone.
+type Looked = BTreeMap<PathBuf, LookedAt>;
+
+/// What a project was when it was tried last.
 #[derive(Debug)]
 pub struct ProjectWatch {
     target: Target,
-    seen: BTreeMap<PathBuf, SourceStamp>,
+    seen: Looked,
 }
 
 impl ProjectWatch {
     pub fn on(target: &Target) -> Self {
         Self {
-            seen: look(target),
+            seen: look(target, &Looked::new()),
             target: target.clone(),
         }
     }
 
-    /// Takes what is there now as what was seen: a build writes files too.
-    pub fn look_again(&mut self) {
-        self.seen = look(&self.target);
+    /// Looks at this from now on: what a project's file says can change too.
+    pub fn follow(&mut self, target: &Target) {
+        self.target = target.clone();
     }
 
-    /// Returns once something has changed and stands still: whether it is more than samples and
-    /// the component itself.
+    /// Whether a source was written after the component, or there is none yet.
+    pub fn is_behind(&self) -> bool {
+        let built = self.seen.get(&self.target.file);
+        let built = built.map(|component| component.stamp.modified);
+        let mut sources = self.seen.iter();
+        sources.any(|(file, source)| {
+            is_source(&self.target, file) && Some(source.stamp.modified) > built
+        })
+    }
+
+    /// Takes the component as a build has left it. Whatever else has changed meanwhile is a change.
+    pub fn component_was_built(&mut self) {
+        self.seen.remove(&self.target.file);
+        note(&self.target.file, &Looked::new(), &mut self.seen);
+    }
+
+    /// Returns once something has changed and stands still: whether it takes a build, as a source
+    /// has changed, or is one of those that were not built the last time.
     pub async fn changed(&mut self) -> bool {
-        let mut last = look(&self.target);
+        let mut last = look(&self.target, &self.seen);
         loop {
             tokio::time::sleep(EVERY).await;
-            let now = look(&self.target);
+            let now = look(&self.target, &last);
             let stands = now == last;
             last = now;
-            if stands && last != self.seen {
-                let before = std::mem::replace(&mut self.seen, last);
-                return is_of_sources(&self.target, &before, &self.seen);
+            let changed = changed(&self.seen, &last);
+            if stands && !changed.is_empty() {
+                let mut changed = changed.iter();
+                let of_sources = changed.any(|file| is_source(&self.target, file));
+                self.seen = last;
+                return of_sources || self.is_behind();
             }
         }
     }
 }
 
-type Looked = BTreeMap<PathBuf, SourceStamp>;
-
-fn is_of_sources(target: &Target, before: &Looked, now: &Looked) -> bool {
-    let samples = target.project.as_ref().map(Project::samples_folder);
-    let is_source = |file: &PathBuf| {
-        let is_sample = samples
-            .as_ref()
-            .is_some_and(|folder| file.starts_with(folder));
-        *file != target.file && !is_sample
+/// Files with something else in them, new ones, and those that are gone.
+fn changed<'a>(before: &'a Looked, now: &'a Looked) -> Vec<&'a Path> {
+    let differs = |file: &Path| match (before.get(file), now.get(file)) {
+        (Some(before), Some(now)) => match (before.digest, now.digest) {
+            (None, None) => before.stamp != now.stamp,
+            (before, now) => before != now,
+        },
+        _ => true,
     };
-    let mut files = before.keys().chain(now.keys());
-    files.any(|file| is_source(file) && before.get(file) != now.get(file))
+    let gone = before.keys().filter(|file| !now.contains_key(*file));
+    let files = now.keys().chain(gone).map(PathBuf::as_path);
+    files.filter(|file| differs(file)).collect()
 }
 
-fn look(target: &Target) -> BTreeMap<PathBuf, SourceStamp> {
-    let mut seen = BTreeMap::new();
-    note(&target.file, &mut seen);
+/// Whether a build reads the file.
+fn is_source(target: &Target, file: &Path) -> bool {
+    let samples = target.project.as_ref().map(Project::samples_folder);
+    file != target.file && samples.is_none_or(|folder| !file.starts_with(folder))
+}
+
+/// What is there now. What has the stamp that it had `before` is not read again.
+fn look(target: &Target, before: &Looked) -> Looked {
+    let mut now = Looked::new();
+    note(&target.file, before, &mut now);
     if let Some(project) = &target.project {
-        walk(&project.folder, MAX_DEPTH, &mut seen);
+        walk(&project.folder, MAX_DEPTH, before, &mut now);
     }
-    seen
+    now
 }
 
-fn walk(folder: &Path, deeper: usize, seen: &mut BTreeMap<PathBuf, SourceStamp>) {
+fn walk(folder: &Path, deeper: usize, before: &Looked, now: &mut Looked) {
     let folder = match folder.as_os_str().is_empty() {
         true => Path::new("."),
         false => folder,
@@ -91,42 +138,60 @@ fn walk(folder: &Path, deeper: usize, seen: &mut BTreeMap<PathBuf, SourceStamp>)
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let is_passed_over = name.starts_with('.') || OF_TOOLS.contains(&&*name);
-        if is_passed_over || seen.len() >= MAX_FILES {
+        if is_passed_over || now.len() >= MAX_FILES {
             continue;
         }
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() && deeper > 0 => walk(&entry.path(), deeper - 1, seen),
-            Ok(kind) if kind.is_file() => note(&entry.path(), seen),
+            Ok(kind) if kind.is_dir() && deeper > 0 => walk(&entry.path(), deeper - 1, before, now),
+            Ok(kind) if kind.is_file() => note(&entry.path(), before, now),
             _ => {}
         }
     }
 }
 
-fn note(file: &Path, seen: &mut BTreeMap<PathBuf, SourceStamp>) {
-    if let Ok(found) = file.metadata() {
-        let stamp = (found.size(), found.mtime(), found.mtime_nsec());
-        seen.insert(file.to_owned(), stamp);
-    }
+fn note(file: &Path, before: &Looked, now: &mut Looked) {
+    let Ok(found) = file.metadata() else { return };
+    let stamp = FileStamp::of(&found);
+    let as_before = before.get(file).filter(|known| known.stamp == stamp);
+    let looked_at = as_before.cloned().unwrap_or_else(|| LookedAt {
+        digest: match found.len() <= MAX_READ {
+            true => std::fs::read(file)
+                .map(|bytes| Sha256::digest(bytes).into())
+                .ok(),
+            false => None,
+        },
+        stamp,
+    });
+    now.insert(file.to_owned(), looked_at);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn write(&self, name: &str, text: &str) {
+            let file = self.0.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            // Another file each time, as most editors do, and so never the same stamp.
+            crate::files::replace(&file, text.as_bytes()).unwrap();
+        }
+
+        fn with_project() -> (Self, Target) {
+            let folder = Self(tempfile::tempdir().unwrap());
+            let project = "language = \"rust\"\ncomponent = \"build/a.wasm\"\n";
+            folder.write("tidegate-transform.toml", project);
+            let target = Target::find(Some(folder.0.path())).unwrap();
+            (folder, target)
+        }
+    }
+
     #[test]
     fn what_an_author_writes_is_seen_and_what_tools_write_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let file = folder.path().join(name);
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, text).unwrap();
-        };
-        write(
-            "tidegate-transform.toml",
-            "language = \"rust\"\ncomponent = \"build/a.wasm\"\n",
-        );
-        let target = Target::find(Some(folder.path())).unwrap();
-        let mut before = look(&target);
+        let (folder, target) = Folder::with_project();
+        let mut before = look(&target, &Looked::new());
         for (name, is_seen) in [
             ("src/lib.rs", true),
             ("samples/a.json", true),
@@ -135,12 +200,40 @@ mod tests {
             ("target/release/a", false),
             (".git/index", false),
         ] {
-            write(name, "x");
-            let after = look(&target);
-            assert_eq!(before != after, is_seen, "{name}");
-            let is_source = name == "src/lib.rs";
-            assert_eq!(is_of_sources(&target, &before, &after), is_source, "{name}");
-            before = after;
+            folder.write(name, "x");
+            let now = look(&target, &before);
+            let found = changed(&before, &now);
+            assert_eq!(!found.is_empty(), is_seen, "{name}");
+            let of_sources = found.iter().any(|file| is_source(&target, file));
+            assert_eq!(of_sources, name == "src/lib.rs", "{name}");
+            before = now;
         }
+        folder.write("src/lib.rs", "x");
+        let now = look(&target, &before);
+        assert_ne!(now, before, "it was written");
+        assert!(changed(&before, &now).is_empty(), "with the same in it");
+        std::fs::remove_file(folder.0.path().join("src/lib.rs")).unwrap();
+        let later = look(&target, &now);
+        assert_eq!(changed(&now, &later).len(), 1, "it is gone");
+    }
+
+    #[tokio::test]
+    async fn what_is_saved_while_a_build_runs_is_a_change_and_what_the_build_made_is_none() {
+        let (folder, target) = Folder::with_project();
+        folder.write("src/lib.rs", "1");
+        let mut watch = ProjectWatch::on(&target);
+        assert!(watch.is_behind(), "there is no component yet");
+        folder.write("src/lib.rs", "2");
+        assert!(watch.changed().await);
+        // The build.
+        folder.write("src/lib.rs", "3");
+        folder.write("build/a.wasm", "made of 2");
+        watch.component_was_built();
+        assert!(watch.changed().await, "3 was not built");
+        folder.write("build/a.wasm", "made of 3");
+        watch.component_was_built();
+        assert!(!watch.is_behind());
+        let quiet = tokio::time::timeout(4 * EVERY, watch.changed()).await;
+        assert!(quiet.is_err(), "nothing is left to do");
     }
 }

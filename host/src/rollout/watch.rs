@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use std::time::Duration;
 use super::apply::InNameOf;
 use super::loader::read_within;
 use super::{Caller, Consent, PushRequest, Refused, Registry};
+use crate::files::FileStamp;
 use crate::settings::Allow;
 use crate::tasks::blocking;
 use crate::transform::{Fingerprint, RevisionId};
@@ -31,9 +31,6 @@ const LOOKS_UNTIL_RETRY: u32 = 10;
 /// How many files are looked at; there are not more transforms than that in sight.
 const MAX_FILES: usize = 256;
 
-/// What tells one state of a file from another without reading it.
-type ComponentStamp = (u64, u64, i64, i64);
-
 /// What became of a file.
 #[derive(Debug)]
 enum FileOutcome {
@@ -46,7 +43,7 @@ enum FileOutcome {
 /// A file that was seen.
 #[derive(Debug)]
 struct WatchedFile {
-    stamp: ComponentStamp,
+    stamp: FileStamp,
     /// Looks until it is dealt with; none where it has been.
     due: Option<u32>,
     /// It was there when the host started.
@@ -114,7 +111,7 @@ impl Registry {
     async fn take_all(
         self: &Arc<Self>,
         seen: &mut BTreeMap<PathBuf, WatchedFile>,
-        found: BTreeMap<PathBuf, ComponentStamp>,
+        found: BTreeMap<PathBuf, FileStamp>,
         rights: Rights,
         first: bool,
     ) {
@@ -167,7 +164,7 @@ impl Registry {
     async fn candidate(
         self: &Arc<Self>,
         path: &Path,
-        stamp: ComponentStamp,
+        stamp: FileStamp,
         rights: Rights,
         from_before: bool,
         known: Option<String>,
@@ -194,7 +191,7 @@ impl Registry {
                 file,
                 digest,
                 from_before,
-                written: (stamp.2, stamp.3),
+                written: stamp.modified,
                 revision: pushed.revision.id,
                 component: pushed.revision.component,
                 transform: pushed.revision.transform,
@@ -286,7 +283,7 @@ fn told_refusal(file: &str, digest: String, refused: &Refused) -> FileOutcome {
 fn ripe(
     seen: &mut BTreeMap<PathBuf, WatchedFile>,
     path: &Path,
-    stamp: ComponentStamp,
+    stamp: FileStamp,
     first: bool,
 ) -> Option<bool> {
     match seen.get_mut(path) {
@@ -311,7 +308,7 @@ fn ripe(
     }
 }
 
-fn list(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, ComponentStamp>> {
+fn list(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, FileStamp>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -323,8 +320,7 @@ fn list(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, ComponentStamp>> {
         if let Ok(about) = fs::metadata(&path)
             && about.is_file()
         {
-            let stamp = (about.ino(), about.size(), about.mtime(), about.mtime_nsec());
-            found.insert(path, stamp);
+            found.insert(path, FileStamp::of(&about));
         }
         if found.len() >= MAX_FILES {
             break;
@@ -340,7 +336,10 @@ mod tests {
     #[test]
     fn a_file_is_taken_once_it_has_stopped_growing_and_again_when_it_changes() {
         let (mut seen, path) = (BTreeMap::new(), Path::new("a.wasm"));
-        let stamp = |size| (1, size, 0, 0);
+        let stamp = |size| FileStamp {
+            size,
+            ..FileStamp::default()
+        };
         assert_eq!(ripe(&mut seen, path, stamp(1), true), None);
         assert_eq!(ripe(&mut seen, path, stamp(2), false), None, "it grows");
         assert_eq!(ripe(&mut seen, path, stamp(2), false), Some(true));
@@ -352,7 +351,7 @@ mod tests {
     #[test]
     fn what_may_go_better_later_is_tried_again_after_a_while() {
         let (mut seen, path) = (BTreeMap::new(), Path::new("a.wasm"));
-        let stamp = (1, 1, 0, 0);
+        let stamp = FileStamp::default();
         ripe(&mut seen, path, stamp, false);
         assert!(ripe(&mut seen, path, stamp, false).is_some());
         seen.get_mut(path).unwrap().due = Some(2);
@@ -363,7 +362,7 @@ mod tests {
     #[test]
     fn a_file_from_before_the_start_is_known_as_such() {
         let (mut seen, path) = (BTreeMap::new(), Path::new("a.wasm"));
-        let stamp = (1, 1, 0, 0);
+        let stamp = FileStamp::default();
         assert_eq!(ripe(&mut seen, path, stamp, true), None);
         assert_eq!(ripe(&mut seen, path, stamp, false), Some(true));
     }

@@ -3,14 +3,15 @@
 //! with seeds for its hash tables and the time in it, and its tools have no way to fix them.
 
 use std::path::Path;
-use std::process::Command;
+
+use tokio::process::Command;
 
 use super::{Artifact, missing, run, works};
 use crate::kit::Unusable;
 
-pub(super) fn build(folder: &Path, aside: &Path) -> Result<Artifact, Unusable> {
+pub(super) async fn build(folder: &Path, aside: &Path) -> Result<Artifact, Unusable> {
     for tool in ["node", "npm"] {
-        if !works(tool) {
+        if !works(tool).await {
             return Err(missing(tool, folder, "apt-get install nodejs npm"));
         }
     }
@@ -25,7 +26,7 @@ pub(super) fn build(folder: &Path, aside: &Path) -> Result<Artifact, Unusable> {
     let mut npm = Command::new("npm");
     npm.args(["run", "--silent", "build", "--", "-o"])
         .arg(&file);
-    run(npm.current_dir(folder))?;
+    run(npm.current_dir(folder)).await?;
     Ok(Artifact {
         file,
         said: String::new(),

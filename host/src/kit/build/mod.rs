@@ -10,14 +10,16 @@ use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tokio::process::Command;
 
 use super::{Language, Project, Unusable};
 use crate::files;
+use crate::tasks::blocking;
 use crate::transform::Inspected;
 
 /// A component that was built.
@@ -33,25 +35,31 @@ pub struct Built {
     pub said: String,
 }
 
-/// Builds what the project says. It blocks for as long as the tools take.
+/// Builds what the project says. A dropped call takes its tools with it and leaves nothing.
 ///
 /// # Errors
 /// A tool is missing, with the command that installs it; the tools refuse the sources, in their own
 /// words; or they made no component that a host would take.
-pub fn build(project: &Project) -> Result<Built, Unusable> {
+pub async fn build(project: &Project) -> Result<Built, Unusable> {
     let folder = project.folder.canonicalize();
     let folder = folder.map_err(|cause| refused(&project.folder, &cause))?;
     // Not in the project, where it would stay if somebody ended this in the middle.
     let aside = tempfile::Builder::new().prefix("tidegate-build-").tempdir();
     let aside = aside.map_err(|cause| refused(&std::env::temp_dir(), &cause))?;
     let artifact = match project.language {
-        Language::Rust => rust::build(&folder),
-        Language::JavaScript => javascript::build(&folder, aside.path()),
-        Language::Python => python::build(&folder, aside.path()),
+        Language::Rust => rust::build(&folder).await,
+        Language::JavaScript => javascript::build(&folder, aside.path()).await,
+        Language::Python => python::build(&folder, aside.path()).await,
     };
     let Artifact { file, said } = artifact?;
-    let bytes: Arc<[u8]> = fs::read(&file)
-        .map_err(|cause| refused(&file, &cause))?
+    let project = project.clone();
+    blocking(move || hand_over(&project, &file, said)).await
+}
+
+/// Puts what was made in its place, if it is a component that a host would take.
+fn hand_over(project: &Project, file: &Path, said: String) -> Result<Built, Unusable> {
+    let bytes: Arc<[u8]> = fs::read(file)
+        .map_err(|cause| refused(file, &cause))?
         .into();
     let inspected = Inspected::of(Arc::clone(&bytes), std::slice::from_ref(&project.limits));
     let inspected = inspected.map_err(Unusable::Refused)?;
@@ -99,15 +107,19 @@ fn missing(tool: &str, folder: &Path, install: &str) -> Unusable {
 }
 
 /// Whether a program is there and tells its version.
-fn works(program: &str) -> bool {
-    let output = Command::new(program).arg("--version").output();
-    output.is_ok_and(|output| output.status.success())
+async fn works(program: &str) -> bool {
+    let output = run(Command::new(program).arg("--version")).await;
+    output.is_ok()
 }
 
 /// Runs a tool to its end. What it says is kept, because progress is shown meanwhile.
-fn run(command: &mut Command) -> Result<Output, Unusable> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|cause| {
+async fn run(command: &mut Command) -> Result<Output, Unusable> {
+    let name = command
+        .as_std()
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
+    let output = command.kill_on_drop(true).output().await.map_err(|cause| {
         let advice = files::advice(&cause);
         Unusable::Machine(format!("cannot run {name}: {cause}; {advice}"))
     })?;

@@ -3,7 +3,8 @@
 //! from it, and the tool has no way to fix it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use tokio::process::Command;
 
 use super::{Artifact, missing, run, works};
 use crate::kit::Unusable;
@@ -13,11 +14,11 @@ const TOOL: &str = "componentize-py";
 const INSTALL: &str =
     "python3 -m venv venv && venv/bin/pip install --require-hashes -r requirements.txt";
 
-pub(super) fn build(folder: &Path, aside: &Path) -> Result<Artifact, Unusable> {
+pub(super) async fn build(folder: &Path, aside: &Path) -> Result<Artifact, Unusable> {
     let own = folder.join("venv/bin").join(TOOL);
     let tool = match own.is_file() {
         true => own,
-        false if works(TOOL) => PathBuf::from(TOOL),
+        false if works(TOOL).await => PathBuf::from(TOOL),
         false => return Err(missing(TOOL, folder, INSTALL)),
     };
     let file = aside.join("component.wasm");
@@ -27,7 +28,7 @@ pub(super) fn build(folder: &Path, aside: &Path) -> Result<Artifact, Unusable> {
         .args(["componentize", "--output"])
         .arg(&file)
         .arg("app");
-    run(command.current_dir(folder))?;
+    run(command.current_dir(folder)).await?;
     Ok(Artifact {
         file,
         said: String::new(),

@@ -4,9 +4,9 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
+use tokio::process::Command;
 
 use super::{Artifact, missing, run, works};
 use crate::kit::Unusable;
@@ -20,31 +20,34 @@ const FROM_SOURCE: &str = "CARGO_UNSTABLE_BUILD_STD";
 /// Flags of whoever builds would give other bytes; those of the project's own config stay.
 const FLAGS: [&str; 2] = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"];
 
-pub(super) fn build(folder: &Path) -> Result<Artifact, Unusable> {
-    if !works("cargo") || !works("rustc") {
+pub(super) async fn build(folder: &Path) -> Result<Artifact, Unusable> {
+    if !works("cargo").await || !works("rustc").await {
         let what = "cargo and rustc are missing: install Rust with rustup, and open a new shell";
         return Err(Unusable::Given(what.to_owned()));
     }
-    let rustc = |arguments: &[&str]| {
-        let output = run(Command::new("rustc").args(arguments).current_dir(folder))?;
+    let rustc = async |arguments: &[&str]| {
+        let output = run(Command::new("rustc").args(arguments).current_dir(folder)).await?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    let library = rustc(&["--print", "target-libdir", "--target", TARGET])?;
+    let library = rustc(&["--print", "target-libdir", "--target", TARGET]).await?;
     if !Path::new(&library).is_dir() && std::env::var_os(FROM_SOURCE).is_none() {
         let how = format!("rustup target add {TARGET}");
         return Err(missing("Rust's library for WebAssembly", folder, &how));
     }
     // Crates have to be there for the paths to them to be known.
     let mut cargo = cargo(folder);
-    run(cargo.args(["fetch", "--quiet"]))?;
-    let (sysroot, version) = (rustc(&["--print", "sysroot"])?, rustc(&["-vV"])?);
+    run(cargo.args(["fetch", "--quiet"])).await?;
+    let (sysroot, version) = (
+        rustc(&["--print", "sysroot"]).await?,
+        rustc(&["-vV"]).await?,
+    );
     let flags = flags(&prefixes(folder, Path::new(&sysroot), &version));
     let mut cargo = self::cargo(folder);
     cargo
         .args(["build", "--release", "--quiet", "--target", TARGET])
         .args(["--message-format", "json-render-diagnostics", "--config"])
         .arg(format!("target.{TARGET}.rustflags={flags}"));
-    let output = run(&mut cargo)?;
+    let output = run(&mut cargo).await?;
     let messages = String::from_utf8_lossy(&output.stdout);
     let file = component(&messages, &folder.join("Cargo.toml")).ok_or_else(|| {
         let what = "cargo wrote no .wasm file of this package; its Cargo.toml needs [lib] with \

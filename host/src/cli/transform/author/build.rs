@@ -11,7 +11,6 @@ use super::Found;
 use crate::cli::print::complain;
 use crate::count::count_of;
 use crate::kit::{Built, Language, Target, Unusable};
-use crate::tasks::blocking;
 
 #[derive(Debug, clap::Args)]
 pub(in super::super) struct BuildArgs {
@@ -31,8 +30,7 @@ pub(super) async fn build(args: &BuildArgs) -> Result<Found, Unusable> {
     };
     let doing = format!("building {} by {tools}", project.component.display());
     let started = Instant::now();
-    let work = blocking(move || crate::kit::build(&project));
-    let built = shown(&doing, work).await?;
+    let built = shown(&doing, crate::kit::build(&project)).await?;
     if !built.said.trim().is_empty() {
         complain(built.said.trim_end());
     }

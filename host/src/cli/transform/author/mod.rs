@@ -1,7 +1,8 @@
 //! What product teams type: commands on a component or a project, beside no host. Each group
 //! has its own file; what they do is `kit`'s.
 //!
-//! Exit codes: 0 all is well, 1 the component was found wanting, 2 what was given cannot be used.
+//! Exit codes: 0 all is well, 1 the component was found wanting, 2 what was given cannot be used,
+//! 130 it was interrupted.
 
 mod bench;
 mod build;
@@ -66,6 +67,9 @@ impl TargetArgs {
     }
 }
 
+/// What a command ends with that Ctrl-C has ended, as a shell says it.
+const INTERRUPTED: u8 = 130;
+
 /// What a command found.
 #[derive(Debug)]
 struct Found {
@@ -108,7 +112,12 @@ pub(super) enum AuthorCommand {
 
 /// Does what was asked and tells it.
 pub(super) fn run(json: bool, command: AuthorCommand) -> ExitCode {
-    told(json, async {
+    // Whoever watches ends it so.
+    let interrupted = match &command {
+        AuthorCommand::Test(args) if args.watches() => ExitCode::SUCCESS,
+        _ => INTERRUPTED.into(),
+    };
+    told(json, interrupted, async {
         match command {
             AuthorCommand::New(args) => new::new(&args).await,
             AuthorCommand::Build(args) => build::build(&args).await,
@@ -123,12 +132,26 @@ pub(super) fn run(json: bool, command: AuthorCommand) -> ExitCode {
 
 /// Checks a component beside no host.
 pub(super) fn check(json: bool, target: &TargetArgs) -> ExitCode {
-    told(json, check::check(target))
+    told(json, INTERRUPTED.into(), check::check(target))
 }
 
-fn told(json: bool, work: impl Future<Output = Result<Found, Unusable>>) -> ExitCode {
-    let done = super::super::block_on(async { Ok(work.await) });
-    let done = done.unwrap_or_else(|error| Err(Unusable::Machine(whole(&error))));
+/// Ctrl-C drops the work, and with it whatever it has begun.
+fn told(
+    json: bool,
+    interrupted: ExitCode,
+    work: impl Future<Output = Result<Found, Unusable>>,
+) -> ExitCode {
+    let done = super::super::block_on(async {
+        tokio::select! {
+            found = work => Ok(Some(found)),
+            heard = tokio::signal::ctrl_c() => Ok(heard.map(|()| None)?),
+        }
+    });
+    let done = match done {
+        Ok(Some(done)) => done,
+        Ok(None) => return interrupted,
+        Err(error) => Err(Unusable::Machine(whole(&error))),
+    };
     let told = done.and_then(|found| {
         match json {
             true if found.answer.is_null() => {}

@@ -7,7 +7,6 @@ use serde_json::json;
 use super::super::progress::shown;
 use super::super::words::{Paint, safe};
 use super::{Ended, Found, TargetArgs, tell};
-use crate::causes::whole;
 use crate::count::count_of;
 use crate::kit::{
     self, ProjectWatch, State, Target, Tested, TestedSample, Unlike, Unusable, Workshop,
@@ -26,19 +25,19 @@ pub(in super::super) struct TestArgs {
     watch: bool,
 }
 
+impl TestArgs {
+    pub(super) fn watches(&self) -> bool {
+        self.watch
+    }
+}
+
 pub(super) async fn test(args: &TestArgs, json: bool) -> Result<Found, Unusable> {
     let target = args.target.target()?;
     let workshop = Workshop::open()?;
-    if args.watch {
-        return tokio::select! {
-            watched = watch(args, json, &workshop) => watched,
-            interrupted = tokio::signal::ctrl_c() => {
-                let heard = interrupted.map_err(|error| Unusable::Machine(whole(&error.into())));
-                heard.map(|()| Found::told_already(true))
-            }
-        };
+    match args.watch {
+        true => watch(args, json, &workshop, &target).await,
+        false => once(args, &workshop, target).await,
     }
-    once(args, &workshop, target).await
 }
 
 async fn once(args: &TestArgs, workshop: &Workshop, target: Target) -> Result<Found, Unusable> {
@@ -57,12 +56,17 @@ async fn once(args: &TestArgs, workshop: &Workshop, target: Target) -> Result<Fo
 }
 
 /// Tries again with each change; what is wrong is told, and mended with the next.
-async fn watch(args: &TestArgs, json: bool, workshop: &Workshop) -> Result<Found, Unusable> {
-    let mut target = args.target.target()?;
-    let mut watch = ProjectWatch::on(&target);
-    let mut began = Instant::now();
+async fn watch(
+    args: &TestArgs,
+    json: bool,
+    workshop: &Workshop,
+    target: &Target,
+) -> Result<Found, Unusable> {
+    let mut watch = ProjectWatch::on(target);
+    let mut must_build = watch.is_behind();
     loop {
-        match once(args, workshop, target.clone()).await {
+        let began = Instant::now();
+        match try_again(args, workshop, &mut watch, must_build).await {
             Ok(found) if json => tell(&format!("{}\n", found.answer))?,
             Ok(found) => {
                 let took = began.elapsed().as_secs_f64();
@@ -71,21 +75,25 @@ async fn watch(args: &TestArgs, json: bool, workshop: &Workshop) -> Result<Found
             }
             Err(unusable) => complain_of(unusable, json),
         }
-        let must_build = watch.changed().await;
-        began = Instant::now();
-        match args.target.target() {
-            Ok(changed) => target = changed,
-            Err(unusable) => complain_of(unusable, json),
-        }
-        if let Some(project) = target.project.clone().filter(|_| must_build) {
-            let doing = format!("building {}", target.file.display());
-            let building = blocking(move || kit::build(&project));
-            if let Err(unusable) = shown(&doing, building).await {
-                complain_of(unusable, json);
-            }
-            watch.look_again();
-        }
+        must_build = watch.changed().await;
     }
+}
+
+/// Builds first where it has to: what the component before says is no verdict on these sources.
+async fn try_again(
+    args: &TestArgs,
+    workshop: &Workshop,
+    watch: &mut ProjectWatch,
+    must_build: bool,
+) -> Result<Found, Unusable> {
+    let target = args.target.target()?;
+    watch.follow(&target);
+    if let Some(project) = target.project.as_ref().filter(|_| must_build) {
+        let doing = format!("building {}", target.file.display());
+        shown(&doing, kit::build(project)).await?;
+        watch.component_was_built();
+    }
+    once(args, workshop, target).await
 }
 
 /// Whoever watches goes on, so how a command would end is of no use.
