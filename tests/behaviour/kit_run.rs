@@ -1,5 +1,4 @@
-//! `transform run` and `transform bench`: events as lines of JSON through a component with the
-//! host's guard and limits, and how fast that goes beside another component.
+//! `transform run`: events as lines of JSON through a component with the host's guard and limits.
 
 use std::process::Output;
 
@@ -110,62 +109,4 @@ fn what_is_no_event_ends_it_with_its_number() {
         (&answers[0]["event"], &answers[1]["code"]),
         (&json!(1), &json!("unusable"))
     );
-}
-
-#[test]
-fn a_component_is_measured_beside_another_in_the_same_run() {
-    let author = Author::with_project(&Guest::ticks());
-    // Some thousand steps for each event of a symbol that begins with X.
-    let slow = Guest::ticks().when_bad(
-        "(i32.store (i32.const 0x3000) (i32.const 20000))
-         (loop $l (i32.store (i32.const 0x3000)
-           (i32.sub (i32.load (i32.const 0x3000)) (i32.const 1)))
-           (br_if $l (i32.load (i32.const 0x3000))))",
-    );
-    author.write("slow.wasm", slow.binary());
-    author.write(
-        "events.jsonl",
-        event("feed:ticks:XYZ", &json!({"price": "2"})),
-    );
-    let words = [
-        "bench",
-        "--events",
-        "events.jsonl",
-        "--beside",
-        "slow.wasm",
-        "--seconds",
-        "1",
-    ];
-    let answer = author.json(0, &words);
-    let [own, slower] = answer["sides"]
-        .as_array()
-        .map(Vec::as_slice)
-        .expect("a list")
-    else {
-        panic!("{answer}")
-    };
-    let number = |side: &Value, name: &str| side[name].as_f64().expect("a number");
-    assert!(
-        number(own, "events_per_second") > 2.0 * number(slower, "events_per_second"),
-        "{answer}"
-    );
-    for side in [own, slower] {
-        let (p50, p99) = (&side["times"]["p50"], &side["times"]["p99"]);
-        assert!(
-            p50.as_f64() > Some(0.0) && p99.as_f64() >= p50.as_f64(),
-            "{side}"
-        );
-        // It begins with 40 pages.
-        assert_eq!(side["memory_bytes"], 40 * 65536);
-        assert_eq!(side["faults"], 0);
-    }
-    let printed = author.ends(0, &["bench", "--seconds", "1"]);
-    assert!(
-        printed.contains("EVENTS/S") && printed.contains("ticks.wasm"),
-        "{printed}"
-    );
-    let faults = Guest::ticks().when_bad("(unreachable)");
-    author.write("build/ticks.wasm", faults.binary());
-    let answer = author.json(1, &["bench", "--seconds", "1", "--events", "events.jsonl"]);
-    assert!(number(&answer["sides"][0], "faults") > 0.0, "{answer}");
 }

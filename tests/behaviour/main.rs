@@ -53,6 +53,7 @@ mod inspection;
 mod keep_alive;
 mod keys;
 mod kit;
+mod kit_bench;
 mod kit_build;
 mod kit_check;
 mod kit_demo;

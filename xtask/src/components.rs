@@ -15,7 +15,7 @@ use crate::step::{self, heading};
 use crate::toolchain::{self, StandardLibrary, TARGET};
 
 /// The guests that come with Tidegate, by package name.
-pub(crate) const GUESTS: [&str; 2] = ["candle", "signal"];
+pub(crate) const GUESTS: [&str; 3] = ["candle", "signal", "empty"];
 
 /// Where the components that the host is built with are kept.
 pub(crate) fn dist() -> PathBuf {

@@ -13,11 +13,13 @@ const RECORD: &str = "SOURCES.sha256";
 
 /// Everything that the components in `transforms/dist` are made from, as files and folders below
 /// the root.
-pub(crate) const OF_DIST: [&str; 12] = [
+pub(crate) const OF_DIST: [&str; 14] = [
     "transforms/Cargo.lock",
     "transforms/Cargo.toml",
     "transforms/candle/Cargo.toml",
     "transforms/candle/src",
+    "transforms/empty/Cargo.toml",
+    "transforms/empty/src",
     "transforms/sdk/Cargo.toml",
     "transforms/sdk/derive/Cargo.toml",
     "transforms/sdk/derive/src",

@@ -20,7 +20,7 @@ const WARM: usize = 100;
 /// What was measured.
 #[derive(Debug, Serialize)]
 pub struct Benched {
-    /// The component, then those that it was held beside.
+    /// The component, then those that it was held beside; of a project, an empty one last.
     pub sides: Vec<Measured>,
     /// Different events that were run, again and again.
     pub events: usize,

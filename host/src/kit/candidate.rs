@@ -4,8 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
+use super::empty::empty;
 use super::fuzz::Counted;
-use super::{Target, Unusable};
+use super::{Project, Target, Unusable};
 use crate::metrics::{Metrics, TransformMetrics};
 use crate::rollout::{Offline, read_within};
 use crate::settings::Settings;
@@ -16,13 +19,14 @@ use crate::transform::{Component, Engine, Fault, Instance, must_be_component};
 #[derive(Debug)]
 pub struct Workshop {
     offline: Offline,
+    cache: Option<PathBuf>,
 }
 
 /// A component with its settings and limits, as a host would run it.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     pub component: Arc<Component>,
-    /// The file that it came from, for people.
+    /// What it is, for people: the file that it came from.
     pub origin: String,
     /// Read by nobody: what is counted here did not happen for clients.
     pub metrics: TransformMetrics,
@@ -35,11 +39,12 @@ impl Workshop {
         let settings = Settings::default();
         let engine = Engine::start(settings.wasm_stack, &Tasks::default());
         let engine = engine.map_err(|error| Unusable::Machine(format!("{error:#}")))?;
-        let offline = match cache() {
-            Some(folder) => Offline::keeping(&settings, &engine, &folder),
+        let cache = cache();
+        let offline = match &cache {
+            Some(folder) => Offline::keeping(&settings, &engine, folder),
             None => Offline::new(&settings, &engine),
         };
-        Ok(Self { offline })
+        Ok(Self { offline, cache })
     }
 
     /// Loads what a host would run, its own samples included.
@@ -49,10 +54,8 @@ impl Workshop {
     pub async fn load(&self, target: &Target) -> Result<Candidate, Unusable> {
         let bytes = component_of(target).await?;
         let loaded = self.offline.load(&bytes, &target.settings, &target.limits);
-        Ok(Candidate::of(
-            loaded.await.map_err(Unusable::Refused)?,
-            target,
-        ))
+        let component = loaded.await.map_err(Unusable::Refused)?;
+        Ok(Candidate::of(component, target.file.display().to_string()))
     }
 
     /// The same on an engine that counts what is executed, for the fuzzer.
@@ -76,6 +79,21 @@ impl Workshop {
         blocking(load).await
     }
 
+    /// An empty component in the language of a project, under its limits.
+    ///
+    /// # Errors
+    /// The tools of the project do not build it.
+    pub async fn load_empty(&self, project: &Project) -> Result<Candidate, Unusable> {
+        let bytes = empty(project, self.cache.as_deref()).await?;
+        let settings = Value::Object(Map::new());
+        let loaded = self.offline.load(&bytes, &settings, &project.limits);
+        let component = loaded.await.map_err(Unusable::Refused)?;
+        Ok(Candidate::of(
+            component,
+            format!("an empty one in {}", project.language),
+        ))
+    }
+
     /// The same whatever comes of the component's own samples.
     ///
     /// # Errors
@@ -85,19 +103,17 @@ impl Workshop {
         let loaded = self
             .offline
             .load_untried(&bytes, &target.settings, &target.limits);
-        Ok(Candidate::of(
-            loaded.await.map_err(Unusable::Refused)?,
-            target,
-        ))
+        let component = loaded.await.map_err(Unusable::Refused)?;
+        Ok(Candidate::of(component, target.file.display().to_string()))
     }
 }
 
 impl Candidate {
-    fn of(component: Arc<Component>, target: &Target) -> Self {
+    fn of(component: Arc<Component>, origin: String) -> Self {
         let name = component.descriptor.name.clone();
         Self {
             component,
-            origin: target.file.display().to_string(),
+            origin,
             metrics: Metrics::new().transform(&name),
         }
     }

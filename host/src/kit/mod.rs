@@ -10,6 +10,7 @@ mod bench;
 mod build;
 mod candidate;
 mod check;
+mod empty;
 pub mod fuzz;
 mod new;
 mod project;

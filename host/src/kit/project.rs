@@ -2,6 +2,7 @@
 //! What is wrong with the file is told with its line and with what is allowed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,16 @@ pub enum Language {
     Rust,
     JavaScript,
     Python,
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Rust => "Rust",
+            Self::JavaScript => "JavaScript",
+            Self::Python => "Python",
+        })
+    }
 }
 
 /// A dependence of what is public on what is not that its author declares.
@@ -214,21 +225,24 @@ fn settings_of(text: &str, span: Option<Range<usize>>) -> Result<Value, (usize, 
 }
 
 fn limits_of(stated: &BTreeMap<Spanned<String>, toml::Value>) -> Result<Limits, (usize, String)> {
-    let one = |(key, value): (&Spanned<String>, &toml::Value)| {
+    let limit = |(key, value): (&Spanned<String>, &toml::Value)| {
         let value = serde_json::to_value(value).unwrap_or_default();
         (key.get_ref().clone(), value)
     };
-    let all =
+    let read =
         |limits: Map<String, Value>| limits_from_json(&Limits::default(), &Value::Object(limits));
-    let faults = match all(stated.iter().map(one).collect()) {
+    let faults = match read(stated.iter().map(limit).collect()) {
         Ok(limits) => return Ok(limits),
         Err(faults) => faults,
     };
     // The line is that of the first which is wrong by itself, or else of the first.
-    let mut places = stated
-        .iter()
-        .map(|pair| (pair.0.span().start, all([one(pair)].into_iter().collect())));
-    let alone = places.find_map(|(at, read)| Some((at, read.err()?.join("; "))));
+    let mut places = stated.iter().map(|pair| {
+        (
+            pair.0.span().start,
+            read([limit(pair)].into_iter().collect()),
+        )
+    });
+    let alone = places.find_map(|(at, limits)| Some((at, limits.err()?.join("; "))));
     let first = stated.keys().map(|key| key.span().start).min();
     Err(alone.unwrap_or_else(|| (first.unwrap_or_default(), faults.join("; "))))
 }

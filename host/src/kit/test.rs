@@ -59,13 +59,13 @@ pub struct Unlike {
 /// A file that is no sample.
 pub fn all_samples(candidate: &Candidate, target: &Target) -> Result<Vec<NamedSample>, Unusable> {
     let own = (1..).zip(candidate.component.stated_samples());
-    let mut all: Vec<NamedSample> = own
+    let mut samples: Vec<NamedSample> = own
         .map(|(number, stated)| NamedSample::own(number, stated))
         .collect();
     if let Some(project) = &target.project {
-        all.extend(samples::of_folder(&project.samples_folder())?);
+        samples.extend(samples::of_folder(&project.samples_folder())?);
     }
-    Ok(all)
+    Ok(samples)
 }
 
 /// Tries samples; `update` rewrites those in files that come out otherwise. It blocks for as long

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::super::progress::{ProgressLine, shown};
 use super::super::words::{bytes, micros, safe, table};
 use super::{Found, TargetArgs, run::open_events};
+use crate::cli::print::complain;
 use crate::count::count_of;
 use crate::event::Event;
 use crate::kit::{self, Benched, Candidate, Measured, Target, Unusable, Workshop};
@@ -20,8 +21,8 @@ pub(in super::super) struct BenchArgs {
     /// Events, a line of JSON each [default: the samples]
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Another component to hold it beside; an empty one of its language shows what the language
-    /// costs. It is run on its own samples where it does not listen to these events
+    /// Another component to hold it beside, such as the version before. It is run on its own samples
+    /// where it does not listen to these events
     #[arg(long, value_name = "FILE")]
     beside: Vec<PathBuf>,
     /// How long each of them runs
@@ -46,6 +47,20 @@ pub(super) async fn bench(args: &BenchArgs) -> Result<Found, Unusable> {
     for target in &targets {
         let doing = format!("compiling and trying {}", target.file.display());
         candidates.push(shown(&doing, workshop.load(target)).await?);
+    }
+    if let Some(project) = &target.project {
+        let doing = format!(
+            "building and compiling an empty component in {}",
+            project.language
+        );
+        match shown(&doing, workshop.load_empty(project)).await {
+            Ok(empty) => candidates.push(empty),
+            // It is there for comparison, and nothing is wrong with the project without it.
+            Err(why) => complain(&format!(
+                "beside no empty component in {}: {why}",
+                project.language
+            )),
+        }
     }
     let events = match given {
         Some(events) => events,
@@ -81,11 +96,11 @@ fn measure(
 
 /// The events of all samples that have no settings of their own; of all, where each has some.
 fn samples_of(candidate: &Candidate, target: &Target) -> Result<Vec<Event>, Unusable> {
-    let (mut plain, other): (Vec<_>, Vec<_>) = kit::all_samples(candidate, target)?
+    let (mut plain, with_settings): (Vec<_>, Vec<_>) = kit::all_samples(candidate, target)?
         .into_iter()
         .partition(|sample| sample.settings.is_none());
     if plain.is_empty() {
-        plain = other;
+        plain = with_settings;
     }
     Ok(plain.into_iter().map(|sample| sample.event).collect())
 }

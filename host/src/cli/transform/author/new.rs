@@ -44,14 +44,15 @@ pub(super) async fn new(args: &NewArgs) -> Result<Found, Unusable> {
 
 fn told(begun: &Begun, language: Language) -> String {
     let folder = begun.folder.display();
-    let (spoken, fill_in) = match language {
-        Language::Rust => ("Rust", "`public` in src/lib.rs"),
-        Language::JavaScript => ("JavaScript", "`publicOf` in stream.js"),
-        Language::Python => ("Python", "`public` in stream.py"),
+    let fill_in = match language {
+        Language::Rust => "`public` in src/lib.rs",
+        Language::JavaScript => "`publicOf` in stream.js",
+        Language::Python => "`public` in stream.py",
     };
     format!(
-        "made {folder}, a transform in {spoken}: {}\n\n\
-         next:\n  cd {folder}\n  {}\n  tidegate transform build\n  tidegate transform check\n\n\
+        "made {folder}, a transform in {language}: {}\n\n\
+         next:\n  cd {folder}\n  {}\n  tidegate transform build\n  tidegate transform check\n  \
+         tidegate transform test\n\n\
          then fill in {fill_in}; README.md says the rest\n",
         count_of(begun.files.len(), "file"),
         begun.install
