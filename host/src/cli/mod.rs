@@ -114,13 +114,34 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
 /// Help, the version, or what was typed wrongly. clap's own way out would be silent, and
 /// successful, where these cannot be written.
 fn explain(refusal: &clap::Error) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(2));
+    if refusal.use_stderr() {
+        complain(&in_a_line(&refusal.render().to_string()));
+        return code;
+    }
     match refusal.print() {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&format!("error: cannot write the help: {error}"));
             ExitCode::FAILURE
         }
-        _ => ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(2)),
+        _ => code,
     }
+}
+
+/// What clap says in paragraphs: what is wrong, how it is used, that there is help.
+fn in_a_line(refusal: &str) -> String {
+    let paragraphs = refusal.split("\n\n").map(|paragraph| {
+        let lines = paragraph.lines().map(str::trim);
+        lines
+            .collect::<Vec<_>>()
+            .join(" ")
+            .trim_end_matches('.')
+            .to_owned()
+    });
+    let paragraphs: Vec<String> = paragraphs
+        .filter(|paragraph| !paragraph.is_empty())
+        .collect();
+    paragraphs.join("; ")
 }
 
 /// The channels of the transforms that the settings name.
@@ -152,6 +173,34 @@ mod tests {
 
     use super::*;
     use crate::settings;
+
+    #[test]
+    fn what_is_typed_wrongly_is_told_in_a_line_with_what_to_type() {
+        for (words, parts) in [
+            (
+                "tidegate transform new a --language go",
+                [
+                    "'go' for '--language <LANGUAGE>'",
+                    "[possible values: rust, ",
+                ],
+            ),
+            (
+                "tidegate transform record",
+                ["--channel <CHANNEL>", "Usage: "],
+            ),
+            (
+                "tidegate transform nwe",
+                ["unrecognized subcommand 'nwe'", "Usage: "],
+            ),
+        ] {
+            let refusal = Cli::try_parse_from(words.split(' ')).unwrap_err();
+            let line = in_a_line(&refusal.render().to_string());
+            assert_eq!(line.lines().count(), 1, "{line}");
+            for part in parts.into_iter().chain(["error: ", "--help"]) {
+                assert!(line.contains(part), "{part}: {line}");
+            }
+        }
+    }
 
     /// The variables that commands read, but for the settings of `serve`.
     fn variables(command: &clap::Command) -> BTreeSet<String> {
