@@ -1,10 +1,8 @@
 //! What `docs/authoring.md` shows to product teams is what comes out: the project that is begun,
 //! the functions to fill in, and the way to a stream that is live.
 
-use std::os::unix::fs::symlink;
-
 use tidegate_tests::author::Author;
-use tidegate_tests::binary::{repository, run_with, said};
+use tidegate_tests::binary::{ended, repository};
 use tidegate_tests::{Redis, Tidegate};
 
 const TOKEN: &str = "a-token-for-authors";
@@ -33,6 +31,14 @@ fn shown(page: &str, command: &str) -> Vec<String> {
     let lines = after.lines().skip(1);
     let lines = lines.take_while(|line| !line.starts_with("$ ") && !line.starts_with("```"));
     lines.filter(|line| !line.contains('…')).map(bare).collect()
+}
+
+/// The words of a command as the page has them typed.
+fn typed(page: &str, command: &str) -> String {
+    let lines = page.lines();
+    let mut lines = lines.filter_map(|line| line.strip_prefix("$ tidegate transform "));
+    let line = lines.find(|line| line.starts_with(command));
+    line.expect("the command is shown").to_owned()
 }
 
 /// A line without what is another each time: digests, sizes, times, and the room that they take.
@@ -76,57 +82,69 @@ fn what_new_tells_and_what_is_to_be_filled_in_are_as_the_page_shows() {
     }
 }
 
-/// In JavaScript, which builds in seconds; the page shows Rust.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_way_to_a_live_stream_is_as_the_page_shows() {
+async fn the_way_of_rust_to_a_live_stream_is_as_the_page_shows() {
+    the_way_is_as_the_page_shows("rust").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_of_javascript_to_a_live_stream_is_as_the_page_shows() {
+    the_way_is_as_the_page_shows("javascript").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_of_python_to_a_live_stream_is_as_the_page_shows() {
+    the_way_is_as_the_page_shows("python").await;
+}
+
+/// The page shows Rust; what is of the language alone is left out.
+async fn the_way_is_as_the_page_shows(language: &str) {
     let page = page();
     let redis = Redis::start().await;
     let setup = Tidegate::on(&redis).state_dir().admin_token(TOKEN);
     let tidegate = setup.start().await;
     let author = Author::default();
-    author.ends(0, &["new", "--language", "javascript", "order-books"]);
-    let project = author.path("order-books");
-    let tools = repository().join("target/examples/javascript/node_modules");
-    symlink(tools, project.join("node_modules")).expect("a link in one's own folder");
+    let project = author.begins(language, "order-books");
 
     let types = |words: &str| {
-        let environment = [
-            (
-                "TIDEGATE_ADMIN".to_owned(),
-                format!("http://{}", tidegate.admin()),
-            ),
-            ("TIDEGATE_ADMIN_TOKEN".to_owned(), TOKEN.to_owned()),
-        ];
-        let words: Vec<&str> = ["transform"].into_iter().chain(words.split(' ')).collect();
-        let output = run_with(&project, &words, &environment);
-        assert!(output.status.success(), "{words:?}: {}", said(&output));
-        String::from_utf8(output.stdout).expect("text")
+        let words: Vec<&str> = words.split(' ').collect();
+        let mut command = author.command(&words);
+        command
+            .current_dir(&project)
+            .env("TIDEGATE_ADMIN", format!("http://{}", tidegate.admin()))
+            .env("TIDEGATE_ADMIN_TOKEN", TOKEN);
+        let output = command.output().expect("the binary can be started");
+        ended(output, 0, &words)
     };
     // What each command tells, and the command that it names as the next.
     let as_shown = |words: &str, command: &str| {
         let report = types(words);
         let lines: Vec<String> = report.lines().map(bare).collect();
-        // An engine for JavaScript imports more than Rust does.
-        let shown = shown(&page, command).into_iter();
-        for line in shown.filter(|line| !line.starts_with("imports")) {
+        // An engine for JavaScript or Python imports more than Rust does, and the token is another.
+        let is_its_own =
+            |line: &String| !line.starts_with("imports") && !line.starts_with("made by");
+        let shown = shown(&page, &format!("tidegate transform {command}"));
+        for line in shown.into_iter().filter(is_its_own) {
             assert!(lines.contains(&line), "{line:?} in {report}");
         }
         let next = report.lines().rev();
         let mut next = next.filter_map(|line| line.trim().strip_prefix("tidegate transform "));
         next.next().unwrap_or_default().to_owned()
     };
-    as_shown("build", "tidegate transform build");
-    as_shown("check", "tidegate transform check");
-    let plan = as_shown("push build/order-books.wasm", "tidegate transform push");
-    let apply = as_shown(&plan, "tidegate transform plan");
-    as_shown(&apply, "tidegate transform apply");
+    for words in ["build", "check", "test"] {
+        as_shown(words, words);
+    }
+    as_shown(&typed(&page, "fuzz"), "fuzz");
+    let plan = as_shown(&typed(&page, "push"), "push");
+    let apply = as_shown(&plan, "plan");
+    as_shown(&apply, "apply");
 
     let mut client = tidegate.subscriber(["order_books:*"]).await;
     let event = r#"{"price":42350.50,"side":"buy","time":1708264800000,"desk":"x7"}"#;
     assert!(page.contains(event));
     redis.publish("feed:order-books:BTC-USD", event).await;
     assert_eq!(
-        shown(&page, "tidegate tail"),
+        shown(&page, "redis-cli publish"),
         [bare(&client.next_text().await)]
     );
     let described =

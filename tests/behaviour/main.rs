@@ -60,6 +60,7 @@ mod kit_demo;
 mod kit_new;
 mod kit_record;
 mod kit_run;
+mod kit_sdk;
 mod kit_test;
 mod kit_watch;
 mod laggards;
