@@ -3,6 +3,7 @@
 
 pub mod certificate;
 pub mod change;
+pub mod claims;
 pub mod compare;
 pub mod diff;
 pub mod needs;

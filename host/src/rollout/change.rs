@@ -111,6 +111,13 @@ impl Registry {
         let since = Instant::now();
         let mut left = Aftermath::default();
         let mut publish = false;
+        // This is the one door through which a revision comes to run.
+        while let Some((revision, why)) = self.blocked_switch(&deployments, name) {
+            tracing::error!(transform = name, %revision, why, "a revision may not run");
+            if let Some(deployment) = deployments.get_mut(name) {
+                deployment.note_failing(revision, why);
+            }
+        }
         if let Some(deployment) = deployments.get_mut(name) {
             publish = self.act(name, deployment, &mut left);
         }
@@ -135,7 +142,7 @@ impl Registry {
         deployment: &mut Deployment,
         left: &mut Aftermath,
     ) -> bool {
-        let process = deployment.process();
+        let process = deployment.process(self.host());
         let actions = reconcile(&deployment.intent, &process, self.host());
         let mut publish = false;
         for action in actions {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::change::{Changed, Deployments, kept_set};
 use super::deployment::{Deployment, Ready};
 use super::{Refused, Registry};
-use crate::state::KeptTransform;
+use crate::state::{KeptSet, KeptTransform};
 use crate::transform::Instance;
 use crate::wanted::desired::{DecisionId, Desired, Stamp};
 use crate::wanted::intent::Intent;
@@ -77,8 +77,11 @@ impl Registry {
                     let decided =
                         self.decide_with_all(fleet, name, request, &stamp, record, &holds);
                     let (shared, stops) = decided.await?;
-                    self.follow(name, &mut prepared, |intent| {
-                        intent.shared(shared, &stops);
+                    let heard = |intent: &mut Intent| intent.shared(shared.clone(), &stops);
+                    self.write_ahead(name, heard).await;
+                    self.follow(name, &mut prepared, |deployment| {
+                        heard(&mut deployment.intent);
+                        deployment.begun = Some(deployment.intent.wanted().choice.id);
                         true
                     })
                 }
@@ -87,10 +90,10 @@ impl Registry {
                     let _writing = self.keeper.writing.lock().await;
                     let Decision { before, next } =
                         self.decide_alone(name, request, &stamp, &holds).await?;
-                    self.follow(name, &mut prepared, |intent| {
-                        let is_same = *intent == before;
+                    self.follow(name, &mut prepared, |deployment| {
+                        let is_same = deployment.intent == before;
                         if is_same {
-                            *intent = next;
+                            deployment.intent = next;
                         }
                         is_same
                     })
@@ -115,14 +118,7 @@ impl Registry {
             let deployments = self.deployments.lock();
             holds(&deployments)?;
             let decision = decide(&deployments, name, request, stamp)?;
-            let mut set = kept_set(&deployments);
-            let kept = KeptTransform {
-                intent: decision.next.clone(),
-                lanes: deployments
-                    .get(name)
-                    .map_or(1, |deployment| deployment.lanes),
-            };
-            set.transforms.insert(name.to_owned(), kept);
+            let set = set_with(&deployments, name, decision.next.clone());
             (decision, set, self.keeper.number())
         };
         if let Err(refused) = self.write(set, change).await {
@@ -133,20 +129,51 @@ impl Registry {
         Ok(decision)
     }
 
+    /// Writes down what was decided with all others before this host follows it, if a probation
+    /// begins with that. Where the disk does not take it, that is said, and followed all the same:
+    /// the others do.
+    async fn write_ahead(&self, name: &str, hear: impl Fn(&mut Intent)) {
+        let begun = |deployments: &Deployments| {
+            let known = deployments.get(name);
+            let mut intent = known.map_or_else(nothing_yet, |known| known.intent.clone());
+            hear(&mut intent);
+            let runs = known.and_then(|known| known.running.as_ref());
+            let runs = runs.map(|running| &running.revision.id);
+            let begins = intent.begins(self.host(), runs)?;
+            intent.begin(begins);
+            Some(intent)
+        };
+        if begun(&self.deployments.lock()).is_none() {
+            return;
+        }
+        let _writing = self.keeper.writing.lock().await;
+        let (set, change) = {
+            let deployments = self.deployments.lock();
+            let Some(intent) = begun(&deployments) else {
+                return;
+            };
+            let set = set_with(&deployments, name, intent);
+            (set, self.keeper.number())
+        };
+        // What went wrong is in the log, and the keeper tries again.
+        let _written = self.write(set, change).await;
+    }
+
     /// Turns to what was decided, unless `take` finds that something else was meanwhile.
     fn follow(
         self: &Arc<Self>,
         name: &str,
         prepared: &mut Option<Prepared>,
-        take: impl FnOnce(&mut Intent) -> bool,
+        take: impl FnOnce(&mut Deployment) -> bool,
     ) -> Option<Changed> {
         let mut deployments = self.deployments.lock();
         let deployment = deployments.entry(name.to_owned()).or_insert_with(|| {
             let intent = nothing_yet();
-            Deployment::new(KeptTransform { intent, lanes: 1 }, None, false)
+            let in_fleet = self.fleet.is_some();
+            Deployment::new(KeptTransform { intent, lanes: 1 }, None, in_fleet)
         });
         let before = deployment.intent.clone();
-        if !take(&mut deployment.intent) {
+        if !take(deployment) {
             self.keeper.note_change();
             return None;
         }
@@ -175,6 +202,16 @@ impl Registry {
         }
         not_yet
     }
+}
+
+/// What the disk is to have of all transforms once this one is intended so.
+fn set_with(deployments: &Deployments, name: &str, intent: Intent) -> KeptSet {
+    let mut set = kept_set(deployments);
+    let known = deployments.get(name);
+    let lanes = known.map_or(1, |deployment| deployment.lanes);
+    let kept = KeptTransform { intent, lanes };
+    set.transforms.insert(name.to_owned(), kept);
+    set
 }
 
 /// What was intended, and what is from now on.

@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::report::{
-    FamilyState, Figures, HighWater, Mark, ProbationReport, Returned, RevisionReport, Role,
+    FamilyState, Figures, HighWater, ProbationReport, Returned, RevisionReport, Role,
     TransformReport, TransformState,
 };
-use crate::pipeline::{Counts, Live, Probation};
+use crate::pipeline::{Live, Probation};
 use crate::revision::Revision;
 use crate::state::KeptTransform;
-use crate::transform::{Component, Instance, Peaks, RevisionId};
-use crate::wanted::desired::Desired;
+use crate::transform::{Component, Instance, RevisionId};
+use crate::wanted::desired::{DecisionId, Desired};
 use crate::wanted::intent::Intent;
 use crate::wanted::reconcile::Process;
 
@@ -49,8 +49,12 @@ pub(super) struct Deployment {
     pub(super) failing: BTreeMap<RevisionId, Failing>,
     /// Those that somebody is making ready.
     pub(super) preparing: BTreeSet<RevisionId>,
+    /// This host is of a fleet.
+    in_fleet: bool,
     /// This host is of a fleet, and does not know yet what that wants.
     pub(super) unlooked: bool,
+    /// The choice of which it is written down, or was tried to, that its probation begins here.
+    pub(super) begun: Option<DecisionId>,
     /// Its own folder does not say any more what was wanted, or withdrawn.
     pub(super) lost: bool,
     /// Its own folder says that it was wanted here before.
@@ -138,7 +142,9 @@ impl Deployment {
             warm: None,
             failing: BTreeMap::new(),
             preparing: BTreeSet::new(),
+            in_fleet,
             unlooked: in_fleet,
+            begun: None,
             lost: false,
             remembered: true,
             returned: None,
@@ -153,15 +159,41 @@ impl Deployment {
         }
     }
 
-    pub(super) fn process(&self) -> Process {
-        let running = self.running.as_ref();
+    /// What is known of it on a host of this name.
+    pub(super) fn process(&self, host: &str) -> Process {
+        let running = self.runs().cloned();
+        let ready = self.ready.iter().map(Ready::id);
         Process {
-            running: running.map(|running| running.revision.id.clone()),
+            ready: ready
+                .filter(|id| self.is_ready(id, host))
+                .cloned()
+                .collect(),
+            running,
             held: self.held,
-            ready: self.ready.iter().map(|ready| ready.id().clone()).collect(),
             failing: self.failing.keys().cloned().collect(),
             unlooked: self.unlooked,
         }
+    }
+
+    fn runs(&self) -> Option<&RevisionId> {
+        self.running.as_ref().map(|running| &running.revision.id)
+    }
+
+    /// Whether a loaded revision can take over. In a fleet it is written down first that its
+    /// probation begins; a host of its own has written down the choice.
+    fn is_ready(&self, id: &RevisionId, host: &str) -> bool {
+        let begins = self.intent.begins(host, self.runs());
+        let begins = begins.filter(|begins| self.in_fleet && self.begun != Some(begins.choice));
+        let waits = begins.is_some_and(|begins| begins.revision == *id);
+        !waits && !self.failing.contains_key(id)
+    }
+
+    /// Notes that the probation of what is wanted begins, where it does, and gives its choice.
+    pub(super) fn begin(&mut self, host: &str) -> Option<DecisionId> {
+        let begins = self.intent.begins(host, self.runs())?;
+        let choice = begins.choice;
+        self.intent.begin(begins);
+        Some(choice)
     }
 
     pub(super) fn ready(&self, id: &RevisionId) -> Option<&Ready> {
@@ -186,7 +218,8 @@ impl Deployment {
     /// What a rollback without a name goes to now, where it stands ready.
     fn previous<'a>(&self, wanted: &'a Desired) -> Option<&'a RevisionId> {
         let previous = wanted.previous()?;
-        self.ready(previous).map(|_| previous)
+        let is_free = !self.failing.contains_key(previous);
+        self.ready(previous).filter(|_| is_free).map(|_| previous)
     }
 
     /// For how much longer the transform is put out after faults.
@@ -315,9 +348,9 @@ impl Deployment {
             configured: self.configured.is_some(),
             since: wanted.choice.since,
             by: wanted.choice.by.clone(),
-            figures: figures(&counts),
+            figures: Figures::of(&counts),
             high_water: running.map_or_else(HighWater::default, |running| {
-                high_water(&running.live.high_water.read(), running.component())
+                HighWater::of(&running.live.high_water.read(), running.component())
             }),
             probation,
             returned: self.returned.clone(),
@@ -358,34 +391,4 @@ fn stopped(wanted: &Desired) -> Option<String> {
     Some(format!(
         "{chosen} {why}, and nothing goes out: {way_on}; go back or apply another, then resume"
     ))
-}
-
-/// What was used at most, beside what may be.
-fn high_water(peaks: &Peaks, component: &Component) -> HighWater {
-    let limits = component.limits();
-    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let mark = |most, limit: usize| Mark {
-        most,
-        limit: limit as u64,
-    };
-    HighWater {
-        memory_bytes: mark(peaks.memory, limits.memory),
-        instances: mark(component.instances, limits.max_instances),
-        call_micros: Mark {
-            most: micros(peaks.call),
-            limit: micros(limits.deadline),
-        },
-        publications: mark(peaks.publications, limits.max_publications),
-        output_bytes: mark(peaks.output, limits.max_output),
-    }
-}
-
-pub(super) fn figures(counts: &Counts) -> Figures {
-    Figures {
-        events: counts.events,
-        rejected: counts.rejected,
-        faults: counts.faults,
-        guard_blocks: counts.blocked,
-        mean_micros: counts.mean_call.as_secs_f64() * 1e6,
-    }
 }

@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::change::Deployments;
 use super::loader::{Code, Loaded, Trust};
 use super::{PushRequest, Refused, Registry};
 use crate::settings::limits_from_json;
+use crate::transform::Described;
 use crate::transform::limits::Limits;
-use crate::transform::{Component, Described};
 
 /// How a component is to run.
 struct Configuration {
@@ -145,38 +144,6 @@ impl Registry {
             limits,
             secret,
         })
-    }
-
-    /// # Errors
-    /// The component claims what belongs to another transform.
-    pub(super) fn refuse_conflicts(&self, component: &Component) -> Result<(), Refused> {
-        self.refuse_conflicts_in(&self.deployments.lock(), component)
-    }
-
-    /// As `refuse_conflicts`, by what is there now.
-    pub(super) fn refuse_conflicts_in(
-        &self,
-        deployments: &Deployments,
-        component: &Component,
-    ) -> Result<(), Refused> {
-        let own = &component.descriptor;
-        let others = deployments
-            .values()
-            .filter_map(|deployment| deployment.running.as_ref());
-        let others = others.filter(|running| running.live.name() != own.name);
-        let conflicts = others.filter_map(|running| {
-            let theirs = &running.component().descriptor;
-            let (what, name) = own.conflict(theirs)?;
-            Some(format!(
-                "the {what} \"{name}\" belongs to the transform {}",
-                theirs.name
-            ))
-        });
-        let faults: Vec<String> = conflicts.collect();
-        match faults.is_empty() {
-            true => Ok(()),
-            false => Err(Refused::check(&own.name, faults)),
-        }
     }
 }
 

@@ -8,7 +8,8 @@ use super::prepare::load_kept;
 use super::report::Applied;
 use super::requests::FollowRequest;
 use super::{Caller, Record, Refused, Registry, shown};
-use crate::revision::needs::needs_between;
+use crate::revision::needs::{measures, needs_from};
+use crate::transform::RevisionId;
 use crate::wanted::desired::{Chooser, Needs};
 use crate::wanted::request::{Request, Wish};
 
@@ -51,14 +52,15 @@ impl Registry {
         let loaded = load_kept(&self.loader, name, &to).await;
         let ready = loaded.map_err(|why| Refused::check(name, vec![why]))?;
         let from = wanted.choice.revision.clone();
-        let record = from.as_ref().and_then(|from| self.record_of(name, from));
+        let measures = measures(&wanted, self.runs(name).as_ref());
+        let record = |id: &RevisionId| self.record_of(name, id);
         let covers = self.covers(&wanted, &ready.revision);
         let request = Request::Choose(Wish {
             revision: to.clone(),
             chooser: Chooser::Configuration,
             needs: match from.as_ref() == Some(&to) {
                 true => Needs::default(),
-                false => needs_between(record.as_deref(), Some(&ready.revision)),
+                false => needs_from(&measures, Some(&ready.revision), record),
             },
             consent: Needs {
                 wider: request.allow_wider,

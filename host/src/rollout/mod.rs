@@ -12,6 +12,7 @@ mod audit;
 mod builtin;
 mod caller;
 mod change;
+mod claims;
 pub mod consent;
 mod decide;
 mod deployment;
@@ -328,6 +329,12 @@ impl Registry {
         running
             .map(look)
             .ok_or_else(|| Refused::NoSuchTransform(shown(name)))
+    }
+
+    /// What runs of a transform.
+    fn runs(&self, name: &str) -> Option<RevisionId> {
+        let runs = self.with_running(name, |running| running.revision.id.clone());
+        runs.ok()
     }
 
     /// What is known of a revision, where it stands ready, is kept, or is known to the

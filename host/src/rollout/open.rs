@@ -62,8 +62,15 @@ impl Registry {
         }
         *registry.deployments.lock() = resolved.deployments;
         registry.keep_what_changes();
-        let names: Vec<String> = registry.deployments.lock().keys().cloned().collect();
-        for name in names {
+        // Of two that want the same, what the settings name runs, or the first by name.
+        let mut names: Vec<(bool, String)> = registry
+            .deployments
+            .lock()
+            .iter()
+            .map(|(name, deployment)| (deployment.configured.is_none(), name.clone()))
+            .collect();
+        names.sort();
+        for (_, name) in names {
             let started = registry.change(&name, |_| ());
             // They are there: they were put there just now.
             if let Ok((_, changed)) = started {

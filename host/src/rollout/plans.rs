@@ -22,7 +22,8 @@ use crate::revision::Revision;
 use crate::revision::change::Level;
 use crate::revision::compare::Sides;
 use crate::revision::compare::report::Comparison;
-use crate::revision::diff::{self, Side};
+use crate::revision::diff::Side;
+use crate::revision::needs::{changes_from, measures};
 use crate::state::Store;
 use crate::tasks::blocking;
 use crate::transform::{Component, RevisionId};
@@ -180,16 +181,20 @@ impl Registry {
         }
         let component = self.load_kept(&revision).await?;
         self.refuse_conflicts(&component)?;
-        let changes = diff::changes(
-            active.as_ref().map(|(revision, component)| Side {
-                revision,
-                imports: &component.imports,
-            }),
-            Side {
-                revision: &revision,
-                imports: &component.imports,
-            },
+        let runs = active.as_ref().map(|(running, component)| Side {
+            revision: running,
+            imports: &component.imports,
+        });
+        let next = Side {
+            revision: &revision,
+            imports: &component.imports,
+        };
+        let wanted = self.with(name, |deployment| deployment.intent.wanted());
+        let measures = wanted.map_or_else(
+            |_| vec![None],
+            |wanted| measures(&wanted, active.as_ref().map(|(running, _)| &running.id)),
         );
+        let changes = changes_from(&measures, runs, next, |id| self.record_of(name, id));
         let (recent, probation_would_undo) = match &active {
             Some((record, running)) => {
                 let sides = Sides::new(running, &record.surface, &component, false);

@@ -9,6 +9,7 @@ use super::loader::{Loader, Trust};
 use super::push::check_record;
 use super::{Refused, Registry};
 use crate::revision::Revision;
+use crate::revision::claims::Claims;
 use crate::tasks::{Tasks, blocking};
 use crate::transform::{Component, Instance, RevisionId};
 use crate::wanted::reconcile::needed;
@@ -16,6 +17,9 @@ use crate::wanted::reconcile::needed;
 /// How long until what could not be made ready is tried again: the first time, and at most.
 const RETRY: Duration = Duration::from_millis(500);
 const MAX_RETRY: Duration = Duration::from_secs(15);
+
+/// How long a probation in a fleet waits until it is written down that it begins.
+const DISK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many of the last events a new instance is run on before it meets a live one.
 const WARM_UP: usize = 100;
@@ -39,6 +43,14 @@ impl Registry {
     }
 
     async fn load_anywhere(&self, name: &str, revision: &RevisionId) -> Result<Ready, String> {
+        // Where its record is known, nothing is loaded that may not run.
+        if let Some(record) = self.record_of(name, revision) {
+            self.is_free(name, revision, &Claims::from(&record.surface))?;
+        }
+        let ready = self.with(name, |deployment| deployment.ready(revision).cloned());
+        if let Ok(Some(ready)) = ready {
+            return Ok(ready);
+        }
         let ready = match &self.fleet {
             None => load_kept(&self.loader, name, revision).await?,
             Some(fleet) => match fleet.record(name, revision) {
@@ -49,9 +61,38 @@ impl Registry {
                 None => load_kept(&self.loader, name, revision).await?,
             },
         };
-        let free = self.refuse_conflicts(&ready.component);
-        free.map_err(|refused| in_words(&refused))?;
+        self.is_free(name, revision, &Claims::from(&*ready.component.descriptor))?;
         Ok(ready)
+    }
+
+    /// # Errors
+    /// Another transform has what this one claims.
+    fn is_free(&self, name: &str, id: &RevisionId, claims: &Claims) -> Result<(), String> {
+        let taken = self.taken(&self.deployments.lock(), name, id, claims);
+        taken.map_or(Ok(()), Err)
+    }
+
+    /// Writes down that the probation of what is wanted begins here, where it does, before
+    /// anything of it runs.
+    async fn write_beginning(self: &Arc<Self>, name: &str) {
+        let host = self.host();
+        let begun = self.change(name, |deployment| deployment.begin(host));
+        let Ok((Some(choice), _)) = begun else {
+            return;
+        };
+        let change = self.keeper.number();
+        if self.loader.store.is_some()
+            && let Err(why) = self.keeper.wait(change, DISK_PATIENCE).await
+        {
+            // A host whose disk is full follows its fleet all the same.
+            tracing::error!(
+                transform = name,
+                why,
+                "a probation begins, and that is not written down yet"
+            );
+        }
+        // A transform that is gone has none.
+        let _noted = self.change(name, |deployment| deployment.begun = Some(choice));
     }
 
     /// Instances that have seen events already, one for each lane.
@@ -130,6 +171,9 @@ impl Preparing {
             let load = async move { loader.load_anywhere(&of.0, &of.1).await };
             let loaded = apart(&registry.tasks, load).await;
             let is_ready = loaded.is_ok();
+            if is_ready && registry.fleet.is_some() {
+                registry.write_beginning(name).await;
+            }
             if let Err(why) = &loaded
                 && said.as_ref() != Some(why)
             {

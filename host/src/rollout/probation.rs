@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Registry;
 use super::decide::stamp;
-use super::deployment::{ProbationClock, figures};
+use super::deployment::ProbationClock;
 use super::prepare::ITSELF;
-use super::report::Returned;
+use super::report::{Figures, Returned};
 use crate::count::count;
 use crate::pipeline::{Live, Probation, Verdict};
 use crate::tasks::{TaskEnd, TaskName, Unasked, blocking};
@@ -128,7 +128,7 @@ impl Registry {
                     to,
                     at: stamp.at,
                     reason: reason.to_owned(),
-                    figures: figures(&live.tally.counts()),
+                    figures: Figures::of(&live.tally.counts()),
                     examples: live.tally.examples(),
                 });
             }

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::Counts;
 use crate::revision::Revision;
 use crate::revision::certificate::Certificate;
 use crate::revision::change::Change;
 use crate::revision::compare::report::Comparison;
-use crate::transform::RevisionId;
+use crate::transform::{Component, Peaks, RevisionId};
 
 /// One transform of this host.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +94,18 @@ pub struct Figures {
     pub mean_micros: f64,
 }
 
+impl Figures {
+    pub(super) fn of(counts: &Counts) -> Self {
+        Self {
+            events: counts.events,
+            rejected: counts.rejected,
+            faults: counts.faults,
+            guard_blocks: counts.blocked,
+            mean_micros: counts.mean_call.as_secs_f64() * 1e6,
+        }
+    }
+}
+
 /// What a revision has used at most of what is limited, its warm-up included.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HighWater {
@@ -107,6 +120,28 @@ pub struct HighWater {
     pub publications: Mark,
     /// Of all publications of one event: `max-output`.
     pub output_bytes: Mark,
+}
+
+impl HighWater {
+    /// What was used at most, beside what may be.
+    pub(super) fn of(peaks: &Peaks, component: &Component) -> Self {
+        let limits = component.limits();
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let mark = |most, limit: usize| Mark {
+            most,
+            limit: limit as u64,
+        };
+        Self {
+            memory_bytes: mark(peaks.memory, limits.memory),
+            instances: mark(component.instances, limits.max_instances),
+            call_micros: Mark {
+                most: micros(peaks.call),
+                limit: micros(limits.deadline),
+            },
+            publications: mark(peaks.publications, limits.max_publications),
+            output_bytes: mark(peaks.output, limits.max_output),
+        }
+    }
 }
 
 /// How far something got, beside how far it may.

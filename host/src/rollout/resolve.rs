@@ -19,7 +19,7 @@ use super::prepare::{ITSELF, load_kept};
 use super::start::{AT_ONCE, Configured, StartError, load_configured, loader, refuse_conflicts};
 use crate::metrics::Metrics;
 use crate::revision::Revision;
-use crate::revision::needs::{covers, needs_between};
+use crate::revision::needs::{covers, measures, needs_from};
 use crate::settings::{Allow, Settings};
 use crate::state::{CacheLimits, FoundSet, KeptTransform, Store};
 use crate::tasks::blocking;
@@ -128,44 +128,13 @@ pub(super) async fn resolve(
     for (name, deployment) in &mut deployments {
         count_start(name, &mut deployment.intent, in_fleet, &mut notes);
     }
-    write_starts_down(loader.store.as_ref(), &deployments).await;
+    write_starts_down(loader.store.as_ref(), &mut deployments).await;
     make_ready(&loader, &mut deployments).await;
-    set_aside_conflicts(&mut deployments);
     Ok(Resolved {
         loader,
         deployments,
         notes,
     })
-}
-
-/// Of two that want the same, what the settings name runs, or the first by name; the other is
-/// tried again when the host runs.
-fn set_aside_conflicts(deployments: &mut Deployments) {
-    let mut accepted: Vec<Ready> = Vec::new();
-    let mut names: Vec<(bool, String)> = deployments
-        .iter()
-        .map(|(name, deployment)| (deployment.configured.is_none(), name.clone()))
-        .collect();
-    names.sort();
-    for (_, name) in names {
-        let Some(deployment) = deployments.get_mut(&name) else {
-            continue;
-        };
-        let (ready, aside): (Vec<_>, Vec<_>) = std::mem::take(&mut deployment.ready)
-            .into_iter()
-            .partition(|ready| {
-                let own = &ready.component.descriptor;
-                let mut accepted = accepted.iter();
-                !accepted.any(|theirs| own.conflict(&theirs.component.descriptor).is_some())
-            });
-        for ready in aside {
-            let why = "it has a family, or a type of message, of another transform".to_owned();
-            tracing::error!(transform = name, revision = %ready.id(), why, "a revision is set aside");
-            deployment.note_failing(ready.id().clone(), why);
-        }
-        accepted.extend(ready.iter().cloned());
-        deployment.ready = ready;
-    }
 }
 
 /// A transform that the settings name, of which somebody may have chosen something else since.
@@ -202,11 +171,12 @@ fn from_settings(
         );
         return deployment;
     }
-    let before = runs.and_then(|runs| loader.store.as_ref()?.revision(runs));
+    let kept = |id: &RevisionId| loader.store.as_ref()?.revision(id);
+    let wanted = deployment.intent.wanted();
     let needs = match runs {
         // It did not run, so nobody sees more of it than of anything that settings add.
         None => Needs::default(),
-        Some(_) => needs_between(before.as_deref(), Some(&record)),
+        Some(_) => needs_from(&measures(&wanted, None), Some(&record), kept),
     };
     let wish = Wish {
         revision: id.clone(),
@@ -219,9 +189,7 @@ fn from_settings(
         },
         probation: false,
         first: Vec::new(),
-        covers: covers(&deployment.intent.wanted(), &record, |id| {
-            loader.store.as_ref()?.revision(id)
-        }),
+        covers: covers(&wanted, &record, kept),
         was_there: true,
     };
     let asked = deployment
@@ -280,7 +248,7 @@ fn count_start(name: &str, intent: &mut Intent, in_fleet: bool, notes: &mut Vec<
 
 /// Makes the counts of starts lasting before anything is loaded or run: what ends the process at
 /// once is counted all the same.
-async fn write_starts_down(store: Option<&Arc<Store>>, deployments: &Deployments) {
+async fn write_starts_down(store: Option<&Arc<Store>>, deployments: &mut Deployments) {
     let is_counted = deployments
         .values()
         .any(|deployment| deployment.intent.probation.is_some());
@@ -291,6 +259,11 @@ async fn write_starts_down(store: Option<&Arc<Store>>, deployments: &Deployments
     if let Err(error) = blocking(move || store.save(&set)).await {
         // The keeper tries again once the host runs.
         tracing::error!(%error, "that a probation went through a start is not written down yet");
+        return;
+    }
+    for deployment in deployments.values_mut() {
+        let probation = deployment.intent.probation.as_ref();
+        deployment.begun = probation.map(|probation| probation.choice);
     }
 }
 

@@ -10,7 +10,9 @@ use super::deployment::Ready;
 use super::prepare::load_kept;
 use super::report::Applied;
 use super::{Caller, MIN_PREFIX, Record, Refused, Registry, RollbackRequest, shown};
-use crate::revision::needs::{needs_between, shows_more};
+use crate::revision::Revision;
+use crate::revision::claims::Claims;
+use crate::revision::needs::{measures, needs_from, shows_more};
 use crate::transform::RevisionId;
 use crate::wanted::desired::{Desired, Needs};
 use crate::wanted::request::{Request, Rollback};
@@ -70,14 +72,12 @@ impl Registry {
         };
         let goes_to = to.or_else(|| wanted.rolls_back_to());
         let goes_to = goes_to.ok_or_else(|| Refused::NoPrevious(name.to_owned()))?;
-        let [left, next] = [&from, &goes_to].map(|id| self.record_of(name, id));
-        let needs = match wanted.is_withdrawn(&goes_to) {
-            true => needs_between(left.as_deref(), next.as_deref()),
-            false => Needs {
-                wider: shows_more(left.as_deref(), next.as_deref()),
-                ..Needs::default()
-            },
-        };
+        let next = self.record_of(name, &goes_to);
+        if let Some(next) = &next {
+            let claims = Claims::from(&next.surface);
+            self.refuse_claims(&self.deployments.lock(), name, &claims)?;
+        }
+        let needs = self.needs_of_return(name, &wanted, &goes_to, next.as_deref());
         let covers = next
             .as_ref()
             .map_or_else(Vec::new, |next| self.covers(&wanted, next));
@@ -126,6 +126,30 @@ impl Registry {
             paused,
             not_yet,
         })
+    }
+
+    /// What a return needs that somebody agrees to.
+    fn needs_of_return(
+        &self,
+        name: &str,
+        wanted: &Desired,
+        to: &RevisionId,
+        next: Option<&Revision>,
+    ) -> Needs {
+        let measures = measures(wanted, self.runs(name).as_ref());
+        let record = |id: &RevisionId| self.record_of(name, id);
+        if wanted.is_withdrawn(to) {
+            return needs_from(&measures, next, record);
+        }
+        let mut before = measures.iter().filter(|from| from.as_ref() != Some(to));
+        let wider = before.any(|from| {
+            let from = from.as_ref().and_then(record);
+            shows_more(from.as_deref(), next)
+        });
+        Needs {
+            wider,
+            ..Needs::default()
+        }
     }
 
     /// A revision that ran here and was good, or was taken back.

@@ -11,6 +11,7 @@ use super::refusals::Refusals;
 use crate::files;
 use crate::metrics::Metrics;
 use crate::revision::Revision;
+use crate::revision::claims::{Claim, Claims};
 use crate::settings::{ComponentSource, Settings, TransformSettings};
 use crate::state::{Store, StoreError};
 use crate::tasks::blocking;
@@ -94,13 +95,20 @@ pub fn refuse_conflicts<'a>(
     for (component, origin) in components {
         for (earlier, first) in &seen {
             let (known, new) = (&earlier.descriptor, &component.descriptor);
-            let same_name = || (known.name == new.name).then(|| ("name", known.name.clone()));
-            if let Some((what, value)) = known.conflict(new).or_else(same_name) {
+            let claims = Claims::from(&**known);
+            let shared = claims.shared_with(&Claims::from(&**new)).cloned();
+            let same_name = || {
+                (known.name == new.name).then(|| Claim {
+                    kind: "name",
+                    name: known.name.clone(),
+                })
+            };
+            if let Some(Claim { kind, name }) = shared.or_else(same_name) {
                 return Err(StartError::Conflict {
                     first: (*first).to_owned(),
                     second: origin.to_owned(),
-                    what,
-                    value,
+                    what: kind,
+                    value: name,
                 });
             }
         }

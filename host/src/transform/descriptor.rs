@@ -118,25 +118,6 @@ impl Descriptor {
         let messages = self.families.iter().flat_map(|family| &family.messages);
         messages.map(|message| message.name.as_str())
     }
-
-    /// What it claims that is the other's too, in words: the kind of name, and the name.
-    pub fn conflict(&self, descriptor: &Self) -> Option<(&'static str, String)> {
-        let shared = |own: BTreeSet<&str>, others: BTreeSet<&str>| {
-            own.intersection(&others)
-                .next()
-                .map(|name| (*name).to_owned())
-        };
-        let families = shared(
-            self.family_names().collect(),
-            descriptor.family_names().collect(),
-        );
-        let messages = shared(
-            self.message_types().collect(),
-            descriptor.message_types().collect(),
-        );
-        let families = families.map(|name| ("family", name));
-        families.or(messages.map(|name| ("message-type", name)))
-    }
 }
 
 /// How many bytes a schema may have, of settings or of data.

@@ -264,6 +264,25 @@ impl Intent {
         choice.probation && !has_stood
     }
 
+    /// The probation that begins when a host of this name turns from what `runs` there to what is
+    /// wanted; none where none does.
+    pub fn begins(&self, host: &str, runs: Option<&RevisionId>) -> Option<ProbationRecord> {
+        let wanted = self.wanted();
+        let choice = &wanted.choice;
+        let target = wanted.target(host).filter(|target| runs != Some(*target))?;
+        let is_watched = choice.revision.as_ref() == Some(target) && self.is_to_be_tried(choice);
+        is_watched.then(|| ProbationRecord::new(target.clone(), choice.id))
+    }
+
+    /// Notes that a probation begins, before anything of it runs: a start counts it then, however
+    /// soon it ends the process.
+    pub fn begin(&mut self, probation: ProbationRecord) {
+        let goes_on = |begun: &ProbationRecord| begun.choice == probation.choice;
+        if !self.probation.as_ref().is_some_and(goes_on) {
+            self.probation = Some(probation);
+        }
+    }
+
     /// Notes that this host has turned to a revision, with a probation where the choice says so.
     pub fn switched(&mut self, to: &RevisionId) {
         let choice = self.wanted().choice;
@@ -340,5 +359,26 @@ mod tests {
             assert_eq!(intent.probation, None);
         }
         assert_eq!(intent.wanted().choice.revision, Some(revision('b')));
+    }
+
+    #[test]
+    fn a_probation_that_is_noted_before_it_begins_counts_each_start_in_a_fleet() {
+        let mut intent = applied();
+        let (a, b) = (revision('a'), revision('b'));
+        assert_eq!(intent.begins("", Some(&b)), None);
+        let begins = intent.begins("", Some(&a)).expect("it is to be tried");
+        assert_eq!(begins.revision, b);
+        intent.begin(begins.clone());
+        // The process ends before it has turned, each time.
+        for starts in 1..MAX_STARTS {
+            intent.start(true, &stamp(starts.into()));
+            let probation = intent.probation.clone().expect("it goes on");
+            assert_eq!((&probation.revision, probation.starts), (&b, starts));
+            intent.begin(begins.clone());
+            assert_eq!(intent.probation, Some(probation));
+        }
+        intent.start(true, &stamp(99));
+        assert!(intent.wanted().is_withdrawn(&b));
+        assert_eq!(intent.begins("", Some(&a)), None);
     }
 }

@@ -9,6 +9,7 @@ use super::super::prepare::ITSELF;
 use super::envelope::SharedDesired;
 use super::look::Read;
 use crate::revision::Revision;
+use crate::revision::claims::Claims;
 use crate::transform::RevisionId;
 use crate::wanted::desired::{Desired, Failed};
 use crate::wanted::request::Request;
@@ -22,11 +23,9 @@ struct Loser {
 }
 
 /// What a revision claims, as `share`'s script writes it as well.
-pub(super) fn claims(of: &Revision) -> impl Iterator<Item = String> {
-    let families = of.surface.families.iter();
-    let families = families.map(|family| format!("family {}", family.name));
-    let messages = of.surface.messages();
-    families.chain(messages.map(|message| format!("message-type {}", message.message_type)))
+pub(super) fn claims(of: &Revision) -> Vec<String> {
+    let claims = Claims::from(&of.surface);
+    claims.iter().map(ToString::to_string).collect()
 }
 
 /// The record of what is chosen; none where that was taken back and claims nothing.
@@ -54,7 +53,7 @@ impl Claimant {
             is_new: !shared.desired.proven.contains(&record.id),
             name: name.to_owned(),
             revision: record.id.clone(),
-            claims: claims(record).collect(),
+            claims: claims(record),
         })
     }
 }

@@ -35,12 +35,12 @@ local function taken(name, text)
   if #name > 64 or not string.match(name, '^[a-z][a-z0-9-]*$') then return nil end
   local document = cjson.decode(text)
   local body = document.body
-  local chosen = body.desired.choice.revision
+  local choice = body.desired.choice
   if document.v ~= 1 then return nil end
-  local decided = body.desired.withdrawn[chosen]
-  if decided and decided.yes then return nil end
   for _, record in ipairs(body.records) do
-    if record.id == chosen and record.transform == name then
+    local decided = body.desired.withdrawn[record.id]
+    local runs = record.id == choice.revision or record.id == choice.meanwhile
+    if runs and not (decided and decided.yes) and record.transform == name then
       for _, family in ipairs(record.surface.families) do
         local has = { ['family ' .. family.name] = true }
         for _, message in ipairs(family.messages) do
@@ -125,7 +125,7 @@ impl Registry {
         if known.is_none() {
             let intent = Intent::new(desired?.clone());
             let kept = KeptTransform { intent, lanes: 1 };
-            deployments.insert(name.to_owned(), Deployment::new(kept, None, false));
+            deployments.insert(name.to_owned(), Deployment::new(kept, None, true));
         }
         let before = known.unwrap_or_else(nothing_yet);
         let deployment = deployments.get_mut(name)?;
