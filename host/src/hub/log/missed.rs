@@ -10,6 +10,10 @@ use crate::hub::notice::Reason;
 /// A session is told so many gaps by channel; beyond, those of a pattern become one.
 pub(crate) const MOST_CHANNELS: usize = 1_000;
 
+/// A session remembers so many subscriptions that are over, each for each later one whose last
+/// messages wait; beyond, it is told of a gap instead of being given any.
+pub(super) const MOST_HAD: usize = 1_000;
+
 /// What an entry takes of memory, in bytes, more or less.
 pub(super) const ENTRY_COST: usize = 64;
 
@@ -46,7 +50,7 @@ pub(super) struct Snapshot {
     /// The next channel, by its place in the list of the family. Of a subscription to one channel
     /// it is the first until that was given.
     pub(super) next: usize,
-    /// Earlier subscriptions that are over.
+    /// Earlier subscriptions that are over, each once.
     had: Vec<Had>,
 }
 
@@ -77,6 +81,22 @@ impl Snapshot {
         let is_had =
             |had: &Had| (moment > had.moment || place < had.upto) && had.pattern.covers(channel);
         moment <= self.moment && self.pattern.covers(channel) && !self.had.iter().any(is_had)
+    }
+
+    /// A subscription of this pattern is over, and so may an earlier one be: what either had, the
+    /// session has had.
+    fn note_had(&mut self, pattern: &Pattern, moment: u64, upto: usize) {
+        match self.had.iter_mut().find(|had| had.pattern == *pattern) {
+            Some(had) => {
+                had.moment = had.moment.min(moment);
+                had.upto = had.upto.max(upto);
+            }
+            None => self.had.push(Had {
+                pattern: pattern.clone(),
+                moment,
+                upto,
+            }),
+        }
     }
 }
 
@@ -145,26 +165,40 @@ impl Missed {
         };
     }
 
-    /// Subscriptions are over: what was given by them is not given by others later.
-    pub(super) fn give_no_more(&mut self, gone: &[&Pattern]) {
+    /// Subscriptions are over: what was given by them is not given by others later. Where that
+    /// would be more than `most` to remember, no last messages are given, and that is told.
+    pub(super) fn give_no_more(&mut self, gone: &[&Pattern], most: usize) {
         for gone in gone.iter().copied() {
             let mut snapshots = self.snapshots.iter();
             let place = snapshots.position(|snapshot| snapshot.pattern == *gone);
-            // All of one that is not in the list was given.
+            // All of one that is not in the list was given, or told.
             let (later, moment, upto) = place.map_or((0, 0, usize::MAX), |at| {
                 let Snapshot { moment, next, .. } = self.snapshots[at];
                 (at + 1, moment, next)
             });
+            let is_untold = self.losses.contains(&(gone.clone(), Reason::Slow));
             for snapshot in self.snapshots.range_mut(later..) {
                 if snapshot.pattern.overlaps(gone) {
-                    snapshot.had.push(Had {
-                        pattern: gone.clone(),
-                        moment,
-                        upto,
-                    });
+                    snapshot.note_had(gone, moment, upto);
+                    if is_untold {
+                        let pattern = snapshot.pattern.clone();
+                        self.losses.insert((pattern, Reason::Slow));
+                    }
                 }
             }
+            if self.had() > most {
+                let untold = std::mem::take(&mut self.snapshots).into_iter();
+                let untold = untold.map(|snapshot| (snapshot.pattern, Reason::Slow));
+                self.losses.extend(untold);
+            }
         }
+    }
+
+    fn had(&self) -> usize {
+        self.snapshots
+            .iter()
+            .map(|snapshot| snapshot.had.len())
+            .sum()
     }
 
     /// Forgets what concerns no channel and no pattern that is still held. A count goes on with
@@ -199,8 +233,7 @@ impl Missed {
 
     pub(crate) fn size(&self) -> usize {
         let entries = self.channels.len() + self.patterns.len() + self.losses.len();
-        let had = self.snapshots.iter().map(|snapshot| snapshot.had.len());
-        let kept = self.owed.len() + self.snapshots.len() + had.sum::<usize>();
+        let kept = self.owed.len() + self.snapshots.len() + self.had();
         (entries + self.states.len() + kept) * ENTRY_COST
     }
 }
@@ -259,16 +292,93 @@ mod tests {
         assert_eq!(has(&missed, "t:a:x", 1, 10), [""; 0]);
         // The first has given up to the second place of the list when it ends.
         missed.snapshots[0].next = 2;
-        missed.give_no_more(&[&pattern("t:*:x")]);
+        missed.give_no_more(&[&pattern("t:*:x")], 9);
         missed.snapshots.pop_front();
         assert_eq!(has(&missed, "t:a:x", 1, 5), [""; 0]);
         assert_eq!(has(&missed, "t:a:x", 2, 5), ["t:a:*", "t:*:*"]);
         assert_eq!(has(&missed, "t:a:x", 2, 6), [""; 0]);
         assert_eq!(has(&missed, "t:a:y", 1, 6), ["t:a:*", "t:*:*"]);
         // What is not in the list has given all that it had.
-        missed.give_no_more(&[&pattern("t:b:y")]);
+        missed.give_no_more(&[&pattern("t:b:y")], 9);
         assert_eq!(has(&missed, "t:b:y", 9, 1), [""; 0]);
         assert_eq!(has(&missed, "t:c:y", 9, 1), ["t:*:*"]);
+    }
+
+    /// Last messages of these wait, the first were subscribed to first.
+    fn waiting(patterns: &[&str]) -> Missed {
+        let snapshots = (1..).zip(patterns);
+        Missed {
+            snapshots: snapshots
+                .map(|(moment, text)| Snapshot::new(pattern(text), moment))
+                .collect(),
+            ..Missed::default()
+        }
+    }
+
+    #[test]
+    fn a_subscription_that_ended_twice_is_remembered_once_with_all_that_either_had() {
+        let had = |pattern_ends: [(u64, usize); 2]| {
+            let mut snapshot = Snapshot::new(pattern("t:*:*"), 9);
+            for (moment, upto) in pattern_ends {
+                snapshot.note_had(&pattern("t:*:x"), moment, upto);
+            }
+            snapshot
+        };
+        for ends in [[(3, 5), (6, 2)], [(6, 5), (3, 2)], [(6, 2), (3, 5)]] {
+            let (merged, mut exact) = (had(ends), had(ends));
+            assert_eq!(merged.had.len(), 1);
+            exact.had = ends
+                .map(|(moment, upto)| Had {
+                    pattern: pattern("t:*:x"),
+                    moment,
+                    upto,
+                })
+                .to_vec();
+            for (place, moment) in (0..8).flat_map(|place| (0..10).map(move |at| (place, at))) {
+                for channel in [pattern("t:a:x"), pattern("t:a:y")] {
+                    assert_eq!(
+                        merged.has(&channel, place, moment),
+                        exact.has(&channel, place, moment),
+                        "{ends:?} {place} {moment}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_to_remember_is_told_and_not_given_and_up_to_that_it_is_given() {
+        let patterns = ["t:a:*", "t:b:*", "t:*:x", "t:*:y", "t:*:*"];
+        let [first, second] = [pattern("t:a:*"), pattern("t:b:*")];
+        // Each of the two is remembered for the three after them.
+        let mut within = waiting(&patterns);
+        within.give_no_more(&[&first, &second], 6);
+        assert_eq!((within.had(), within.snapshots.len()), (6, 5));
+        assert!(within.losses.is_empty());
+        let mut beyond = waiting(&patterns);
+        beyond.give_no_more(&[&first, &second], 5);
+        assert!(beyond.snapshots.is_empty());
+        let gaps = patterns.map(|text| (pattern(text), Reason::Slow));
+        assert_eq!(beyond.losses, gaps.into());
+        // Of those that are over, nobody is told.
+        let is_held = |pattern: &Pattern| *pattern != first && *pattern != second;
+        beyond.keep(|_| true, is_held, |_| None);
+        assert_eq!(beyond.losses.len(), 3);
+    }
+
+    #[test]
+    fn a_gap_that_is_not_told_yet_goes_on_with_whoever_shares_its_channels() {
+        let mut missed = waiting(&["t:*:x"]);
+        missed.give_no_more(&[&pattern("t:a:*")], 0);
+        let gap = (pattern("t:*:x"), Reason::Slow);
+        assert_eq!(missed.losses, [gap].into());
+        // It is subscribed to something more before it is told, and leaves what it was owed.
+        let next = Snapshot::new(pattern("t:*:*"), 9);
+        missed.snapshots.push_back(next);
+        missed.give_no_more(&[&pattern("t:*:x")], 9);
+        missed.keep(|_| true, |held| held.as_str() == "t:*:*", |_| None);
+        let gap = (pattern("t:*:*"), Reason::Slow);
+        assert_eq!(missed.losses, [gap].into());
     }
 
     #[test]

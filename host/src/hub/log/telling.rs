@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::channels::LastMessage;
-use super::missed::{Missed, Owed, Snapshot};
+use super::missed::{MOST_HAD, Missed, Owed, Snapshot};
 use super::{ChannelId, FrameContent, Log, PatternId, SessionKey};
 use crate::channel::{Channel, Pattern};
 use crate::hub::frame;
@@ -217,7 +217,8 @@ pub(super) fn forget_missed(log: &mut Log, key: SessionKey, gone: &[&Pattern]) {
         return;
     };
     log.missed_size -= missed.size();
-    missed.give_no_more(gone);
+    let has_room = log.missed_size <= log.missed_limit;
+    missed.give_no_more(gone, if has_room { MOST_HAD } else { 0 });
     let (views, patterns) = (&log.cursors.views, log.subscriptions(key));
     let held = || patterns.iter().map(|id| views.pattern(*id));
     missed.keep(
