@@ -40,6 +40,7 @@ mod first_look;
 mod five;
 mod fleet;
 mod fleet_decisions;
+mod fleet_history;
 mod fleet_memory;
 mod fleet_starts;
 mod floods;

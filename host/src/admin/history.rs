@@ -1,24 +1,14 @@
-//! `/v1/history`: the audit log.
+//! `/v1/history`: the audit log, of the whole fleet where there is one.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::endpoint::{Call, Success};
 use super::problem::Problem;
-use crate::state::audit::Entry;
-use crate::tasks::blocking;
+use crate::rollout::report::History;
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 10_000;
-
-/// The last entries of the audit log, newest last.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Entries {
-    entries: Vec<Entry>,
-    /// The hash of the log's last line. Whoever keeps it elsewhere can tell later whether the log
-    /// still has that line and all before it; none where the log is empty.
-    head: Option<String>,
-}
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,15 +20,13 @@ pub(super) struct Which {
     limit: Option<usize>,
 }
 
-pub(super) async fn list(call: Call<Which>) -> Result<Success<Entries>, Problem> {
+pub(super) async fn list(call: Call<Which>) -> Result<Success<History>, Problem> {
     let Which { transform, limit } = call.query;
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         let detail = format!("the parameter `limit` is {limit}, and must be from 1 to {MAX_LIMIT}");
         return Err(Problem::bad_request(detail));
     }
-    let registry = call.admin.registry.clone();
-    // It reads a file.
-    let (entries, head) = blocking(move || registry.history(transform.as_deref(), limit)).await?;
-    Success::ok(Entries { entries, head })
+    let registry = &call.admin.registry;
+    Success::ok(registry.history(transform.as_deref(), limit).await?)
 }

@@ -33,7 +33,7 @@ pub(super) struct TrustArgs {
 /// A connection, encrypted or not.
 pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-type Fault = Box<dyn Error + Send + Sync>;
+type ReachFault = Box<dyn Error + Send + Sync>;
 
 /// Connects to `http://` and `https://`, each within a bounded time.
 #[derive(Debug, Clone)]
@@ -83,10 +83,10 @@ fn of_the_system() -> anyhow::Result<RootCertStore> {
 
 impl Service<Uri> for Connector {
     type Response = Stream;
-    type Error = Fault;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, Fault>> + Send>>;
+    type Error = ReachFault;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, ReachFault>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReachFault>> {
         self.0.poll_ready(context)
     }
 

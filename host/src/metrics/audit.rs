@@ -12,6 +12,8 @@ pub struct AuditMetrics {
     pub waiting: IntGauge,
     /// Entries that found no room to wait.
     pub lost: IntCounter,
+    /// 1 while the fleet does not have what is written.
+    pub unshared: IntGauge,
     /// Requests of the admin API that were refused for their token.
     pub tries: IntCounterVec,
 }
@@ -33,6 +35,11 @@ impl AuditMetrics {
                 book,
                 "audit_lost_total",
                 "Entries of the audit log that found no room to wait.",
+            ),
+            unshared: gauge(
+                book,
+                "audit_unshared",
+                "1 while lines of the audit log are not in the history that a fleet's hosts share.",
             ),
             tries: counters(
                 book,

@@ -51,7 +51,7 @@ pub use self::caller::Caller;
 use self::change::Deployments;
 use self::deployment::{Deployment, Running};
 use self::fleet::Fleet;
-pub use self::fleet::{FleetReport, acl_rules as fleet_acl_rules};
+pub use self::fleet::{DesiredReport, FailedReport, FleetReport, acl_rules as fleet_acl_rules};
 use self::keeper::Keeper;
 use self::loader::Loader;
 pub(crate) use self::loader::read_within;
@@ -60,7 +60,7 @@ pub use self::push::{checked, imports_of};
 pub use self::refused::Refused;
 use self::refused::shown;
 pub use self::report::FamilyState;
-use self::report::{RevisionReport, Role, TransformReport};
+use self::report::{History, HistoryEntry, RevisionReport, Role, TransformReport};
 pub use self::requests::{Consent, FollowRequest, PushRequest, RollbackRequest, ShadowRequest};
 use self::shadow::Shadows;
 pub use self::start::{Configured, StartError, configured, refuse_conflicts};
@@ -73,8 +73,7 @@ use crate::pipeline::{Intake, ProbationMarks};
 use crate::revision::Revision;
 use crate::revision::needs::covers;
 use crate::state::Store;
-use crate::state::audit::Entry;
-use crate::tasks::Tasks;
+use crate::tasks::{Tasks, blocking};
 use crate::transform::RevisionId;
 use crate::wanted::desired::Desired;
 
@@ -217,21 +216,34 @@ impl Registry {
         }
     }
 
-    /// The last entries of the audit log, newest last, and the hash of its last line.
+    /// The last entries of the audit log, newest last; of all hosts where this one is of a fleet.
     ///
     /// # Errors
     /// There is no state folder, or it cannot be read.
-    pub fn history(
-        &self,
-        transform: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<Entry>, Option<String>), Refused> {
-        let store = self.store()?;
-        let entries = store
-            .audit()
-            .tail(transform, limit)
-            .map_err(Refused::State)?;
-        Ok((entries, store.audit().head()))
+    pub async fn history(&self, transform: Option<&str>, limit: usize) -> Result<History, Refused> {
+        let (store, of) = (self.store()?, transform.map(str::to_owned));
+        let head = store.audit().head();
+        let own = blocking(move || store.audit().tail(of.as_deref(), limit)).await;
+        let host = self.fleet.as_ref().map(|fleet| fleet.host().to_owned());
+        let line = |entry| HistoryEntry {
+            host: host.clone(),
+            entry,
+        };
+        let own = own.map_err(Refused::State)?.into_iter().map(line);
+        let (mut entries, mut missing): (Vec<_>, _) = (own.collect(), None);
+        if let Some(fleet) = &self.fleet {
+            match fleet.history(transform).await {
+                Ok(theirs) => entries.extend(theirs),
+                Err(why) => missing = Some(format!("the fleet's Redis cannot be asked: {why}")),
+            }
+            entries.sort_by_key(|line| line.entry.at);
+            entries.drain(..entries.len().saturating_sub(limit));
+        }
+        Ok(History {
+            entries,
+            head,
+            missing,
+        })
     }
 
     /// Writes down a change that an operator asked for elsewhere, and what came of it.

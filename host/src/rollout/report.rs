@@ -11,6 +11,7 @@ use crate::revision::Revision;
 use crate::revision::certificate::Certificate;
 use crate::revision::change::Change;
 use crate::revision::compare::report::Comparison;
+use crate::state::audit::Entry;
 use crate::transform::{Component, Peaks, RevisionId};
 
 /// One transform of this host.
@@ -65,6 +66,40 @@ pub enum TransformState {
     Out,
     /// Nothing runs that may: what is wanted is not ready, or not known yet.
     Held,
+}
+
+/// The last of what was done, oldest first.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct History {
+    /// Of this host, and of its fleet where it is of one: of that the last 1,000 lines are there.
+    pub entries: Vec<HistoryEntry>,
+    /// The hash of the last line of this host's own log. Whoever keeps it elsewhere can tell later
+    /// whether the log still has that line and all before it; none where the log is empty.
+    pub head: Option<String>,
+    /// Why lines of other hosts are not among them; none where they are, and without a fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}
+
+/// One line of an audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryEntry {
+    /// The host that wrote it; none without a fleet.
+    #[serde(default)]
+    pub host: Option<String>,
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+impl TransformState {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Paused => "paused",
+            Self::Out => "out",
+            Self::Held => "held",
+        }
+    }
 }
 
 /// The family of a transform, and how that is doing.

@@ -185,7 +185,7 @@ impl Registry {
             .tasks
             .brief_thread("shadow", move || at_work.run(&tap, &mut sides));
         if let Err(error) = started {
-            drop(Ended(&shadow));
+            drop(EndedShadow(&shadow));
             return Err(Refused::NotReady(error.to_string()));
         }
         Ok(shadow.report())
@@ -220,7 +220,7 @@ impl Shadow {
     }
 
     fn run(&self, tap: &Tap, sides: &mut Sides) {
-        let _ended = Ended(self);
+        let _ended = EndedShadow(self);
         let (end, mut compared) = (self.started + self.time, 0_u64);
         let mut reported = Instant::now();
         loop {
@@ -253,9 +253,9 @@ impl Shadow {
 }
 
 /// However the thread ends, the shadow does not run any more.
-struct Ended<'a>(&'a Shadow);
+struct EndedShadow<'a>(&'a Shadow);
 
-impl Drop for Ended<'_> {
+impl Drop for EndedShadow<'_> {
     fn drop(&mut self) {
         let mut seen = self.0.seen.lock();
         if seen.state == ShadowState::Running {

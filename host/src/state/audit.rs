@@ -170,6 +170,32 @@ impl Audit {
         entries.reverse();
         Ok(entries)
     }
+
+    /// The entries after the line that has this hash, newest last, and the hash of the last one:
+    /// at most `limit` of them, out of the file's last 4 MiB. All of these where that line is not
+    /// among them, or none is named.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn since(
+        &self,
+        hash: Option<&str>,
+        limit: usize,
+    ) -> io::Result<(Vec<Entry>, Option<String>)> {
+        let bytes = tail_of(&self.path)?;
+        let lines = bytes.rsplit(|byte| *byte == b'\n');
+        let whole = lines.filter_map(|line| {
+            let entry: Entry = serde_json::from_slice(line).ok()?;
+            Some((entry, hash_of(line)))
+        });
+        let new = whole.take_while(|(_, own)| Some(own.as_str()) != hash);
+        let new: Vec<_> = new.take(limit).collect();
+        let last = new.first().map(|(_, own)| own.clone());
+        let last = last.or_else(|| hash.map(str::to_owned));
+        let mut entries: Vec<Entry> = new.into_iter().map(|(entry, _)| entry).collect();
+        entries.reverse();
+        Ok((entries, last))
+    }
 }
 
 /// Whether the line is of this entry, whatever line it comes after.

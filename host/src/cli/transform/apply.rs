@@ -35,7 +35,7 @@ pub(super) struct ApplyArgs {
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("consent").multiple(true).requires("apply")
     .args(["allow_wider", "allow_breaking", "allow_silent", "allow_failing", "return_wider", "no_probation", "canary"]))]
-pub(super) struct WayArgs {
+pub(super) struct FollowUpArgs {
     /// Also plan it and do what the plan says
     #[arg(long)]
     apply: bool,
@@ -49,7 +49,7 @@ pub(super) struct WayArgs {
     consent: ConsentArgs,
 }
 
-impl WayArgs {
+impl FollowUpArgs {
     /// Whether it leads further than to a revision.
     pub(super) fn applies(&self) -> bool {
         self.apply
@@ -58,7 +58,7 @@ impl WayArgs {
 
 pub(super) async fn plan(context: &Context, args: &PlanArgs) -> Result<Value, CommandFailure> {
     let (plan, answer) = planned(context, &args.revision).await?;
-    context.tell(&plan::told(&plan, context.paint))?;
+    context.tell(&plan::shown(&plan, context.paint))?;
     let next = plan::next_command(&plan, &context.admin_flag());
     let until = moment(plan.expires);
     context.tell(&format!("\napply it until {until} with\n  {next}"))?;
@@ -68,7 +68,7 @@ pub(super) async fn plan(context: &Context, args: &PlanArgs) -> Result<Value, Co
 /// Only shows what a revision would change.
 pub(super) async fn shown_plan(context: &Context, revision: &str) -> Result<Value, CommandFailure> {
     let (plan, answer) = planned(context, revision).await?;
-    context.tell(&plan::told(&plan, context.paint))?;
+    context.tell(&plan::shown(&plan, context.paint))?;
     Ok(answer)
 }
 
@@ -91,9 +91,9 @@ pub(super) async fn apply(context: &Context, args: &ApplyArgs) -> Result<Value, 
 pub(super) async fn go(
     context: &Context,
     to: &RevisionId,
-    way: &WayArgs,
+    follow_up: &FollowUpArgs,
 ) -> Result<Value, CommandFailure> {
-    if !way.apply {
+    if !follow_up.apply {
         let next = format!("tidegate transform plan {to}{}", context.admin_flag());
         context.tell(&format!("see what it would change with\n  {next}"))?;
         return Ok(json!({}));
@@ -104,22 +104,22 @@ pub(super) async fn go(
             context.tell("it is what runs already: there is nothing to apply")?;
             return Ok(json!({ "plan": null, "applied": null }));
         }
-        other => other?,
+        answer => answer?,
     };
     let mut steps = json!({ "plan": answer });
-    context.tell(&format!("\n{}", plan::told(&plan, context.paint)))?;
+    context.tell(&format!("\n{}", plan::shown(&plan, context.paint)))?;
     // Before the shadow, which would only make somebody wait for the same answer.
-    way.consent.may_suffice(context, &plan)?;
-    if let Some(events) = way.shadow {
+    follow_up.consent.may_suffice(context, &plan)?;
+    if let Some(events) = follow_up.shadow {
         if plan.from.is_some() {
             let size = ShadowSize::events(events);
-            steps["shadow"] = shadow::before_apply(context, to, &size, &way.consent).await?;
+            steps["shadow"] = shadow::before_apply(context, to, &size, &follow_up.consent).await?;
         } else {
             context.tell("nothing of that name runs, so there is no shadow to compare with")?;
         }
     }
-    let consent = way.consent.for_plan(context, &plan).await?;
-    steps["applied"] = apply_plan(context, &plan, &consent, way.wait).await?;
+    let consent = follow_up.consent.for_plan(context, &plan).await?;
+    steps["applied"] = apply_plan(context, &plan, &consent, follow_up.wait).await?;
     Ok(steps)
 }
 
@@ -144,7 +144,7 @@ async fn apply_plan(
         .post(&path, &content, "applying the plan")
         .await?;
     let applied: Applied = shaped(&answer)?;
-    context.tell(&told(&applied, &context.admin_flag()))?;
+    context.tell(&shown(&applied, &context.admin_flag()))?;
     if wait {
         probation::wait_out(context, &applied, last_return).await?;
     }
@@ -152,7 +152,7 @@ async fn apply_plan(
 }
 
 /// What an apply or a rollback did.
-pub(super) fn told(applied: &Applied, admin: &str) -> String {
+pub(super) fn shown(applied: &Applied, admin: &str) -> String {
     let from = applied
         .from
         .as_ref()
@@ -232,7 +232,7 @@ mod tests {
         };
         let (from, to) = (applied.from.clone().unwrap(), applied.to.clone());
         assert_eq!(
-            told(&applied, ""),
+            shown(&applied, ""),
             format!(
                 "ticks: {from} → {to}, switched in 820.0 µs\non probation for 1m; back with\n  \
                  tidegate transform rollback ticks"
@@ -240,14 +240,14 @@ mod tests {
         );
         applied.from = None;
         applied.probation_seconds = None;
-        let text = told(&applied, " --admin http://h:1");
+        let text = shown(&applied, " --admin http://h:1");
         assert!(
             text.contains("nothing →") && text.contains("not watched"),
             "{text}"
         );
         assert!(text.ends_with("pause ticks --admin http://h:1"), "{text}");
         applied.paused = true;
-        let text = told(&applied, "");
+        let text = shown(&applied, "");
         let last =
             "it is paused: no event goes through it until\n  tidegate transform resume ticks";
         assert!(text.ends_with(last), "{text}");

@@ -20,12 +20,12 @@ pub(super) fn shadow(report: &ShadowReport, paint: Paint) -> String {
         report.candidate,
         report.active,
         safe(&report.transform),
-        told(&report.comparison, paint)
+        shown(&report.comparison, paint)
     )
 }
 
 /// The figures, the fields and the times.
-pub(super) fn told(comparison: &Comparison, paint: Paint) -> String {
+pub(super) fn shown(comparison: &Comparison, paint: Paint) -> String {
     let mut text = String::new();
     // A String takes all that is written to it.
     let _ = write_comparison(&mut text, comparison, paint);
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn a_comparison_tells_figures_fields_and_times() {
-        let told = told(&examples::comparison(), Paint::NONE);
-        let lines: Vec<_> = told.lines().collect();
+        let shown = shown(&examples::comparison(), Paint::NONE);
+        let lines: Vec<_> = shown.lines().collect();
         assert_eq!(
             lines,
             [
@@ -140,7 +140,7 @@ mod tests {
                 "  active         4.0 µs     3.5 µs     9.0 µs",
                 "  candidate      1.2 ms     1.0 ms     2.0 ms",
             ],
-            "{told}"
+            "{shown}"
         );
     }
 
@@ -151,11 +151,11 @@ mod tests {
             both_failures: [("schema".to_owned(), 3)].into(),
             ..examples::comparison()
         };
-        let told = told(&comparison, Paint::NONE);
-        assert!(told.contains("1 failed, 3 failed in both\n"), "{told}");
+        let shown = shown(&comparison, Paint::NONE);
+        assert!(shown.contains("1 failed, 3 failed in both\n"), "{shown}");
         assert!(
-            told.contains("  failed in both by schema: 3 times\n"),
-            "{told}"
+            shown.contains("  failed in both by schema: 3 times\n"),
+            "{shown}"
         );
     }
 
@@ -170,16 +170,16 @@ mod tests {
             rejections: vec![rejected],
             ..examples::comparison()
         };
-        let told = told(&comparison, Paint::NONE);
+        let shown = shown(&comparison, Paint::NONE);
         assert!(
-            told.contains("  rejected as missing 2 times: price\\u{1b}\n"),
-            "{told}"
+            shown.contains("  rejected as missing 2 times: price\\u{1b}\n"),
+            "{shown}"
         );
     }
 
     #[test]
     fn no_event_is_said_and_no_time_is_made_up() {
-        let told = told(&Comparison::default(), Paint::NONE);
-        assert_eq!(told, "  0 events: 0 identical, 0 different, 0 failed\n");
+        let shown = shown(&Comparison::default(), Paint::NONE);
+        assert_eq!(shown, "  0 events: 0 identical, 0 different, 0 failed\n");
     }
 }

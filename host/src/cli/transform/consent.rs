@@ -177,8 +177,8 @@ mod tests {
         let failing = "This may fail: it failed\\u{1b} on 1.\n";
         let end = "Go on? [y/N] ";
         let mut given = ConsentArgs::default();
-        let all = format!("{breaking}{wider}{silent}{failing}{end}");
-        assert_eq!(given.question(&needs), all);
+        let question = format!("{breaking}{wider}{silent}{failing}{end}");
+        assert_eq!(given.question(&needs), question);
         given.allow_wider = true;
         let rest = format!("{breaking}{silent}{failing}{end}");
         assert_eq!(given.question(&needs), rest);

@@ -29,21 +29,22 @@ pub(super) fn most_used(of: &HighWater) -> String {
 }
 
 /// What of it is not as it usually is.
-pub(super) fn rollout(one: &TransformReport) -> Vec<String> {
-    let withdrawn: Vec<_> = one.withdrawn.iter().map(ToString::to_string).collect();
+pub(super) fn rollout(report: &TransformReport) -> Vec<String> {
+    let withdrawn: Vec<_> = report.withdrawn.iter().map(ToString::to_string).collect();
     let rows = [
         (
             "withdrawn",
             (!withdrawn.is_empty()).then(|| withdrawn.join(", ")),
         ),
-        ("trouble", one.trouble.as_deref().map(safe)),
+        ("trouble", report.trouble.as_deref().map(safe)),
         (
             "not yet",
-            (!one.not_yet.is_empty()).then(|| safe(&one.not_yet.join("; "))),
+            (!report.not_yet.is_empty()).then(|| safe(&report.not_yet.join("; "))),
         ),
         (
             "detached",
-            one.detached
+            report
+                .detached
                 .then(|| "goes its own way until it is resumed".to_owned()),
         ),
     ];

@@ -11,6 +11,7 @@ mod document;
 mod examples;
 mod figures;
 mod fleet;
+mod history;
 mod inspect;
 mod plan;
 mod probation;
@@ -69,7 +70,7 @@ enum TransformCommand {
     /// End a transform that the settings do not name; what is kept of it can be applied again
     Remove(switch::NameArg),
     /// Show who did what, and what came of it
-    History(inspect::HistoryArgs),
+    History(history::HistoryArgs),
     /// Print the contract that components are built for, as WIT: asks no host
     Wit,
 }
@@ -113,7 +114,7 @@ async fn command(context: &Context, command: TransformCommand) -> Result<Value, 
     match command {
         TransformCommand::List(args) => inspect::list(context, &args).await,
         TransformCommand::Show(args) => inspect::show(context, &args).await,
-        TransformCommand::History(args) => inspect::history(context, &args).await,
+        TransformCommand::History(args) => history::history(context, &args).await,
         TransformCommand::Check(args) => {
             let CheckArgs {
                 target, transform, ..

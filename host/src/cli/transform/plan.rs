@@ -10,7 +10,7 @@ use crate::rollout::consent;
 use crate::rollout::report::Plan;
 
 /// The whole plan, without what to do with it.
-pub(super) fn told(plan: &Plan, paint: Paint) -> String {
+pub(super) fn shown(plan: &Plan, paint: Paint) -> String {
     let mut text = String::new();
     // A String takes all that is written to it.
     let _ = write_plan(&mut text, plan, paint);
@@ -73,7 +73,7 @@ fn write_plan(out: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {
     }
     if let Some(recent) = &plan.recent {
         write!(out, "\n{}", paint.bold("on the last events"))?;
-        write!(out, "\n{}", comparison::told(recent, paint))?;
+        write!(out, "\n{}", comparison::shown(recent, paint))?;
     } else {
         writeln!(out, "\nno event came lately: the two were not compared")?;
     }
@@ -165,13 +165,13 @@ mod tests {
 
     #[test]
     fn a_plan_reads_like_a_diff() {
-        let told = told(&examples::plan(), Paint::NONE);
+        let shown = shown(&examples::plan(), Paint::NONE);
         let id = &examples::revision("aa").id;
         assert!(
-            told.starts_with(&format!("plan p_1: ticks, from {id} to ")),
-            "{told}"
+            shown.starts_with(&format!("plan p_1: ticks, from {id} to ")),
+            "{shown}"
         );
-        let fields = told.split("fields of a message\n").nth(1).unwrap();
+        let fields = shown.split("fields of a message\n").nth(1).unwrap();
         let lines: Vec<_> = fields.lines().take(3).collect();
         assert_eq!(
             lines,
@@ -180,30 +180,30 @@ mod tests {
                 "  - volume  removed          BREAKING",
                 "",
             ],
-            "{told}"
+            "{shown}"
         );
-        assert!(told.contains("  ~ memory  16 MiB → 32 MiB\n"), "{told}");
-        assert!(told.contains("no event came lately"), "{told}");
+        assert!(shown.contains("  ~ memory  16 MiB → 32 MiB\n"), "{shown}");
+        assert!(shown.contains("no event came lately"), "{shown}");
     }
 
     #[test]
     fn what_a_probation_would_undo_is_said_before_it_is_applied() {
         let mut plan = examples::plan();
-        assert!(!told(&plan, Paint::NONE).contains("probation"));
+        assert!(!shown(&plan, Paint::NONE).contains("probation"));
         plan.probation_would_undo = Some("51 of 100 events took longer\u{1b}".into());
-        let told = told(&plan, Paint::NONE);
+        let shown = shown(&plan, Paint::NONE);
         assert!(
-            told.contains(
+            shown.contains(
                 "\nprobation would undo this: 51 of 100 events took longer\\u{1b}\nmend it; "
             ),
-            "{told}"
+            "{shown}"
         );
     }
 
     #[test]
     fn what_breaks_is_red_on_a_terminal_only() {
-        let told = told(&examples::plan(), Paint::ALL);
-        assert!(told.contains("\u{1b}[31mBREAKING\u{1b}[0m"), "{told}");
+        let shown = shown(&examples::plan(), Paint::ALL);
+        assert!(shown.contains("\u{1b}[31mBREAKING\u{1b}[0m"), "{shown}");
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
     fn names_of_a_component_cannot_rewrite_the_plan() {
         let mut plan = examples::plan();
         plan.changes[0].subject = "a\u{1b}[1A\u{202e}b".into();
-        let told = told(&plan, Paint::NONE);
-        assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told}");
+        let shown = shown(&plan, Paint::NONE);
+        assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
     }
 }

@@ -73,9 +73,9 @@ async fn watch(
                     .with("returned", answer["returned"].clone()));
             }
             Stage::Replaced => {
-                let (by, other) = (safe(&now.by), &now.revision.id);
+                let (by, newer) = (safe(&now.by), &now.revision.id);
                 let what = format!(
-                    "{} is not watched any more: {by} applied {other} meanwhile",
+                    "{} is not watched any more: {by} applied {newer} meanwhile",
                     applied.to
                 );
                 return Err(CommandFailure::new("replaced", what));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::address::escaped;
-use super::apply::{self, WayArgs};
+use super::apply::{self, FollowUpArgs};
 use super::client::{open, shaped};
 use super::failure::CommandFailure;
 use super::words::safe;
@@ -38,7 +38,7 @@ pub(super) struct PushArgs {
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
     #[command(flatten)]
-    way: WayArgs,
+    follow_up: FollowUpArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ pub(super) struct SettingsArgs {
     #[arg(long, value_name = "JSON", value_parser = document::parse)]
     limits: Option<Value>,
     #[command(flatten)]
-    way: WayArgs,
+    follow_up: FollowUpArgs,
 }
 
 pub(super) async fn check(context: &Context, args: &FileArgs) -> Result<Value, CommandFailure> {
@@ -73,7 +73,7 @@ pub(super) async fn check(context: &Context, args: &FileArgs) -> Result<Value, C
 pub(super) async fn push(context: &Context, args: &PushArgs) -> Result<Value, CommandFailure> {
     let certificate = args.certificate.as_deref().map(certificate).transpose()?;
     let answer = send(context, "/v1/revisions", &args.file, certificate).await?;
-    go_on(context, answer, &args.way).await
+    go_on(context, answer, &args.follow_up).await
 }
 
 /// Without anything to change it shows what there is.
@@ -93,11 +93,11 @@ pub(super) async fn settings(
     let path = format!("/v1/transforms/{}/settings", escaped(&args.name));
     let doing = "checking the component with these settings";
     let answer = context.client.post(&path, &content, doing).await?;
-    go_on(context, answer, &args.way).await
+    go_on(context, answer, &args.follow_up).await
 }
 
 async fn current(context: &Context, args: &SettingsArgs) -> Result<Value, CommandFailure> {
-    if args.way.applies() {
+    if args.follow_up.applies() {
         let what = "there is nothing to apply: give the settings, --limits or both";
         return Err(CommandFailure::new("bad-settings", what));
     }
@@ -172,7 +172,11 @@ async fn send(
         .await
 }
 
-async fn go_on(context: &Context, answer: Value, way: &WayArgs) -> Result<Value, CommandFailure> {
+async fn go_on(
+    context: &Context,
+    answer: Value,
+    follow_up: &FollowUpArgs,
+) -> Result<Value, CommandFailure> {
     let Pushed {
         revision,
         new,
@@ -189,7 +193,7 @@ async fn go_on(context: &Context, answer: Value, way: &WayArgs) -> Result<Value,
         tables::revision(&revision),
         imports_of_wasi(imports)
     ))?;
-    let steps = apply::go(context, &revision.id, way).await?;
+    let steps = apply::go(context, &revision.id, follow_up).await?;
     let mut answer = answer;
     if let (Some(answer), Value::Object(steps)) = (answer.as_object_mut(), steps) {
         answer.extend(steps);
@@ -199,8 +203,8 @@ async fn go_on(context: &Context, answer: Value, way: &WayArgs) -> Result<Value,
 
 /// What a component imports of WASI, after what was told of it; nothing where it imports nothing
 /// of that.
-fn imports_of_wasi(all: Vec<Import>) -> String {
-    let of_wasi: Vec<Import> = all.into_iter().filter(Import::is_of_wasi).collect();
+fn imports_of_wasi(imports: Vec<Import>) -> String {
+    let of_wasi: Vec<Import> = imports.into_iter().filter(Import::is_of_wasi).collect();
     match of_wasi.is_empty() {
         true => String::new(),
         false => format!("\n\n{}", tables::imports(&of_wasi)),

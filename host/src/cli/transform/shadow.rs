@@ -71,7 +71,7 @@ pub(super) async fn before_apply(
         "\n{}",
         comparison::shadow(&watched.report, context.paint)
     ))?;
-    let Watched { report, answer } = watched;
+    let WatchedShadow { report, answer } = watched;
     if report.state == ShadowState::Stopped {
         let why = "the shadow was stopped before its time, so nothing was applied";
         return Err(CommandFailure::new("shadow-stopped", why).with("shadow", answer));
@@ -92,7 +92,7 @@ pub(super) async fn before_apply(
 }
 
 /// A shadow that has ended.
-struct Watched {
+struct WatchedShadow {
     report: ShadowReport,
     answer: Value,
 }
@@ -101,7 +101,7 @@ async fn watch(
     context: &Context,
     revision: &str,
     size: &ShadowSize,
-) -> Result<Watched, CommandFailure> {
+) -> Result<WatchedShadow, CommandFailure> {
     let content = json!({
         "events": size.events,
         "seconds": size.seconds,
@@ -133,5 +133,5 @@ async fn watch(
         };
         report = shaped(&answer)?;
     }
-    Ok(Watched { report, answer })
+    Ok(WatchedShadow { report, answer })
 }

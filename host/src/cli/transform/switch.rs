@@ -144,7 +144,7 @@ pub(super) async fn follow_config(
     });
     let answer = context.client.post(&path, &content, "returning").await?;
     let applied: Applied = shaped(&answer)?;
-    context.tell(&apply::told(&applied, &context.admin_flag()))?;
+    context.tell(&apply::shown(&applied, &context.admin_flag()))?;
     Ok(answer)
 }
 

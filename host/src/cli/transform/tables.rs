@@ -1,29 +1,26 @@
-//! Tables that people read: transforms, revisions, history, and one transform in full.
+//! Tables that people read: transforms, revisions, and one transform in full.
 
 use serde_json::Value;
 
 use super::figures;
 use super::words::{Paint, bytes, count, micros, moment, safe, seconds, table};
 use crate::revision::{PublicFamily, Revision, Surface};
-use crate::rollout::report::{
-    Figures, Import, Returned, RevisionReport, Role, TransformReport, TransformState,
-};
-use crate::state::audit::Entry;
+use crate::rollout::report::{Figures, Import, Returned, RevisionReport, Role, TransformReport};
 
 /// All transforms of a host.
-pub(super) fn transforms(all: &[TransformReport]) -> String {
-    let row = |one: &TransformReport| {
+pub(super) fn transforms(reports: &[TransformReport]) -> String {
+    let row = |report: &TransformReport| {
         [
-            safe(&one.name),
-            state(one),
-            one.revision.id.to_string(),
-            safe(&one.revision.version),
-            channels(&one.revision.surface),
-            moment(one.since),
-            safe(&one.by),
-            one.figures.events.to_string(),
-            failed(&one.figures).to_string(),
-            micros(one.figures.mean_micros),
+            safe(&report.name),
+            state(report),
+            report.revision.id.to_string(),
+            safe(&report.revision.version),
+            channels(&report.revision.surface),
+            moment(report.since),
+            safe(&report.by),
+            report.figures.events.to_string(),
+            failed(&report.figures).to_string(),
+            micros(report.figures.mean_micros),
         ]
     };
     let header = [
@@ -38,53 +35,25 @@ pub(super) fn transforms(all: &[TransformReport]) -> String {
         "FAILED",
         "MEAN",
     ];
-    let unnamed = all.iter().filter(|one| !one.configured).map(unnamed);
-    table(header, all.iter().map(row)) + &unnamed.collect::<String>()
+    let unnamed = reports
+        .iter()
+        .filter(|report| !report.configured)
+        .map(unnamed);
+    table(header, reports.iter().map(row)) + &unnamed.collect::<String>()
 }
 
 /// Why it runs, and how that ends.
-fn unnamed(one: &TransformReport) -> String {
-    let name = safe(&one.name);
+fn unnamed(report: &TransformReport) -> String {
+    let name = safe(&report.name);
     format!(
         "{name} runs because it was applied here; the settings do not name it; end it with\n  \
          tidegate transform remove {name}\n"
     )
 }
 
-/// What was done, newest last.
-pub(super) fn history(all: &[Entry]) -> String {
-    let none = || "-".to_owned();
-    let row = |entry: &Entry| {
-        [
-            moment(entry.at),
-            safe(&entry.by),
-            safe(&entry.action),
-            entry.transform.as_deref().map_or_else(none, safe),
-            entry
-                .revision
-                .as_ref()
-                .map_or_else(none, ToString::to_string),
-            entry.plan.as_deref().map_or_else(none, safe),
-            safe(&entry.result),
-            safe(&entry.detail),
-        ]
-    };
-    let header = [
-        "AT",
-        "BY",
-        "ACTION",
-        "TRANSFORM",
-        "REVISION",
-        "PLAN",
-        "RESULT",
-        "DETAIL",
-    ];
-    table(header, all.iter().map(row))
-}
-
 /// Revisions, as the host lists them.
-pub(super) fn revisions(all: &[RevisionReport]) -> String {
-    let row = |one: &RevisionReport| {
+pub(super) fn revisions(reports: &[RevisionReport]) -> String {
+    let row = |report: &RevisionReport| {
         let Revision {
             id,
             version,
@@ -93,8 +62,8 @@ pub(super) fn revisions(all: &[RevisionReport]) -> String {
             by,
             at,
             ..
-        } = &one.revision;
-        let role = match one.role {
+        } = &report.revision;
+        let role = match report.role {
             Role::Active => "active",
             Role::Previous => "previous",
             Role::Withdrawn => "withdrawn",
@@ -111,23 +80,28 @@ pub(super) fn revisions(all: &[RevisionReport]) -> String {
         ]
     };
     let header = ["REVISION", "ROLE", "VERSION", "SIZE", "ORIGIN", "BY", "AT"];
-    table(header, all.iter().map(row))
+    table(header, reports.iter().map(row))
 }
 
 /// One transform in full, with the revisions that are kept of it.
-pub(super) fn transform(one: &TransformReport, kept: &[RevisionReport], paint: Paint) -> String {
-    let figures = &one.figures;
+pub(super) fn transform(report: &TransformReport, kept: &[RevisionReport], paint: Paint) -> String {
+    let figures = &report.figures;
     let mut lines = vec![
-        paint.bold(&safe(&one.name)),
-        format!("  state      {}", state(one)),
-        format!("  since      {} by {}", moment(one.since), safe(&one.by)),
+        paint.bold(&safe(&report.name)),
+        format!("  state      {}", state(report)),
+        format!(
+            "  since      {} by {}",
+            moment(report.since),
+            safe(&report.by)
+        ),
         format!(
             "  previous   {}",
-            one.previous
+            report
+                .previous
                 .as_ref()
                 .map_or("none".to_owned(), ToString::to_string)
         ),
-        format!("  lanes      {}", one.lanes),
+        format!("  lanes      {}", report.lanes),
         format!(
             "  figures    {}, {} rejected, {}, {}, {} each",
             count(figures.events, "event"),
@@ -139,20 +113,20 @@ pub(super) fn transform(one: &TransformReport, kept: &[RevisionReport], paint: P
     ];
     lines.push(format!(
         "  most used  {}",
-        figures::most_used(&one.high_water)
+        figures::most_used(&report.high_water)
     ));
-    lines.extend(figures::rollout(one));
-    if let Some(shadow) = &one.shadow {
+    lines.extend(figures::rollout(report));
+    if let Some(shadow) = &report.shadow {
         lines.push(format!("  shadow     {} is running", safe(shadow)));
     }
-    lines.push(revision(&one.revision));
-    if let Some(evidence) = &one.returned {
+    lines.push(revision(&report.revision));
+    if let Some(evidence) = &report.returned {
         lines.push(paint.red(&returned(evidence)));
         let examples = evidence.examples.iter();
         lines.extend(examples.map(|example| format!("  - {}", safe(example))));
     }
-    if !one.configured {
-        lines.push(unnamed(one).trim_end().to_owned());
+    if !report.configured {
+        lines.push(unnamed(report).trim_end().to_owned());
     }
     lines.push(String::new());
     lines.join("\n") + &revisions(kept)
@@ -160,7 +134,11 @@ pub(super) fn transform(one: &TransformReport, kept: &[RevisionReport], paint: P
 
 /// A revision in full.
 pub(super) fn revision(of: &Revision) -> String {
-    let patterns: Vec<_> = of.upstream_patterns.iter().map(|one| safe(one)).collect();
+    let patterns: Vec<_> = of
+        .upstream_patterns
+        .iter()
+        .map(|pattern| safe(pattern))
+        .collect();
     [
         format!("  revision   {}, version {}", of.id, safe(&of.version)),
         format!(
@@ -191,9 +169,9 @@ pub(super) fn revision(of: &Revision) -> String {
 }
 
 /// What a component imports, and what it gets.
-pub(super) fn imports(all: &[Import]) -> String {
+pub(super) fn imports(imports: &[Import]) -> String {
     let row = |import: &Import| [safe(&import.name), safe(&import.gets)];
-    table(["IMPORT", "IT GETS"], all.iter().map(row))
+    table(["IMPORT", "IT GETS"], imports.iter().map(row))
 }
 
 /// What a component wrote while it was tried, after what was told of it; nothing where it wrote
@@ -235,14 +213,9 @@ pub(super) fn returned(evidence: &Returned) -> String {
     )
 }
 
-fn state(one: &TransformReport) -> String {
-    let word = match one.state {
-        TransformState::Live => "live",
-        TransformState::Paused => "paused",
-        TransformState::Out => "out",
-        TransformState::Held => "held",
-    };
-    match &one.probation {
+fn state(report: &TransformReport) -> String {
+    let word = report.state.word();
+    match &report.probation {
         Some(probation) if probation.ends_in_seconds == 0.0 && probation.missing_events > 0 => {
             let missing = count(probation.missing_events, "event");
             format!("{word}, probation for {missing} more")
@@ -307,18 +280,18 @@ mod tests {
 
     #[test]
     fn the_list_has_a_line_for_each_transform() {
-        let mut one = examples::transform();
-        one.probation = Some(ProbationReport {
+        let mut report = examples::transform();
+        report.probation = Some(ProbationReport {
             ends_in_seconds: 41.2,
             missing_events: 3,
             failures: 0,
             common_failures: 0,
         });
-        let told = transforms(&[one]);
-        let [header, line] = told.lines().collect::<Vec<_>>()[..] else {
-            panic!("{told}")
+        let shown = transforms(&[report]);
+        let [header, line] = shown.lines().collect::<Vec<_>>()[..] else {
+            panic!("{shown}")
         };
-        assert!(header.trim().starts_with("TRANSFORM"), "{told}");
+        assert!(header.trim().starts_with("TRANSFORM"), "{shown}");
         let id = examples::revision("aa").id;
         for part in [
             "ticks",
@@ -338,10 +311,10 @@ mod tests {
 
     #[test]
     fn the_evidence_of_a_return_is_shown_with_the_transform() {
-        let mut one = examples::transform();
-        one.returned = Some(Returned {
+        let mut report = examples::transform();
+        report.returned = Some(Returned {
             from: examples::revision("bb").id,
-            to: Some(one.revision.id.clone()),
+            to: Some(report.revision.id.clone()),
             at: examples::at(),
             reason: "11 failures in 200 events".into(),
             figures: Figures::default(),
@@ -349,9 +322,9 @@ mod tests {
         });
         let kept = RevisionReport {
             role: Role::Active,
-            revision: one.revision.clone(),
+            revision: report.revision.clone(),
         };
-        let told = transform(&one, &[kept], Paint::NONE);
+        let shown = transform(&report, &[kept], Paint::NONE);
         for part in [
             "by itself",
             "11 failures in 200 events",
@@ -359,34 +332,7 @@ mod tests {
             "78.4 KiB",
             "memory 2.5 MiB of 16.0 MiB; 2 instances of 16; a call 1.2 ms of 10.0 ms; an event 1 publication of 16, with",
         ] {
-            assert!(told.contains(part), "{part}: {told}");
-        }
-    }
-
-    #[test]
-    fn history_shows_refusals_too() {
-        let told = history(&[Entry {
-            at: examples::at(),
-            by: "ann".into(),
-            address: Some([192, 0, 2, 7].into()),
-            action: "apply".into(),
-            transform: Some("ticks".into()),
-            revision: None,
-            plan: None,
-            result: "stale-plan".into(),
-            detail: "another was applied".into(),
-            before: None,
-        }]);
-        let line = told.lines().nth(1).unwrap();
-        for part in [
-            "ann",
-            "apply",
-            "ticks",
-            " - ",
-            "stale-plan",
-            "another was applied",
-        ] {
-            assert!(line.contains(part), "{part}: {line}");
+            assert!(shown.contains(part), "{part}: {shown}");
         }
     }
 }

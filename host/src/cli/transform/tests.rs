@@ -173,8 +173,8 @@ async fn each_way_of_not_being_let_in_says_what_to_do() {
     ] {
         let (address, _) = host(status, answer).await;
         let failure = run_against(address, token, &["list"]).await.unwrap_err();
-        let told = failure.to_string();
-        assert!(told.contains(part), "{status}: {told}");
+        let said = failure.to_string();
+        assert!(said.contains(part), "{status}: {said}");
     }
 }
 

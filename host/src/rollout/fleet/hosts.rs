@@ -139,6 +139,10 @@ impl Hosts {
         Self { now, records }
     }
 
+    pub(super) fn record_of(&self, host: &str) -> Option<&HostRecord> {
+        self.records.iter().find(|record| record.host == host)
+    }
+
     pub(super) fn age(&self, host: &HostRecord) -> f64 {
         (self.now - host.seen).max(0.0)
     }

@@ -3,8 +3,8 @@
 
 /// Every command that is sent to these, those of the script included, as rules for a restricted
 /// user.
-const COMMANDS: &str =
-    "+time +hget +hgetall +hvals +hset +hdel +get +set +exists +expire +persist +eval";
+const COMMANDS: &str = "+time +hget +hgetall +hvals +hset +hdel +get +set +exists +expire +persist +eval +zadd \
+     +zrevrange +zremrangebyrank";
 
 /// The names of one fleet.
 #[derive(Debug, Clone)]
@@ -27,6 +27,11 @@ impl Keys {
     /// A hash: the report of each host.
     pub(super) fn hosts(&self) -> String {
         format!("{}hosts", self.prefix)
+    }
+
+    /// A sorted set: the last lines of all hosts' audit logs.
+    pub(super) fn history(&self) -> String {
+        format!("{}history", self.prefix)
     }
 
     /// A channel: the name of a transform of which something else is wanted.
@@ -69,6 +74,7 @@ mod tests {
     fn the_rules_have_every_command_that_is_sent_and_no_other() {
         let sources = [
             include_str!("components.rs"),
+            include_str!("history.rs"),
             include_str!("hosts.rs"),
             include_str!("look.rs"),
             include_str!("share.rs"),

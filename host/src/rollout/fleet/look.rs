@@ -40,8 +40,8 @@ const MAX_TRANSFORMS: usize = 1_000;
 struct Said {
     connected: Option<bool>,
     unreadable: BTreeMap<String, Unreadable>,
-    /// This process has written its report.
-    written: bool,
+    /// When this process wrote its report last, by the clock of Redis.
+    reported: Option<f64>,
     /// Another process with this host's name.
     namesake: Option<String>,
 }
@@ -84,6 +84,10 @@ impl Registry {
         let (hosts, read) = fleet.look().await?;
         said.note_unreadable(&read);
         said.note_namesake(fleet, &hosts);
+        if let Some(reported) = said.reported {
+            let own = hosts.record_of(fleet.host());
+            fleet.history.note_loss(own, &fleet.instance, reported);
+        }
         let mut names: BTreeSet<String> = read.keys().cloned().collect();
         names.extend(self.deployments.lock().keys().cloned());
         let mut refused = None;
@@ -103,11 +107,12 @@ impl Registry {
         self.leave_conflicts(&read).await;
         self.forget_what_is_gone(&read);
         self.report_to(fleet, &hosts).await?;
-        said.written = true;
+        said.reported = Some(hosts.now);
         self.count(fleet, &hosts, &said.unreadable);
         for name in read.keys() {
             self.speak_for_all(fleet, name, &hosts).await;
         }
+        self.share_history(fleet, hosts.now).await;
         self.offer_missing(fleet, &read).await?;
         match refused {
             Some(Refused::FleetUnreachable(why) | Refused::FleetUncertain(why)) => {
@@ -372,7 +377,7 @@ impl Said {
             .records
             .iter()
             .find(|record| record.host == fleet.host());
-        let own = own.filter(|record| self.written && record.instance != fleet.instance);
+        let own = own.filter(|record| self.reported.is_some() && record.instance != fleet.instance);
         let Some(namesake) = own else { return };
         if self.namesake.as_ref() != Some(&namesake.instance) {
             tracing::error!(

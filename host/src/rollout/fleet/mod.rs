@@ -12,6 +12,7 @@ mod claims;
 mod components;
 mod envelope;
 mod first;
+mod history;
 mod hosts;
 mod keys;
 mod link;
@@ -30,9 +31,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::envelope::SharedDesired;
+use self::history::SharedHistory;
 use self::keys::Keys;
 use self::link::{Link, Unreachable};
-pub use self::report::FleetReport;
+pub use self::report::{DesiredReport, FailedReport, FleetReport};
 use super::Registry;
 use crate::revision::Revision;
 use crate::settings::{self, Settings};
@@ -57,6 +59,8 @@ pub(super) struct Fleet {
     tried_since: Mutex<BTreeMap<String, (DecisionId, Instant)>>,
     /// How long a host lets nothing through that does not know what the fleet wants.
     patience: Duration,
+    /// How much of this host's audit log the others can see.
+    history: SharedHistory,
     /// Somebody said that something has changed.
     announced: Notify,
 }
@@ -86,6 +90,7 @@ impl Fleet {
             shared: Mutex::default(),
             tried_since: Mutex::default(),
             patience: settings.fleet_patience,
+            history: SharedHistory::default(),
             announced: Notify::new(),
         })))
     }

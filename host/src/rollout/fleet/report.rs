@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::{Refused, Registry};
 use super::hosts::HostTransform;
@@ -12,7 +12,7 @@ use crate::transform::RevisionId;
 use crate::wanted::desired::Desired;
 
 /// Who runs what, beside what is meant to run.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FleetReport {
     /// The fleet's name.
     pub fleet: String,
@@ -25,7 +25,7 @@ pub struct FleetReport {
 }
 
 /// One host, as it last said of itself.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HostReport {
     pub host: String,
     /// Of Tidegate.
@@ -38,7 +38,7 @@ pub struct HostReport {
 }
 
 /// What the fleet wants of one transform.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DesiredReport {
     pub revision: RevisionId,
     /// What a rollback goes to.
@@ -58,7 +58,7 @@ pub struct DesiredReport {
 }
 
 /// A revision that could not stay in the fleet.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FailedReport {
     pub revision: RevisionId,
     pub why: String,

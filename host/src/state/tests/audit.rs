@@ -192,3 +192,25 @@ fn a_line_whose_writing_failed_is_there_once() {
         assert_eq!(chain(folder.path(), &["audit.jsonl"]).unwrap().chained, 3);
     }
 }
+
+#[test]
+fn what_came_after_a_line_is_given_once_and_all_of_it_where_the_line_is_gone() {
+    let folder = folder();
+    let (store, _) = open_whole(folder.path());
+    let audit = store.audit();
+    assert_eq!(audit.since(None, 9).unwrap(), (Vec::new(), None));
+    let mut heads = Vec::new();
+    for second in 0..4 {
+        heads.push(audit.append(&entry("ticks", second)).unwrap());
+    }
+    let since = |hash: Option<&str>, limit| {
+        let (entries, last) = audit.since(hash, limit).unwrap();
+        (seconds(&entries), last)
+    };
+    let last = Some(heads[3].clone());
+    assert_eq!(since(None, 9), (vec![0, 1, 2, 3], last.clone()));
+    assert_eq!(since(None, 2), (vec![2, 3], last.clone()));
+    assert_eq!(since(Some(&heads[1]), 9), (vec![2, 3], last.clone()));
+    assert_eq!(since(Some(&heads[3]), 9), (vec![], last.clone()));
+    assert_eq!(since(Some("of another file"), 9), (vec![0, 1, 2, 3], last));
+}
