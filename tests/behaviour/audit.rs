@@ -20,12 +20,16 @@ fn lines(history: &[Value]) -> Vec<String> {
         .collect()
 }
 
-/// The entries on disk.
+/// The entries on disk, as a host of its own shows them: no host has written them for others.
 fn file(stage: &Stage) -> Vec<Value> {
     let path = stage.tidegate.state_folder().join("audit.jsonl");
     let log = std::fs::read_to_string(path).expect("the audit log");
     let read = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    log.lines().map(read).collect()
+    let shown = |mut entry: Value| {
+        entry["host"] = Value::Null;
+        entry
+    };
+    log.lines().map(read).map(shown).collect()
 }
 
 #[tokio::test]

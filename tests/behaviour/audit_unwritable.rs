@@ -191,7 +191,11 @@ async fn a_file_of_the_watched_folder_that_is_tried_again_is_written_once() {
         .admin
         .becomes("ticks", "applied", within, applied)
         .await;
-    let written = of_watch().await;
+    // It runs before the log says so.
+    let written = eventually("all of it in the log", secs(10), async || {
+        Some(of_watch().await).filter(|written| written.len() >= 4)
+    })
+    .await;
     let results: Vec<_> = written.iter().map(|entry| text(&entry["result"])).collect();
     assert_eq!(results, ["state-unwritable", "done", "done", "done"]);
 }

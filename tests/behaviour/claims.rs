@@ -89,9 +89,12 @@ async fn of_two_that_got_in_the_same_one_is_left_everywhere_and_that_is_written_
         assert_ne!(admin.transform("gamma").await["state"], "live");
     }
     let mut written = 0;
-    for host in 0..3 {
+    for (host, name) in ["one", "two", "three"].into_iter().enumerate() {
         let history = fleet.admin(host).history().await;
-        let left = |entry: &&Value| entry["action"] == "return" && entry["transform"] == "gamma";
+        let left = |entry: &&Value| {
+            let own = entry["host"] == name && entry["action"] == "return";
+            own && entry["transform"] == "gamma"
+        };
         written += history.iter().filter(left).count();
     }
     assert!((1..=3).contains(&written), "{written}");

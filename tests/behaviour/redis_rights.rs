@@ -1,7 +1,7 @@
 //! A Redis user with the rights that docs/operating.md prints, and no other, is enough; one that
 //! lacks a right costs what needs that right, and the log says whose it is and what to do.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_tests::admin::everything;
 use tidegate_tests::arrivals::{a_candle_comes, a_signal_comes, next_event};
 use tidegate_tests::binary::repository;
@@ -165,10 +165,27 @@ async fn the_printed_rules_are_enough_for_a_fleet() {
     .await;
     fleet.admin(0).pause("ticks").await;
     fleet.admin(1).resume("ticks").await;
+    let unshared = "tidegate_audit_unshared";
+    for host in &fleet.hosts {
+        host.metric_becomes(unshared, &[], 0.0).await;
+    }
     assert_eq!(refused(&fleet.redis).await, [""; 0]);
     for host in &fleet.hosts {
         assert_eq!(host.stderr().lines_with("NOPERM"), 0);
     }
+    // A user of before, who may not share the history: all else goes on.
+    let without = ["ACL", "SETUSER", "gate", "-zadd", "-zrevrange"];
+    fleet.redis.ask(&without).await;
+    fleet.admin(0).pause("ticks").await;
+    let paused = |report: &Value| report["state"] == "paused";
+    let admin = fleet.admin(1);
+    admin.becomes("ticks", "paused", secs(20), paused).await;
+    fleet.hosts[0].metric_becomes(unshared, &[], 1.0).await;
+    let answer = fleet.admin(1).get("/v1/history").await.done();
+    let missing = answer["missing"].to_string();
+    assert!(missing.contains("cannot be asked"), "{answer:#}");
+    let said = "the audit log cannot be shared with the fleet now";
+    assert_eq!(fleet.hosts[0].stderr().lines_with(said), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -276,6 +276,8 @@ pub struct Plan {
     /// What runs now; none for a new transform.
     pub from: Option<RevisionId>,
     pub to: RevisionId,
+    /// Beside what runs; and where clients may see another revision somewhere, what shows them more
+    /// than that or breaks something for them, which says against which it is.
     pub changes: Vec<Change>,
     /// What applying it needs somebody to agree to.
     pub needs: Reasons,

@@ -208,7 +208,9 @@ impl Desired {
             return Ok(None);
         };
         if !self.choice.first.is_empty() {
-            return Ok(self.choice.meanwhile.clone());
+            // What was taken back meanwhile runs nowhere, also where it is named now.
+            let meanwhile = self.choice.meanwhile.as_ref();
+            return Ok(meanwhile.filter(runs).cloned());
         }
         match self.proven.contains(chosen) {
             true => Ok(Some(chosen.clone())),
@@ -331,5 +333,45 @@ fn permit(needs: Needs, consent: Needs, planted: bool) -> Result<(), Refusal> {
         Ok(())
     } else {
         Err(Refusal::Needs(missing))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn revision(digit: char) -> RevisionId {
+        let id: String = std::iter::repeat_n(digit, 64).collect();
+        id.parse().expect("64 digits are a revision's id")
+    }
+
+    #[test]
+    fn what_was_taken_back_while_first_hosts_tried_another_is_tried_by_first_hosts_only() {
+        let [a, b, c] = ['a', 'b', 'c'].map(revision);
+        let mut wanted = Desired::configured(a.clone(), Timestamp::UNIX_EPOCH);
+        wanted.choice.revision = Some(c);
+        wanted.choice.first = vec!["one".to_owned()];
+        wanted.choice.meanwhile = Some(b.clone());
+        wanted.set_withdrawn(&b, true);
+        let wish = |revision: &RevisionId| {
+            Request::Choose(Wish {
+                revision: revision.clone(),
+                chooser: Chooser::Operator,
+                needs: Needs::default(),
+                consent: Needs::default(),
+                probation: true,
+                first: vec!["two".to_owned()],
+                covers: Vec::new(),
+                was_there: false,
+            })
+        };
+        let named = wanted.after(&wish(&b)).expect("somebody has named it");
+        assert_eq!(named.target("two"), Some(&b));
+        assert_eq!(named.target("three"), None);
+        wanted.set_withdrawn(&b, false);
+        let another = wanted.after(&wish(&a)).expect("it needs nothing");
+        assert_eq!(another.target("three"), Some(&b));
     }
 }

@@ -88,6 +88,10 @@ impl Ledger {
     /// Looks at what a host wants now instead of what it wanted before, if Tidegate itself turned
     /// to it here and no other host did.
     pub(super) fn note_turn(&mut self, before: &Intent, now: &Intent, redis: Option<&Desired>) {
+        if before.detached.is_some() && now.detached.is_none() {
+            // Whoever follows the fleet again turns to what that wanted all the while.
+            return;
+        }
         let (was, is) = (before.wanted(), now.wanted());
         let read = redis.map(|read| &read.choice);
         let turned = is.choice.revision != was.choice.revision && Some(&is.choice) != read;
