@@ -41,11 +41,11 @@ impl Watched {
 
     /// Waits until its words have been told so many times.
     async fn tells(&self, words: &str, times: usize) {
-        let told = || {
+        until(words, secs(PATIENCE), async || {
             let (out, err) = (self.process.stdout.text(), self.process.stderr.text());
             format!("{out}{err}").matches(words).count() >= times
-        };
-        until(words, secs(PATIENCE), async || told()).await;
+        })
+        .await;
     }
 
     fn edit(&self, from: &str, to: &str) {
