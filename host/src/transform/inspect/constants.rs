@@ -147,19 +147,24 @@ impl Harvest<'_> {
                 }
             }
         }
-        let Some(text) = spelt(number) else { return };
-        let mut earlier: Vec<String> = before.iter().filter_map(|number| spelt(*number)).collect();
-        for before in &earlier {
-            for text in [joined(before, &text), joined(&text, before)] {
-                texts.add(&text);
+        for from_end in [false, true] {
+            let Some(text) = spelt(number, from_end) else {
+                return;
+            };
+            let earlier = before.iter().filter_map(|number| spelt(*number, from_end));
+            let mut earlier: Vec<String> = earlier.collect();
+            for before in &earlier {
+                for text in [joined(before, &text), joined(&text, before)] {
+                    texts.add(&text);
+                }
             }
+            if earlier.len() == NEAR.min(2) || earlier.len() == NEAR {
+                earlier.push(text.clone());
+                texts.add(&earlier.concat());
+                texts.add(&earlier[earlier.len() - 3..].concat());
+            }
+            texts.add(&text);
         }
-        if earlier.len() == NEAR.min(2) || earlier.len() == NEAR {
-            earlier.push(text.clone());
-            texts.add(&earlier.concat());
-            texts.add(&earlier[earlier.len() - 3..].concat());
-        }
-        texts.add(&text);
     }
 
     fn text_at(&self, address: i64, length: usize) -> Option<&str> {
@@ -245,15 +250,19 @@ impl Texts {
     }
 }
 
-/// A number whose bytes are a text.
-fn spelt(number: i64) -> Option<String> {
+/// A number whose bytes are a text: in their order, as a comparison for equality has them, or from
+/// the end, as one has them that looks which text is larger.
+fn spelt(number: i64, from_end: bool) -> Option<String> {
     let bytes = number.to_le_bytes();
     let length = bytes.iter().rposition(|byte| *byte != 0)? + 1;
-    let text = &bytes[..length];
+    let mut text = bytes[..length].to_vec();
     let is_word = text
         .iter()
         .all(|byte| byte.is_ascii_graphic() || *byte == b' ');
-    is_word.then(|| text.iter().copied().map(char::from).collect())
+    if from_end {
+        text.reverse();
+    }
+    is_word.then(|| text.into_iter().map(char::from).collect())
 }
 
 /// Both texts, what the first ends with and the second begins with once: a comparison of seven
@@ -321,6 +330,23 @@ mod tests {
             assert!(
                 constants.texts.iter().any(|own| own == whole),
                 "{whole}: {constants:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_that_a_comparison_holds_from_its_end_is_read_so() {
+        let number = |text: &str| {
+            let bytes = text.bytes();
+            bytes.fold(0_i64, |sum, byte| sum << 8 | i64::from(byte))
+        };
+        let (first, second) = (number("apac"), number("-hub"));
+        let code = format!("(drop (i64.const {first})) (drop (i64.const {second}))");
+        let constants = of(&format!("(component (core module (func {code})))"));
+        for text in ["apac", "apac-hub"] {
+            assert!(
+                constants.texts.iter().any(|own| own == text),
+                "{text}: {constants:?}"
             );
         }
     }
