@@ -76,7 +76,9 @@ async fn one_of_another_component_or_of_no_form_is_refused_and_nothing_is_kept()
         "{said}"
     );
     let large = format!("\"{}\"", "x".repeat(7 << 10));
-    for wrong in ["{}", "[1]", &large] {
+    let whole = certificate.to_string();
+    let cut = &whole[..whole.len() / 2];
+    for wrong in ["{}", "[1]", &large, cut] {
         let path = format!("/v1/revisions?certificate={}", url_encoded(wrong));
         let refused = stage.admin.post_bytes(&path, &second.binary()).await;
         let said = refused.refused(400, "bad-request");
@@ -108,4 +110,78 @@ async fn the_commands_carry_it_and_people_read_it_in_the_plan() {
     let pushed: Value = serde_json::from_str(&pushed).expect("JSON");
     let text_of_plan = types(&["plan", text(&pushed["revision"]["id"])]).await;
     assert!(text_of_plan.contains("not fuzzed"), "{text_of_plan}");
+}
+
+/// A project whose sample has more fields than a certificate has room for.
+fn wide_project() -> Author {
+    let author = Author::default();
+    let mut payload = json!({"price": "42350.25", "size": 12.5, "at": "noon", "side": "buy"});
+    for at in 0..400 {
+        payload[format!("internal-figure-{at}")] = json!(at);
+    }
+    let public = json!({"price": "42350.25", "size": 12.5, "at": "noon", "side": "buy"});
+    let sample = json!({
+        "event": {"channel": "desk:BTC-USD:deals", "payload": payload},
+        "expect": {"publications": [
+            {"channel": "deals:BTC-USD:retail", "type": "deal", "data": public}]}
+    });
+    author.write("samples/wide.json", sample.to_string());
+    let text = format!(
+        "language = \"rust\"\ncomponent = {:?}\nsettings = {WIDE_SETTINGS}\n",
+        leaks()
+    );
+    author.write("tidegate-transform.toml", text);
+    author
+}
+
+const WIDE_SETTINGS: &str = "{ behaviour = \"ignores-secrets\" }";
+
+fn leaks() -> String {
+    let file = repository().join("tests/contract/leaks.wasm");
+    file.display().to_string()
+}
+
+#[tokio::test]
+async fn one_with_more_fields_than_there_is_room_for_says_so_and_goes_along() {
+    let stage = Stage::with(&Guest::ticks()).await;
+    let author = wide_project();
+    author.ends(
+        0,
+        &["fuzz", "--events", "2000", "--certificate", "wide.json"],
+    );
+    let file = author.path("wide.json").display().to_string();
+    let settings = json!({"behaviour": "ignores-secrets"}).to_string();
+    let output = stage
+        .tidegate
+        .transform(&[
+            "push",
+            &leaks(),
+            "--settings",
+            &settings,
+            "--certificate",
+            &file,
+            "--json",
+        ])
+        .await;
+    assert!(output.status.success(), "{}", said(&output));
+    let pushed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let kept = &pushed["revision"]["certificate"];
+    let named = kept["secret"].as_array().expect("a list").len() as u64;
+    let unnamed = kept["unnamed"].as_u64().expect("a number");
+    assert!(named > 100 && unnamed > 50, "{kept:#}");
+}
+
+#[tokio::test]
+async fn a_forged_one_is_shown_as_the_word_of_whoever_pushes_it() {
+    let stage = Stage::with(&Guest::ticks()).await;
+    let mut forged = certificate(&Author::default());
+    forged["events"] = json!(1_000_000_000_u64);
+    let path = format!(
+        "/v1/revisions?certificate={}",
+        url_encoded(&forged.to_string())
+    );
+    let component = std::fs::read(candle()).expect("a component");
+    let pushed = stage.admin.post_bytes(&path, &component).await.done();
+    let plan = stage.admin.plan(&revision_of(&pushed)).await;
+    assert_eq!(plan["certificate"], forged);
 }

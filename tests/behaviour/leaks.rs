@@ -1,4 +1,4 @@
-//! `transform fuzz` against thirty-six behaviours of one component: what leaks is found, and what
+//! `transform fuzz` against forty-three behaviours of one component: what leaks is found, and what
 //! is honest is left alone. What they do stands in `tests/contract/leaks`.
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use tidegate_tests::author::Author;
 use tidegate_tests::binary::repository;
 
 /// A behaviour, what it tells of, and in what it shows.
-const LEAKY: [(&str, &str, &str); 25] = [
+const LEAKY: [(&str, &str, &str); 29] = [
     ("verbatim", "hedged", "mark"),
     ("rounded", "cost", "level"),
     ("hashed", "account", "mark"),
@@ -34,9 +34,13 @@ const LEAKY: [(&str, &str, &str); 25] = [
     ("memory", "score", "memory"),
     ("legs", "legs", "tags[]"),
     ("fee", "legs[].fee", "level"),
+    ("two-conditions", "score", "mark"),
+    ("two-secrets", "score", "size"),
+    ("nested-name", "legs[].waiver", "rejection"),
+    ("many-legs", "legs", "mark"),
 ];
 
-const HONEST: [&str; 10] = [
+const HONEST: [&str; 13] = [
     "plain",
     "derived",
     "reads-secrets",
@@ -47,6 +51,9 @@ const HONEST: [&str; 10] = [
     "known-desks",
     "no-further-fields",
     "ignores-secrets",
+    "trusts-the-guard",
+    "rounds",
+    "narrow-types",
 ];
 
 /// Events within which each leak has to be found: some ten seconds.

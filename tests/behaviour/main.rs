@@ -45,6 +45,7 @@ mod fleet_memory;
 mod fleet_starts;
 mod floods;
 mod forecasts;
+mod fuzz_projects;
 mod gaps;
 mod ghosts;
 mod goodbye;

@@ -13,6 +13,9 @@ use crate::transform::{RevisionId, is_digest};
 /// The most bytes of a certificate as JSON: it goes in the head of a request, which has 16 KiB.
 pub const MAX_CERTIFICATE: usize = 6 << 10;
 
+/// The most bytes of it as a part of that head, where a sign of JSON takes three.
+const MAX_ESCAPED: usize = 12 << 10;
+
 /// The most fields and exceptions that it names, and characters of each text.
 const MAX_NAMES: usize = 256;
 const MAX_TEXT: usize = 256;
@@ -39,6 +42,9 @@ pub struct Certificate {
     pub public: BTreeMap<String, Vec<String>>,
     /// Fields that were varied while all else stayed the same.
     pub secret: Vec<String>,
+    /// How many more fields there are, public ones and secret ones, for which there is no room.
+    #[serde(default)]
+    pub unnamed: u64,
     /// What may depend on what is secret all the same.
     pub exceptions: Vec<Dependency>,
     pub at: Timestamp,
@@ -60,6 +66,46 @@ pub struct Dependency {
 }
 
 impl Certificate {
+    /// Itself, with as many fields named as there is room for: the exceptions all stay.
+    ///
+    /// # Errors
+    /// The exceptions alone are too many, and what to do.
+    pub fn fitted(mut self) -> Result<Self, String> {
+        let before = self.public.len() + self.secret.len();
+        let is_short = |name: &String| name.chars().count() <= MAX_TEXT;
+        self.secret.retain(is_short);
+        self.public.retain(|name, to| {
+            let mut texts = to.iter().chain([name]);
+            texts.all(is_short)
+        });
+        self.unnamed = (before - self.public.len() - self.secret.len()) as u64;
+        while !self.has_room() || self.check_form().is_err() {
+            let left_out = match self.secret.len() > self.public.len() {
+                true => self.secret.pop().is_some(),
+                false => self.public.pop_last().is_some(),
+            };
+            if !left_out {
+                return Err(format!(
+                    "a certificate has at most {MAX_CERTIFICATE} bytes, {MAX_NAMES} exceptions and \
+                     {MAX_TEXT} characters in each text, and what this project declares with \
+                     `may-depend` takes more: declare less, or give the reasons in fewer words"
+                ));
+            }
+            self.unnamed += 1;
+        }
+        Ok(self)
+    }
+
+    fn has_room(&self) -> bool {
+        let text = serde_json::json!(self).to_string();
+        let is_itself = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let escaped: usize = text
+            .bytes()
+            .map(|byte| if is_itself(byte) { 1 } else { 3 })
+            .sum();
+        text.len() <= MAX_CERTIFICATE && escaped <= MAX_ESCAPED
+    }
+
     /// Whether it can be one of this component.
     ///
     /// # Errors
@@ -117,12 +163,16 @@ impl Certificate {
                 format!("{output} on {on} at most {bits} bits")
             })
             .collect();
+        let unnamed = match self.unnamed {
+            0 => String::new(),
+            unnamed => format!("; {unnamed} of its fields are not named for want of room"),
+        };
         let exceptions = match exceptions.is_empty() {
             true => "none is allowed".to_owned(),
             false => format!("allowed are {}", exceptions.join(", ")),
         };
         format!(
-            "no leak found in {} on {} (seed {}{settings}); {exceptions}",
+            "no leak found in {} on {} (seed {}{settings}); {exceptions}{unnamed}",
             count(self.events, "event"),
             count(self.paths, "path"),
             self.seed
@@ -149,6 +199,7 @@ pub(crate) mod tests {
             paths: 77,
             public: BTreeMap::from([("price".into(), vec!["price".into()])]),
             secret: vec!["cost".into()],
+            unnamed: 0,
             exceptions: vec![Dependency {
                 output: "direction".into(),
                 on: "label".into(),
@@ -177,6 +228,42 @@ pub(crate) mod tests {
         for wrong in [wordy, many] {
             assert!(wrong.check(&digest).unwrap_err().contains("at most"));
         }
+    }
+
+    #[test]
+    fn one_with_more_fields_than_there_is_room_for_says_how_many_it_does_not_name() {
+        let digest = "ab".repeat(32);
+        let small = certificate(&digest);
+        assert_eq!(small.clone().fitted(), Ok(small.clone()));
+        for (count, name) in [(2_000, "a.secret.field"), (300, "ü.ü.ü.ü.ü"), (1, "long")] {
+            let mut wide = small.clone();
+            let name_of = |at: usize| match count {
+                1 => "x".repeat(MAX_TEXT + 1),
+                _ => format!("{name}{at}"),
+            };
+            wide.secret = (0..count).map(name_of).collect();
+            let fields = wide.secret.len() + wide.public.len();
+            let fitted = wide.fitted().unwrap();
+            let named = fitted.secret.len() + fitted.public.len();
+            assert_eq!(named as u64 + fitted.unnamed, fields as u64);
+            assert!(fitted.has_room() && fitted.unnamed > 0, "{name}");
+            assert_eq!(fitted.exceptions, small.exceptions);
+            assert_eq!(fitted.check(&digest), Ok(()));
+            assert!(count == 1 || named > 100, "{name}: {named}");
+        }
+    }
+
+    #[test]
+    fn more_exceptions_than_there_is_room_for_are_refused() {
+        let mut wordy = certificate(&"ab".repeat(32));
+        let exception = Dependency {
+            because: "x".repeat(MAX_TEXT),
+            ..wordy.exceptions[0].clone()
+        };
+        wordy.exceptions = vec![exception.clone(); 10];
+        assert!(wordy.clone().fitted().is_ok());
+        wordy.exceptions = vec![exception; 30];
+        assert!(wordy.fitted().unwrap_err().contains("declare less"));
     }
 
     #[test]

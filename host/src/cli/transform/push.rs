@@ -124,24 +124,30 @@ async fn current(context: &Context, args: &SettingsArgs) -> Result<Value, Comman
     Ok(answer["revision"].take())
 }
 
+/// The most bytes of a file with a certificate, spaces and all.
+const MAX_FILE: u64 = 4 * MAX_CERTIFICATE as u64;
+
 /// A certificate as text; the host says what is wrong with it.
 fn certificate(file: &Path) -> Result<String, CommandFailure> {
     let unusable = |what: String| CommandFailure::new("bad-certificate", what);
-    let bytes = read_within(file, MAX_CERTIFICATE as u64).map_err(|cause| {
+    let bytes = read_within(file, MAX_FILE).map_err(|cause| {
         let advice = files::advice(&cause);
         unusable(format!("cannot read {}: {cause}; {advice}", file.display()))
     })?;
-    let certificate: Result<Certificate, _> = match bytes.len() <= MAX_CERTIFICATE {
-        true => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
-        false => Err(format!("it has more than {MAX_CERTIFICATE} bytes")),
+    let certificate: Result<Certificate, _> = serde_json::from_slice(&bytes);
+    let text = certificate.map(|certificate| json!(certificate).to_string());
+    let text = match text {
+        Ok(text) if text.len() > MAX_CERTIFICATE => {
+            Err(format!("it has more than {MAX_CERTIFICATE} bytes"))
+        }
+        text => text.map_err(|error| error.to_string()),
     };
-    let certificate = certificate.map_err(|what| {
+    text.map_err(|what| {
         unusable(format!(
             "{} is no certificate ({what}): `tidegate transform fuzz --certificate FILE` writes one",
             file.display()
         ))
-    })?;
-    Ok(json!(certificate).to_string())
+    })
 }
 
 async fn send(

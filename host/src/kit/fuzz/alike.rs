@@ -1,5 +1,6 @@
-//! Whether two values say the same thing in different writing: a number and the text of it, a
-//! time in milliseconds and as RFC 3339 has it, a word in another case or with other signs in it.
+//! Whether two values say the same thing in different writing: a number and the text of it, or
+//! the same digits in a unit ten, a hundred or a thousand times as large; a time in milliseconds
+//! and as RFC 3339 has it, a word in another case or with other signs in it.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,9 @@ use super::json::Json;
 
 /// The most digits that a number is compared by; one of more is compared as text.
 const MAX_DIGITS: usize = 64;
+
+/// The fewest digits by which a number is recognised in another unit: fewer are alike by chance.
+const MIN_DIGITS: usize = 3;
 
 /// Milliseconds since 1970 that a number may stand for: from 2001 to 2286.
 const MILLISECONDS: std::ops::Range<i64> = 1_000_000_000_000..10_000_000_000_000;
@@ -46,6 +50,11 @@ pub(super) fn alike(a: &Json, b: &Json) -> bool {
 fn of_number(text: &str, marks: &mut BTreeSet<String>) {
     if let Some(number) = canonical(text) {
         marks.insert(format!("number {number}"));
+        if let Some((digits, _)) = number.split_once('e')
+            && digits.trim_start_matches('-').len() >= MIN_DIGITS
+        {
+            marks.insert(format!("digits {digits}"));
+        }
     }
     if let Ok(whole) = text.parse::<i64>() {
         if MILLISECONDS.contains(&whole) {
@@ -137,6 +146,8 @@ mod tests {
             (number("9.51e-6"), text("0.00000951")),
             (number("1e9"), text("1000000000")),
             (number("-0.0"), number("0")),
+            (number("1250"), text("1.25")),
+            (number("-4235050"), text("-42350.5")),
             (text("BTC-USD"), text("btc-usd")),
             (text("BTC/USD"), text("btcusd")),
             (number("1708264800000"), text("2024-02-18T14:00:00.000Z")),
@@ -153,6 +164,8 @@ mod tests {
             (number("42400.01"), text("42400")),
             (number("1"), number("-1")),
             (number("10"), number("1")),
+            (number("1250"), number("-1.25")),
+            (number("1250"), number("1.3")),
             (Json::Null, Json::Null),
             (text("a"), text("ab")),
             (Json::Bool(true), text("true")),

@@ -40,6 +40,12 @@ impl Dictionary {
         }
         let numbers = written.0.into_iter().chain(numbers_of(constants));
         let texts = written.1.into_iter().chain(constants.texts.iter().cloned());
+        let texts: Vec<String> = texts.collect();
+        // Who holds a number's text against another compares texts.
+        let is_number = |text: &&String| serde_json::from_str::<serde_json::Number>(text).is_ok();
+        let as_texts = texts.iter().filter(is_number).cloned();
+        let numbers = numbers.chain(as_texts.collect::<Vec<_>>());
+        let texts = texts.into_iter();
         Self {
             numbers: once_each(numbers),
             texts: once_each(texts),
@@ -113,14 +119,17 @@ mod tests {
         let constants = Constants {
             whole: vec![987_654_321, -4],
             floats: vec![1_234.5, f64::NAN],
-            texts: vec!["vip".into(), "not a name".into()],
+            texts: vec!["vip".into(), "not a name".into(), "777".into()],
         };
         let document = Json::of(&serde_json::json!({"tier": "gold", "limit": 0.25}));
         let dictionary = Dictionary::of(&constants, &[document]);
-        assert_eq!(dictionary.numbers(), ["0.25", "1234.5", "987654321", "-4"]);
+        assert_eq!(
+            dictionary.numbers(),
+            ["0.25", "1234.5", "987654321", "-4", "777"]
+        );
         assert_eq!(
             dictionary.texts(),
-            ["gold", "limit", "tier", "vip", "not a name"]
+            ["gold", "limit", "tier", "vip", "not a name", "777"]
         );
         assert_eq!(
             dictionary.names().collect::<Vec<_>>(),

@@ -1,10 +1,10 @@
 //! Which fields of an event are public, and which are secret.
 //!
-//! A field is public where each sample that publishes shows its value among what goes out: as a
-//! text, a number in any writing, a time, or a part of the channel. Where one sample's equality
-//! could be chance, the field is given other values: what goes out has to follow. Every other
-//! field is secret, whatever its name. What is captured of the channel is public: whoever subscribes
-//! names it, or settings do. So is the time of receipt, which is the host's own.
+//! A field is public where a sample that publishes shows its value among what goes out: as a text,
+//! a number in any writing, a time, or a part of the channel; or, in whatever form, where what goes
+//! out has a field of the same name. As it could be chance, the field is given other values: what
+//! goes out has to follow. Every other field is secret, and so is what a pattern captures of the
+//! channel and no sample shows. The time of receipt is public: it is the host's own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,12 @@ const PROBES: usize = 24;
 pub(super) struct Base {
     pub(super) input: Input,
     pub(super) answer: AnswerSeen,
+    /// Whether somebody stated that this comes of it: else it shows nothing as public.
+    pub(super) is_stated: bool,
 }
+
+/// How a public field goes out where its value is not to be seen, beside the name of the output.
+const IN_ANOTHER_FORM: &str = " (in another form)";
 
 /// What is known of the fields of a component's events, by name.
 #[derive(Debug, Default)]
@@ -51,25 +56,32 @@ impl EventFields {
     ) -> Self {
         let shown = shown(bases);
         let mut fields = Self::default();
+        let mut names: BTreeMap<String, bool> = BTreeMap::new();
         for base in bases {
             for place in base.input.places() {
-                let name = base.input.name(&place);
-                if matches!(place, FieldPlace::Capture(_)) {
-                    let outputs = shown.get(&name).cloned();
-                    fields.public.insert(name, outputs.unwrap_or_default());
-                    continue;
-                }
-                match shown.get(&name) {
-                    Some(outputs) if follows(subject, rng, words, bases, &name) => {
-                        fields.public.insert(name, outputs.clone());
-                    }
-                    _ => drop(fields.secret.insert(name)),
-                }
+                let is_captured = matches!(place, FieldPlace::Capture(_));
+                names.insert(base.input.name(&place), is_captured);
             }
         }
-        fields
-            .secret
-            .retain(|name| !fields.public.contains_key(name));
+        for (name, is_captured) in names {
+            let outputs = shown.get(&name);
+            // What stands for a capture in a sample is seldom chance, and other channels may be refused.
+            if is_captured && let Some(outputs) = outputs {
+                fields.public.insert(name, outputs.clone());
+                continue;
+            }
+            let mut follows = |shows| follows(subject, rng, words, bases, &name, shows);
+            match outputs {
+                Some(outputs) if follows(Shows::Value) => {
+                    fields.public.insert(name, outputs.clone());
+                }
+                _ if is_named(bases, &name) && follows(Shows::Name) => {
+                    let output = format!("{}{IN_ANOTHER_FORM}", bare(&name));
+                    fields.public.insert(name, BTreeSet::from([output]));
+                }
+                _ => drop(fields.secret.insert(name)),
+            }
+        }
         for name in fields.secret.clone() {
             if let Some(taken) = strict(subject, rng, words, bases, &name) {
                 fields.strict.insert(name, taken);
@@ -89,20 +101,27 @@ impl EventFields {
         places
     }
 
-    /// The lists of an event that have nothing public in them.
+    /// The lists of an event that have nothing public in them, and something.
     pub(super) fn secret_lists(&self, input: &Input) -> Vec<FieldPlace> {
+        let mut lists = self.secret_branches(input);
+        lists.retain(
+            |place| matches!(input.at(place), Some(Json::Array(items)) if !items.is_empty()),
+        );
+        lists
+    }
+
+    /// The lists and objects of an event that have nothing public in them.
+    pub(super) fn secret_branches(&self, input: &Input) -> Vec<FieldPlace> {
         let public = self.public_places(input);
-        let mut lists = Vec::new();
+        let mut branches = Vec::new();
         input.payload.walk(&mut Path::new(), &mut |path, value| {
             let is_open =
                 |place: &FieldPlace| matches!(place, FieldPlace::Payload(own) if own.starts_with(path));
-            if matches!(value, Json::Array(items) if !items.is_empty())
-                && !public.iter().any(is_open)
-            {
-                lists.push(FieldPlace::Payload(path.to_vec()));
+            if !path.is_empty() && !value.is_scalar() && !public.iter().any(is_open) {
+                branches.push(FieldPlace::Payload(path.to_vec()));
             }
         });
-        lists
+        branches
     }
 
     pub(super) fn public_places(&self, input: &Input) -> Vec<FieldPlace> {
@@ -112,15 +131,11 @@ impl EventFields {
     }
 }
 
-/// EventFields whose value is in what goes out, in each sample that has them and publishes.
+/// Fields whose value is in what goes out, in a sample that has them.
 fn shown(bases: &[Base]) -> BTreeMap<String, BTreeSet<String>> {
     let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut hidden = BTreeSet::new();
-    for base in bases {
+    for base in stated(bases) {
         let out = slots(&base.answer);
-        if out.is_empty() {
-            continue;
-        }
         for place in base.input.places() {
             let Some(value) = base.input.at(&place).filter(Json::is_scalar) else {
                 continue;
@@ -131,15 +146,42 @@ fn shown(bases: &[Base]) -> BTreeMap<String, BTreeSet<String>> {
             let name = base.input.name(&place);
             let at = out.iter().filter(|(_, shown)| alike(shown, &value));
             let at: BTreeSet<String> = at.map(|(output, _)| output.clone()).collect();
-            if at.is_empty() {
-                hidden.insert(name);
-            } else {
+            if !at.is_empty() {
                 shown.entry(name).or_default().extend(at);
             }
         }
     }
-    shown.retain(|name, _| !hidden.contains(name));
     shown
+}
+
+/// Whether a sample that has the field publishes one of the same name.
+fn is_named(bases: &[Base], name: &str) -> bool {
+    stated(bases).any(|base| {
+        let places = base.input.places();
+        let has = places.iter().any(|place| base.input.name(place) == name);
+        let mut out = slots(&base.answer).into_iter();
+        has && out.any(|(output, _)| output == bare(name))
+    })
+}
+
+/// The name of a capture without its braces, and any other as it is.
+fn bare(name: &str) -> &str {
+    name.trim_start_matches('{').trim_end_matches('}')
+}
+
+/// Samples of which somebody stated what comes, and which publish.
+fn stated(bases: &[Base]) -> impl Iterator<Item = &Base> {
+    let publishes = |base: &&Base| !base.answer.published().is_empty();
+    bases.iter().filter(|base| base.is_stated).filter(publishes)
+}
+
+/// In what a field is seen to go out.
+#[derive(Clone, Copy)]
+enum Shows {
+    /// In its value, wherever that stands.
+    Value,
+    /// In the output of its name, whatever stands there.
+    Name,
 }
 
 /// Every value that goes out, with the name of its output.
@@ -162,12 +204,10 @@ fn follows(
     words: &Dictionary,
     bases: &[Base],
     name: &str,
+    shows: Shows,
 ) -> bool {
     let mut taken = false;
-    for base in bases
-        .iter()
-        .filter(|base| !base.answer.published().is_empty())
-    {
+    for base in stated(bases) {
         let places = base.input.places().into_iter();
         for place in places.filter(|place| base.input.name(place) == name) {
             let Some(value) = base.input.at(&place) else {
@@ -188,7 +228,11 @@ fn follows(
                 taken = true;
                 let now = slots(&answer);
                 let mut slots = before.iter().zip(&now);
-                if slots.any(|((_, old), (_, new))| alike(old, &value) && alike(new, &varied)) {
+                let is_followed = slots.any(|((output, old), (_, new))| match shows {
+                    Shows::Value => alike(old, &value) && alike(new, &varied),
+                    Shows::Name => output == bare(name) && old != new,
+                });
+                if is_followed {
                     return true;
                 }
             }

@@ -7,6 +7,11 @@ use super::judge::{AnswerSeen, Visible};
 use super::measure::Bits;
 use crate::count::count_of;
 
+/// Up to how many bits a measure is taken to be all that an event tells; beyond, more values show
+/// more, and what is declared is more than can be measured.
+const FEW_BITS: f64 = 5.0;
+const MANY_BITS: f64 = 10.0;
+
 /// Something that keeps a component from being trusted.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -20,15 +25,25 @@ pub enum FuzzFinding {
         declared: f64,
         bits: Bits,
     },
-    /// A call ended in a fault, or the guard stopped what was published.
+    /// A call ended in a fault.
     Trouble {
-        /// `trap`, `deadline`, …, or `blocked`.
+        /// `trap`, `deadline`, ….
         what: String,
         detail: String,
         event: Value,
     },
     /// The same event was answered in another way later on, though nothing secret decided that.
     Remembers { event: Value },
+}
+
+/// An event of which a publication was stopped by the guard: clients would miss it, and nothing
+/// of it leaves.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StoppedEvent {
+    /// What was wrong with the publication: `channel`, `message_type`, `json` or `schema`.
+    pub by: String,
+    pub event: Value,
 }
 
 /// Two events that differ in what is secret, and in what comes of them.
@@ -53,6 +68,22 @@ pub struct ShownEvent {
 }
 
 impl FuzzFinding {
+    /// The lines by which a project declares such a dependency, where it is one.
+    pub fn declaration(&self) -> Option<String> {
+        let Self::Leak(leak) = self else { return None };
+        let on = leak.fields.first()?;
+        let bits = match leak.bits.most.ceil() {
+            few if few <= FEW_BITS => few,
+            _ => MANY_BITS,
+        };
+        let text = |text: &str| toml::Value::from(text).to_string();
+        Some(format!(
+            "[[may-depend]]\noutput = {}\non = {}\nbits = {bits}\nbecause = \"say why\"",
+            text(&leak.output),
+            text(on)
+        ))
+    }
+
     /// One line for people.
     pub fn summary(&self) -> String {
         match self {

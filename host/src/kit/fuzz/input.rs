@@ -1,7 +1,7 @@
 //! One event as the fuzzer holds it: the parts of its channel that are captured, and its payload
 //! as a tree. A field is a name for a place in either.
 
-use super::json::{Json, Path, Step, name_of};
+use super::json::{Json, Path, name_of};
 use crate::event::Event;
 
 /// An event that can be varied.
@@ -104,11 +104,6 @@ impl Input {
                 _ => String::new(),
             },
         }
-    }
-
-    /// The place of a name at the top of the payload.
-    pub(super) fn top(name: &str) -> FieldPlace {
-        FieldPlace::Payload(vec![Step::Name(name.to_owned())])
     }
 }
 

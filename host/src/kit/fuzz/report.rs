@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::project::MayDepend;
-use super::finding::FuzzFinding;
+use super::finding::{FuzzFinding, StoppedEvent};
 use super::measure::Bits;
 use super::search::Search;
 use crate::revision::certificate::{Certificate, Dependency};
@@ -30,15 +30,18 @@ pub struct FuzzReport {
     pub seconds: f64,
     /// Different amounts of work that an event caused: at least so many paths were taken.
     pub paths: usize,
-    /// EventFields that the samples show as public, with where they go out.
+    /// Fields that the samples show as public, with where they go out.
     pub public: BTreeMap<String, Vec<String>>,
-    /// EventFields that were varied.
+    /// Fields that were varied.
     pub secret: Vec<String>,
     /// Secret fields of which the component takes some values only: others make it refuse the
     /// event, which was not counted as a leak.
     pub few_values: Vec<String>,
     pub exceptions: Vec<Declared>,
     pub findings: Vec<FuzzFinding>,
+    /// Events of which the guard stopped a publication. That is no leak, and refusing them says
+    /// more to who operates the host.
+    pub stopped: Vec<StoppedEvent>,
 }
 
 /// A declared dependency, as far as it was seen.
@@ -55,6 +58,22 @@ pub struct Declared {
 }
 
 impl FuzzReport {
+    /// One of nothing tried yet, with what is declared.
+    pub fn declaring(exceptions: &[MayDepend]) -> Self {
+        Self {
+            seed: 0,
+            events: 0,
+            seconds: 0.0,
+            paths: 0,
+            public: BTreeMap::new(),
+            secret: Vec::new(),
+            few_values: Vec::new(),
+            exceptions: exceptions.iter().map(|of| declared(of, None)).collect(),
+            findings: Vec::new(),
+            stopped: Vec::new(),
+        }
+    }
+
     pub(super) fn of(
         search: Search<'_>,
         seed: u64,
@@ -65,14 +84,10 @@ impl FuzzReport {
             let mut of = measured.iter().filter(|own| own.exception == *exception);
             of.next().map(|own| own.bits)
         };
-        let declared = search.exceptions.iter().map(|exception| Declared {
-            output: exception.output.clone(),
-            on: exception.on.clone(),
-            bits: exception.bits,
-            because: exception.because.clone(),
-            seen: seen(exception),
-        });
-        let exceptions: Vec<Declared> = declared.collect();
+        let exceptions = search.exceptions.iter();
+        let exceptions: Vec<Declared> = exceptions
+            .map(|exception| declared(exception, seen(exception)))
+            .collect();
         let (events, paths) = (search.subject.events, search.paths());
         let mut findings = search.findings;
         findings.extend(exceptions.iter().filter_map(beyond));
@@ -89,6 +104,7 @@ impl FuzzReport {
             few_values: search.fields.strict.into_keys().collect(),
             exceptions,
             findings,
+            stopped: search.stopped,
         }
     }
 }
@@ -96,7 +112,14 @@ impl FuzzReport {
 impl FuzzReport {
     /// What the fuzzer says of a component in which it found nothing. `revision` is the component
     /// with the settings and limits that it was tried with.
-    pub fn certificate(&self, component: &str, revision: RevisionId) -> Option<Certificate> {
+    ///
+    /// # Errors
+    /// What the project declares is too much for one.
+    pub fn certificate(
+        &self,
+        component: &str,
+        revision: RevisionId,
+    ) -> Result<Option<Certificate>, String> {
         let exceptions = self.exceptions.iter().map(|declared| Dependency {
             output: declared.output.clone(),
             on: declared.on.clone(),
@@ -104,7 +127,7 @@ impl FuzzReport {
             because: declared.because.clone(),
             seen: declared.seen.map(|seen| seen.most),
         });
-        self.findings.is_empty().then(|| Certificate {
+        let certificate = self.findings.is_empty().then(|| Certificate {
             component: component.to_owned(),
             revision,
             tidegate: env!("CARGO_PKG_VERSION").into(),
@@ -114,9 +137,21 @@ impl FuzzReport {
             paths: self.paths as u64,
             public: self.public.clone(),
             secret: self.secret.clone(),
+            unnamed: 0,
             exceptions: exceptions.collect(),
             at: Timestamp::now(),
-        })
+        });
+        certificate.map(Certificate::fitted).transpose()
+    }
+}
+
+fn declared(exception: &MayDepend, seen: Option<Bits>) -> Declared {
+    Declared {
+        output: exception.output.clone(),
+        on: exception.on.clone(),
+        bits: exception.bits,
+        because: exception.because.clone(),
+        seen,
     }
 }
 

@@ -12,13 +12,13 @@ use fastrand::Rng;
 use super::super::project::MayDepend;
 use super::dictionary::Dictionary;
 use super::fields::{Base, EventFields};
-use super::finding::FuzzFinding;
+use super::finding::{FuzzFinding, StoppedEvent};
 use super::input::{FieldPlace, Input};
 use super::json::Json;
 use super::judge::AnswerSeen;
 use super::subject::Subject;
 use super::vary::in_shape;
-use super::{storm, suspect, trouble};
+use super::{outputs, storm, suspect, trouble};
 
 /// How many events of a new kind are kept to go on from.
 const MAX_CORPUS: usize = 1_024;
@@ -57,6 +57,8 @@ pub(super) struct Search<'a> {
     /// By how much was executed: two events of one path execute equally much.
     paths: HashSet<u64>,
     pub(super) findings: Vec<FuzzFinding>,
+    /// What the guard stopped, once for each of its rules.
+    pub(super) stopped: Vec<StoppedEvent>,
     /// What is known of already: a field and an output.
     pub(super) known: BTreeSet<(String, String)>,
     /// Faults and blocks that are told already.
@@ -79,9 +81,12 @@ impl<'a> Search<'a> {
     ) -> Self {
         let mut rng = Rng::with_seed(seed);
         let fields = EventFields::of(&mut subject, &mut rng, &words, &bases);
-        let known = exceptions
+        let declared = exceptions
             .iter()
             .map(|exception| (exception.on.clone(), exception.output.clone()));
+        // What goes out under its own name is public there, also where no sample has it.
+        let named = outputs(subject.component()).into_iter();
+        let known = declared.chain(named.map(|name| (name.clone(), name)));
         Self {
             known: known.collect(),
             subject,
@@ -93,6 +98,7 @@ impl<'a> Search<'a> {
             corpus: Vec::new(),
             paths: HashSet::new(),
             findings: Vec::new(),
+            stopped: Vec::new(),
             troubles: BTreeSet::new(),
             in_vain: BTreeMap::new(),
             bound,

@@ -214,6 +214,10 @@ mod tests {
     use super::super::input::ChannelPiece;
     use super::*;
 
+    fn top(name: &str) -> FieldPlace {
+        FieldPlace::Payload(vec![Step::Name(name.to_owned())])
+    }
+
     fn input(payload: &str) -> Input {
         Input {
             channel: vec![ChannelPiece::Fixed("x".into())],
@@ -226,7 +230,7 @@ mod tests {
     fn a_pair_loses_all_that_does_not_matter() {
         let left = input(r#"{"a":"long text","b":{"c":12.5,"d":[1,2]},"s":85.3,"need":7}"#);
         let mut right = left.clone();
-        let place = Input::top("s");
+        let place = top("s");
         right.set(&place, Json::Literal("912.75".into()));
         let varied = varied(&left, &right);
         assert_eq!(varied, [place]);
@@ -236,11 +240,11 @@ mod tests {
             varied,
         };
         let small = shrink(pair, |pair| {
-            let s = |input: &Input| match input.at(&Input::top("s")) {
+            let s = |input: &Input| match input.at(&top("s")) {
                 Some(Json::Literal(text)) => text.parse::<f64>().unwrap() > 100.0,
                 _ => false,
             };
-            s(&pair.left) != s(&pair.right) && pair.left.at(&Input::top("need")).is_some()
+            s(&pair.left) != s(&pair.right) && pair.left.at(&top("need")).is_some()
         });
         assert_eq!(small.left.payload.text(), r#"{"s":0,"need":0}"#);
         assert_eq!(small.right.payload.text(), r#"{"s":912,"need":0}"#);

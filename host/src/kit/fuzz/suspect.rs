@@ -1,20 +1,17 @@
 //! What is done when two answers differ: which field it is, whether that is allowed, and the
 //! smallest pair of events that shows it.
-//!
-//! A component may refuse an event that is not of the kind that its samples show: where a secret
-//! field is missing, of another type or far from its shape, and where no other value of a field is
-//! taken at all. Such a refusal says that the event is none, and no more.
 
 use std::collections::BTreeSet;
 
+use super::excuse::{is_of_another_kind, is_of_channels, name, tells_value};
 use super::finding::{FuzzFinding, Leak, ShownEvent, answer as shown_answer};
 use super::input::{FieldPlace, Input};
-use super::json::Json;
 use super::judge::{AnswerSeen, LOG, MEMORY, REJECTION, Visible, differences};
 use super::measure::Bits;
 use super::search::{MAX_FINDINGS, Search};
+use super::shape::is_in_shape;
 use super::shrink::{Pair, shown, shrink, varied, with};
-use super::vary::{in_shape, is_in_shape};
+use super::vary::in_shape;
 
 /// Values that a dependency is measured with.
 const VALUES: usize = 512;
@@ -158,50 +155,18 @@ fn is_excused(
     places: &[FieldPlace],
     found: &BTreeSet<String>,
 ) -> bool {
-    if !found.contains(REJECTION)
-        || found
-            .iter()
-            .any(|output| output != REJECTION && output != LOG)
-    {
-        return false;
-    }
     let answers = [search.subject.answer(left), search.subject.answer(right)];
-    if !answers.iter().any(AnswerSeen::refuses_kind) {
+    if tells_value(&answers[1], right, places) {
         return false;
     }
-    let unlike = places.iter().any(|place| {
-        let mut ends = [left, right].into_iter().map(|input| input.at(place));
-        ends.any(|value| !is_usual(search, value.as_ref(), &name(left, right, place)))
-    });
-    let strict = places
-        .iter()
-        .any(|place| search.fields.strict.contains_key(&name(left, right, place)));
-    (unlike || strict) && !tells_value(&answers[1], right, places)
-}
-
-/// Whether a value is of the shape that some sample shows for this field; a field that none has
-/// may have any.
-fn is_usual(search: &Search<'_>, value: Option<&Json>, name: &str) -> bool {
-    search.bases.iter().any(|base| {
-        let places = base.input.places().into_iter();
-        let mut own = places.filter(|place| base.input.name(place) == name);
-        own.any(|place| match (base.input.at(&place), value) {
-            (Some(own), Some(value)) => is_in_shape(&own, value),
-            _ => false,
-        })
-    })
-}
-
-/// Whether the log repeats what is secret.
-fn tells_value(answer: &AnswerSeen, input: &Input, places: &[FieldPlace]) -> bool {
-    const LEAST: usize = 4;
-    let mut values = places.iter().filter_map(|place| input.at(place));
-    values.any(|value| match value {
-        Json::Text(text) | Json::Literal(text) if text.len() >= LEAST => {
-            answer.log.iter().any(|line| line.contains(&text))
-        }
-        _ => false,
-    })
+    if is_of_channels(places) {
+        return answers.iter().any(|answer| answer.published().is_empty());
+    }
+    let is_refusal = |output: &String| output == REJECTION || output == LOG;
+    let ends = [(left, &answers[0]), (right, &answers[1])];
+    found.contains(REJECTION)
+        && found.iter().all(is_refusal)
+        && is_of_another_kind(&search.bases, &search.fields, ends, places)
 }
 
 /// The smallest pair that still differs there, and how much it tells.
@@ -217,10 +182,13 @@ fn smallest(
         right: right.clone(),
         varied: places.to_vec(),
     };
-    let subject = &mut search.subject;
-    let usual = |left: &AnswerSeen, right: &AnswerSeen| {
+    let (bases, fields, subject) = (&search.bases, &search.fields, &mut search.subject);
+    let usual = |pair: &Pair, left: &AnswerSeen, right: &AnswerSeen| {
         // A smaller event that is refused as none shows something else.
-        output != REJECTION || !(left.refuses_kind() && right.refuses_kind())
+        let ends = [(&pair.left, left), (&pair.right, right)];
+        output != REJECTION
+            || !((left.refuses_kind() && right.refuses_kind())
+                || is_of_another_kind(bases, fields, ends, &pair.varied))
     };
     let kind = |answer: &AnswerSeen| match &answer.seen {
         Visible::Rejected { reason, field } => Some((*reason, field.clone())),
@@ -231,7 +199,9 @@ fn smallest(
         let (left, right) = (subject.answer(&pair.left), subject.answer(&pair.right));
         let same_ends = output != REJECTION || [kind(&left), kind(&right)] == ends;
         let calm = !is_fault(&left) && !is_fault(&right);
-        calm && same_ends && usual(&left, &right) && differences(&left, &right).contains(output)
+        calm && same_ends
+            && usual(pair, &left, &right)
+            && differences(&left, &right).contains(output)
     });
     let bits = measure(search, &pair, output);
     let names = places.iter().map(|place| name(left, right, place));
@@ -362,13 +332,6 @@ pub(super) fn memory(search: &mut Search<'_>, left: &Input, rights: &[Input]) {
             answer: shown_answer(&later),
         },
     })));
-}
-
-fn name(left: &Input, right: &Input, place: &FieldPlace) -> String {
-    match left.at(place) {
-        Some(_) => left.name(place),
-        None => right.name(place),
-    }
 }
 
 fn is_fault(answer: &AnswerSeen) -> bool {

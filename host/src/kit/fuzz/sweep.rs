@@ -1,13 +1,13 @@
-//! What is tried in turn before anything is left to chance: each value of the dictionary in every
-//! field that could have it, each secret field missing or of another type, and each word that
-//! could be the name of a field that no sample has.
+//! What is tried in turn before anything is left to chance: each secret field missing or of another
+//! type, each value of the dictionary in every field that could have it, each word that could be
+//! the name of a field that no sample has, and two values that the component looks for at once.
 
 use super::input::{FieldPlace, Input};
-use super::json::Json;
+use super::json::{Json, Path, Step};
 use super::judge::AnswerSeen;
 use super::search::Search;
-use super::suspect;
 use super::vary::ill_typed;
+use super::{pairs, suspect};
 
 /// How many samples the dictionary is tried with.
 const MAX_BASES: usize = 4;
@@ -15,11 +15,22 @@ const MAX_BASES: usize = 4;
 /// How many names are tried at once.
 const NAMES: usize = 8;
 
-/// Which part of all that may be used the whole sweep may use.
-pub(super) const SHARE: f64 = 0.5;
+/// Up to which part of all that may be used each step of the sweep may go: what one leaves is the
+/// next one's.
+const VALUES_UNTIL: f64 = 0.2;
+const NAMES_UNTIL: f64 = 0.3;
+const PAIRS_UNTIL: f64 = 0.5;
+const CONTEXTS_UNTIL: f64 = 0.6;
+const OTHER_PAIRS_UNTIL: f64 = 0.7;
 
-/// How many events are tried with all values again because they are treated in a special way.
-const MAX_SPECIAL: usize = 32;
+/// How many special values of a sample are tried with all others before anything else is.
+const MAX_FIRST: usize = 12;
+
+/// How many items a list is tried with beside its own number.
+const LENGTHS: [usize; 7] = [0, 1, 3, 4, 8, 16, 33];
+
+/// How many objects of an event are given further names.
+const MAX_OBJECTS: usize = 16;
 
 /// Values of its shape that a secret field is tried with by itself.
 const VALUES: usize = 8;
@@ -27,37 +38,54 @@ const VALUES: usize = 8;
 /// Types that a secret field is tried with beside its own.
 const TYPES: usize = 12;
 
-/// Tries all in turn, until `is_enough`.
-pub(super) fn sweep(search: &mut Search<'_>, is_enough: &dyn Fn(&Search<'_>) -> bool) {
+/// Tries all in turn. `is_over` says whether so large a part of all has been used.
+pub(super) fn sweep(search: &mut Search<'_>, is_over: &dyn Fn(&Search<'_>, f64) -> bool) {
     let bases: Vec<Input> = search.bases.iter().map(|base| base.input.clone()).collect();
     for base in &bases {
         types(search, base);
     }
-    for base in bases.iter().take(MAX_BASES) {
-        values(search, base, is_enough);
+    let until = |share: f64| move |search: &Search<'_>| is_over(search, share);
+    let first = &bases[..bases.len().min(MAX_BASES)];
+    for base in first {
+        values(search, base, None, &until(VALUES_UNTIL));
     }
-    for base in bases.iter().take(MAX_BASES) {
-        names(search, base, is_enough);
+    for base in first {
+        names(search, base, &until(NAMES_UNTIL));
     }
-    for base in bases.iter().take(MAX_BASES) {
-        contexts(search, base, is_enough);
+    let mut others = Vec::new();
+    for base in first {
+        let mut specials = pairs::specials(search, base, &until(PAIRS_UNTIL));
+        others.push(specials.split_off(specials.len().min(MAX_FIRST)));
+        pairs::pairs(search, base, specials, &until(PAIRS_UNTIL));
+        contexts(search, base, &until(CONTEXTS_UNTIL));
+    }
+    for (base, specials) in first.iter().zip(others) {
+        pairs::pairs(search, base, specials, &until(OTHER_PAIRS_UNTIL));
     }
 }
 
-/// Each secret list with an item more and one less; each secret field with some values of its shape,
-/// missing, and of other types.
+/// Each secret list with more items and with fewer, each branch with nothing public in it left out;
+/// each secret field with some values of its shape, missing, and of other types.
 fn types(search: &mut Search<'_>, base: &Input) {
     let expected = search.answer(base);
     for list in search.fields.secret_lists(base) {
         let Some(Json::Array(items)) = base.at(&list) else {
             continue;
         };
-        let longer = [items.as_slice(), &items[..1]].concat();
-        for items in [longer, items[1..].to_vec()] {
+        let lengths = LENGTHS
+            .into_iter()
+            .chain([items.len() - 1, items.len() + 1]);
+        for length in lengths {
+            let repeated = items.iter().cycle().take(length).cloned();
             let mut varied = base.clone();
-            varied.set(&list, Json::Array(items));
+            varied.set(&list, Json::Array(repeated.collect()));
             compare(search, base, &expected, &varied);
         }
+    }
+    for branch in search.fields.secret_branches(base) {
+        let mut without = base.clone();
+        without.remove(&branch);
+        compare(search, base, &expected, &without);
     }
     for place in search.fields.secret_places(base) {
         for _ in 0..VALUES {
@@ -79,11 +107,17 @@ fn types(search: &mut Search<'_>, base: &Input) {
     }
 }
 
-/// Each value of the dictionary in all secret fields of its type at once. A field of which the
-/// component takes some values only learns of more of them here.
-fn values(search: &mut Search<'_>, base: &Input, is_enough: &dyn Fn(&Search<'_>) -> bool) {
+/// Each value of the dictionary in all secret fields of its type at once, but for one that keeps
+/// its own. A field of which the component takes some values only learns of more of them here.
+pub(super) fn values(
+    search: &mut Search<'_>,
+    base: &Input,
+    kept: Option<&FieldPlace>,
+    is_enough: &dyn Fn(&Search<'_>) -> bool,
+) {
     let expected = search.answer(base);
-    let secret = search.fields.secret_places(base);
+    let mut secret = search.fields.secret_places(base);
+    secret.retain(|place| kept != Some(place));
     for value in dictionary(search) {
         if is_enough(search) {
             return;
@@ -115,11 +149,9 @@ fn values(search: &mut Search<'_>, base: &Input, is_enough: &dyn Fn(&Search<'_>)
     }
 }
 
-/// Each value of the dictionary in each public field, and then other secrets: all of them where the
-/// component executes something else than with a value of the same form.
+/// Each value of the dictionary in each public field, and then other secrets.
 fn contexts(search: &mut Search<'_>, base: &Input, is_enough: &dyn Fn(&Search<'_>) -> bool) {
     const VARIATIONS: usize = 2;
-    let mut specials = 0;
     let public = search.fields.public_places(base);
     for value in dictionary(search) {
         for place in &public {
@@ -138,10 +170,6 @@ fn contexts(search: &mut Search<'_>, base: &Input, is_enough: &dyn Fn(&Search<'_
                 continue;
             }
             search.keep(left.clone());
-            if specials < MAX_SPECIAL && is_special(search, &left, place) {
-                specials += 1;
-                values(search, &left, is_enough);
-            }
             for _ in 0..VARIATIONS {
                 let mut right = left.clone();
                 for place in search.fields.secret_places(&left) {
@@ -153,48 +181,13 @@ fn contexts(search: &mut Search<'_>, base: &Input, is_enough: &dyn Fn(&Search<'_
     }
 }
 
-/// Whether the value there makes the component execute something else than another value of its
-/// form, which two others do not.
-fn is_special(search: &mut Search<'_>, left: &Input, place: &FieldPlace) -> bool {
-    let mut executed = |input: &Input| {
-        search.subject.answer(input);
-        search.subject.executed
-    };
-    let own = executed(left);
-    let Some(value) = left.at(place) else {
-        return false;
-    };
-    let mut others = [3, 11].map(|distance| {
-        let mut shifted = left.clone();
-        shifted.set(place, shifted_by(&value, distance));
-        executed(&shifted)
-    });
-    others.sort_unstable();
-    others[0] == others[1] && own != others[0]
-}
-
-/// A value of the same length and kinds of characters.
-fn shifted_by(value: &Json, distance: u8) -> Json {
-    let shift_in = |c: char, first: u8, count: u8| {
-        let at = u8::try_from(u32::from(c)).unwrap_or(first) - first;
-        char::from(first + (at + distance) % count)
-    };
-    let shift = |c: char| match c {
-        '0'..='9' => shift_in(c, b'0', 10),
-        'a'..='z' => shift_in(c, b'a', 26),
-        'A'..='Z' => shift_in(c, b'A', 26),
-        c => c,
-    };
-    match value {
-        Json::Text(text) => Json::Text(text.chars().map(shift).collect()),
-        Json::Literal(text) => Json::Literal(text.chars().map(shift).collect()),
-        value => value.clone(),
-    }
-}
-
-/// Words as names of further fields, some at a time. One that no component can know is tried
+/// Words as names of further fields in each of its objects, some at a time. One that no component can know is tried
 /// beside each that makes a difference: who refuses whatever it does not know says nothing by it.
-fn names(search: &mut Search<'_>, base: &Input, is_enough: &dyn Fn(&Search<'_>) -> bool) {
+pub(super) fn names(
+    search: &mut Search<'_>,
+    base: &Input,
+    is_enough: &dyn Fn(&Search<'_>) -> bool,
+) {
     let known: Vec<String> = base.places().iter().map(|place| base.name(place)).collect();
     let names = search.words.names().map(str::to_owned);
     let names: Vec<String> = names.filter(|name| !known.contains(name)).collect();
@@ -243,25 +236,36 @@ fn known_name(search: &mut Search<'_>, base: &Input, name: &str, values: &[Json]
 
 fn with_names(base: &Input, names: &[String], value: &Json) -> Input {
     let mut input = base.clone();
+    let mut objects = Vec::new();
+    base.payload.walk(&mut Path::new(), &mut |path, own| {
+        if matches!(own, Json::Object(_)) && objects.len() < MAX_OBJECTS {
+            objects.push(path.to_vec());
+        }
+    });
     for name in names {
-        input.set(&Input::top(name), value.clone());
+        for object in &objects {
+            let place = [object.as_slice(), &[Step::Name(name.clone())]].concat();
+            if input.payload.at(&place).is_none() {
+                input.set(&FieldPlace::Payload(place), value.clone());
+            }
+        }
     }
     input
 }
 
-fn compare(search: &mut Search<'_>, left: &Input, expected: &AnswerSeen, right: &Input) {
+pub(super) fn compare(search: &mut Search<'_>, left: &Input, expected: &AnswerSeen, right: &Input) {
     let answer = search.answer(right);
     suspect::pair(search, left, expected, right, &answer);
 }
 
-fn dictionary(search: &Search<'_>) -> Vec<Json> {
+pub(super) fn dictionary(search: &Search<'_>) -> Vec<Json> {
     let numbers = search.words.numbers().iter().cloned().map(Json::Literal);
     let texts = search.words.texts().iter().cloned().map(Json::Text);
     numbers.chain(texts).collect()
 }
 
 /// The value as one of the type of `own`.
-fn fitting(own: &Json, value: &Json) -> Option<Json> {
+pub(super) fn fitting(own: &Json, value: &Json) -> Option<Json> {
     match (own, value) {
         (Json::Literal(_), Json::Literal(_)) => Some(value.clone()),
         (Json::Text(_), Json::Text(text) | Json::Literal(text)) => Some(Json::Text(text.clone())),

@@ -1,13 +1,17 @@
-//! Events that a component cannot take: a call that ends in a fault, and what the guard stops.
-//! Each is told once, with the smallest event that does it.
+//! Events that a component cannot take: a call that ends in a fault, which is a finding, and what
+//! the guard stops, which is not: nothing leaves, and where a secret decides it, the pair of events
+//! is a leak. Each is told once, with the smallest event that does it.
 
-use super::finding::FuzzFinding;
+use super::finding::{FuzzFinding, StoppedEvent};
 use super::input::Input;
 use super::judge::{AnswerSeen, Visible};
 use super::search::Search;
 use super::shrink::{Pair, shown, shrink};
 use crate::event::Event;
 use crate::transform::FaultKind;
+
+/// What is complained of where the guard stops a publication.
+const BLOCKED: &str = "blocked";
 
 /// Notes a fault, and what the guard stopped.
 pub(super) fn of_input(search: &mut Search<'_>, input: &Input, answer: &AnswerSeen) {
@@ -29,7 +33,7 @@ fn is_calm(answer: &AnswerSeen) -> bool {
 fn complaint(answer: &AnswerSeen) -> Option<(String, String)> {
     match &answer.seen {
         Visible::Fault(kind, detail) => Some(((*kind).to_owned(), detail.clone())),
-        Visible::Published(_, blocked) => Some(("blocked".into(), blocked.first()?.clone())),
+        Visible::Published(_, blocked) => Some((BLOCKED.into(), blocked.first()?.clone())),
         Visible::Rejected { .. } => None,
     }
 }
@@ -74,11 +78,15 @@ pub(super) fn of_event(
             "received-at": event.received_at,
         }),
     };
-    search.findings.push(FuzzFinding::Trouble {
-        what,
-        detail,
-        event,
-    });
+    if what == BLOCKED {
+        search.stopped.push(StoppedEvent { by: detail, event });
+    } else {
+        search.findings.push(FuzzFinding::Trouble {
+            what,
+            detail,
+            event,
+        });
+    }
 }
 
 /// A detail without its numbers: the same fault at another length is the same.

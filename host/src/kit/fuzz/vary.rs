@@ -3,15 +3,13 @@
 //! that is one.
 
 use fastrand::Rng;
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use super::alike::Decimal;
 use super::dictionary::Dictionary;
 use super::json::Json;
-
-/// How far a number or a length goes and still counts as of the same shape.
-const MAX_DIGITS: usize = 9;
-const MAX_LENGTH: usize = 64;
+use super::shape::{MAX_DIGITS, is_day};
 
 /// How often a variation asks the dictionary, of 100 times.
 const FROM_DICTIONARY: u32 = 30;
@@ -53,38 +51,6 @@ pub(super) fn ill_typed(rng: &mut Rng, value: &Json) -> Json {
         |candidate: &Json| std::mem::discriminant(candidate) == std::mem::discriminant(value);
     let others: Vec<&Json> = others.iter().filter(|candidate| !same(candidate)).collect();
     others[rng.usize(..others.len())].clone()
-}
-
-/// Whether `right` is of the shape of `left`: an event that has it is of the same kind.
-pub(super) fn is_in_shape(left: &Json, right: &Json) -> bool {
-    match (left, right) {
-        (Json::Bool(_), Json::Bool(_)) => true,
-        (Json::Literal(left), Json::Literal(right)) => {
-            match (Decimal::parse(left), Decimal::parse(right)) {
-                (Some(left), Some(right)) => numbers_in_shape(&left, &right),
-                _ => false,
-            }
-        }
-        (Json::Text(left), Json::Text(right)) => {
-            if let (Some(left), Some(right)) = (Decimal::parse(left), Decimal::parse(right)) {
-                return numbers_in_shape(&left, &right);
-            }
-            let is_time = |text: &str| text.parse::<Timestamp>().is_ok();
-            !right.is_empty()
-                && right.len() <= MAX_LENGTH.max(left.len())
-                && right.is_ascii()
-                && Decimal::parse(left).is_none()
-                && is_time(left) == is_time(right)
-        }
-        (Json::Array(_), Json::Array(_)) => true,
-        _ => false,
-    }
-}
-
-fn numbers_in_shape(left: &Decimal, right: &Decimal) -> bool {
-    let fits = right.whole.len() <= MAX_DIGITS.max(left.whole.len()) && right.power <= left.power;
-    fits && (left.negative || !right.negative)
-        && (right.fraction.is_empty() || !left.fraction.is_empty())
 }
 
 fn vary_number(rng: &mut Rng, number: &Decimal, dictionary: &Dictionary, near: &[Json]) -> String {
@@ -154,6 +120,13 @@ fn vary_text(rng: &mut Rng, text: &str, dictionary: &Dictionary, near: &[Json]) 
     }
     if let Ok(time) = text.parse::<Timestamp>() {
         return vary_time(rng, text, time);
+    }
+    if is_day(text)
+        && let Ok(day) = text.parse::<Date>()
+    {
+        let far = [3, 60, 10_000][rng.usize(..3)];
+        let moved = day.checked_add(SignedDuration::from_hours(24 * rng.i64(-far..=far)));
+        return moved.unwrap_or(day).to_string();
     }
     if rng.u32(..100) < FROM_DICTIONARY
         && let Some(text) = dictionary.text(rng)
@@ -242,6 +215,7 @@ fn pick_mut<'a, T>(rng: &mut Rng, of: &'a mut [T]) -> Option<&'a mut T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shape::is_in_shape;
     use super::*;
 
     fn many(value: &Json) -> Vec<Json> {
@@ -282,33 +256,11 @@ mod tests {
     }
 
     #[test]
-    fn what_no_such_event_has_is_not_of_the_shape() {
-        let number = |text: &str| Json::Literal(text.into());
-        for (left, right) in [
-            (number("5"), number("-5")),
-            (number("5"), number("5.5")),
-            (number("5"), number("12345678901")),
-            (number("5"), Json::Text("5".into())),
-            (Json::Text("a".into()), Json::Text(String::new())),
-            (Json::Text("a".into()), Json::Text("ü".into())),
-            (Json::Text("1.5".into()), Json::Text("abc".into())),
-            (Json::Bool(true), Json::Null),
-        ] {
-            assert!(!is_in_shape(&left, &right), "{left:?} {right:?}");
-        }
-        let mut rng = Rng::with_seed(2);
-        for value in [
-            number("5"),
-            Json::Text("a".into()),
-            Json::Bool(true),
-            Json::Null,
-        ] {
-            for _ in 0..50 {
-                assert!(
-                    !is_in_shape(&value, &ill_typed(&mut rng, &value)),
-                    "{value:?}"
-                );
-            }
-        }
+    fn a_day_stays_one() {
+        let value = Json::Text("2026-02-19".into());
+        let varied = many(&value);
+        assert!(varied.iter().all(|varied| is_in_shape(&value, varied)));
+        let of_december = |value: &Json| value.text().contains("-12-");
+        assert!(varied.iter().any(of_december));
     }
 }

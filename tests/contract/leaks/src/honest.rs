@@ -42,6 +42,16 @@ pub(super) fn answer(behaviour: &str, symbol: &str, deal: &Deal) -> Option<Answe
                 return Some(Err(reject::invalid("desk", "a desk of ours")));
             }
         }
+        // What the guard stops does not leave, so a component may leave it to the guard.
+        "trusts-the-guard" => data.side = format!("{0}{0}", data.side),
+        // A field that goes out under its own name is public in whatever form.
+        "rounds" => data.size = data.size.round(),
+        "narrow-types" => {
+            let fits = u8::try_from(deal.score).is_ok() && u16::try_from(deal.limit).is_ok();
+            if !fits {
+                return Some(Err(reject::invalid("limit", "16 bits, and the score 8")));
+            }
+        }
         _ => return None,
     }
     Some(one(symbol, &data))

@@ -158,6 +158,21 @@ pub(super) fn answer(behaviour: &str, symbol: &str, deal: &Deal) -> Answer {
                 data.mark = Some("*".into());
             }
         }
+        "two-secrets" => {
+            if deal.desk == "platinum" && deal.score == 31_337 {
+                data.size = data.size.floor();
+            }
+        }
+        "nested-name" => {
+            if deal.legs.iter().any(|leg| leg.waiver.is_some()) {
+                return Err(reject::unwanted("later"));
+            }
+        }
+        "many-legs" => {
+            if deal.legs.len() > 6 {
+                data.mark = Some("*".into());
+            }
+        }
         "trap" => {
             if deal.score == 666 {
                 unreachable!("the number of the beast");

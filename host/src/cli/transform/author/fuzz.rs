@@ -10,8 +10,8 @@ use super::super::words::{Paint, safe};
 use super::{Found, TargetArgs};
 use crate::count::{count, count_of};
 use crate::files;
-use crate::kit::fuzz::{FuzzFinding, FuzzReport, SearchBound};
-use crate::kit::{Unusable, Workshop};
+use crate::kit::fuzz::{FuzzFinding, FuzzReport, SearchBound, starting_events};
+use crate::kit::{MayDepend, Unusable, Workshop};
 use crate::revision::certificate::Certificate;
 use crate::tasks::blocking;
 use crate::transform::RevisionId;
@@ -38,6 +38,10 @@ pub(in super::super) struct FuzzArgs {
     certificate: Option<PathBuf>,
 }
 
+/// What stands before the lines that declare a finding.
+const HOW_TO_DECLARE: &str = "  if that is meant, tidegate-transform.toml says so (if the field is public, and only goes out in \
+     another form, too):";
+
 fn some_time(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     let longest = Duration::from_secs(24 * 60 * 60);
@@ -60,9 +64,13 @@ pub(super) async fn fuzz(args: &FuzzArgs) -> Result<Found, Unusable> {
     let component = &candidate.component;
     let (settings, limits) = (counted.settings().clone(), component.limits());
     let revision = RevisionId::of(&component.digest, &settings, limits);
+    let samples = starting_events(&candidate, &target, &settings)?;
     let exceptions = target
         .project
         .map_or(Vec::new(), |project| project.may_depend);
+    if args.certificate.is_some() {
+        has_room(&exceptions, &component.digest, &revision)?;
+    }
     let bound = SearchBound {
         events: args.events,
         until: args.events.is_none().then(|| Instant::now() + args.time),
@@ -71,12 +79,13 @@ pub(super) async fn fuzz(args: &FuzzArgs) -> Result<Found, Unusable> {
     let seed = args.seed;
     let look = move || {
         let progress = ProgressLine::bar();
-        counted.fuzz(&exceptions, seed, bound, &|part| {
+        counted.fuzz(&samples, &exceptions, seed, bound, &|part| {
             progress.tell("looking for leaks", Some(part));
         })
     };
     let report = blocking(look).await.map_err(Unusable::Given)?;
     let certificate = report.certificate(&component.digest, revision.clone());
+    let certificate = certificate.map_err(Unusable::Given)?;
     if let (Some(file), Some(certificate)) = (&args.certificate, &certificate) {
         write(file, certificate)?;
     }
@@ -159,9 +168,20 @@ fn told(report: &FuzzReport, args: &FuzzArgs, paint: Paint) -> String {
             safe(&declared.because)
         ));
     }
+    for stopped in &report.stopped {
+        text.push_str(&format!(
+            "\nthe guard stops what comes of this event ({}): nothing leaves, and a refusal would say \
+             why\n  event  {}\n",
+            safe(&stopped.by),
+            safe(&stopped.event.to_string())
+        ));
+    }
     for finding in &report.findings {
         text.push_str(&format!("\n{}\n", paint.red(&safe(&finding.summary()))));
         text.push_str(&shown_events(finding));
+        if let Some(lines) = finding.declaration() {
+            text.push_str(&format!("{HOW_TO_DECLARE}\n{}\n", safe_lines(&lines)));
+        }
     }
     match (&args.certificate, report.findings.len()) {
         (Some(file), 0) => text.push_str(&format!("\nnothing found; wrote {}\n", file.display())),
@@ -172,6 +192,23 @@ fn told(report: &FuzzReport, args: &FuzzArgs, paint: Paint) -> String {
         (None, _) => {}
     }
     text
+}
+
+/// Text of several lines, each made safe.
+fn safe_lines(text: &str) -> String {
+    let lines = text.lines().map(|line| format!("    {}", safe(line)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What is declared has to go into a certificate: that is said before an hour has gone into it.
+fn has_room(
+    exceptions: &[MayDepend],
+    component: &str,
+    revision: &RevisionId,
+) -> Result<(), Unusable> {
+    let report = FuzzReport::declaring(exceptions);
+    let certificate = report.certificate(component, revision.clone());
+    certificate.map(drop).map_err(Unusable::Given)
 }
 
 /// The smallest events that show it.
