@@ -12,10 +12,12 @@ async fn family(tidegate: &Tidegate, family: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn a_host_that_is_well_lists_its_families() {
-    let (_redis, tidegate) = Tidegate::plain().await;
+    let (redis, tidegate) = Tidegate::plain().await;
     let well = json!({"ready": true, "reasons": []});
+    let server = format!("127.0.0.1:{}", redis.port());
     let body = json!({
         "ready": true, "reasons": [], "notes": [],
+        "upstream": {"kind": "single", "subscribed": true, "server": server},
         "families": {"candles": well, "signals": well},
     });
     assert_eq!(tidegate.ready().await, (200, body));

@@ -2,7 +2,7 @@
 //!
 //! `Redis` and `Tidegate` are the real programs as children, `Client` is an API client, `Raw`
 //! one with hand-made bytes, `Admin` an operator, `Proxy` stands between any two, `Fleet` is
-//! three hosts, `Author` writes transforms beside none; `payloads` are internal events, `guest` builds components from text; `Feed`
+//! three hosts, `Cluster` and `Sentinels` are many Redis servers, `Author` writes transforms beside none; `payloads` are internal events, `guest` builds components from text; `Feed`
 //! and `Tape` publish what a `Follower`, a `Ledger` and a `Swarm` hold their messages against.
 //! Nothing here knows Tidegate's code: only its command line, sockets and contract.
 
@@ -12,7 +12,9 @@ pub mod author;
 pub mod binary;
 pub mod checked;
 pub mod client;
+pub mod cluster;
 pub mod compilers;
+pub mod delivery;
 pub mod demo;
 pub mod dice;
 pub mod dwarf;
@@ -26,6 +28,7 @@ pub mod http;
 pub mod keys;
 pub mod ledger;
 pub mod metrics;
+pub mod nodes;
 pub mod payloads;
 pub mod ports;
 pub mod process;
@@ -35,6 +38,7 @@ pub mod raw;
 pub mod record;
 pub mod redis;
 pub mod resp;
+pub mod sentinels;
 pub mod settings;
 pub mod stage;
 pub mod swarm;
@@ -47,6 +51,7 @@ pub mod wait;
 
 pub use admin::{Admin, Answer};
 pub use client::{Client, Connect, Door};
+pub use cluster::Cluster;
 pub use demo::Demo;
 pub use feed::Feed;
 pub use fleet::Fleet;
@@ -59,6 +64,7 @@ pub use proxy::Proxy;
 pub use raw::Raw;
 pub use record::Record;
 pub use redis::Redis;
+pub use sentinels::Sentinels;
 pub use settings::{Setup, Transform};
 pub use stage::Stage;
 pub use swarm::Swarm;

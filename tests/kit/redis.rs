@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
+use crate::nodes::redis_binary;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::resp::{Reply, Resp, encode};
@@ -188,7 +189,7 @@ async fn launch(folder: &Path, port: u16, config: &[String]) -> Result<Process, 
         config.join("\n")
     );
     std::fs::write(&file, text).expect("a file in one's own folder");
-    let mut process = Process::start(Path::new("redis-server"), |command| {
+    let mut process = Process::start(&redis_binary(), |command| {
         command.arg(&file);
     });
     eventually("redis-server to answer", secs(10), async || {

@@ -170,6 +170,16 @@ impl Tidegate {
         .await
     }
 
+    /// Waits until it is not ready for a reason with these words, and gives all reasons.
+    pub async fn says_why(&self, words: &str, within: Duration) -> String {
+        eventually(words, within, async || {
+            let (_, body) = self.ready().await;
+            let reasons = body["reasons"].to_string();
+            reasons.contains(words).then_some(reasons)
+        })
+        .await
+    }
+
     pub fn terminate(&self) {
         self.process.signal(Signal::TERM);
     }

@@ -28,7 +28,7 @@ impl Certificates {
         );
         write(
             "server.ext",
-            "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n",
         );
         let curve = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
         run(&format!(

@@ -51,6 +51,7 @@ fn readiness(admin: &Admin) -> Readiness {
         troubles,
         leaving: admin.context.shutdown.stage().word(),
         upstream: admin.upstream.outage(admin.ready_grace),
+        place: admin.upstream.report(),
         tasks_down: admin.context.tasks.down(),
         families: admin.registry.families(),
     })

@@ -24,6 +24,7 @@ mod table;
 pub mod tokens;
 mod transforms;
 mod tries;
+mod upstream;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::rollout::FamilyState;
 use crate::rollout::report::TransformState;
 use crate::upstream::Outage;
+use crate::upstream::place::{UpstreamKind, UpstreamReport};
 
 /// What is known.
 #[derive(Debug, Default)]
@@ -17,6 +18,7 @@ pub(super) struct Observed {
     /// Why the process is about to end; none while it is not.
     pub(super) leaving: Option<&'static str>,
     pub(super) upstream: Option<Outage>,
+    pub(super) place: UpstreamReport,
     /// Tasks of the host that ended although nobody asked them to, a sentence each.
     pub(super) tasks_down: Vec<String>,
     pub(super) families: Vec<FamilyState>,
@@ -34,8 +36,18 @@ pub(super) struct Readiness {
     pub(super) reasons: Vec<String>,
     /// What is wrong besides, and no reason to go.
     pub(super) notes: Vec<String>,
+    pub(super) upstream: UpstreamReadiness,
     /// For each family, whether its messages can be expected here.
     pub(super) families: BTreeMap<String, FamilyReadiness>,
+}
+
+/// Where events come from; `/v1/upstream` says more.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct UpstreamReadiness {
+    pub(super) kind: UpstreamKind,
+    pub(super) subscribed: bool,
+    /// The server that the subscription is or was last on; null before there was one.
+    pub(super) server: Option<String>,
 }
 
 /// Whether the messages of one family can be expected from this host, and if not, why.
@@ -68,6 +80,11 @@ impl Readiness {
             ready: reasons.is_empty(),
             reasons,
             notes,
+            upstream: UpstreamReadiness {
+                kind: observed.place.kind,
+                subscribed: observed.place.subscribed,
+                server: observed.place.server,
+            },
             families,
         }
     }

@@ -9,6 +9,7 @@ use super::endpoint::{Endpoint, EndpointOutline};
 use super::tokens::TokenRole::{Operate, View};
 use super::{
     fleet, health, history, openapi, plans, readiness, revisions, sessions, shadows, transforms,
+    upstream,
 };
 
 const OK: StatusCode = StatusCode::OK;
@@ -127,6 +128,12 @@ fn looking() -> Vec<Endpoint> {
         of("/v1/transforms/{name}", "showTransform", "One transform")
             .refuses(&["no-such-transform"])
             .with(View, &[(OK, "What runs.")], transforms::show),
+        of(
+            "/v1/upstream",
+            "showUpstream",
+            "Where events come from, and what the Redis there is",
+        )
+        .with(View, &[(OK, "What is known of it.")], upstream::show),
         of(
             "/v1/revisions",
             "listRevisions",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::EventSource;
 use crate::pipeline::Intake;
 use crate::tasks::{Tasks, Unasked, ever};
+use crate::upstream::place::UpstreamKind;
 use crate::upstream::{Status, demo, redis, replay};
 
 /// Starts what brings events. One that it cannot bear must not end the process of every host
@@ -52,6 +53,7 @@ pub(super) fn feed(
 
 /// What brings its events by itself is subscribed to whatever is wanted.
 fn promise(tasks: &Tasks, intake: &Arc<Intake>, status: &Status) {
+    status.note_kind(UpstreamKind::BuiltIn);
     status.subscribed();
     let intake = intake.clone();
     tasks.spawn("demo_subscriptions", Unasked::Restart, move || {

@@ -9,6 +9,7 @@ mod document;
 mod family;
 mod make;
 mod process;
+mod servers;
 mod stream;
 mod transform;
 
@@ -24,6 +25,7 @@ pub use self::family::FamilyMetrics;
 use self::family::PerFamily;
 use self::make::{Book, counter, counters, gauge, gauges, histogram};
 use self::process::ProcessMetrics;
+pub use self::servers::ServerMetrics;
 pub use self::stream::StreamMetrics;
 pub use self::transform::{OTHER_FIELD, RevisionMetrics, TransformMetrics};
 use self::transform::{PerRevision, PerTransform};
@@ -57,7 +59,7 @@ pub struct Metrics {
     pub client_errors: IntCounterVec,
     pub upstream_connected: IntGauge,
     pub upstream_outages: IntCounter,
-    pub upstream_denied: IntGauge,
+    pub servers: ServerMetrics,
     pub upstream_messages: IntCounter,
     pub upstream_unclaimed: IntCounter,
     pub upstream_lag: Histogram,
@@ -200,11 +202,7 @@ impl Metrics {
                 "upstream_outages_total",
                 "Times that the upstream subscription was lost.",
             ),
-            upstream_denied: gauge(
-                &upstream,
-                "upstream_denied",
-                "Upstream channels and patterns that transforms ask for and Redis refuses.",
-            ),
+            servers: ServerMetrics::new(&upstream),
             upstream_messages: counter(
                 &upstream,
                 "upstream_messages_total",

@@ -277,7 +277,7 @@ impl Intake {
     /// What of that which is wanted the upstream may not subscribe to.
     pub fn note_denied(&self, denied: Vec<Denied>) {
         let count = i64::try_from(denied.len()).unwrap_or(i64::MAX);
-        self.metrics.upstream_denied.set(count);
+        self.metrics.servers.denied.set(count);
         self.reach(|reach| reach.denied = denied);
     }
 

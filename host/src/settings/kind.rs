@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::secret::{RedisUrl, Secret};
+use super::redis_url::RedisUrl;
+use super::secret::Secret;
 use crate::gate::origin::OriginRule;
 
 /// One form of value.
@@ -36,6 +37,11 @@ pub(super) trait Kind {
     const PATH: bool = false;
 
     fn parse(text: &str) -> Option<Self::Value>;
+
+    /// What exactly is wrong with a text that may hold a secret, without anything of it.
+    fn fault(_: &str) -> Option<&'static str> {
+        None
+    }
 
     /// What a log may show of a value that may hold a secret.
     fn harmless(_: &Self::Value) -> Option<String> {
@@ -151,12 +157,18 @@ pub(super) struct RedisAddress;
 impl Kind for RedisAddress {
     type Value = RedisUrl;
     const PLACEHOLDER: &'static str = "URL";
-    const FORM: &'static str = "redis://[user:password@]host[:port][/database], or rediss:// for \
-                                TLS, with special characters of the password %-encoded";
+    const FORM: &'static str = "redis://[user:password@]host[:port][/database]; of a cluster, \
+                                several host:port with commas; or \
+                                redis+sentinel://[user:password@]sentinel[:port],…/name[/database]; \
+                                rediss for TLS, with special characters of the password %-encoded";
     const SECRET: bool = true;
 
     fn parse(text: &str) -> Option<RedisUrl> {
-        RedisUrl::parse(text)
+        RedisUrl::parse(text).ok()
+    }
+
+    fn fault(text: &str) -> Option<&'static str> {
+        RedisUrl::parse(text).err()
     }
 
     fn harmless(url: &RedisUrl) -> Option<String> {

@@ -290,7 +290,7 @@ pub(super) fn read<K: Kind>(
         problems.push(SettingsProblem::Value {
             key: key.to_owned(),
             origin: given.origin,
-            value: shown(&given.text, K::SECRET),
+            value: shown(&given.text, K::SECRET, K::fault(&given.text)),
             allowed: Traits::of::<K>().allowed(range),
         });
     }
@@ -298,10 +298,11 @@ pub(super) fn read<K: Kind>(
 }
 
 /// A value as an error may show it.
-fn shown(text: &str, secret: bool) -> String {
-    match text.char_indices().nth(MAX_SHOWN) {
+fn shown(text: &str, secret: bool, fault: Option<&str>) -> String {
+    match (text.char_indices().nth(MAX_SHOWN), fault) {
+        (_, Some(fault)) => format!("not usable (not shown, since it may hold a secret): {fault}"),
         _ if secret => "not usable (not shown, since it may hold a secret)".to_owned(),
-        Some((end, _)) => format!("{:?} and more", &text[..end]),
-        None => format!("{text:?}"),
+        (Some((end, _)), _) => format!("{:?} and more", &text[..end]),
+        (None, _) => format!("{text:?}"),
     }
 }

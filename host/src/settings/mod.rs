@@ -14,6 +14,7 @@ mod file;
 mod kind;
 mod layers;
 mod limits;
+mod redis_url;
 mod retired;
 mod secret;
 mod transforms;
@@ -31,7 +32,8 @@ pub use docs::{SettingRow, markdown, table};
 pub use error::{SettingsError, SettingsProblem, ValueOrigin};
 pub use layers::Flags;
 pub use limits::limits_from_json;
-pub use secret::{RedisUrl, Secret};
+pub use redis_url::{RedisNode, RedisUrl};
+pub use secret::Secret;
 pub(crate) use transforms::json_object;
 pub use transforms::{ComponentSource, TransformSettings};
 pub use variables::{Unread, known, unread};
@@ -93,9 +95,21 @@ macro_rules! settings {
 
 settings! {
     redis_url: RedisUrl, "redis-url", RedisAddress, "redis://127.0.0.1:6379";
-        "The Redis to listen to: redis:// or rediss:// (TLS), with user:password@ and /database"
+        "The Redis to listen to: redis:// or rediss:// (TLS), with user:password@ and /database; servers of a cluster, or redis+sentinel://"
+    redis_password_file: Option<PathBuf>, "redis-password-file", File, "";
+        "The password of the Redis user, read anew for each connection; it goes before the one in redis-url"
+    redis_sentinel_password_file: Option<PathBuf>, "redis-sentinel-password-file", File, "";
+        "The password that the sentinels ask for, read anew for each connection; none if they ask for none"
     redis_ca_file: Option<PathBuf>, "redis-ca-file", File, "";
         "Certificates (PEM) that the Redis server's must be signed by; the system's if none"
+    redis_cert_file: Option<PathBuf>, "redis-cert-file", File, "";
+        "The host's own certificate (PEM) for a Redis that asks for one, with redis-key-file"
+    redis_key_file: Option<PathBuf>, "redis-key-file", File, "";
+        "The private key (PEM) of redis-cert-file"
+    redis_move_window: Duration, "redis-move-window", Time, "2s", "0s" to "1m";
+        "How far apart one event may come from two servers of a cluster or of sentinels around a move; 0s tells nothing apart"
+    redis_move_events: usize, "redis-move-events", Count<usize>, "100000", "1" to "10000000";
+        "Events that are remembered for redis-move-window, 32 bytes each; over it the oldest are forgotten"
     keys_file: Option<PathBuf>, "keys-file", File, "";
         "The file of API keys, written by `tidegate key`; serve needs one"
     listen: SocketAddr, "listen", SocketAddress, "127.0.0.1:8080";
@@ -268,6 +282,23 @@ impl Settings {
         must(
             self.watch.is_none() || self.state_dir.is_some(),
             "watch needs state-dir, where what comes from the watched folder is kept",
+        );
+        must(
+            self.redis_cert_file.is_some() == self.redis_key_file.is_some(),
+            "redis-cert-file and redis-key-file go together",
+        );
+        must(
+            self.redis_cert_file.is_none() || self.redis_url.is_tls(),
+            "redis-cert-file needs a redis-url with TLS (rediss://)",
+        );
+        must(
+            self.redis_sentinel_password_file.is_none() || self.redis_url.watched().is_some(),
+            "redis-sentinel-password-file needs a redis-url that names sentinels",
+        );
+        must(
+            self.fleet == Fleet::Off || !self.redis_url.names_several(),
+            "fleet=redis cannot keep what hosts share in a cluster yet, and redis-url names several servers as of one; \
+             the fleet needs a redis-url of one server, or of sentinels",
         );
         must(
             self.fleet == Fleet::Off || self.state_dir.is_some(),

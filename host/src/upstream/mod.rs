@@ -2,15 +2,18 @@
 
 pub mod demo;
 mod news;
+pub mod place;
 pub mod redis;
 pub mod replay;
 mod steady;
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use self::news::News;
+use self::place::{ServerReport, UpstreamKind, UpstreamMove, UpstreamReport};
 use self::steady::{STANDS, Steady};
 use crate::metrics::Metrics;
 
@@ -22,6 +25,7 @@ const NOT_CONNECTED: &str = "not connected yet";
 pub struct Status {
     state: Mutex<SubscriptionState>,
     steady: Mutex<Steady>,
+    place: Mutex<UpstreamReport>,
     metrics: Metrics,
 }
 
@@ -54,9 +58,18 @@ impl Status {
             outage: false,
             news: News::begun(NOT_CONNECTED, Instant::now()),
         };
+        for kind in UpstreamKind::ALL {
+            let is_known = i64::from(kind == UpstreamKind::default());
+            let gauge = metrics.servers.kind.with_label_values(&[kind.word()]);
+            gauge.set(is_known);
+        }
+        for why in redis::WHY_LEFT {
+            metrics.servers.moves.with_label_values(&[why]);
+        }
         Self {
             state: Mutex::new(state),
             steady: Mutex::default(),
+            place: Mutex::default(),
             metrics,
         }
     }
@@ -79,6 +92,59 @@ impl Status {
             counts.then(|| format!("it has been back for less than {} s", STANDS.as_secs()))
         })?;
         Some(Outage { problem, counts })
+    }
+
+    /// Where events come from, for whoever operates the host.
+    pub fn report(&self) -> UpstreamReport {
+        let problem = self.problem();
+        UpstreamReport {
+            subscribed: problem.is_none(),
+            problem,
+            ..self.place.lock().clone()
+        }
+    }
+
+    /// What the upstream is; said where it is another than before.
+    pub fn note_kind(&self, kind: UpstreamKind) {
+        let mut place = self.place.lock();
+        if place.kind != kind {
+            tracing::info!(kind = kind.word(), "the upstream is known");
+            place.kind = kind;
+            for known in UpstreamKind::ALL {
+                let gauge = &self.metrics.servers.kind;
+                let gauge = gauge.with_label_values(&[known.word()]);
+                gauge.set(i64::from(known == kind));
+            }
+        }
+    }
+
+    /// The servers that are known, and how many events are remembered in case of a move.
+    fn note_servers(&self, servers: Vec<ServerReport>, remembered: usize) {
+        self.place.lock().servers = servers;
+        let remembered = i64::try_from(remembered).unwrap_or(i64::MAX);
+        self.metrics.servers.remembered.set(remembered);
+    }
+
+    /// The subscription is on this server; `why` is why the last one was left.
+    fn arrived(&self, server: &str, why: &'static str) {
+        let mut place = self.place.lock();
+        let before = place.server.replace(server.to_owned());
+        let Some(before) = before.filter(|before| before != server) else {
+            return;
+        };
+        tracing::info!(
+            from = before,
+            to = server,
+            why,
+            "moved to another Redis server"
+        );
+        self.metrics.servers.moves.with_label_values(&[why]).inc();
+        place.moves += 1;
+        place.last_move = Some(UpstreamMove {
+            at: Timestamp::now(),
+            to: server.to_owned(),
+            why: why.to_owned(),
+        });
     }
 
     /// Logs the end of an outage, once.

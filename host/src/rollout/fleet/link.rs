@@ -1,12 +1,13 @@
 //! The fleet's connection to Redis: made when it is needed, given up at the first trouble,
 //! and never waited for longer than a bound.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, FromRedisValue, Pipeline, ProtocolVersion, RedisResult};
 
 use super::super::Refused;
+use crate::settings::RedisNode;
 use crate::upstream::redis::{Server, reason};
 
 /// How long Redis may take to accept a connection, and to answer.
@@ -23,9 +24,19 @@ impl From<Unreachable> for Refused {
     }
 }
 
+/// How long it may take until a master that was demoted, and answers all the same, is left.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
 pub(super) struct Link {
     server: Server,
-    connection: tokio::sync::Mutex<Option<MultiplexedConnection>>,
+    connection: tokio::sync::Mutex<Option<KeptConnection>>,
+}
+
+struct KeptConnection {
+    connection: MultiplexedConnection,
+    node: RedisNode,
+    /// When it was last known that the address leads there.
+    looked_up: Instant,
 }
 
 impl std::fmt::Debug for Link {
@@ -66,13 +77,31 @@ impl Link {
 
     async fn connection(&self) -> RedisResult<MultiplexedConnection> {
         let mut kept = self.connection.lock().await;
-        if let Some(connection) = &*kept {
-            return Ok(connection.clone());
+        if let Some(kept) = &mut *kept {
+            if !self.server.is_watched() || kept.looked_up.elapsed() < LOOK_UP {
+                return Ok(kept.connection.clone());
+            }
+            let node = self.server.lead().await;
+            if node.is_ok_and(|node| node == kept.node) {
+                kept.looked_up = Instant::now();
+                return Ok(kept.connection.clone());
+            }
         }
+        *kept = None;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
-        let connecting = self.server.connect(ProtocolVersion::RESP2, &config);
-        Ok(kept.insert(connecting.await?).clone())
+        let node = self.server.lead().await?;
+        let connecting = self
+            .server
+            .connect_to(&node, ProtocolVersion::RESP2, &config);
+        let mut connection = connecting.await?;
+        self.server.name(&mut connection).await?;
+        *kept = Some(KeptConnection {
+            connection: connection.clone(),
+            node,
+            looked_up: Instant::now(),
+        });
+        Ok(connection)
     }
 }

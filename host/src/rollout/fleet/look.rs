@@ -341,7 +341,9 @@ impl Fleet {
     }
 
     async fn hear_at_resp2(&self) -> RedisResult<()> {
-        let mut heard = self.link.server().listen_at_resp2().await?;
+        let server = self.link.server();
+        let node = server.lead().await?;
+        let mut heard = server.listen_at_resp2(&node).await?;
         heard.subscribe(self.keys.changes()).await?;
         let mut heard = heard.into_on_message();
         while heard.next().await.is_some() {

@@ -58,7 +58,7 @@ fn refusal(words: &[&str], environment: &[(&str, &str)], file: &str) -> String {
 #[test]
 fn without_anything_the_defaults_hold() {
     let settings = load_in(&tempfile::tempdir().unwrap(), &[], &[]).unwrap();
-    assert_eq!(settings.redis_url.expose(), "redis://127.0.0.1:6379");
+    assert_eq!(settings.redis_url.to_string(), "redis://127.0.0.1:6379");
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.admin_listen.to_string(), "127.0.0.1:8081");
     assert_eq!(

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use redis::IntoConnectionInfo;
-
 use crate::settings::{Fleet, Settings};
 use crate::transform::UpstreamPattern;
 
@@ -19,8 +17,11 @@ pub fn rules<'a>(
     if probes || settings.fleet == Fleet::Redis {
         commands.extend(["+subscribe", "+publish"]);
     }
-    if has_database(settings) {
+    if settings.redis_url.database() != 0 {
         commands.push("+select");
+    }
+    if settings.redis_url.names_several() {
+        commands.push("+cluster|nodes");
     }
     // Only names the connection in the server's own lists, and is done without where denied.
     commands.push("+client|setname");
@@ -30,11 +31,6 @@ pub fn rules<'a>(
     }
     let channels = channels.into_iter().map(|channel| format!("&{channel}"));
     [commands.join(" "), channels.collect::<Vec<_>>().join(" ")]
-}
-
-fn has_database(settings: &Settings) -> bool {
-    let info = settings.redis_url.expose().into_connection_info();
-    info.is_ok_and(|info| info.redis_settings().db() != 0)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //!
 //! That the look-up or the connection fails says nothing of a subscription that stands, and is
 //! only said to operators. A replica's word does not count: what is published there reaches its
-//! own subscribers only, as where one name stands for several replicas. Neither does what role
+//! own subscribers only, as where one name stands for several replicas; but in a cluster it reaches
+//! all. Neither does what role
 //! the subscription's own server has: publishers may use it all the same.
 
 use std::time::Instant;
@@ -15,17 +16,20 @@ use super::inbox::UpstreamInbox;
 use super::link::patience;
 use super::probe::Liveness;
 use super::reason::{is_denied, reason};
-use super::{Config, Lost, PATIENCE};
+use super::{Config, Lost, PATIENCE, questions};
 use crate::upstream::news::News;
+use crate::upstream::place::UpstreamKind;
 
 /// Returns when two probes in a row did not arrive that were published at the address, one in
 /// each `probe-interval`.
 pub(super) async fn leads_elsewhere(config: &Config, inbox: &UpstreamInbox) -> Lost {
     let travel = config.probe_interval.min(PATIENCE);
     let mut news = News::default();
+    let mut lot = fastrand::u64(..u64::from(u32::MAX));
     loop {
+        lot += 1;
         tokio::time::sleep(config.probe_interval - travel).await;
-        match tokio::time::timeout(2 * PATIENCE, publish(config, inbox)).await {
+        match tokio::time::timeout(2 * PATIENCE, publish(config, inbox, lot)).await {
             Ok(Ok(())) => news = News::default(),
             Ok(Err(error)) if is_denied(&error) => {
                 config.warn_without_probe("publish", &error);
@@ -51,15 +55,22 @@ fn say(why: &str, news: &mut News) {
     }
 }
 
-/// Publishes a probe at the address; it counts as sent where it says something.
-async fn publish(config: &Config, inbox: &UpstreamInbox) -> RedisResult<()> {
+/// Publishes a probe at the address; it counts as sent where it says something. In a cluster each
+/// is published at another node than the one before, and not at the subscription's own: that one
+/// node is cut off must not speak against all the others.
+async fn publish(config: &Config, inbox: &UpstreamInbox, lot: u64) -> RedisResult<()> {
     let server = &config.server;
-    let mut connection = server.connect(ProtocolVersion::RESP2, &patience()).await?;
+    let in_cluster = config.guide.kind() == UpstreamKind::Cluster;
+    let another = config.guide.another(server, lot).filter(|_| in_cluster);
+    let mut connection = match another {
+        Some(node) => questions::connect(server, &node).await?,
+        None => server.connect(ProtocolVersion::RESP2, &patience()).await?,
+    };
     let probe = inbox.at_address.lock().next();
     let mut publish = redis::cmd("PUBLISH");
     publish.arg(&config.probe_channel).arg(&probe);
     let published = publish.exec_async(&mut connection).await;
-    if published.is_err() || is_replica(&mut connection).await {
+    if published.is_err() || (!in_cluster && is_replica(&mut connection).await) {
         inbox.at_address.lock().refused();
     }
     published
@@ -87,7 +98,7 @@ async fn query(command: &Cmd, connection: &mut MultiplexedConnection) -> RedisRe
     }
 }
 
-/// The role in an answer to `HELLO`: names and values in turn.
+/// The role in an answer to `HELLO`: names and values in lot.
 fn role_in_hello(answer: &[Value]) -> Option<&str> {
     let mut pairs = answer.chunks_exact(2);
     let role = pairs.find(|pair| word(&pair[0]) == Some("role"))?;

@@ -8,45 +8,73 @@ use redis::RedisError;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::inbox::UpstreamInbox;
+use super::course::Remains;
+use super::guide::NextServer;
+use super::inbox::{AroundMoves, UpstreamInbox};
+use super::leave::until_left;
 use super::link::{Probed, RedisLink};
 use super::probe::Liveness;
 use super::reason::{is_answer, is_denied};
 use super::refusal::{PatternRefusal, in_words};
 use super::{Config, Lost, MAX_PAUSE, PATIENCE, address};
 use crate::pipeline::Intake;
+use crate::settings::RedisNode;
 use crate::transform::UpstreamPattern;
+use crate::upstream::Status;
 
 /// How often what was refused is asked for again.
 const RETRY: Duration = Duration::from_secs(2);
 
 pub(super) struct UpstreamConnection<'a> {
     config: &'a Config,
+    pub(super) node: RedisNode,
     link: RedisLink,
     wanted: watch::Receiver<Vec<UpstreamPattern>>,
-    inbox: Arc<UpstreamInbox>,
+    pub(super) inbox: Arc<UpstreamInbox>,
     /// None where probes are off or denied.
     probe_interval: Option<Duration>,
     refused: Vec<PatternRefusal>,
     since: Instant,
 }
 
+/// Why a subscription is watched no longer.
+#[derive(Debug)]
+pub(super) enum WatchEnd {
+    Lost(Lost),
+    /// It stands, and another server is the better one.
+    Leave(NextServer),
+}
+
 impl<'a> UpstreamConnection<'a> {
-    /// Connects, subscribes, and sees the subscriptions confirmed.
-    pub(super) async fn open(config: &'a Config, intake: &Arc<Intake>) -> Result<Self, Lost> {
+    /// Connects to a server, subscribes, and sees the subscriptions confirmed. `before` is what the
+    /// server that is left is still good for; none where there is none.
+    pub(super) async fn open(
+        config: &'a Config,
+        intake: &Arc<Intake>,
+        status: &Status,
+        node: &RedisNode,
+        before: Option<Remains>,
+    ) -> Result<Self, Lost> {
         let mut wanted = intake.wanted();
         let patterns = wanted.borrow_and_update().clone();
         let inbox = UpstreamInbox::new(
             intake.clone(),
             patterns.clone(),
             config.probe_channel.clone(),
+            AroundMoves {
+                crossing: config.crossing.clone(),
+                duplicates: status.metrics.servers.duplicates.clone(),
+                behind: before == Some(Remains::Everything),
+                loses: before.is_some_and(|before| before != Remains::Everything),
+            },
         );
         let inbox = Arc::new(inbox);
         let opening = async {
-            let mut link = RedisLink::open(&config.server, &inbox, &config.tasks).await?;
+            let mut link = RedisLink::open(&config.server, node, &inbox, &config.tasks).await?;
             let refused = link.psubscribe(&patterns).await?;
             let mut connection = Self {
                 config,
+                node: node.clone(),
                 link,
                 wanted,
                 inbox: inbox.clone(),
@@ -57,11 +85,21 @@ impl<'a> UpstreamConnection<'a> {
             // All else after the subscription: each answer that is waited for costs events.
             connection.begin_to_probe().await?;
             connection.link.name(&config.server).await?;
-            Ok::<Self, RedisError>(connection)
+            let mode = connection.link.mode().await?;
+            Ok::<_, RedisError>((connection, mode))
         };
-        let opened = match tokio::time::timeout(3 * PATIENCE, opening).await {
-            Ok(opened) => opened.map_err(Lost::Redis),
-            Err(_) => Err(Lost::Timeout(3 * PATIENCE)),
+        // Where there are others to try, none is waited for long.
+        let patience = match config.guide.has_several() {
+            true => PATIENCE,
+            false => 3 * PATIENCE,
+        };
+        let opened = match tokio::time::timeout(patience, opening).await {
+            Ok(Ok((connection, mode))) => {
+                let fits = config.take_kind(mode.as_deref(), status);
+                fits.map(|()| connection)
+            }
+            Ok(Err(error)) => Err(Lost::Redis(error)),
+            Err(_) => Err(Lost::Timeout(patience)),
         };
         let opened = opened.inspect_err(|_| inbox.retire())?;
         if !opened.refused.is_empty() && opened.refused.len() == patterns.len() {
@@ -80,8 +118,8 @@ impl<'a> UpstreamConnection<'a> {
         self.inbox.is_proven() || (!must_prove && self.since.elapsed() > MAX_PAUSE)
     }
 
-    /// Returns when the subscription is lost.
-    pub(super) async fn watch(&mut self) -> Lost {
+    /// Returns when the subscription is lost, or another server is the better one.
+    pub(super) async fn watch(&mut self, status: &Status) -> WatchEnd {
         let inbox = self.inbox.clone();
         let mut wanted = self.wanted.clone();
         let every = |period: Duration| {
@@ -94,16 +132,19 @@ impl<'a> UpstreamConnection<'a> {
         let mut retries = every(RETRY);
         let config = self.config;
         let mut elsewhere = Box::pin(address::leads_elsewhere(config, &inbox));
+        let node = self.node.clone();
+        let mut left = Box::pin(until_left(config, status, &node, self.link.commands()));
         loop {
             let step = tokio::select! {
                 () = inbox.closed.notified() => Err(Lost::Closed),
                 _ = probes.tick(), if self.probe_interval.is_some() => self.probe().await,
                 lost = &mut elsewhere, if self.probe_interval.is_some() => Err(lost),
+                next = &mut left => return WatchEnd::Leave(next),
                 Ok(()) = wanted.changed() => self.follow().await,
                 _ = retries.tick(), if !self.refused.is_empty() => self.follow().await,
             };
             if let Err(lost) = step {
-                return lost;
+                return WatchEnd::Lost(lost);
             }
         }
     }

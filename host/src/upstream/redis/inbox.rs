@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
+use prometheus::IntCounter;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 
+use super::crossing::{Crossing, Passage, UpstreamMessage};
 use super::probe::Probes;
+use super::sightings::ConnectionNumber;
 use crate::pipeline::Intake;
 use crate::transform::UpstreamPattern;
 
@@ -23,8 +27,21 @@ pub(super) struct UpstreamInbox {
     /// A probe came back as a message: the subscription stands.
     proven: AtomicBool,
     pub(super) closed: Notify,
-    /// An event came, so whoever was told that none come has been told otherwise.
+    /// Subscribers were told what this connection means to them.
     flows: AtomicBool,
+    number: ConnectionNumber,
+    around_moves: AroundMoves,
+}
+
+/// What a connection must know of those before it.
+#[derive(Debug, Clone)]
+pub(super) struct AroundMoves {
+    pub(super) crossing: Arc<Mutex<Crossing>>,
+    pub(super) duplicates: IntCounter,
+    /// Its events wait for those of the connection before it.
+    pub(super) behind: bool,
+    /// Events may have gone by, of which subscribers know nothing yet.
+    pub(super) loses: bool,
 }
 
 impl UpstreamInbox {
@@ -32,9 +49,16 @@ impl UpstreamInbox {
         intake: Arc<Intake>,
         patterns: Vec<UpstreamPattern>,
         probe_channel: String,
+        around_moves: AroundMoves,
     ) -> Self {
+        let number = around_moves
+            .crossing
+            .lock()
+            .begin(around_moves.behind, Instant::now());
         Self {
             intake,
+            number,
+            around_moves,
             patterns: Mutex::new(patterns),
             probe_channel,
             probes: Mutex::new(Probes::new()),
@@ -67,6 +91,16 @@ impl UpstreamInbox {
         self.patterns
             .lock()
             .retain(|pattern| !refused.contains(&pattern));
+    }
+
+    /// Tells subscribers, once, that events come, and before that, where it is so, that some did not.
+    pub(super) fn begin_to_flow(&self) {
+        if !self.flows.swap(true, Ordering::Relaxed) {
+            if self.around_moves.loses {
+                self.intake.note_lost(true);
+            }
+            self.intake.note_lost(false);
+        }
     }
 
     /// Whether a probe has come back as a message.
@@ -128,14 +162,43 @@ impl UpstreamInbox {
                 let ours = first.is_some_and(|first| first.as_str() == pattern);
                 drop(patterns);
                 if ours {
-                    // Subscribers hear that events come before they get one.
-                    if !self.flows.swap(true, Ordering::Relaxed) {
-                        self.intake.note_lost(false);
-                    }
-                    self.intake.offer(channel, payload);
+                    self.event(channel, payload);
                 }
             }
         }
+    }
+
+    fn event(&self, channel: String, payload: Vec<u8>) {
+        let message = UpstreamMessage { channel, payload };
+        // Held to the end, so that what two connections bring stays in the order that it is let
+        // through in.
+        let mut crossing = self.around_moves.crossing.lock();
+        match crossing.pass(self.number, message, Instant::now()) {
+            Passage::Through(message) => self.offer(message),
+            Passage::AllThrough(messages) => {
+                messages.into_iter().for_each(|message| self.offer(message))
+            }
+            Passage::Waits => {}
+            Passage::Again => self.around_moves.duplicates.inc(),
+        }
+    }
+
+    fn offer(&self, UpstreamMessage { channel, payload }: UpstreamMessage) {
+        // Subscribers hear that events come before they get one.
+        self.begin_to_flow();
+        self.intake.offer(channel, payload);
+    }
+
+    /// The connection before this one brings nothing any more: what waited for it goes through.
+    /// `lost` is whether it ended before its time, so that events may have gone by.
+    pub(super) fn alone(&self, lost: bool) {
+        let mut crossing = self.around_moves.crossing.lock();
+        let waited = crossing.alone(Instant::now());
+        if lost {
+            self.intake.note_lost(true);
+            self.intake.note_lost(false);
+        }
+        waited.into_iter().for_each(|message| self.offer(message));
     }
 }
 

@@ -4,6 +4,7 @@
 //! between the socket and the intake, and probes are published on the same connection.
 //! With RESP2 a task pumps; that connection cannot publish, so it is asked for an answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -17,6 +18,7 @@ use super::inbox::UpstreamInbox;
 use super::reason::{is_answer, is_denied};
 use super::refusal::PatternRefusal;
 use super::server::{Server, is_resp2_only};
+use crate::settings::RedisNode;
 use crate::tasks::Tasks;
 use crate::transform::UpstreamPattern;
 
@@ -61,11 +63,12 @@ impl RedisLink {
     /// Connects; nothing is subscribed yet.
     pub(super) async fn open(
         server: &Server,
+        node: &RedisNode,
         inbox: &Arc<UpstreamInbox>,
         tasks: &Tasks,
     ) -> RedisResult<Self> {
-        match resp3(server, inbox.clone()).await {
-            Err(error) if is_resp2_only(&error) => resp2(server, inbox.clone(), tasks).await,
+        match resp3(server, node, inbox.clone()).await {
+            Err(error) if is_resp2_only(&error) => resp2(server, node, inbox.clone(), tasks).await,
             opened => opened,
         }
     }
@@ -158,24 +161,56 @@ impl RedisLink {
     pub(super) fn can_publish(&self) -> bool {
         matches!(self, Self::Resp3(_))
     }
+
+    /// The same connection for commands; none where it takes none.
+    pub(super) fn commands(&self) -> Option<MultiplexedConnection> {
+        match self {
+            Self::Resp3(connection) => Some(connection.clone()),
+            Self::Resp2 { .. } => None,
+        }
+    }
+
+    /// What the server says that it is; nothing where it cannot be asked. It needs no right.
+    pub(super) async fn mode(&self) -> RedisResult<Option<String>> {
+        let Some(mut connection) = self.commands() else {
+            return Ok(None);
+        };
+        let mut hello = redis::cmd("HELLO");
+        hello.arg("3");
+        let answer: RedisResult<BTreeMap<String, Value>> = hello.query_async(&mut connection).await;
+        match answer {
+            Ok(mut said) => Ok(match said.remove("mode") {
+                Some(Value::BulkString(mode)) => String::from_utf8(mode).ok(),
+                Some(Value::SimpleString(mode)) => Some(mode),
+                _ => None,
+            }),
+            Err(error) if is_answer(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
-async fn resp3(server: &Server, inbox: Arc<UpstreamInbox>) -> RedisResult<RedisLink> {
+async fn resp3(
+    server: &Server,
+    node: &RedisNode,
+    inbox: Arc<UpstreamInbox>,
+) -> RedisResult<RedisLink> {
     let config = patience().set_push_sender(move |push: PushInfo| {
         let _closing = ClosingOnPanic(&inbox.closed);
         inbox.receive(push);
         Ok::<(), redis::aio::SendError>(())
     });
-    let connection = server.connect_unnamed(ProtocolVersion::RESP3, &config);
+    let connection = server.connect_to(node, ProtocolVersion::RESP3, &config);
     Ok(RedisLink::Resp3(connection.await?))
 }
 
 async fn resp2(
     server: &Server,
+    node: &RedisNode,
     inbox: Arc<UpstreamInbox>,
     tasks: &Tasks,
 ) -> RedisResult<RedisLink> {
-    let (sink, mut messages) = server.listen_at_resp2().await?.split();
+    let (sink, mut messages) = server.listen_at_resp2(node).await?.split();
     let pump = tasks.brief("redis_pump", async move {
         let _closing = Closing(&inbox);
         while let Some(message) = messages.next().await {

@@ -1,5 +1,8 @@
-//! The subscription to Redis: one connection, kept or won back for as long as the host runs.
+//! The subscription to Redis: one connection, kept, moved or won back for as long as the host runs.
 //!
+//! ```text
+//! guide, questions, sentinels ─► course (stay, move, wait) ─► connection ─► inbox ─► crossing ─► intake
+//! ```
 //! What is read goes straight to the intake; nothing waits here. A connection that went silent
 //! is found by the kernel (keepalive, `TCP_USER_TIMEOUT`) or by probes: messages of our own
 //! that must come back, which also shows that the subscription still stands; and that it is on
@@ -8,14 +11,23 @@
 pub mod acl;
 mod address;
 mod connection;
+mod course;
+mod crossing;
+mod guide;
 mod inbox;
+mod leave;
 mod link;
 mod probe;
+mod questions;
 mod reason;
 mod record;
 mod refusal;
 mod retries;
+mod sentinels;
 mod server;
+mod sightings;
+mod stay;
+mod view;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,10 +37,14 @@ use parking_lot::Mutex;
 use redis::RedisError;
 
 use self::connection::UpstreamConnection;
+use self::course::Departure;
+use self::crossing::Crossing;
+use self::guide::Guide;
 pub use self::reason::{is_denied, reason};
 pub use self::record::listen;
 use self::retries::Retries;
 pub use self::server::{Server, is_resp2_only, machine_name};
+use super::place::UpstreamKind;
 use super::{NOT_CONNECTED, Status};
 use crate::pipeline::Intake;
 use crate::settings::Settings;
@@ -40,10 +56,28 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Clients are owed events again within 5 s of the server's return, so no pause is longer.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
+/// Why a server is left for another, as metrics and reports have it.
+pub const WHY_LEFT: [&str; 7] = [
+    BROKEN,
+    Departure::Failed.word(),
+    Departure::Demoted.word(),
+    Departure::CutOff.word(),
+    Departure::Forgotten.word(),
+    Departure::Silent.word(),
+    Departure::Superseded.word(),
+];
+
+/// The connection was lost.
+const BROKEN: &str = "broken";
+
 /// How to subscribe; the intake says to what.
 #[derive(Debug)]
 struct Config {
     server: Server,
+    guide: Guide,
+    crossing: Arc<Mutex<Crossing>>,
+    /// How long a server that was left is still listened to.
+    overlap: Duration,
     probe_channel: String,
     /// Zero turns the probe off.
     probe_interval: Duration,
@@ -65,6 +99,10 @@ enum Lost {
     /// What is published at the address does not come.
     Elsewhere,
     Timeout(Duration),
+    /// No node of the cluster answers.
+    NoNode,
+    /// No majority of the sentinels names a master, and why.
+    NoMaster(String),
 }
 
 impl From<RedisError> for Lost {
@@ -86,12 +124,50 @@ impl Lost {
                  there did not come"
                     .to_owned()
             }
+            Self::NoNode => "no node of the cluster answers".to_owned(),
+            Self::NoMaster(why) => why.clone(),
             Self::Timeout(patience) => format!("no answer within {patience:?}"),
         }
     }
 }
 
 impl Config {
+    /// What a server says that it is, held against what `redis-url` says.
+    fn take_kind(&self, mode: Option<&str>, status: &Status) -> Result<(), Lost> {
+        let kind = match (self.guide.kind(), mode) {
+            (_, Some("sentinel")) => {
+                return Err(Lost::Refused(
+                    "redis-url leads to a sentinel; to follow the master that it watches, write \
+                     redis+sentinel://host:port/name"
+                        .to_owned(),
+                ));
+            }
+            (UpstreamKind::Sentinel, _) => UpstreamKind::Sentinel,
+            (_, Some("cluster")) => UpstreamKind::Cluster,
+            (UpstreamKind::Cluster, None) => UpstreamKind::Cluster,
+            _ if self.server.url().names_several() => {
+                return Err(Lost::Refused(
+                    "redis-url names several servers, as of a cluster, and the one that answers is in none"
+                        .to_owned(),
+                ));
+            }
+            _ => UpstreamKind::Single,
+        };
+        self.guide.found(kind);
+        if self.guide.has_several() {
+            self.crossing.lock().turn_on();
+        }
+        status.note_kind(kind);
+        Ok(())
+    }
+
+    /// The subscription is on another server now, or on the same again.
+    fn arrived(&self, connection: &UpstreamConnection<'_>, why: &'static str, status: &Status) {
+        connection.inbox.begin_to_flow();
+        self.guide.arrived(&connection.node);
+        status.arrived(&connection.node.to_string(), why);
+    }
+
     /// The server does not take the probe, so the host goes on without; said once.
     fn warn_without_probe(&self, command: &str, error: &RedisError) {
         if !self.warned.swap(true, Ordering::Relaxed) {
@@ -115,8 +191,13 @@ impl Subscriber {
     /// # Errors
     /// When the certificates cannot be read or used.
     pub fn new(settings: &Settings, tasks: &Tasks) -> anyhow::Result<Self> {
+        let server = Server::new(settings)?;
+        let crossing = Crossing::new(settings.redis_move_window, settings.redis_move_events);
         let config = Config {
-            server: Server::new(settings)?,
+            guide: Guide::new(&server),
+            server,
+            crossing: Arc::new(Mutex::new(crossing)),
+            overlap: settings.redis_move_window,
             probe_channel: settings.probe_channel.clone(),
             probe_interval: settings.probe_interval,
             warned: AtomicBool::default(),
@@ -144,24 +225,9 @@ async fn subscribe_for_ever(config: &Config, intake: &Arc<Intake>, status: &Stat
     let user = config.server.user();
     let mut retries = Retries::new();
     loop {
-        let proven = match UpstreamConnection::open(config, intake).await {
-            Ok(mut connection) => {
-                intake.note_lost(false);
-                status.subscribed();
-                let lost = connection.watch().await;
-                let proven = connection.is_proven();
-                // The connection goes first, so that no event comes after it was said that none do.
-                drop(connection);
-                intake.note_lost(true);
-                status.lost(&lost.words(user));
-                proven
-            }
-            Err(lost) => {
-                intake.note_lost(true);
-                status.lost(&lost.words(user));
-                false
-            }
-        };
+        let (lost, proven) = stay::subscribe(config, intake, status).await;
+        intake.note_lost(true);
+        status.lost(&lost.words(user));
         tokio::time::sleep(retries.pause(proven, Instant::now())).await;
     }
 }

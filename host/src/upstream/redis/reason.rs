@@ -20,8 +20,13 @@ pub fn reason(error: &RedisError, user: &str) -> String {
             "WRONGPASS: Redis refuses the user {user:?} or the password; mend redis-url or the user"
         ),
         (Some("NOAUTH"), _) => {
-            "NOAUTH: Redis asks for a password; put one into redis-url".to_owned()
+            "NOAUTH: Redis asks for a password; put one into redis-url or redis-password-file"
+                .to_owned()
         }
+        (Some(code @ ("MOVED" | "CROSSSLOT")), _) => format!(
+            "{code}: this Redis is a node of a cluster, where what a fleet shares cannot be kept yet; give the fleet a \
+             redis-url of a Redis that stands by itself, or of sentinels"
+        ),
         (Some(code), _) => format!("Redis answered with the error {}", word(code)),
         // What the system says of a socket, an address or a certificate.
         (None, ErrorKind::Io) => error.to_string(),

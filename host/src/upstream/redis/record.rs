@@ -23,7 +23,8 @@ pub async fn listen(
     let server = Server::new(settings).map_err(|error| format!("{error:#}"))?;
     let words = |error| reason(&error, server.user());
     let subscribing = async {
-        let mut connection = server.listen_at_resp2().await?;
+        let node = server.lead().await?;
+        let mut connection = server.listen_at_resp2(&node).await?;
         connection.psubscribe(pattern.as_str()).await?;
         Ok(connection)
     };

@@ -1,0 +1,155 @@
+//! A real Redis Cluster for one test: three masters, and a replica of each. Nodes can be killed,
+//! paused, started again, and made to give their mastership away.
+
+use std::time::Instant;
+
+use crate::dice::Dice;
+use crate::nodes::Node;
+use crate::wait::{eventually, secs, until};
+
+const SLOTS: u16 = 16_384;
+const MASTERS: u16 = 3;
+
+const CONFIG: &str = "save \"\"\nappendonly no\ncluster-enabled yes\ncluster-node-timeout 2000\n\
+                      cluster-config-file nodes.conf\nrepl-diskless-sync-delay 0\n\
+                      cluster-replica-validity-factor 0";
+
+/// The cluster; all of it dies with the test.
+#[derive(Debug)]
+pub struct Cluster {
+    /// At first three masters, then their replicas in the same order.
+    pub nodes: Vec<Node>,
+}
+
+impl Cluster {
+    pub async fn start() -> Self {
+        let mut nodes = Vec::new();
+        for _ in 0..2 * MASTERS {
+            nodes.push(node().await);
+        }
+        let cluster = Self { nodes };
+        cluster.meet().await;
+        cluster.settles().await;
+        cluster
+    }
+
+    async fn meet(&self) {
+        let first = self.nodes[0].port.to_string();
+        for (number, node) in (0_u16..).zip(&self.nodes) {
+            let epoch = (number + 1).to_string();
+            node.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]).await;
+            node.ask(&["CLUSTER", "MEET", "127.0.0.1", &first]).await;
+            if number < MASTERS {
+                let share = SLOTS / MASTERS;
+                let end = match number + 1 {
+                    MASTERS => SLOTS,
+                    next => next * share,
+                };
+                // One by one: releases before 7.0 know no ranges.
+                let slots: Vec<String> = (number * share..end)
+                    .map(|number| number.to_string())
+                    .collect();
+                let mut command = vec!["CLUSTER", "ADDSLOTS"];
+                command.extend(slots.iter().map(String::as_str));
+                node.ask(&command).await;
+            }
+        }
+        let (masters, replicas) = self.nodes.split_at(MASTERS.into());
+        for (master, replica) in masters.iter().zip(replicas) {
+            let id = master.ask(&["CLUSTER", "MYID"]).await.text();
+            until("a replica that knows its master", secs(20), async || {
+                let answer = replica.ask(&["CLUSTER", "REPLICATE", &id]).await;
+                answer.text() == "OK"
+            })
+            .await;
+        }
+    }
+
+    /// Waits until all that live agree that the cluster is well and every replica follows.
+    pub async fn settles(&self) {
+        for node in &self.nodes {
+            until("a cluster that is well", secs(30), async || {
+                let info = node.ask(&["CLUSTER", "INFO"]).await.text();
+                let nodes = node.ask(&["CLUSTER", "NODES"]).await.text();
+                let role = node.info("role").await;
+                let link = node.info("master_link_status").await;
+                info.contains("cluster_state:ok")
+                    && nodes.lines().count() == self.nodes.len()
+                    && !nodes.contains("fail")
+                    && !nodes.contains("disconnected")
+                    && (role == "master" || link == "up")
+            })
+            .await;
+        }
+    }
+
+    /// All nodes, as `redis-url` takes them.
+    pub fn url(&self) -> String {
+        let nodes = self.nodes.iter();
+        let nodes: Vec<_> = nodes
+            .map(|node| format!("127.0.0.1:{}", node.port))
+            .collect();
+        format!("redis://{}", nodes.join(","))
+    }
+
+    /// The place of the node that listens at this address.
+    pub fn place(&self, address: &str) -> usize {
+        let port = address.rsplit(':').next().unwrap_or_default();
+        let is_it = |node: &Node| node.port.to_string() == port;
+        let place = self.nodes.iter().position(is_it);
+        place.unwrap_or_else(|| panic!("no node at {address}"))
+    }
+
+    /// The replica of a master by that master's own word.
+    pub async fn replica_of(&self, place: usize) -> usize {
+        let port = eventually("a replica", secs(20), async || {
+            let info = self.nodes[place].info("slave0").await;
+            let port = info.split("port=").nth(1)?.split(',').next()?.to_owned();
+            Some(port)
+        })
+        .await;
+        self.place(&port)
+    }
+
+    /// A master gives its mastership to its replica, and goes on as that one's.
+    pub async fn demote(&self, place: usize) {
+        let replica = &self.nodes[self.replica_of(place).await];
+        // One that does not come about within five seconds is given up by the replica itself.
+        let mut asked: Option<Instant> = None;
+        until("another master", secs(30), async || {
+            if asked.is_none_or(|asked| asked.elapsed() > secs(7)) {
+                replica.ask(&["CLUSTER", "FAILOVER"]).await;
+                asked = Some(Instant::now());
+            }
+            self.nodes[place].info("role").await == "slave"
+        })
+        .await;
+    }
+}
+
+/// A node on a free port. Its second port lies 10,000 above, and neither is one that the system
+/// gives to whoever connects.
+async fn node() -> Node {
+    let mut seed = [0; 8];
+    let token = tempfile::tempdir().expect("a temporary folder");
+    let name = token.path().as_os_str().as_encoded_bytes();
+    seed.copy_from_slice(
+        &name[name.len() - 6..]
+            .iter()
+            .chain(b"xx")
+            .copied()
+            .collect::<Vec<_>>(),
+    );
+    let mut dice = Dice::new(u64::from_le_bytes(seed) ^ u64::from(std::process::id()));
+    for _ in 0..50 {
+        let port = u16::try_from(dice.between(11_000, 22_000)).expect("within a port's range");
+        let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port)
+            && is_free(port + 10_000)
+            && let Some(node) = Node::try_start(port, CONFIG, &[]).await
+        {
+            return node;
+        }
+    }
+    panic!("no free ports for a node of a cluster in fifty tries");
+}

@@ -1,0 +1,270 @@
+//! A publisher that knows which of its events Redis took, and an account of what came of them:
+//! each once, in order, or told as missed. Events are candles with numbers that grow.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::client::Client;
+use crate::payloads::{candle, candle_channel, number_of};
+use crate::resp::{Resp, encode};
+use crate::wait::{millis, until};
+
+/// Publishes at a rate, each event once, at whichever of the ports takes it.
+#[derive(Debug)]
+pub struct Publisher {
+    ending: Arc<AtomicBool>,
+    /// One more than the last number that was taken, and how many were.
+    taken: Arc<(AtomicU64, AtomicU64)>,
+    ports: Arc<Mutex<Vec<u16>>>,
+    sending: JoinHandle<()>,
+}
+
+impl Publisher {
+    /// At the first of these ports that takes it; another one where that fails.
+    pub fn start(ports: &[u16], rate: u32) -> Self {
+        let ending = Arc::new(AtomicBool::new(false));
+        let taken = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let ports = Arc::new(Mutex::new(ports.to_vec()));
+        let line = PublisherLine {
+            ending: ending.clone(),
+            taken: taken.clone(),
+            ports: ports.clone(),
+            next: 0,
+        };
+        Self {
+            ending,
+            taken,
+            ports,
+            sending: tokio::spawn(line.run(rate)),
+        }
+    }
+
+    /// Publishes at these from now on.
+    pub fn lead_to(&self, ports: &[u16]) {
+        *self.ports.lock().unwrap_or_else(PoisonError::into_inner) = ports.to_vec();
+    }
+
+    /// How many Redis has taken.
+    pub fn taken(&self) -> u64 {
+        self.taken.1.load(Ordering::SeqCst)
+    }
+
+    pub async fn takes(&self, more: u64) {
+        let goal = self.taken() + more;
+        until("events that Redis takes", crate::secs(60), async || {
+            self.taken() >= goal
+        })
+        .await;
+    }
+
+    /// Ends it, and says the last number that was taken.
+    pub async fn stop(self) -> u64 {
+        self.ending.store(true, Ordering::SeqCst);
+        self.sending.await.expect("the publisher does not fail");
+        self.taken.0.load(Ordering::SeqCst).saturating_sub(1)
+    }
+}
+
+struct PublisherLine {
+    ending: Arc<AtomicBool>,
+    taken: Arc<(AtomicU64, AtomicU64)>,
+    ports: Arc<Mutex<Vec<u16>>>,
+    next: u64,
+}
+
+impl PublisherLine {
+    async fn run(mut self, rate: u32) {
+        let started = Instant::now();
+        let mut beat = tokio::time::interval(millis(5));
+        let mut connection: Option<(u16, Resp)> = None;
+        let mut failures = 0;
+        while !self.ending.load(Ordering::SeqCst) {
+            beat.tick().await;
+            let due = (started.elapsed().as_secs_f64() * f64::from(rate)) as u64;
+            if due <= self.next {
+                continue;
+            }
+            let ports = self
+                .ports
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            if connection
+                .as_ref()
+                .is_none_or(|(port, _)| !ports.contains(port))
+            {
+                let port = ports[failures % ports.len()];
+                let connecting = tokio::time::timeout(millis(500), Resp::connect(port)).await;
+                connection = connecting
+                    .ok()
+                    .and_then(Result::ok)
+                    .map(|resp| (port, resp));
+                failures += usize::from(connection.is_none());
+            }
+            let Some((_, resp)) = &mut connection else {
+                continue;
+            };
+            let count = (due - self.next).min(200);
+            if self.send(resp, count).await.is_none() {
+                connection = None;
+                failures += 1;
+            }
+        }
+    }
+
+    /// What was sent and not answered may have been taken or not; it is not sent again.
+    async fn send(&mut self, resp: &mut Resp, count: u64) -> Option<()> {
+        let channel = channel();
+        let mut bytes = Vec::new();
+        let first = self.next;
+        self.next += count;
+        for number in first..self.next {
+            let payload = candle(usize::try_from(number).expect("a small number"));
+            bytes.extend(encode(&[
+                b"PUBLISH",
+                channel.as_bytes(),
+                payload.as_bytes(),
+            ]));
+        }
+        let patience = Duration::from_secs(1);
+        tokio::time::timeout(patience, resp.send_raw(&bytes))
+            .await
+            .ok()?
+            .ok()?;
+        for number in first..self.next {
+            let reply = tokio::time::timeout(patience, resp.reply())
+                .await
+                .ok()?
+                .ok()?;
+            if !matches!(reply, crate::resp::Reply::Integer(_)) {
+                return None;
+            }
+            self.taken.0.store(number + 1, Ordering::SeqCst);
+            self.taken.1.fetch_add(1, Ordering::SeqCst);
+        }
+        Some(())
+    }
+}
+
+fn channel() -> String {
+    candle_channel(1, "BTC-USD", "1h")
+}
+
+/// What one client gets of a publisher's events.
+#[derive(Debug)]
+pub struct Account {
+    inner: Arc<Mutex<Entries>>,
+    reading: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    last: Option<usize>,
+    /// A gap was told since the last event.
+    gap: bool,
+    received: u64,
+    missing: u64,
+    gaps: u64,
+    wrong: Vec<String>,
+}
+
+/// The end of an account.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliverySum {
+    pub received: u64,
+    /// Numbers that did not come, and were told as missed.
+    pub missing: u64,
+    pub gaps: u64,
+}
+
+impl Account {
+    /// Of a client that has subscribed.
+    pub fn of(mut client: Client) -> Self {
+        let inner = Arc::new(Mutex::new(Entries::default()));
+        let into = inner.clone();
+        let reading = tokio::spawn(async move {
+            loop {
+                let text = client.text_within(crate::secs(600)).await;
+                let message = text.expect("a message within ten minutes");
+                let message: Value = serde_json::from_str(&message).expect("a message is JSON");
+                into.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .note(&message);
+            }
+        });
+        Self { inner, reading }
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&Entries) -> T) -> T {
+        at(&self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The last number that came.
+    pub fn last(&self) -> Option<usize> {
+        self.look(|entries| entries.last)
+    }
+
+    /// Waits until an event comes that is newer than all that came.
+    pub async fn goes_on(&self, within: Duration) {
+        let last = self.last();
+        until("another event", within, async || self.last() > last).await;
+    }
+
+    /// Waits until number `last` is there; fails where anything came twice, out of order, or is
+    /// missing without a word.
+    pub async fn is_even(self, last: u64, within: Duration) -> DeliverySum {
+        let last = usize::try_from(last).expect("a small number");
+        until("the last event that Redis took", within, async || {
+            self.last() >= Some(last)
+        })
+        .await;
+        self.look(|entries| {
+            assert!(entries.wrong.is_empty(), "{:#?}", entries.wrong);
+            DeliverySum {
+                received: entries.received,
+                missing: entries.missing,
+                gaps: entries.gaps,
+            }
+        })
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
+impl Entries {
+    fn note(&mut self, message: &Value) {
+        if message["type"] == "gap" {
+            self.gaps += 1;
+            self.gap = true;
+            if message["reason"] != "upstream" {
+                self.wrong.push(format!("another loss: {message}"));
+            }
+            return;
+        }
+        if message.get("data").is_none() {
+            return;
+        }
+        let number = number_of(message);
+        let due = self.last.map_or(number, |last| last + 1);
+        if number < due {
+            self.wrong.push(format!("{number} where {due} was due"));
+        } else if number > due {
+            self.missing += u64::try_from(number - due).expect("a small number");
+            if !self.gap {
+                self.wrong
+                    .push(format!("{number} where {due} was due, and nothing told"));
+            }
+        }
+        self.gap = false;
+        self.received += 1;
+        self.last = Some(number.max(self.last.unwrap_or_default()));
+    }
+}

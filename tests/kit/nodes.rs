@@ -1,0 +1,113 @@
+//! The binary that plays Redis, and one running server of several: a node of a cluster, a
+//! replica, or a sentinel.
+
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::resp::{Reply, Resp};
+use crate::wait::{eventually, secs};
+
+/// What is run as `redis-server`: `TIDEGATE_TEST_REDIS` where that is set, so that other releases
+/// and kin can be tried.
+pub fn redis_binary() -> PathBuf {
+    let given = std::env::var_os("TIDEGATE_TEST_REDIS");
+    given.map_or_else(|| "redis-server".into(), PathBuf::from)
+}
+
+/// One server; it dies with the test.
+#[derive(Debug)]
+pub struct Node {
+    process: Process,
+    folder: TempDir,
+    pub port: u16,
+    arguments: &'static [&'static str],
+}
+
+impl Node {
+    /// None where the port is taken.
+    pub async fn try_start(
+        port: u16,
+        config: &str,
+        arguments: &'static [&'static str],
+    ) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\nlogfile \"\"\n{config}\n",
+            folder.path().display()
+        );
+        std::fs::write(folder.path().join("redis.conf"), text).expect("a file in one's own folder");
+        let process = launch(folder.path(), port, arguments).await?;
+        Some(Self {
+            process,
+            folder,
+            port,
+            arguments,
+        })
+    }
+
+    pub async fn ask(&self, parts: &[&str]) -> Reply {
+        let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+        let mut connection = Resp::connect(self.port).await.expect("the server listens");
+        connection.ask(&parts).await.expect("the server answers")
+    }
+
+    /// Publishes a message; the answer is how many connections at this very server received it.
+    pub async fn publish(&self, channel: &str, payload: impl AsRef<[u8]>) -> i64 {
+        let mut connection = Resp::connect(self.port).await.expect("the server listens");
+        let parts: [&[u8]; 3] = [b"PUBLISH", channel.as_bytes(), payload.as_ref()];
+        let answer = connection.ask(&parts).await.expect("the server answers");
+        answer.integer()
+    }
+
+    /// A field of `INFO`; empty where it has none of that name.
+    pub async fn info(&self, name: &str) -> String {
+        let text = self.ask(&["INFO"]).await.text();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{name}:")));
+        line.unwrap_or_default().trim().to_owned()
+    }
+
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    pub fn pause(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    /// Starts it again with what it had written of itself.
+    pub async fn restart(&mut self) {
+        self.kill();
+        let (folder, port, arguments) = (self.folder.path(), self.port, self.arguments);
+        self.process = eventually("a server on its old port", secs(10), async || {
+            launch(folder, port, arguments).await
+        })
+        .await;
+    }
+}
+
+async fn launch(folder: &Path, port: u16, arguments: &[&str]) -> Option<Process> {
+    let mut process = Process::start(&redis_binary(), |command| {
+        command.arg(folder.join("redis.conf")).args(arguments);
+    });
+    eventually("a server to answer", secs(10), async || {
+        if process.ended().is_some() {
+            return Some(None);
+        }
+        let mut connection = Resp::connect(port).await.ok()?;
+        let answer = connection.ask(&[b"PING"]).await.ok()?;
+        // One that asks for a password is up too; one that is still loading is not.
+        let answer = answer.text();
+        (answer == "PONG" || answer.starts_with("NOAUTH")).then_some(Some(()))
+    })
+    .await?;
+    Some(process)
+}
