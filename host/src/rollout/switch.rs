@@ -48,8 +48,11 @@ impl Registry {
         let before = deployment.running.take();
         deployment.intent.switched(to);
         let live = self.live_of(before.as_ref(), &ready);
+        // What stands in for a revision on probation is on none itself.
+        let probation = deployment.intent.probation.as_ref();
+        let is_watched = probation.is_some_and(|probation| probation.revision == *to);
         let behind = behind
-            .filter(|_| deployment.intent.probation.is_some())
+            .filter(|_| is_watched)
             .and_then(|behind| Some((deployment.ready(&behind.revision)?, behind.answers)))
             .map(|(ready, answers)| (self.live_of(before.as_ref(), ready), answers));
         let stands = match behind {
@@ -58,7 +61,7 @@ impl Registry {
             None => Stands::Nothing,
         };
         let behind = behind.map(|(live, _)| live);
-        let probation = deployment.intent.probation.as_ref().map(|_| {
+        let probation = is_watched.then(|| {
             let ran = before.as_ref().map(|before| &*before.live);
             Arc::new(self.probation_after(ran, stands))
         });

@@ -289,14 +289,18 @@ impl Intent {
         if is_planted(PlantedFault::FallbackIsSaved) && choice.revision.as_ref() != Some(to) {
             self.desired.choice.revision = Some(to.clone());
         }
-        let watched = self.is_to_be_tried(&choice) && choice.revision.as_ref() == Some(to);
-        // A start within a probation goes on with it.
+        let chosen = choice.revision.as_ref();
+        // A start within a probation goes on with it, and what stands in for the revision
+        // meanwhile does not end it: its starts stay counted.
         let goes_on = |probation: &ProbationRecord| {
-            probation.revision == *to && probation.choice == choice.id
+            chosen == Some(&probation.revision) && probation.choice == choice.id
         };
         let probation = self.probation.take().filter(goes_on);
-        let begun = || ProbationRecord::new(to.clone(), choice.id);
-        self.probation = watched.then(|| probation.unwrap_or_else(begun));
+        self.probation = match self.is_to_be_tried(&choice) {
+            false => None,
+            true if chosen != Some(to) => probation,
+            true => probation.or_else(|| Some(ProbationRecord::new(to.clone(), choice.id))),
+        };
     }
 }
 
@@ -359,6 +363,16 @@ mod tests {
             assert_eq!(intent.probation, None);
         }
         assert_eq!(intent.wanted().choice.revision, Some(revision('b')));
+    }
+
+    #[test]
+    fn what_stands_in_for_a_revision_does_not_end_the_count_of_its_starts() {
+        let mut intent = applied();
+        intent.start(false, &stamp(2));
+        intent.switched(&revision('a'));
+        intent.switched(&revision('b'));
+        let probation = intent.probation.as_ref().expect("it goes on");
+        assert_eq!(probation.starts, 1);
     }
 
     #[test]

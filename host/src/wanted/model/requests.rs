@@ -230,7 +230,8 @@ impl World {
         let Some(probation) = up.intent.probation.clone() else {
             return;
         };
-        if up.process.held {
+        let runs = up.process.running.as_ref() == Some(&probation.revision);
+        if up.process.held || !runs {
             return;
         }
         let before = up.intent.wanted();
