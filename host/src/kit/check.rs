@@ -29,7 +29,7 @@ const AUTHOR: &str = "its author";
 
 /// A component that a host would take.
 #[derive(Debug, Serialize)]
-pub struct Verdict {
+pub struct CheckVerdict {
     /// What a host would answer.
     #[serde(flatten)]
     pub checked: Checked,
@@ -59,7 +59,7 @@ pub struct Tried {
 /// # Errors
 /// The component does not do again what it did when it was loaded; or the folder of the project's
 /// samples cannot be read.
-pub fn check(candidate: &Candidate, target: &Target) -> Result<Verdict, Unusable> {
+pub fn check(candidate: &Candidate, target: &Target) -> Result<CheckVerdict, Unusable> {
     let component = &candidate.component;
     let (tried, published) = run(candidate)?;
     let mut warnings = Vec::new();
@@ -97,7 +97,7 @@ pub fn check(candidate: &Candidate, target: &Target) -> Result<Verdict, Unusable
         }
     }
     limits(component.limits(), component.size, &tried, warn);
-    Ok(Verdict {
+    Ok(CheckVerdict {
         checked: checked(component, &candidate.origin, AUTHOR),
         warnings,
         tried,

@@ -26,7 +26,7 @@ use std::path::Path;
 pub use self::bench::{Benched, Measured, bench, own_events, wanted};
 pub use self::build::{Built, build};
 pub use self::candidate::{Candidate, Workshop, component_of};
-pub use self::check::{Tried, Verdict, Warning, check};
+pub use self::check::{CheckVerdict, Tried, Warning, check};
 pub use self::new::{Begun, begin};
 pub use self::project::{Language, MayDepend, PROJECT_FILE, Project, Target};
 pub use self::record::{RecordedSamples, pattern, record};

@@ -188,11 +188,11 @@ mod tests {
     fn lines_are_events_and_empty_ones_are_passed_over() {
         let lines = "\n{\"channel\":\"a\",\"payload\":1}\n  \n{\"channel\":\"b\",\"text\":\"x\",\"received-at\":7}";
         let events = read_events(lines.as_bytes()).unwrap();
-        let told: Vec<_> = events
+        let read: Vec<_> = events
             .iter()
             .map(|event| (&*event.channel, &*event.payload, event.received_at))
             .collect();
-        assert_eq!(told, [("a", &b"1"[..], 0), ("b", &b"x"[..], 7)]);
+        assert_eq!(read, [("a", &b"1"[..], 0), ("b", &b"x"[..], 7)]);
     }
 
     #[test]

@@ -294,9 +294,9 @@ mod tests {
     #[test]
     fn what_differs_is_told_by_message_and_field() {
         assert_eq!(fields(published(&[r#"{"x":1.0}"#, r#"{"x":2}"#]), TWO), []);
-        let other = published(&[r#"{"x":1}"#, r#"{"x":3,"y":0}"#]);
-        let told = [(Some(2), "/x".to_owned()), (Some(2), "/y".to_owned())];
-        assert_eq!(fields(other, TWO), told);
+        let answer = published(&[r#"{"x":1}"#, r#"{"x":3,"y":0}"#]);
+        let expected = [(Some(2), "/x".to_owned()), (Some(2), "/y".to_owned())];
+        assert_eq!(fields(answer, TWO), expected);
         assert_eq!(
             fields(published(&["{}"]), TWO),
             [(None, "count".to_owned())]
@@ -319,7 +319,7 @@ mod tests {
                 "a number".into(),
             )
         };
-        for (expect, told) in [
+        for (expect, expected) in [
             (r#"{"rejection":{"reason":"missing"}}"#, &[][..]),
             (r#"{"rejection":{"reason":"missing","field":"price"}}"#, &[]),
             (
@@ -331,7 +331,7 @@ mod tests {
             let fields = fields(rejected(), expect)
                 .into_iter()
                 .map(|(_, field)| field);
-            assert_eq!(fields.collect::<Vec<_>>(), told, "{expect}");
+            assert_eq!(fields.collect::<Vec<_>>(), expected, "{expect}");
         }
     }
 

@@ -15,14 +15,14 @@ fn a_name_is_that_of_a_transform_or_nothing_is_made() {
     for name in [
         "", "A", "1a", "-a", "a_b", "a b", "../a", "a/b", ".", "ä", "a\n", &long,
     ] {
-        let told = said(Language::Python, name, place.path());
-        assert!(told.contains("order-books"), "{told}");
-        assert_eq!(told.lines().count(), 1, "{told}");
+        let text = said(Language::Python, name, place.path());
+        assert!(text.contains("order-books"), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
     }
-    let told = said(Language::Rust, "serde", place.path());
+    let text = said(Language::Rust, "serde", place.path());
     assert!(
-        told.contains("a package that the project is built with"),
-        "{told}"
+        text.contains("a package that the project is built with"),
+        "{text}"
     );
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     let longest = "a".repeat(MAX_NAME);
@@ -39,14 +39,14 @@ fn nothing_is_written_over_and_nothing_half_written() {
     fs::write(path("file"), "mine").unwrap();
     std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
     for name in ["folder", "file", "link"] {
-        let told = said(Language::Rust, name, place.path());
-        assert!(told.contains("there already"), "{told}");
+        let text = said(Language::Rust, name, place.path());
+        assert!(text.contains("there already"), "{text}");
     }
     assert_eq!(fs::read(path("file")).unwrap(), b"mine");
     assert_eq!(fs::read_dir(path("folder")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 3);
-    let told = said(Language::Rust, "a", &path("absent"));
-    assert!(told.contains("cannot make"), "{told}");
+    let text = said(Language::Rust, "a", &path("absent"));
+    assert!(text.contains("cannot make"), "{text}");
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub(super) async fn bench(args: &BenchArgs) -> Result<Found, Unusable> {
     let time = Duration::from_secs(args.seconds);
     let benched = blocking(move || measure(&candidates, &events, time)).await?;
     Ok(Found {
-        told: told(&benched),
+        text: told(&benched),
         answer: json!(benched),
         sound: benched.sides.iter().all(|side| side.faults == 0),
     })

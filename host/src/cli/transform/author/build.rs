@@ -36,7 +36,7 @@ pub(super) async fn build(args: &BuildArgs) -> Result<Found, Unusable> {
     }
     let took = micros(started.elapsed().as_micros() as f64);
     Ok(Found {
-        told: told(&built, &took),
+        text: told(&built, &took),
         answer: json!(built),
         sound: true,
     })

@@ -7,7 +7,7 @@ use super::super::progress::shown;
 use super::super::tables;
 use super::super::words::{Paint, safe, table};
 use super::{Found, TargetArgs};
-use crate::kit::{Unusable, Verdict, Workshop};
+use crate::kit::{CheckVerdict, Unusable, Workshop};
 use crate::revision::diff::schema::fields_in_words;
 use crate::revision::{Allowed, PublicFamily, Surface};
 use crate::tasks::blocking;
@@ -19,13 +19,13 @@ pub(super) async fn check(args: &TargetArgs) -> Result<Found, Unusable> {
     let candidate = shown(&doing, workshop.load(&target)).await?;
     let verdict = blocking(move || crate::kit::check(&candidate, &target)).await?;
     Ok(Found {
-        told: told(&verdict, Paint::of_stdout()),
+        text: told(&verdict, Paint::of_stdout()),
         answer: json!(verdict),
         sound: true,
     })
 }
 
-fn told(verdict: &Verdict, paint: Paint) -> String {
+fn told(verdict: &CheckVerdict, paint: Paint) -> String {
     let checked = &verdict.checked;
     let revision = &checked.revision;
     let mut text = format!(

@@ -96,7 +96,7 @@ pub(super) async fn fuzz(args: &FuzzArgs) -> Result<Found, Unusable> {
         answer["certificate"] = json!(certificate);
     }
     Ok(Found {
-        told: told(&report, args, Paint::of_stdout()),
+        text: told(&report, args, Paint::of_stdout()),
         answer,
         sound: report.findings.is_empty(),
     })

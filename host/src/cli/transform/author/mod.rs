@@ -76,7 +76,7 @@ struct Found {
     /// For programs; nothing where it was told on the way.
     answer: Value,
     /// For people; empty where it was told on the way.
-    told: String,
+    text: String,
     /// Whether the component is as it should be.
     sound: bool,
 }
@@ -85,7 +85,7 @@ impl Found {
     fn told_already(sound: bool) -> Self {
         Self {
             answer: Value::Null,
-            told: String::new(),
+            text: String::new(),
             sound,
         }
     }
@@ -152,16 +152,16 @@ fn told(
         Ok(None) => return interrupted,
         Err(error) => Err(Unusable::Machine(whole(&error))),
     };
-    let told = done.and_then(|found| {
+    let is_sound = done.and_then(|found| {
         match json {
             true if found.answer.is_null() => {}
             true => tell(&format!("{:#}\n", found.answer))?,
-            false if found.told.is_empty() => {}
-            false => tell(&format!("{}\n", found.told.trim_end()))?,
+            false if found.text.is_empty() => {}
+            false => tell(&format!("{}\n", found.text.trim_end()))?,
         }
         Ok(found.sound)
     });
-    match told {
+    match is_sound {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(unusable) => Ended::from(unusable).explain(json),

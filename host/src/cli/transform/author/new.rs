@@ -31,7 +31,7 @@ pub(super) async fn new(args: &NewArgs) -> Result<Found, Unusable> {
     let (language, name) = (args.language, args.name.clone());
     let begun = blocking(move || begin(language, &name, Path::new(""))).await?;
     Ok(Found {
-        told: told(&begun, language),
+        text: told(&begun, language),
         answer: json!({
             "folder": begun.folder,
             "language": language,

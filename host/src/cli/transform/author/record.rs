@@ -66,7 +66,7 @@ pub(super) async fn record(args: &RecordArgs) -> Result<Found, Unusable> {
     }
     Ok(Found {
         answer: json!({"files": recorded.files, "too_large": recorded.too_large}),
-        told: text,
+        text,
         sound: true,
     })
 }

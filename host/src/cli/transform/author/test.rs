@@ -49,7 +49,7 @@ async fn once(args: &TestArgs, workshop: &Workshop, target: Target) -> Result<Fo
     let trying = blocking(move || kit::test(&candidate, &samples, update));
     let tested = shown(&doing, trying).await?;
     Ok(Found {
-        told: told(&tested, Paint::of_stdout()),
+        text: told(&tested, Paint::of_stdout()),
         answer: json!(tested),
         sound: tested.failed == 0,
     })
@@ -70,8 +70,8 @@ async fn watch(
             Ok(found) if json => tell(&format!("{}\n", found.answer))?,
             Ok(found) => {
                 let took = began.elapsed().as_secs_f64();
-                let told = found.told.trim_end();
-                tell(&format!("{told}\nin {took:.1} s; waiting for a change\n\n"))?;
+                let text = found.text.trim_end();
+                tell(&format!("{text}\nin {took:.1} s; waiting for a change\n\n"))?;
             }
             Err(unusable) => complain_of(unusable, json),
         }
