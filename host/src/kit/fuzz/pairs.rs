@@ -88,12 +88,12 @@ pub(super) fn specials(
             values.truncate(MAX_ALIKE);
             values
         });
-        in_turn.extend(values.take(MAX_SPECIAL).enumerate().map(|(turn, value)| {
+        in_turn.extend(values.take(MAX_SPECIAL).enumerate().map(|(rank, value)| {
             let place = place.clone();
-            (turn, Special { place, value })
+            (rank, Special { place, value })
         }));
     }
-    in_turn.sort_by_key(|(turn, _)| *turn);
+    in_turn.sort_by_key(|(rank, _)| *rank);
     let specials = in_turn.into_iter().map(|(_, special)| special);
     specials.take(MAX_SPECIAL).collect()
 }
