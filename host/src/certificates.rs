@@ -1,4 +1,5 @@
-//! Files of certificates that a server's must be signed by.
+//! Whom a connection trusts: files of certificates that a server's must be signed by, and the
+//! system's own.
 
 use std::fs;
 use std::io;
@@ -68,6 +69,14 @@ pub fn read(path: &Path) -> Result<Authorities, CertificatesError> {
         return Err(CertificatesError::None(path.to_owned()));
     }
     Ok(Authorities { pem, roots })
+}
+
+/// Whom this system trusts; none where that is nobody.
+pub fn of_the_system() -> Option<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    // A system often has certificates that cannot be used, which is harmless.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    (!roots.is_empty()).then_some(roots)
 }
 
 #[cfg(test)]

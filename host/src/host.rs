@@ -22,6 +22,7 @@ use crate::catalog::Catalog;
 use crate::credentials::FileError;
 use crate::event::Event;
 use crate::gate::Gate;
+use crate::gate::jwt::{self, SignedTokens};
 use crate::hub::{Hub, LoopOrder};
 use crate::listener::budget::Shares;
 use crate::listener::{Clients, Places};
@@ -182,10 +183,16 @@ impl Host {
         raise_file_limit();
         let shares = Shares::of(&settings).within_file_limit();
         session::declare(&metrics);
+        jwt::declare(&metrics);
         admin::declare(&metrics);
         let shutdown = Shutdown::default();
         let upstream = Arc::new(Status::new(metrics.clone()));
-        let gate = Arc::new(Gate::new(hub.clone()));
+        let signed = SignedTokens::of(&settings, &metrics)?.map(Arc::new);
+        let gate = Arc::new(Gate::new(hub.clone(), signed.clone()));
+        if let Some(signed) = &signed {
+            signed.follow(&gate, &tasks);
+        }
+        let is_live = matches!(source, EventSource::Redis);
         let keys = keys.watch(&gate, &registry, &metrics, &tasks)?;
         let tokens = Tokens::start(
             settings.admin_token.as_ref(),
@@ -199,10 +206,12 @@ impl Host {
                 "admin-token is set: whoever holds it may do everything, by the name of admin"
             );
         }
-        let reload = keys.map(|keys| {
+        // What a demonstration shows is in no file.
+        let reload = is_live.then(|| {
             let (tokens, redis) = (tokens.clone(), redis.server().clone());
             Arc::new(Reload::new(
                 keys,
+                signed,
                 tokens,
                 redis,
                 registry.clone(),

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use crate::admin::Tokens;
 use crate::causes::whole;
 use crate::credentials::FileWatch;
+use crate::gate::jwt::SignedTokens;
 use crate::rollout::Registry;
 use crate::tasks::Tasks;
 use crate::upstream::redis::Server;
@@ -16,7 +17,8 @@ use crate::upstream::redis::Server;
 /// Everything that comes from a file which may change while the host runs.
 #[derive(Debug)]
 pub(crate) struct Reload {
-    keys: FileWatch,
+    keys: Option<FileWatch>,
+    signed: Option<Arc<SignedTokens>>,
     tokens: Option<Tokens>,
     redis: Server,
     registry: Arc<Registry>,
@@ -51,7 +53,8 @@ impl Catching {
 
 impl Reload {
     pub(crate) fn new(
-        keys: FileWatch,
+        keys: Option<FileWatch>,
+        signed: Option<Arc<SignedTokens>>,
         tokens: Option<Tokens>,
         redis: Server,
         registry: Arc<Registry>,
@@ -59,6 +62,7 @@ impl Reload {
     ) -> Self {
         Self {
             keys,
+            signed,
             tokens,
             redis,
             registry,
@@ -80,7 +84,11 @@ impl Reload {
     }
 
     fn read(&self) {
-        let keys = Some(self.keys.look());
+        if let Some(signed) = &self.signed {
+            // An issuer may be slow; what comes of it is logged by itself.
+            signed.reload();
+        }
+        let keys = self.keys.as_ref().map(FileWatch::look);
         let tokens = self.tokens.as_ref().and_then(Tokens::look);
         let read = self.redis.reload();
         let certificates = read

@@ -25,6 +25,7 @@ pub mod follow;
 pub mod frames;
 pub mod guest;
 pub mod http;
+pub mod issuer;
 pub mod keys;
 pub mod ledger;
 pub mod metrics;

@@ -67,6 +67,7 @@ pub struct Setup {
     transforms: Vec<Transform>,
     toml: String,
     pub(crate) environment: Vec<(String, String)>,
+    keys: bool,
     pub(crate) wait_ready: bool,
     /// Where standard error goes, if it is not collected.
     pub(crate) stderr: Option<OwnedFd>,
@@ -83,6 +84,7 @@ impl Setup {
             transforms: Vec::new(),
             toml: String::new(),
             environment: Vec::new(),
+            keys: true,
             wait_ready: true,
             stderr: None,
             open_files: None,
@@ -97,6 +99,12 @@ impl Setup {
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Gives no file of keys.
+    pub fn without_keys(mut self) -> Self {
+        self.keys = false;
         self
     }
 
@@ -189,10 +197,10 @@ impl Setup {
         let file = self.path("tidegate.toml");
         std::fs::write(&file, text).expect("a file in one's own folder");
         let mut arguments = vec!["--config".to_owned(), file.display().to_string()];
-        arguments.extend([
-            "--keys-file".to_owned(),
-            self.keys_file().display().to_string(),
-        ]);
+        if self.keys {
+            let file = self.keys_file().display().to_string();
+            arguments.extend(["--keys-file".to_owned(), file]);
+        }
         for (name, value) in &self.settings {
             arguments.extend([format!("--{name}"), value.clone()]);
         }

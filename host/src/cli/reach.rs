@@ -5,9 +5,10 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use hyper::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -70,15 +71,10 @@ fn authorities(path: &Path) -> anyhow::Result<RootCertStore> {
 }
 
 fn of_the_system() -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    // A system often has certificates that cannot be used, which is harmless.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    anyhow::ensure!(
-        !roots.is_empty(),
+    certificates::of_the_system().context(
         "this system trusts no authority; give the certificate of the host's with --ca-file or \
-         TIDEGATE_CA_FILE"
-    );
-    Ok(roots)
+         TIDEGATE_CA_FILE",
+    )
 }
 
 impl Service<Uri> for Connector {
@@ -86,7 +82,7 @@ impl Service<Uri> for Connector {
     type Error = ReachFault;
     type Future = Pin<Box<dyn Future<Output = Result<Stream, ReachFault>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReachFault>> {
+    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> Poll<Result<(), ReachFault>> {
         self.0.poll_ready(context)
     }
 

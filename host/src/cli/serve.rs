@@ -1,6 +1,5 @@
 //! `tidegate serve`: the host on a real Redis.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -30,7 +29,7 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
         let checked = settings::load(flags).map_err(Into::into);
         return super::ended(checked.and_then(|settings| super::check::run(&settings)));
     }
-    let (settings, keys_file) = match read(flags.clone()) {
+    let (settings, keys) = match read(flags.clone()) {
         Ok(read) => read,
         // Where lines of JSON are asked for, this is the first and the last of them.
         Err(error) if settings::log_format(flags) == LogFormat::Json => {
@@ -42,21 +41,25 @@ pub(super) fn run(args: ServeArgs) -> ExitCode {
     with_log(&settings.clone(), |life| async {
         let announce = announcement(settings.log_format);
         let host = Host::prepare(settings, life).await?;
-        host.run(EventSource::Redis, KeySource::File(keys_file), announce)
-            .await
+        host.run(EventSource::Redis, keys, announce).await
     })
 }
 
 /// Reads the settings, and the files that nothing goes without: now, because a component may take a
 /// minute to compile.
-fn read(flags: Flags) -> anyhow::Result<(Settings, PathBuf)> {
+fn read(flags: Flags) -> anyhow::Result<(Settings, KeySource)> {
     let settings = settings::load(flags)?;
-    let keys_file = settings.required_keys_file()?.to_owned();
-    records::read::<KeyRecord>(&keys_file)?;
+    let keys = match settings.required_keys_file()? {
+        Some(file) => {
+            records::read::<KeyRecord>(file)?;
+            KeySource::File(file.to_owned())
+        }
+        None => KeySource::Fixed(Vec::new()),
+    };
     if let Some(file) = &settings.admin_tokens_file {
         records::read::<TokenRecord>(file)?;
     }
-    Ok((settings, keys_file))
+    Ok((settings, keys))
 }
 
 /// Writes the addresses to standard output: for people in two lines, for machines in one.

@@ -162,7 +162,8 @@ pub fn digest(secret: &str) -> [u8; 32] {
     digest_of(secret.as_bytes())
 }
 
-fn digest_of(bytes: &[u8]) -> [u8; 32] {
+/// The digest by which contents are told from others.
+pub(crate) fn digest_of(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 

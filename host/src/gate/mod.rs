@@ -4,22 +4,29 @@
 //! when it is dropped, by whichever way a session ends. After a change of the keys the loops
 //! are told, and each session looks at what its permit is good for.
 
+mod grant;
+pub mod jwt;
 pub mod keys;
 pub mod origin;
+mod permit;
 mod places;
+mod subjects;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use subtle::ConstantTimeEq;
 
-use self::keys::{AtLimit, KeyRecord};
-use self::places::{KeyPlaces, TakenPlace};
-use crate::channel::Pattern;
-use crate::hub::{Hub, LoopOrder, SessionAddress};
+pub use self::grant::Grant;
+use self::jwt::{KeysAway, SignedGrant, SignedTokens, SigningKey};
+use self::keys::KeyRecord;
+use self::permit::KeyHolder;
+pub use self::permit::{Permit, PermitStatus, Shown};
+use self::subjects::Subjects;
+use crate::hub::{Hub, LoopOrder};
 
 /// How often the keys' ends are held against the clock. Wall-clock time is what an end is
 /// stated in, so a clock that is set is seen as soon, whichever way it went.
@@ -54,105 +61,43 @@ impl GateRefusal {
     }
 }
 
-/// What a key allows at this moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// The key's public identifier and name; not the key.
-    pub key_id: String,
-    pub key_name: String,
-    /// `None` allows every channel.
-    channels: Option<Vec<Pattern>>,
-    max_connections: u32,
-    at_limit: AtLimit,
-    expires: Option<Timestamp>,
-}
-
-impl Grant {
-    fn of(record: &KeyRecord) -> Self {
-        Self {
-            key_id: record.id.clone(),
-            key_name: record.name.clone(),
-            channels: record.channels.clone(),
-            max_connections: record.max_connections,
-            at_limit: record.at_limit,
-            expires: record.expires,
-        }
-    }
-
-    fn in_force(&self, now: Timestamp) -> bool {
-        self.expires.is_none_or(|end| now < end)
-    }
-
-    /// Whether the key may subscribe to `pattern`, all of it.
-    pub fn allows(&self, pattern: &Pattern) -> bool {
-        self.channels.as_ref().is_none_or(|allowed| {
-            allowed
-                .iter()
-                .any(|pattern_allowed| pattern_allowed.covers(pattern))
-        })
-    }
-}
-
-#[derive(Debug)]
-struct ApiKey {
-    digest: [u8; 32],
-    places: Mutex<KeyPlaces>,
-    /// `None` while the key is not in force.
-    grant: RwLock<Option<Arc<Grant>>>,
-}
-
 /// A key of the file, in force or expired.
 #[derive(Debug)]
 struct KnownKey {
+    digest: [u8; 32],
     /// What it allows whenever it is in force.
     rights: Arc<Grant>,
-    key: Arc<ApiKey>,
+    holder: Arc<KeyHolder>,
 }
 
-/// The keys of the file that are not revoked. Bounded by the size of the file.
+/// A session that came with a signed token, by which key that was signed.
+#[derive(Debug)]
+struct SignedSession {
+    signed_by: SigningKey,
+    holder: Weak<KeyHolder>,
+}
+
+/// The keys of the file that are not revoked, and who came with a signed token. Bounded by the size
+/// of the file, and by the sessions that there may be.
 #[derive(Debug)]
 pub struct Gate {
     /// By the first bytes of the digest, so that looking one up tells nothing by its timing;
     /// the whole digest is then compared in constant time.
     keys: RwLock<HashMap<[u8; 8], KnownKey>>,
+    tokens: Option<Arc<SignedTokens>>,
+    subjects: Arc<Subjects>,
+    signed: Mutex<Vec<SignedSession>>,
     hub: Arc<Hub>,
 }
 
-/// A key in force that was shown at the door, and has no place yet.
-#[derive(Debug)]
-pub struct Shown {
-    key: Arc<ApiKey>,
-    at_the_door: Arc<Grant>,
-}
-
-/// The right to be connected with a key. Gives its place back on drop, unless a newer
-/// connection has it already.
-#[derive(Debug)]
-pub struct Permit {
-    key: Arc<ApiKey>,
-    place: TakenPlace,
-    /// The rights that its holder last looked at.
-    grant: Arc<Grant>,
-}
-
-/// What a permit is good for, to somebody who looks again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PermitStatus {
-    /// The same as before.
-    Unchanged,
-    /// Other rights than before.
-    Changed,
-    /// The key is not in force any more.
-    Ended,
-    /// A newer connection of the same key has the place.
-    Replaced,
-}
-
 impl Gate {
-    /// A gate without keys.
-    pub fn new(hub: Arc<Hub>) -> Self {
+    /// A gate without keys. `tokens` judges the signed ones, where such may come.
+    pub fn new(hub: Arc<Hub>, tokens: Option<Arc<SignedTokens>>) -> Self {
         Self {
             keys: RwLock::default(),
+            tokens,
+            subjects: Arc::default(),
+            signed: Mutex::default(),
             hub,
         }
     }
@@ -170,22 +115,35 @@ impl Gate {
             let prefix = prefix(&record.sha256);
             let before = old
                 .remove(&prefix)
-                .filter(|known| known.key.digest == record.sha256);
-            let key =
-                before.map_or_else(|| Arc::new(ApiKey::new(record.sha256)), |known| known.key);
-            let rights = Arc::new(Grant::of(record));
-            let known = KnownKey { rights, key };
+                .filter(|known| known.digest == record.sha256);
+            let known = KnownKey {
+                digest: record.sha256,
+                rights: Arc::new(Grant::of(record)),
+                holder: before.map_or_else(Arc::default, |known| known.holder),
+            };
             known.judge(now);
             keys.insert(prefix, known);
         }
         for gone in old.into_values() {
-            *gone.key.grant.write() = None;
+            *gone.holder.grant.write() = None;
         }
         drop(keys);
         self.hub.order(|| LoopOrder::Rights);
     }
 
-    /// Whose key that is. Every key that is not in force gets the same answer in the same time.
+    /// Has at hand what a signed token is judged by, as far as that can be.
+    ///
+    /// # Errors
+    /// It is a signed token, and no key that those are signed by has been had yet.
+    pub async fn prepare(&self, presented: Option<&str>) -> Result<(), KeysAway> {
+        match (&self.tokens, presented) {
+            (Some(tokens), Some(presented)) => tokens.prepare(presented).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose key or token that is. Everything that is not in force gets the same answer, a key in
+    /// the same time.
     ///
     /// # Errors
     /// There is no key, or it is none that is in force.
@@ -193,14 +151,41 @@ impl Gate {
         let presented = presented
             .filter(|key| !key.is_empty())
             .ok_or(GateRefusal::KeyRequired)?;
+        if let Some(tokens) = &self.tokens
+            && jwt::is_signed(presented)
+        {
+            let granted = tokens.verify(presented);
+            return Ok(self.signed(granted.ok_or(GateRefusal::InvalidKey)?));
+        }
         let digest = keys::digest(presented);
-        let known = |known: &KnownKey| known.key.clone();
+        let known = |known: &KnownKey| (known.digest, known.holder.clone());
         let found = self.keys.read().get(&prefix(&digest)).map(known);
-        let expected = found.as_ref().map_or([0; 32], |key| key.digest);
+        let expected = found.as_ref().map_or([0; 32], |(digest, _)| *digest);
         let same = bool::from(expected.ct_eq(&digest));
-        let key = found.filter(|_| same).ok_or(GateRefusal::InvalidKey)?;
-        let at_the_door = key.grant.read().clone().ok_or(GateRefusal::InvalidKey)?;
-        Ok(Shown { key, at_the_door })
+        let (_, holder) = found.filter(|_| same).ok_or(GateRefusal::InvalidKey)?;
+        let at_the_door = holder.grant.read().clone();
+        Ok(Shown {
+            at_the_door: at_the_door.ok_or(GateRefusal::InvalidKey)?,
+            holder,
+        })
+    }
+
+    /// The holder of a token counts with all others of the same subject.
+    fn signed(&self, granted: SignedGrant) -> Shown {
+        let SignedGrant { grant, signed_by } = granted;
+        let at_the_door = Arc::new(grant);
+        let holder = Arc::new(KeyHolder {
+            owner: self.subjects.owner(&at_the_door.key_id),
+            grant: RwLock::new(Some(at_the_door.clone())),
+        });
+        self.signed.lock().push(SignedSession {
+            signed_by,
+            holder: Arc::downgrade(&holder),
+        });
+        Shown {
+            holder,
+            at_the_door,
+        }
     }
 
     /// Takes both steps at the door: recognises the key, and enters.
@@ -219,7 +204,7 @@ impl Gate {
     }
 
     /// A key whose end has come is kept, and judged anew each time: clocks are set, and not
-    /// only forward.
+    /// only forward. A session whose token has ended is over.
     fn judge(&self, now: Timestamp) {
         let mut changed = false;
         for known in self.keys.read().values() {
@@ -229,38 +214,35 @@ impl Gate {
                 changed = true;
             }
         }
+        changed |= self.end_signed(|_, grant| !grant.in_force(now));
         if changed {
             self.hub.order(|| LoopOrder::Rights);
         }
     }
-}
 
-impl Shown {
-    /// Takes a place of the key for the session of that address. Where the key says so, that is the place of its oldest
-    /// session, which is lost to that one from here on; nobody else can get it in between. So
-    /// this comes last, when nothing else can keep the newcomer out.
-    ///
-    /// # Errors
-    /// The key has no place left.
-    pub fn enter(self, address: SessionAddress) -> Result<Permit, GateRefusal> {
-        let Self { key, at_the_door } = self;
-        let (limit, at_limit) = (at_the_door.max_connections, at_the_door.at_limit);
-        let place = key.places.lock().take(limit, at_limit, address);
-        Ok(Permit {
-            place: place.ok_or(GateRefusal::ConnectionLimit)?,
-            key,
-            grant: at_the_door,
-        })
-    }
-}
-
-impl ApiKey {
-    fn new(digest: [u8; 32]) -> Self {
-        Self {
-            digest,
-            places: Mutex::default(),
-            grant: RwLock::default(),
+    /// Ends the sessions whose token was signed by a key that `signs` does not know any more.
+    pub fn withdraw(&self, signs: impl Fn(&SigningKey) -> bool) {
+        if self.end_signed(|signed_by, _| !signs(signed_by)) {
+            self.hub.order(|| LoopOrder::Rights);
         }
+    }
+
+    /// Takes the rights of those sessions; `true` if there was one. Sessions that are gone are let
+    /// go of.
+    fn end_signed(&self, ends: impl Fn(&SigningKey, &Grant) -> bool) -> bool {
+        let mut ended = false;
+        self.signed.lock().retain(|session| {
+            let Some(holder) = session.holder.upgrade() else {
+                return false;
+            };
+            let mut grant = holder.grant.write();
+            let over = grant
+                .as_ref()
+                .is_none_or(|grant| ends(&session.signed_by, grant));
+            ended |= over && grant.take().is_some();
+            !over
+        });
+        ended
     }
 }
 
@@ -268,45 +250,12 @@ impl KnownKey {
     /// Gives or takes the rights, as the time is; `true` if that is a change.
     fn judge(&self, now: Timestamp) -> bool {
         let rights = self.rights.in_force(now).then(|| self.rights.clone());
-        let mut grant = self.key.grant.write();
+        let mut grant = self.holder.grant.write();
         let changed = *grant != rights;
         if changed {
             *grant = rights;
         }
         changed
-    }
-}
-
-impl Permit {
-    /// The rights that the permit gave when it was last looked at, at first those at the door.
-    pub fn grant(&self) -> &Arc<Grant> {
-        &self.grant
-    }
-
-    /// Looks at what the permit is good for now.
-    pub fn look(&mut self) -> PermitStatus {
-        if self.key.places.lock().is_lost(&self.place) {
-            return PermitStatus::Replaced;
-        }
-        match &*self.key.grant.read() {
-            None => PermitStatus::Ended,
-            Some(grant) if Arc::ptr_eq(grant, &self.grant) => PermitStatus::Unchanged,
-            Some(grant) => {
-                self.grant = grant.clone();
-                PermitStatus::Changed
-            }
-        }
-    }
-
-    /// Whether the session was replaced and there is no time left for its goodbye.
-    pub fn is_hurried(&self) -> bool {
-        self.key.places.lock().is_hurried(&self.place)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.key.places.lock().give_back(&self.place);
     }
 }
 

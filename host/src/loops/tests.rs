@@ -35,7 +35,7 @@ impl Stage {
         let metrics = Metrics::new();
         let loops = Loops::new(1, LOG_SIZE, &metrics).unwrap();
         let hub = Arc::new(loops.hub(1_000, 1 << 20, &metrics));
-        let gate = Gate::new(hub.clone());
+        let gate = Gate::new(hub.clone(), None);
         gate.replace(&[KeyRecord {
             max_connections: 200,
             at_limit: AtLimit::ReplaceOldest,

@@ -22,6 +22,7 @@ What was turned away has one of these as `reason`:
 - `key_required`, `invalid_key`, `connection_limit`: no key, no good key, or a key at its limit
 - `origin`, `host`: a web page of another origin, or a name that the admin listener is not called by
 - `full`, `draining`: the host is at `max-connections`, or stops
+- `keys_away`: a signed token, before the keys that those are judged by could be read for the first time
 ";
 
 /// The page, in Markdown.

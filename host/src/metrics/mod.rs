@@ -7,15 +7,16 @@ mod audit;
 mod compiling;
 mod document;
 mod family;
+mod jwt;
 mod make;
 mod process;
+mod rejected;
 mod servers;
 mod stream;
 mod transform;
 
 use std::sync::Arc;
 
-use prometheus::core::Collector;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
 pub use self::audit::AuditMetrics;
@@ -23,8 +24,11 @@ pub use self::compiling::CompilingMetrics;
 pub use self::document::document;
 pub use self::family::FamilyMetrics;
 use self::family::PerFamily;
+pub use self::jwt::JwtMetrics;
 use self::make::{Book, counter, counters, gauge, gauges, histogram};
 use self::process::ProcessMetrics;
+pub use self::rejected::RejectedEvents;
+use self::rejected::rejected_events;
 pub use self::servers::ServerMetrics;
 pub use self::stream::StreamMetrics;
 pub use self::transform::{OTHER_FIELD, RevisionMetrics, TransformMetrics};
@@ -42,6 +46,7 @@ pub struct Metrics {
     /// 1 while the file can be used, or where there is none.
     pub key_file_ok: IntGauge,
     pub token_file_ok: IntGauge,
+    pub jwt: JwtMetrics,
     /// 1 while the state folder can be written to, or where there is none.
     pub state_writable: IntGauge,
     pub state_behind: IntGauge,
@@ -86,14 +91,6 @@ pub struct Metrics {
     revision: PerRevision,
 }
 
-/// Events that a transform rejected, of one reason.
-#[derive(Debug)]
-pub struct RejectedEvents {
-    pub transform: String,
-    pub reason: String,
-    pub events: u64,
-}
-
 impl Metrics {
     /// A registry of its own for each host, so that tests in one process do not share counts.
     ///
@@ -126,6 +123,7 @@ impl Metrics {
                 "token_file_ok",
                 "1 while the admin tokens file can be used, or where there is none.",
             ),
+            jwt: JwtMetrics::new(&clients),
             state_writable: gauge(
                 &r,
                 "state_writable",
@@ -346,21 +344,7 @@ impl Metrics {
 
     /// How many events each transform has rejected so far, by reason.
     pub fn rejected(&self) -> Vec<RejectedEvents> {
-        let families = self.transform.rejected.collect();
-        let series = families.iter().flat_map(|family| family.get_metric());
-        let rejected = |series: &prometheus::proto::Metric| {
-            let label = |name: &str| {
-                let label = series.get_label().iter().find(|label| label.name() == name);
-                label.map(|label| label.value().to_owned())
-            };
-            Some(RejectedEvents {
-                transform: label("transform")?,
-                reason: label("reason")?,
-                // Counted in whole events.
-                events: series.get_counter().get_value() as u64,
-            })
-        };
-        series.filter_map(rejected).collect()
+        rejected_events(&self.transform.rejected)
     }
 
     /// Everything in the Prometheus text format.

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::SessionContext;
 use super::farewell::refuse;
+use crate::gate::jwt::KeysAway;
 use crate::gate::origin::{self, OriginRule};
 use crate::gate::{Gate, GateRefusal, Permit};
 use crate::hub::SessionAddress;
@@ -32,15 +33,17 @@ const METHOD: &str = "method";
 const ORIGIN: &str = "origin";
 const DRAINING: &str = "draining";
 const FULL: &str = "full";
+const KEYS_AWAY: &str = "keys_away";
 
 /// Why the door turns connections away, as the metric names it; those without a key that
 /// counts are refused after the upgrade.
-pub(super) const REFUSALS: [&str; 8] = [
+pub(super) const REFUSALS: [&str; 9] = [
     NOT_AN_UPGRADE,
     METHOD,
     ORIGIN,
     DRAINING,
     FULL,
+    KEYS_AWAY,
     GateRefusal::KeyRequired.label(),
     GateRefusal::InvalidKey.label(),
     GateRefusal::ConnectionLimit.label(),
@@ -112,6 +115,8 @@ impl Door {
             return Err(too_many_of_an_address(ADDRESS_RATE));
         }
         let key = presented_key(&request, &handshake);
+        let prepared = self.gate.prepare(key.as_deref()).await;
+        prepared.map_err(|KeysAway| Turned::later(KEYS_AWAY, NO_KEYS))?;
         let entered = match self.gate.recognise(key.as_deref()) {
             Err(refusal) => Err(refusal),
             Ok(shown) => {
@@ -300,6 +305,7 @@ impl Handshake {
 }
 
 const NO_UPGRADE: &str = "this is a WebSocket endpoint\n";
+const NO_KEYS: &str = "the keys that signed tokens are judged by are not at hand yet\n";
 const LOST_ON_THE_WAY: &str = "\
 this is a WebSocket endpoint, and the upgrade was lost on its way here: a proxy in between must \
 speak HTTP/1.1 and pass on the headers Upgrade and Connection; for nginx that is

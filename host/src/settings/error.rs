@@ -25,7 +25,8 @@ pub enum SettingsError {
     Wrong(Vec<SettingsProblem>),
     #[error(
         "keys-file is not set: give --keys-file, TIDEGATE_KEYS_FILE or keys-file in the file, \
-         and make a first key with `tidegate key create`"
+         and make a first key with `tidegate key create`; only a host that takes signed tokens \
+         (jwt-keys-file or jwt-keys-url) goes without"
     )]
     NoKeysFile,
 }

@@ -11,17 +11,19 @@ mod choice;
 mod docs;
 mod error;
 mod file;
+mod issuer;
 mod kind;
 mod layers;
 mod limits;
 mod redis_url;
 mod retired;
+mod rules;
 mod secret;
 mod transforms;
 mod variables;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,12 +41,14 @@ pub use transforms::{ComponentSource, TransformSettings};
 pub use variables::{Unread, known, unread};
 
 use choice::{Allows, Fleets, ForwardedHeaders, LogFormats};
+use issuer::{Claim, IssuerAddress, SigningAlgorithms};
 use kind::{
     Count, File, Folder, HostNames, Label, MaybeLabel, Networks, Origins, RedisAddress, Size,
     SocketAddress, Switch, Time, Token, UpstreamChannelName,
 };
 use layers::Layers;
 
+use crate::gate::jwt::{KeySetUrl, SigningAlgorithm};
 use crate::gate::origin::OriginRule;
 
 /// One declared setting.
@@ -111,7 +115,23 @@ settings! {
     redis_move_events: usize, "redis-move-events", Count<usize>, "100000", "1" to "10000000";
         "Events that are remembered for redis-move-window, 32 bytes each; over it the oldest are forgotten"
     keys_file: Option<PathBuf>, "keys-file", File, "";
-        "The file of API keys, written by `tidegate key`; serve needs one"
+        "The file of API keys, written by `tidegate key`; serve needs one, or signed tokens"
+    jwt_keys_file: Option<PathBuf>, "jwt-keys-file", File, "";
+        "The keys (JWKS) that tokens of end users are signed by, in a file; it is followed"
+    jwt_keys_url: Option<KeySetUrl>, "jwt-keys-url", IssuerAddress, "";
+        "The same at their issuer's address"
+    jwt_ca_file: Option<PathBuf>, "jwt-ca-file", File, "";
+        "Certificates (PEM) that the issuer's must be signed by; the system's if none"
+    jwt_refresh: Duration, "jwt-refresh", Time, "5m", "1s" to "24h";
+        "How often the issuer is asked for its keys; a token that names another has it asked at once, every 5 s at most"
+    jwt_algorithms: Vec<SigningAlgorithm>, "jwt-algorithms", SigningAlgorithms, "";
+        "How a token may be signed; one that is signed in another way is refused"
+    jwt_issuer: Option<String>, "jwt-issuer", Claim, "";
+        "Who must have made a token (iss); anybody whose key is in the set if none"
+    jwt_audience: Option<String>, "jwt-audience", Claim, "";
+        "For whom a token must be made (aud); if none, only tokens that are for nobody in particular are taken"
+    jwt_max_connections: u32, "jwt-max-connections", Count<u32>, "5", "1" to "1000000";
+        "Live sessions of one subject whose token does not say max_connections"
     listen: SocketAddr, "listen", SocketAddress, "127.0.0.1:8080";
         "Where clients connect; port 0 takes a free one"
     admin_listen: SocketAddr, "admin-listen", SocketAddress, "127.0.0.1:8081";
@@ -255,65 +275,21 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The key file, for commands that cannot work without one.
-    pub fn required_keys_file(&self) -> Result<&Path, SettingsError> {
-        self.keys_file.as_deref().ok_or(SettingsError::NoKeysFile)
+    /// The key file, without which nobody could come in: none only where signed tokens are taken.
+    ///
+    /// # Errors
+    /// There is neither.
+    pub fn required_keys_file(&self) -> Result<Option<&Path>, SettingsError> {
+        match self.keys_file.as_deref() {
+            None if !self.takes_tokens() => Err(SettingsError::NoKeysFile),
+            file => Ok(file),
+        }
     }
 
-    /// Notes what is wrong with several settings together, which none of them shows alone.
-    fn problems(&self, problems: &mut Vec<SettingsProblem>) {
-        let mut must = |holds: bool, rule: &'static str| {
-            if !holds {
-                problems.push(SettingsProblem::Rule(rule));
-            }
-        };
-        must(
-            self.max_event_size <= self.lane_queue_size,
-            "max-event-size must not be above lane-queue-size, or the largest events never fit",
-        );
-        must(
-            !overlap(self.listen, self.admin_listen),
-            "listen and admin-listen must differ: what is for operators stays off the public address",
-        );
-        must(
-            !self.proxy_protocol || !self.trusted_proxies.is_empty(),
-            "proxy-protocol needs trusted-proxies, as nobody else's word for an address counts",
-        );
-        must(
-            self.watch.is_none() || self.state_dir.is_some(),
-            "watch needs state-dir, where what comes from the watched folder is kept",
-        );
-        must(
-            self.redis_cert_file.is_some() == self.redis_key_file.is_some(),
-            "redis-cert-file and redis-key-file go together",
-        );
-        must(
-            self.redis_cert_file.is_none() || self.redis_url.is_tls(),
-            "redis-cert-file needs a redis-url with TLS (rediss://)",
-        );
-        must(
-            self.redis_sentinel_password_file.is_none() || self.redis_url.watched().is_some(),
-            "redis-sentinel-password-file needs a redis-url that names sentinels",
-        );
-        must(
-            self.fleet == Fleet::Off || !self.redis_url.names_several(),
-            "fleet=redis cannot keep what hosts share in a cluster yet, and redis-url names several servers as of one; \
-             the fleet needs a redis-url of one server, or of sentinels",
-        );
-        must(
-            self.fleet == Fleet::Off || self.state_dir.is_some(),
-            "fleet needs state-dir, where what comes from the fleet is kept",
-        );
+    /// Whether end users may come with signed tokens.
+    pub fn takes_tokens(&self) -> bool {
+        self.jwt_keys_file.is_some() || self.jwt_keys_url.is_some()
     }
-}
-
-/// Whether the system would refuse to give both addresses to one process. An IPv6 socket for all
-/// addresses takes those of IPv4 as well.
-fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    let takes = |wide: IpAddr, narrow: IpAddr| {
-        wide == narrow || (wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4()))
-    };
-    a.port() == b.port() && a.port() != 0 && (takes(a.ip(), b.ip()) || takes(b.ip(), a.ip()))
 }
 
 /// How the log is to be written, where the settings as a whole cannot be used.
@@ -354,9 +330,7 @@ fn load_from(
     layers.refuse_retired();
     let settings = Settings::from_layers(&mut layers, transforms);
     let mut problems = layers.problems;
-    if let Some(settings) = &settings {
-        settings.problems(&mut problems);
-    }
+    problems.extend(settings.iter().flat_map(rules::broken));
     match settings {
         Some(settings) if problems.is_empty() => Ok(settings),
         _ => Err(SettingsError::Wrong(problems)),

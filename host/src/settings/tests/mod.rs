@@ -319,7 +319,7 @@ fn a_named_file_is_read_instead_of_the_usual_one_and_must_be_there() {
     assert_eq!(settings.max_connections, 2);
     assert_eq!(
         settings.required_keys_file().unwrap(),
-        folder.path().join("keys.json")
+        Some(folder.path().join("keys.json").as_path())
     );
     let settings = load_in(&folder, &["--config", path, "--keys-file", "k"], &[]).unwrap();
     assert_eq!(settings.keys_file.unwrap(), PathBuf::from("k"));

@@ -2,35 +2,31 @@
 //! all that is wrong at once. It changes nothing, uses no network, and disturbs no host that
 //! runs on the same settings: what that holds is noted and no fault.
 
-use std::io;
-use std::net::SocketAddr;
+mod machine;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
-use rustix::process::{Resource, getrlimit};
-use socket2::{Domain, Protocol, Socket, Type};
 
-use super::credentials::advise;
+use self::machine::{
+    of_address, of_certificates, of_files, of_keys, of_signing_keys, of_state, of_tokens, of_watch,
+};
 use super::print::print;
 use super::redis_rights;
 use super::words::safe;
-use crate::admin::tokens::TokenRecord;
 use crate::catalog::Catalog;
 use crate::causes::whole;
-use crate::certificates;
 use crate::channel::Pattern;
-use crate::count::{count, count_of};
-use crate::credentials::{self, Credential, FileError};
+use crate::credentials;
 use crate::gate::keys::KeyRecord;
 use crate::gate::keys::unmatched::{Dead, unmatched};
 use crate::log;
 use crate::rollout::report::Import;
 use crate::rollout::{Taken, imports_of, refuse_conflicts, try_applied, try_configured};
 use crate::settings::{self, Settings, Unread};
-use crate::state::{self, FolderCondition};
 use crate::tasks::Tasks;
 use crate::transform::{Component, Engine};
 
@@ -122,6 +118,16 @@ fn of_settings(settings: &Settings) -> Vec<CheckLine> {
             settings.admin_tokens_file.as_deref(),
             of_tokens,
         ),
+        (
+            "jwt-keys-file",
+            settings.jwt_keys_file.as_deref(),
+            of_signing_keys,
+        ),
+        (
+            "jwt-ca-file",
+            settings.jwt_ca_file.as_deref(),
+            of_certificates,
+        ),
         ("state-dir", settings.state_dir.as_deref(), of_state),
         ("watch", settings.watch.as_deref(), of_watch),
     ];
@@ -144,21 +150,6 @@ fn bad(error: impl Into<anyhow::Error>) -> Finding {
     Bad(whole(&error.into()))
 }
 
-fn of_keys(settings: &Settings) -> Finding {
-    let path = match settings.required_keys_file() {
-        Ok(path) => path,
-        Err(error) => return bad(error),
-    };
-    match in_force::<KeyRecord>(path) {
-        Ok((known, 0)) => Note(format!(
-            "{}, none in force: nobody can connect",
-            count_of(known, "key")
-        )),
-        Ok((known, live)) => Good(format!("{}, {live} in force", count_of(known, "key"))),
-        Err(error) => bad(advise::<KeyRecord>(error.into())),
-    }
-}
-
 /// Keys for channels that there would not be.
 fn dead_keys(settings: &Settings, loaded: &[Arc<Component>]) -> Vec<Dead> {
     let file = settings.keys_file.as_deref();
@@ -174,111 +165,11 @@ fn of_dead_key(key: &Dead) -> CheckLine {
     tried(what, Note(key.reasons.join("; ")))
 }
 
-fn of_tokens(path: &Path) -> Finding {
-    match in_force::<TokenRecord>(path) {
-        Ok((known, live)) => Good(format!(
-            "{}, {live} in force",
-            count_of(known, "admin token")
-        )),
-        Err(error) => bad(advise::<TokenRecord>(error.into())),
-    }
-}
-
-/// How many records a file has, and how many of them are in force.
-fn in_force<T: Credential>(path: &Path) -> Result<(usize, usize), FileError> {
-    let records = credentials::read::<T>(path)?;
-    let now = Timestamp::now();
-    let live = records.iter().filter(|record| record.in_force(now)).count();
-    Ok((records.len(), live))
-}
-
 fn of_redis(settings: &Settings) -> Finding {
     Good(format!(
         "{} is an address; it was not tried, as a check uses no network",
         settings.redis_url
     ))
-}
-
-fn of_certificates(path: &Path) -> Finding {
-    match certificates::read(path) {
-        Ok(authorities) => Good(count_of(authorities.roots.len(), "certificate")),
-        Err(error) => bad(error),
-    }
-}
-
-/// Bound without listening: nobody can connect meanwhile.
-fn of_address(address: SocketAddr) -> Finding {
-    let bind = || {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())
-    };
-    match bind() {
-        Ok(()) => Good(format!("{address} can be listened on")),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Note(format!(
-            "{address} is in use, by a host that runs or by somebody else"
-        )),
-        Err(error) => Bad(format!(
-            "cannot listen on {address}: {error}; it must be an address of this machine, and a \
-             port that this user may have"
-        )),
-    }
-}
-
-/// Each connection is a file.
-fn of_files(max_connections: usize) -> Finding {
-    match getrlimit(Resource::Nofile).maximum {
-        Some(files) if files <= max_connections as u64 => Note(format!(
-            "max-connections is {max_connections}, which takes more than the {} that may be open; \
-             raise the hard limit, or lower this",
-            count(files, "file")
-        )),
-        Some(files) => Good(format!(
-            "{}; {} may be open",
-            count_of(max_connections, "connection"),
-            count(files, "file")
-        )),
-        None => Good(format!(
-            "{}; any number of files may be open",
-            count_of(max_connections, "connection")
-        )),
-    }
-}
-
-fn of_state(folder: &Path) -> Finding {
-    let shown = folder.display();
-    match state::try_folder(folder) {
-        Ok(FolderCondition::Free) => Good(format!("{shown} can be written")),
-        Ok(FolderCondition::Absent) => Good(format!("{shown} is not there and can be made")),
-        Ok(FolderCondition::InUse) => Note(format!(
-            "{shown} can be written; a running host has it, which must end before another starts"
-        )),
-        Err(error) => bad(error),
-    }
-}
-
-fn of_watch(folder: &Path) -> Finding {
-    let shown = folder.display();
-    match std::fs::read_dir(folder) {
-        Ok(entries) => {
-            let components = entries.flatten().filter(|entry| {
-                let path = entry.path();
-                path.extension()
-                    .is_some_and(|extension| extension == "wasm")
-            });
-            Good(format!(
-                "{shown} has {}",
-                count_of(components.count(), "component")
-            ))
-        }
-        Err(error) => Bad(format!(
-            "cannot read {shown}: {error}; make the folder, or let this user read it"
-        )),
-    }
 }
 
 fn of_transform(component: &Component, origin: &str) -> CheckLine {
