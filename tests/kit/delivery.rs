@@ -17,23 +17,28 @@ use crate::wait::{millis, until};
 #[derive(Debug)]
 pub struct Publisher {
     ending: Arc<AtomicBool>,
-    /// One more than the last number that was taken, and how many were.
-    taken: Arc<(AtomicU64, AtomicU64)>,
+    /// How many numbers were taken.
+    taken: Arc<AtomicU64>,
     ports: Arc<Mutex<Vec<u16>>>,
-    sending: JoinHandle<()>,
+    sending: JoinHandle<Taken>,
 }
+
+/// The numbers that Redis took, in their order.
+#[derive(Debug, Default)]
+pub struct Taken(Vec<usize>);
 
 impl Publisher {
     /// At the first of these ports that takes it; another one where that fails.
     pub fn start(ports: &[u16], rate: u32) -> Self {
         let ending = Arc::new(AtomicBool::new(false));
-        let taken = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let taken = Arc::new(AtomicU64::new(0));
         let ports = Arc::new(Mutex::new(ports.to_vec()));
         let line = PublisherLine {
             ending: ending.clone(),
             taken: taken.clone(),
             ports: ports.clone(),
             next: 0,
+            numbers: Taken::default(),
         };
         Self {
             ending,
@@ -50,7 +55,7 @@ impl Publisher {
 
     /// How many Redis has taken.
     pub fn taken(&self) -> u64 {
-        self.taken.1.load(Ordering::SeqCst)
+        self.taken.load(Ordering::SeqCst)
     }
 
     pub async fn takes(&self, more: u64) {
@@ -61,23 +66,23 @@ impl Publisher {
         .await;
     }
 
-    /// Ends it, and says the last number that was taken.
-    pub async fn stop(self) -> u64 {
+    /// Ends it, and says what was taken.
+    pub async fn stop(self) -> Taken {
         self.ending.store(true, Ordering::SeqCst);
-        self.sending.await.expect("the publisher does not fail");
-        self.taken.0.load(Ordering::SeqCst).saturating_sub(1)
+        self.sending.await.expect("the publisher does not fail")
     }
 }
 
 struct PublisherLine {
     ending: Arc<AtomicBool>,
-    taken: Arc<(AtomicU64, AtomicU64)>,
+    taken: Arc<AtomicU64>,
     ports: Arc<Mutex<Vec<u16>>>,
     next: u64,
+    numbers: Taken,
 }
 
 impl PublisherLine {
-    async fn run(mut self, rate: u32) {
+    async fn run(mut self, rate: u32) -> Taken {
         let started = Instant::now();
         let mut beat = tokio::time::interval(millis(5));
         let mut connection: Option<(u16, Resp)> = None;
@@ -114,6 +119,7 @@ impl PublisherLine {
                 failures += 1;
             }
         }
+        self.numbers
     }
 
     /// What was sent and not answered may have been taken or not; it is not sent again.
@@ -143,8 +149,9 @@ impl PublisherLine {
             if !matches!(reply, crate::resp::Reply::Integer(_)) {
                 return None;
             }
-            self.taken.0.store(number + 1, Ordering::SeqCst);
-            self.taken.1.fetch_add(1, Ordering::SeqCst);
+            let number = usize::try_from(number).expect("a small number");
+            self.numbers.0.push(number);
+            self.taken.fetch_add(1, Ordering::SeqCst);
         }
         Some(())
     }
@@ -170,6 +177,8 @@ struct Entries {
     missing: u64,
     gaps: u64,
     wrong: Vec<String>,
+    /// Numbers that did not come, from the first to before the last, of which nothing was told.
+    untold: Vec<(usize, usize)>,
 }
 
 /// The end of an account.
@@ -214,16 +223,21 @@ impl Account {
         until("another event", within, async || self.last() > last).await;
     }
 
-    /// Waits until number `last` is there; fails where anything came twice, out of order, or is
-    /// missing without a word.
-    pub async fn is_even(self, last: u64, within: Duration) -> DeliverySum {
-        let last = usize::try_from(last).expect("a small number");
+    /// Waits until the last number that was taken is there; fails where anything came twice, out of
+    /// order, or is missing without a word.
+    pub async fn is_even(self, taken: Taken, within: Duration) -> DeliverySum {
+        let last = taken.0.last().copied();
         until("the last event that Redis took", within, async || {
-            self.last() >= Some(last)
+            self.last() >= last
         })
         .await;
         self.look(|entries| {
             assert!(entries.wrong.is_empty(), "{:#?}", entries.wrong);
+            for (from, to) in &entries.untold {
+                // What Redis did not answer may be there or not.
+                let lost = taken.0.iter().find(|number| (from..to).contains(number));
+                assert_eq!(lost, None, "of {from} to {to}, and nothing told");
+            }
             DeliverySum {
                 received: entries.received,
                 missing: entries.missing,
@@ -259,8 +273,7 @@ impl Entries {
         } else if number > due {
             self.missing += u64::try_from(number - due).expect("a small number");
             if !self.gap {
-                self.wrong
-                    .push(format!("{number} where {due} was due, and nothing told"));
+                self.untold.push((due, number));
             }
         }
         self.gap = false;
