@@ -1,4 +1,5 @@
-//! Embeds the built components: every `.wasm` of `transforms/dist`, by the name of its file.
+//! Embeds the components that a host serves by default: every `.wasm` in `transforms/dist` itself, by
+//! the name of its file.
 
 use std::path::Path;
 use std::{env, fs};

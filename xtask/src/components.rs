@@ -14,8 +14,13 @@ use crate::sources;
 use crate::step::{self, heading};
 use crate::toolchain::{self, StandardLibrary, TARGET};
 
-/// The guests that come with Tidegate, by package name.
-pub(crate) const GUESTS: [&str; 3] = ["candle", "signal", "empty"];
+/// The guests that come with Tidegate: the package, and the file in the folder of components. A host
+/// serves what lies in that folder itself unless it is told what to serve.
+pub(crate) const GUESTS: [(&str, &str); 3] = [
+    ("candle", "candle.wasm"),
+    ("signal", "signal.wasm"),
+    ("empty", "kit/empty.wasm"),
+];
 
 /// Where the components that the host is built with are kept.
 pub(crate) fn dist() -> PathBuf {
@@ -24,11 +29,12 @@ pub(crate) fn dist() -> PathBuf {
 
 /// Builds every guest into `out`.
 pub(crate) fn build(out: &Path) -> Result<()> {
-    let built = compile(&GUESTS)?;
-    fs::create_dir_all(out).with_context(|| format!("could not make {}", out.display()))?;
-    for (guest, component) in built {
-        let path = out.join(format!("{guest}.wasm"));
-        fs::write(&path, &component)
+    let built = compile(&GUESTS.map(|(package, _)| package))?;
+    for ((_, file), (_, component)) in GUESTS.iter().zip(built) {
+        let path = out.join(file);
+        let folder = path.parent().unwrap_or(out);
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&path, &component))
             .with_context(|| format!("could not write {}", path.display()))?;
         eprintln!("    {}: {} bytes", path.display(), component.len());
     }

@@ -14,7 +14,7 @@ use super::{Language, Project, Unusable, build};
 use crate::files;
 use crate::tasks::blocking;
 
-const RUST: &[u8] = include_bytes!("../../../transforms/dist/empty.wasm");
+const RUST: &[u8] = include_bytes!("../../../transforms/dist/kit/empty.wasm");
 
 const CONTRACT: &str = include_str!("../../../wit/transform.wit");
 
