@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use tidegate_tests::delivery::{Account, Publisher};
-use tidegate_tests::{Cluster, Sentinels, Setup, Tidegate, secs};
+use tidegate_tests::{Cluster, Sentinels, Setup, Tidegate, secs, until};
 
 const CHANNEL: &str = "candles:BTC-USD:1h";
 const RATE: u32 = 1_000;
@@ -43,7 +43,9 @@ async fn whatever_a_cluster_took_in_a_row_of_failovers_is_delivered_once_or_told
             _ => cluster.nodes[ours].pause(),
         }
         let begun = Instant::now();
-        account.goes_on(secs(8)).await;
+        let left = async || cluster.place(&server(&tidegate).await) != ours;
+        until("another server", secs(8), left).await;
+        account.goes_on(secs(2)).await;
         longest = longest.max(begun.elapsed());
         publisher.takes(u64::from(RATE)).await;
         match round % 3 {

@@ -243,6 +243,25 @@ async fn a_path_to_its_node_that_goes_silent_is_left_for_another_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_have_gone_by_a_node_that_was_silent_for_a_while_is_told() {
+    let mut scene = Scene::set().await;
+    // The cluster itself is to see nothing in it.
+    for node in &scene.cluster.nodes {
+        let patience = ["CONFIG", "SET", "cluster-node-timeout", "20000"];
+        node.ask(&patience).await;
+    }
+    let ours = scene.ours().await;
+    scene.cluster.nodes[ours].pause();
+    // A question in each second, which has a second: one is lost, and three would be too many.
+    tokio::time::sleep(millis(2_300)).await;
+    scene.cluster.nodes[ours].resume();
+    until("a gap", secs(5), async || {
+        scene.client.next_json().await["type"] == "gap"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_servers_that_are_no_cluster_are_refused_in_words() {
     let (first, second) = (Redis::start().await, Redis::start().await);
     let url = format!(

@@ -102,7 +102,9 @@ impl CloseReason {
                 "messages went on while `RATE_LIMITED`, as many as the burst is (100 by default), or far too many bytes came"
             }
             Self::Refused(GateRefusal::KeyRequired) => "no key was shown",
-            Self::Refused(GateRefusal::InvalidKey) => "also when a key is revoked or expires",
+            Self::Refused(GateRefusal::InvalidKey) => {
+                "also when a key is revoked or expires, or a signed token is over"
+            }
             Self::Refused(GateRefusal::ConnectionLimit) => {
                 "5 live connections a key, unless the key says otherwise"
             }

@@ -133,7 +133,13 @@ impl<'a> UpstreamConnection<'a> {
         let config = self.config;
         let mut elsewhere = Box::pin(address::leads_elsewhere(config, &inbox));
         let node = self.node.clone();
-        let mut left = Box::pin(until_left(config, status, &node, self.link.commands()));
+        let mut left = Box::pin(until_left(
+            config,
+            status,
+            &node,
+            self.link.commands(),
+            &inbox,
+        ));
         loop {
             let step = tokio::select! {
                 () = inbox.closed.notified() => Err(Lost::Closed),

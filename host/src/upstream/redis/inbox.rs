@@ -189,14 +189,19 @@ impl UpstreamInbox {
         self.intake.offer(channel, payload);
     }
 
+    /// Tells subscribers that events may have gone by, of which nobody here knows.
+    pub(super) fn may_have_missed(&self) {
+        self.intake.note_lost(true);
+        self.intake.note_lost(false);
+    }
+
     /// The connection before this one brings nothing any more: what waited for it goes through.
     /// `lost` is whether it ended before its time, so that events may have gone by.
     pub(super) fn alone(&self, lost: bool) {
         let mut crossing = self.around_moves.crossing.lock();
         let waited = crossing.alone(Instant::now());
         if lost {
-            self.intake.note_lost(true);
-            self.intake.note_lost(false);
+            self.may_have_missed();
         }
         waited.into_iter().for_each(|message| self.offer(message));
     }

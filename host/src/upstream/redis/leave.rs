@@ -8,6 +8,7 @@ use redis::aio::MultiplexedConnection;
 use super::Config;
 use super::course::{Course, by_sentinels};
 use super::guide::NextServer;
+use super::inbox::UpstreamInbox;
 use super::questions::{ANSWER, NodeWord, ask, connect};
 use super::sentinels::{SentinelWord, Sentinels};
 use super::view::ClusterView;
@@ -26,9 +27,10 @@ pub(super) async fn until_left(
     status: &Status,
     node: &RedisNode,
     own: Option<MultiplexedConnection>,
+    inbox: &UpstreamInbox,
 ) -> NextServer {
     match config.guide.kind() {
-        UpstreamKind::Cluster => leave_node(config, status, node, own).await,
+        UpstreamKind::Cluster => leave_node(config, status, node, own, inbox).await,
         UpstreamKind::Sentinel => leave_master(config, status, node).await,
         UpstreamKind::Unknown | UpstreamKind::Single | UpstreamKind::BuiltIn => {
             std::future::pending().await
@@ -89,6 +91,7 @@ async fn leave_node(
     status: &Status,
     node: &RedisNode,
     mut own: Option<MultiplexedConnection>,
+    inbox: &UpstreamInbox,
 ) -> NextServer {
     let guide = &config.guide;
     let by_name = config.server.url().is_tls();
@@ -121,6 +124,10 @@ async fn leave_node(
             Some(NodeWord::Alone) | None => None,
         };
         if own_view.is_some() {
+            // Nodes give up a connection to one that is silent, and with it what they had to send.
+            if unanswered > 0 {
+                inbox.may_have_missed();
+            }
             unanswered = 0;
         }
         let views: Vec<&ClusterView> = own_view.iter().chain(&witnessed).collect();

@@ -46,7 +46,7 @@ struct Sighting {
 type Unmatched = HashMap<(u64, ConnectionNumber), VecDeque<Instant>, RandomState>;
 
 /// How much later than another a server that is well may bring an event.
-const LAG: Duration = Duration::from_millis(250);
+const LAG: Duration = Duration::from_secs(1);
 
 impl Sightings {
     /// Without a window every event is the first.
