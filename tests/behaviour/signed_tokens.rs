@@ -66,7 +66,7 @@ async fn a_token_of_each_algorithm_lets_in_by_every_door_to_what_it_names() {
         client.send(denied).await;
         client.expect_error("FORBIDDEN_CHANNEL").await;
         redis
-            .publish(&candle_channel(0, "BTC-USD", "1h"), &candle(1))
+            .publish(&candle_channel(1, "BTC-USD", "1h"), &candle(1))
             .await;
         assert_eq!(client.next_data().await["channel"], "candles:BTC-USD:1h");
         let sessions = tidegate.admin_api().get("/v1/sessions").await.done();

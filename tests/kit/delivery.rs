@@ -102,6 +102,10 @@ impl PublisherLine {
                 .as_ref()
                 .is_none_or(|(port, _)| !ports.contains(port))
             {
+                // Redis keeps no order between what two nodes are sent: the first has to pass it on.
+                if connection.take().is_some() {
+                    tokio::time::sleep(millis(500)).await;
+                }
                 let port = ports[failures % ports.len()];
                 let connecting = tokio::time::timeout(millis(500), Resp::connect(port)).await;
                 connection = connecting

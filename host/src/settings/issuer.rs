@@ -38,9 +38,9 @@ impl Kind for SigningAlgorithms {
 }
 
 /// The text of a claim.
-pub(super) struct Claim;
+pub(super) struct ClaimText;
 
-impl Kind for Claim {
+impl Kind for ClaimText {
     type Value = Option<String>;
     const PLACEHOLDER: &'static str = "TEXT";
     const FORM: &'static str = "1 to 256 visible ASCII characters";

@@ -41,7 +41,7 @@ pub use transforms::{ComponentSource, TransformSettings};
 pub use variables::{Unread, known, unread};
 
 use choice::{Allows, Fleets, ForwardedHeaders, LogFormats};
-use issuer::{Claim, IssuerAddress, SigningAlgorithms};
+use issuer::{ClaimText, IssuerAddress, SigningAlgorithms};
 use kind::{
     Count, File, Folder, HostNames, Label, MaybeLabel, Networks, Origins, RedisAddress, Size,
     SocketAddress, Switch, Time, Token, UpstreamChannelName,
@@ -126,9 +126,9 @@ settings! {
         "How often the issuer is asked for its keys; a token that names another has it asked at once, every 5 s at most"
     jwt_algorithms: Vec<SigningAlgorithm>, "jwt-algorithms", SigningAlgorithms, "";
         "How a token may be signed; one that is signed in another way is refused"
-    jwt_issuer: Option<String>, "jwt-issuer", Claim, "";
+    jwt_issuer: Option<String>, "jwt-issuer", ClaimText, "";
         "Who must have made a token (iss); anybody whose key is in the set if none"
-    jwt_audience: Option<String>, "jwt-audience", Claim, "";
+    jwt_audience: Option<String>, "jwt-audience", ClaimText, "";
         "For whom a token must be made (aud); if none, only tokens that are for nobody in particular are taken"
     jwt_max_connections: u32, "jwt-max-connections", Count<u32>, "5", "1" to "1000000";
         "Live sessions of one subject whose token does not say max_connections"

@@ -16,7 +16,7 @@ const MAX_SUBJECT: usize = 128;
 const NAME: &str = "signed token";
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Claims {
+pub(super) struct TokenClaims {
     sub: String,
     /// Seconds since 1970, which may have a fraction (RFC 7519, 2).
     exp: f64,
@@ -25,7 +25,7 @@ pub(super) struct Claims {
     max_connections: Option<u32>,
 }
 
-impl Claims {
+impl TokenClaims {
     /// What the claims allow; none where one of them is not as it must be. `max_connections` is
     /// that of a token which does not say.
     pub(super) fn grant(self, max_connections: u32) -> Option<Grant> {
@@ -63,7 +63,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn grant(claims: Value) -> Option<Grant> {
-        serde_json::from_value::<Claims>(claims).ok()?.grant(5)
+        serde_json::from_value::<TokenClaims>(claims).ok()?.grant(5)
     }
 
     fn with(name: &str, value: Value) -> Option<Grant> {

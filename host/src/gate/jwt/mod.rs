@@ -20,7 +20,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use self::claims::Claims;
+use self::claims::TokenClaims;
 use self::key_set::KeySet;
 pub use self::key_set::SigningKey;
 use self::source::KeySetSource;
@@ -194,7 +194,7 @@ impl SignedTokens {
             algorithms: vec![header.alg],
             ..self.validation.clone()
         };
-        let decoded = decode::<Claims>(token, &key.decoding, &validation);
+        let decoded = decode::<TokenClaims>(token, &key.decoding, &validation);
         let claims = decoded.map_err(|error| reason(&error))?.claims;
         let grant = claims.grant(self.max_connections);
         Ok(SignedGrant {

@@ -88,14 +88,16 @@ impl Server {
             return Ok(None);
         };
         let info = self.url.expose_at(&self.url.nodes()[0]);
-        let files = [
-            self.files.authorities.as_ref(),
-            self.files.own.as_ref().map(|(file, _)| file),
-        ];
-        let file = files.into_iter().flatten().next();
-        let file = file.map(|file| file.display().to_string());
-        Client::build_with_tls(info, certificates.clone())
-            .with_context(|| format!("the certificates of {}", file.unwrap_or_default()))?;
+        let authorities = self.files.authorities.as_ref();
+        let own = self.files.own.as_ref();
+        let named = authorities
+            .map(|file| ("redis-ca-file", file))
+            .or(own.map(|(file, _)| ("redis-cert-file", file)));
+        Client::build_with_tls(info, certificates.clone()).with_context(|| {
+            named.map_or(String::new(), |(setting, file)| {
+                format!("{setting} {}", file.display())
+            })
+        })?;
         *self.certificates.write() = Some(certificates);
         Ok(count)
     }
