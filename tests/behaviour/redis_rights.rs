@@ -164,7 +164,10 @@ async fn the_printed_rules_are_enough_for_a_fleet() {
     })
     .await;
     fleet.admin(0).pause("ticks").await;
-    fleet.admin(1).resume("ticks").await;
+    let paused = |report: &Value| report["state"] == "paused";
+    let admin = fleet.admin(1);
+    admin.becomes("ticks", "paused", secs(20), paused).await;
+    admin.resume("ticks").await;
     let unshared = "tidegate_audit_unshared";
     for host in &fleet.hosts {
         host.metric_becomes(unshared, &[], 0.0).await;
@@ -177,8 +180,6 @@ async fn the_printed_rules_are_enough_for_a_fleet() {
     let without = ["ACL", "SETUSER", "gate", "-zadd", "-zrevrange"];
     fleet.redis.ask(&without).await;
     fleet.admin(0).pause("ticks").await;
-    let paused = |report: &Value| report["state"] == "paused";
-    let admin = fleet.admin(1);
     admin.becomes("ticks", "paused", secs(20), paused).await;
     fleet.hosts[0].metric_becomes(unshared, &[], 1.0).await;
     let answer = fleet.admin(1).get("/v1/history").await.done();
