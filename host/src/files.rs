@@ -2,7 +2,7 @@
 //! one or the new one, never a half. What stands in them is for others to say.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
@@ -132,6 +132,24 @@ pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
 /// Puts the folder's list of names on the disk: new, renamed and removed ones.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// Reads one byte more than allowed at most: what is too big is refused without being read.
+pub(crate) fn read_within(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same of a regular file, and of nothing else. It is asked for before it is opened, since
+/// opening a pipe waits for a writer.
+pub(crate) fn read_regular_within(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    match fs::metadata(path)?.is_file() {
+        true => read_within(path, limit),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 /// The bytes of a file, if there is one.

@@ -1,8 +1,6 @@
 //! A family that another transform took meanwhile: the revision that had it comes back by no
 //! door, neither by a rollback nor by a start, and both transforms are told apart.
 
-use std::fs;
-
 use serde_json::{Value, json};
 use tidegate_tests::admin::{Answer, everything, text};
 use tidegate_tests::{Fleet, Guest, Stage, eventually, secs, until};
@@ -89,12 +87,7 @@ async fn a_start_keeps_a_family_with_what_is_wanted_and_a_fallback_does_not_take
     let report = stage.admin.transform("ticks").await;
     let digest = text(&report["revision"]["component"]).to_owned();
     let (setup, key) = stage.tidegate.killed();
-    let folder = setup.state_folder();
-    let path = folder.join(format!("components/{digest}.wasm"));
-    fs::write(&path, b"harmed").expect("a file of the state");
-    for entry in fs::read_dir(folder.join("compiled")).expect("a folder") {
-        fs::remove_dir_all(entry.expect("an entry").path()).expect("a cache");
-    }
+    setup.harm_component(&digest);
     let tidegate = setup.start_with_key(key).await;
     let stage = Stage {
         admin: tidegate.admin_api(),

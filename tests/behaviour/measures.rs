@@ -1,8 +1,6 @@
 //! What a plan is held against: all that clients may see somewhere. Where what runs shows more than
 //! what is wanted, or than what other hosts run, it makes nothing look as if it showed no more.
 
-use std::fs;
-
 use serde_json::{Value, json};
 use tidegate_tests::admin::{Admin, text};
 use tidegate_tests::{Fleet, Guest, Stage, secs};
@@ -38,12 +36,7 @@ async fn a_plan_is_held_against_what_is_wanted_where_something_wider_runs_in_its
     let report = stage.admin.transform("ticks").await;
     let digest = text(&report["revision"]["component"]).to_owned();
     let (setup, key) = stage.tidegate.killed();
-    let folder = setup.state_folder();
-    let path = folder.join(format!("components/{digest}.wasm"));
-    fs::write(&path, b"harmed").expect("a file of the state");
-    for entry in fs::read_dir(folder.join("compiled")).expect("a folder") {
-        fs::remove_dir_all(entry.expect("an entry").path()).expect("a cache");
-    }
+    setup.harm_component(&digest);
     let tidegate = setup.start_with_key(key).await;
     let admin = tidegate.admin_api();
     assert_eq!(admin.active("ticks").await, wide);

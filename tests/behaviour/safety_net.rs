@@ -99,16 +99,7 @@ async fn a_wanted_revision_that_cannot_be_loaded_is_taken_up_when_it_can() {
     let report = stage.admin.transform("ticks").await;
     let digest = report["revision"]["component"].as_str().expect("a digest");
     let (setup, key) = stage.tidegate.killed();
-    let path = setup
-        .state_folder()
-        .join(format!("components/{digest}.wasm"));
-    let bytes = std::fs::read(&path).expect("it is there");
-    let mut harmed = bytes.clone();
-    harmed[bytes.len() / 2] ^= 1;
-    std::fs::write(&path, &harmed).expect("a file of the state");
-    for entry in std::fs::read_dir(setup.state_folder().join("compiled")).expect("a folder") {
-        std::fs::remove_dir_all(entry.expect("an entry").path()).expect("a cache");
-    }
+    setup.harm_component(digest);
     let tidegate = setup.start_with_key(key).await;
     let admin = tidegate.admin_api();
     let report = admin.transform("ticks").await;

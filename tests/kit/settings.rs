@@ -102,6 +102,19 @@ impl Setup {
         self
     }
 
+    /// Harms a component of the state folder, and takes what was compiled: it cannot be loaded again.
+    pub fn harm_component(&self, digest: &str) {
+        let folder = self.state_folder();
+        let path = folder.join(format!("components/{digest}.wasm"));
+        let mut bytes = std::fs::read(&path).expect("a file of the state");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, &bytes).expect("a file of the state");
+        for entry in std::fs::read_dir(folder.join("compiled")).expect("a folder") {
+            std::fs::remove_dir_all(entry.expect("an entry").path()).expect("a cache");
+        }
+    }
+
     /// Gives no file of keys.
     pub fn without_keys(mut self) -> Self {
         self.keys = false;

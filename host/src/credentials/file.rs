@@ -2,7 +2,7 @@
 //! file beside it. How the bytes get there is `files`'s, what is inside is the record's.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -29,15 +29,7 @@ pub(super) fn read_bytes<T: Credential>(path: &Path) -> Result<Vec<u8>, FileErro
         path: path.to_owned(),
         cause,
     };
-    // Asked before it is opened, since opening a pipe waits for a writer.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::other("it is not a regular file")));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    let bytes = files::read_regular_within(path, MAX_BYTES).map_err(failed)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(FileError::TooLarge {
             noun: T::NOUN,

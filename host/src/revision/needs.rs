@@ -148,14 +148,9 @@ mod tests {
     use super::*;
     use crate::wanted::desired::Decided;
 
-    fn revision(digit: char) -> RevisionId {
-        let id: String = std::iter::repeat_n(digit, 64).collect();
-        id.parse().expect("64 digits are a revision's id")
-    }
-
     #[test]
     fn what_clients_may_see_somewhere_is_a_measure_and_what_was_taken_back_is_none_alone() {
-        let [a, b, c] = ['a', 'b', 'c'].map(revision);
+        let [a, b, c] = ['a', 'b', 'c'].map(RevisionId::example);
         let some = |ids: &[&RevisionId]| -> Vec<Option<RevisionId>> {
             ids.iter().map(|id| Some((*id).clone())).collect()
         };
@@ -180,12 +175,12 @@ mod tests {
 
     #[test]
     fn the_strictest_of_all_measures_says_what_is_needed() {
-        let a = revision('a');
+        let a = RevisionId::example('a');
         let unknown = |_: &RevisionId| None;
         let to = Revision::unknown("ticks", &a);
         let needs = |measures: &[Option<RevisionId>]| needs_from(measures, Some(&to), unknown);
         assert!(needs(&[Some(a.clone())]).is_none());
         assert!(needs(&[Some(a.clone()), None]).wider);
-        assert!(needs(&[Some(a), Some(revision('b'))]).wider);
+        assert!(needs(&[Some(a), Some(RevisionId::example('b'))]).wider);
     }
 }

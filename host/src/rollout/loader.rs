@@ -1,7 +1,6 @@
 //! From bytes to a component that may run: compiled where nobody else is hurt, or found in
 //! the cache.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -321,14 +320,4 @@ impl Loader {
 /// Without them a compilation takes longer, and that is all.
 fn unreadable(error: &StoreError) {
     tracing::warn!(%error, "compiled functions cannot be read");
-}
-
-/// Reads one byte more than allowed at most: what is too big is refused without being read.
-pub(crate) fn read_within(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

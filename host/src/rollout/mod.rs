@@ -54,7 +54,6 @@ use self::fleet::Fleet;
 pub use self::fleet::{DesiredReport, FailedReport, FleetReport, acl_rules as fleet_acl_rules};
 use self::keeper::Keeper;
 use self::loader::Loader;
-pub(crate) use self::loader::read_within;
 use self::plans::Plans;
 pub use self::push::{checked, imports_of};
 pub use self::refused::Refused;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::builtin;
-use super::loader::{Loader, Trust, read_within};
+use super::loader::{Loader, Trust};
 use super::refusals::Refusals;
-use crate::files;
+use crate::files::{self, read_within};
 use crate::metrics::Metrics;
 use crate::revision::Revision;
 use crate::revision::claims::{Claim, Claims};

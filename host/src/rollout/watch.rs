@@ -12,9 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::apply::InNameOf;
-use super::loader::read_within;
 use super::{Caller, Consent, PushRequest, Refused, Registry};
-use crate::files::FileStamp;
+use crate::files::{FileStamp, read_within};
 use crate::settings::Allow;
 use crate::tasks::blocking;
 use crate::transform::{Fingerprint, RevisionId};

@@ -41,6 +41,15 @@ impl RevisionId {
     }
 }
 
+#[cfg(test)]
+impl RevisionId {
+    /// The id that has this digit only.
+    pub(crate) fn example(digit: char) -> Self {
+        let text: String = std::iter::repeat_n(digit, 64).collect();
+        text.parse().expect("64 digits are a revision's id")
+    }
+}
+
 /// The order in which settings were written does not matter.
 fn sorted(value: &Value) -> Value {
     match value {

@@ -311,8 +311,7 @@ mod tests {
     use super::*;
 
     fn revision(digit: char) -> RevisionId {
-        let id: String = std::iter::repeat_n(digit, 64).collect();
-        id.parse().expect("64 digits are a revision's id")
+        RevisionId::example(digit)
     }
 
     fn stamp(id: DecisionId) -> Stamp {

@@ -342,14 +342,9 @@ mod tests {
 
     use super::*;
 
-    fn revision(digit: char) -> RevisionId {
-        let id: String = std::iter::repeat_n(digit, 64).collect();
-        id.parse().expect("64 digits are a revision's id")
-    }
-
     #[test]
     fn what_was_taken_back_while_first_hosts_tried_another_is_tried_by_first_hosts_only() {
-        let [a, b, c] = ['a', 'b', 'c'].map(revision);
+        let [a, b, c] = ['a', 'b', 'c'].map(RevisionId::example);
         let mut wanted = Desired::configured(a.clone(), Timestamp::UNIX_EPOCH);
         wanted.choice.revision = Some(c);
         wanted.choice.first = vec!["one".to_owned()];

@@ -11,8 +11,8 @@ use super::failure::CommandFailure;
 use super::words::safe;
 use super::{Context, document, tables};
 use crate::files;
+use crate::files::read_within;
 use crate::revision::certificate::{Certificate, MAX_CERTIFICATE};
-use crate::rollout::read_within;
 use crate::rollout::report::{Checked, Import, Pushed, TransformReport};
 
 #[derive(Debug, clap::Args)]

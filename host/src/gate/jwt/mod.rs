@@ -109,9 +109,8 @@ pub struct KeysAway;
 /// What judges tokens.
 #[derive(Debug)]
 pub struct SignedTokens {
-    algorithms: Vec<Algorithm>,
-    /// What is asked of the claims.
-    validation: Validation,
+    /// What is asked of a token, by the algorithm that it is signed with: one for each that may be.
+    validations: Vec<(Algorithm, Validation)>,
     /// Sessions of one subject whose token does not say how many.
     max_connections: u32,
     /// `None` until they could be read for the first time.
@@ -163,8 +162,7 @@ impl SignedTokens {
             .keys
             .set(keys.as_ref().map_or(0, |keys| keys.len() as i64));
         Ok(Some(Self {
-            algorithms: settings.jwt_algorithms.clone(),
-            validation: validation(settings),
+            validations: validations(settings),
             max_connections: settings.jwt_max_connections,
             keys: RwLock::new(keys),
             source,
@@ -184,17 +182,13 @@ impl SignedTokens {
 
     fn judge(&self, token: &str) -> Result<SignedGrant, &'static str> {
         let header = header(token).ok_or(MALFORMED)?;
-        if !self.algorithms.contains(&header.alg) {
-            return Err(ALGORITHM);
-        }
+        let mut validations = self.validations.iter();
+        let allowed = validations.find(|(algorithm, _)| *algorithm == header.alg);
+        let (_, validation) = allowed.ok_or(ALGORITHM)?;
         let keys = self.keys.read().clone();
         let keys = keys.ok_or(UNKNOWN_KEY)?;
         let key = keys.key(&header).ok_or(UNKNOWN_KEY)?;
-        let validation = Validation {
-            algorithms: vec![header.alg],
-            ..self.validation.clone()
-        };
-        let decoded = decode::<TokenClaims>(token, &key.decoding, &validation);
+        let decoded = decode::<TokenClaims>(token, &key.decoding, validation);
         let claims = decoded.map_err(|error| reason(&error))?.claims;
         let grant = claims.grant(self.max_connections);
         Ok(SignedGrant {
@@ -332,8 +326,16 @@ fn header(token: &str) -> Option<Header> {
     fits.then(|| decode_header(token).ok()).flatten()
 }
 
-fn validation(settings: &Settings) -> Validation {
-    let mut validation = Validation::new(Algorithm::EdDSA);
+/// The library takes the algorithms of one validation to be of one family.
+fn validations(settings: &Settings) -> Vec<(Algorithm, Validation)> {
+    let algorithms = settings.jwt_algorithms.iter();
+    algorithms
+        .map(|algorithm| (*algorithm, validation(settings, *algorithm)))
+        .collect()
+}
+
+fn validation(settings: &Settings, algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
     validation.leeway = LEEWAY.unsigned_abs().as_secs();
     validation.validate_nbf = true;
     let mut required = vec!["exp", "sub"];

@@ -1,8 +1,6 @@
 //! Where the keys that tokens are signed by come from: a file, or the issuer's own address.
 
 use std::fmt;
-use std::fs;
-use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -155,12 +153,9 @@ impl KeySetSource {
 /// # Errors
 /// Why it cannot be read, in words that name it.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let most = MAX_SET as u64 + 1;
-    let read = fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
-    match read {
-        Ok(_) if bytes.len() > MAX_SET => Err(format!("{}: {}", path.display(), too_large())),
-        Ok(_) => Ok(bytes),
+    match files::read_regular_within(path, MAX_SET as u64) {
+        Ok(bytes) if bytes.len() > MAX_SET => Err(format!("{}: {}", path.display(), too_large())),
+        Ok(bytes) => Ok(bytes),
         Err(cause) => {
             let advice = files::advice(&cause);
             Err(format!("{}: {cause}; {advice}", path.display()))
@@ -192,6 +187,8 @@ fn too_large() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -224,6 +221,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jwks.json");
         assert!(read_file(&path).unwrap_err().contains("jwks.json"));
+        let error = read_file(folder.path()).unwrap_err();
+        assert!(error.contains("not a regular file"), "{error}");
         fs::write(&path, vec![b' '; MAX_SET]).unwrap();
         assert_eq!(read_file(&path).unwrap().len(), MAX_SET);
         fs::write(&path, vec![b' '; MAX_SET + 1]).unwrap();
