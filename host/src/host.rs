@@ -188,7 +188,11 @@ impl Host {
         let shutdown = Shutdown::default();
         let upstream = Arc::new(Status::new(metrics.clone()));
         let signed = SignedTokens::of(&settings, &metrics)?.map(Arc::new);
-        let gate = Arc::new(Gate::new(hub.clone(), signed.clone()));
+        let gate = Arc::new(Gate::new(
+            hub.clone(),
+            signed.clone(),
+            registry.fleet_places(),
+        ));
         if let Some(signed) = &signed {
             signed.follow(&gate, &tasks);
         }
@@ -310,6 +314,9 @@ impl Host {
                 tracing::info!(left = shutdown.sessions(), in_time = ended.is_ok(), "drained");
             }
             name = signals.stop() => tracing::warn!(signal = name, left = shutdown.sessions(), "another signal; not waiting"),
+        }
+        if let Some(places) = registry.fleet_places() {
+            places.farewell().await;
         }
         match failed {
             None => Ok(()),

@@ -42,6 +42,7 @@ mod five;
 mod fleet;
 mod fleet_decisions;
 mod fleet_history;
+mod fleet_limits;
 mod fleet_memory;
 mod fleet_starts;
 mod floods;

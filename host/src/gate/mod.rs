@@ -4,6 +4,7 @@
 //! when it is dropped, by whichever way a session ends. After a change of the keys the loops
 //! are told, and each session looks at what its permit is good for.
 
+pub mod fleet_limits;
 mod grant;
 pub mod jwt;
 pub mod keys;
@@ -20,12 +21,13 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use subtle::ConstantTimeEq;
 
+use self::fleet_limits::{FleetPlaces, OwnerName};
 pub use self::grant::Grant;
 use self::jwt::{KeysAway, SignedGrant, SignedTokens, SigningKey};
 use self::keys::KeyRecord;
 use self::permit::KeyHolder;
 pub use self::permit::{Permit, PermitStatus, Shown};
-use self::subjects::Subjects;
+use self::subjects::{FleetMember, Owner, Subjects};
 use crate::hub::{Hub, LoopOrder};
 
 /// How often the keys' ends are held against the clock. Wall-clock time is what an end is
@@ -40,6 +42,16 @@ pub enum GateRefusal {
     /// expired.
     InvalidKey,
     ConnectionLimit,
+    /// The host is at its share of the limit, as it cannot learn what others have let in.
+    ConnectionShare,
+}
+
+/// Why nobody was let in who had shown a good key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryRefusal {
+    Refused(GateRefusal),
+    /// Too many wait for what other hosts have let in. It passes.
+    Busy,
 }
 
 impl GateRefusal {
@@ -48,6 +60,7 @@ impl GateRefusal {
             Self::KeyRequired => "key_required",
             Self::InvalidKey => "invalid_key",
             Self::ConnectionLimit => "connection_limit",
+            Self::ConnectionShare => "connection_share",
         }
     }
 
@@ -57,6 +70,10 @@ impl GateRefusal {
             Self::KeyRequired => (4001, "API key required"),
             Self::InvalidKey => (4001, "Invalid API key"),
             Self::ConnectionLimit => (4008, "Connection limit exceeded"),
+            Self::ConnectionShare => (
+                4008,
+                "Connection limit of this host exceeded while it cannot ask the others; try again later",
+            ),
         }
     }
 }
@@ -88,17 +105,24 @@ pub struct Gate {
     subjects: Arc<Subjects>,
     signed: Mutex<Vec<SignedSession>>,
     hub: Arc<Hub>,
+    fleet: Option<Arc<FleetPlaces>>,
 }
 
 impl Gate {
-    /// A gate without keys. `tokens` judges the signed ones, where such may come.
-    pub fn new(hub: Arc<Hub>, tokens: Option<Arc<SignedTokens>>) -> Self {
+    /// A gate without keys. `tokens` judges the signed ones, where such may come; in a `fleet`,
+    /// limits are those of all its hosts.
+    pub fn new(
+        hub: Arc<Hub>,
+        tokens: Option<Arc<SignedTokens>>,
+        fleet: Option<Arc<FleetPlaces>>,
+    ) -> Self {
         Self {
             keys: RwLock::default(),
             tokens,
-            subjects: Arc::default(),
+            subjects: Subjects::new(fleet.clone()),
             signed: Mutex::default(),
             hub,
+            fleet,
         }
     }
 
@@ -119,7 +143,7 @@ impl Gate {
             let known = KnownKey {
                 digest: record.sha256,
                 rights: Arc::new(Grant::of(record)),
-                holder: before.map_or_else(Arc::default, |known| known.holder),
+                holder: before.map_or_else(|| self.holder_of(record), |known| known.holder),
             };
             known.judge(now);
             keys.insert(prefix, known);
@@ -129,6 +153,16 @@ impl Gate {
         }
         drop(keys);
         self.hub.order(|| LoopOrder::Rights);
+    }
+
+    /// Who holds a key that was not in force before.
+    fn holder_of(&self, record: &KeyRecord) -> Arc<KeyHolder> {
+        let fleet = self.fleet.as_ref();
+        let member = fleet.map(|fleet| FleetMember::new(fleet, OwnerName::of_key(&record.sha256)));
+        Arc::new(KeyHolder {
+            owner: Arc::new(Owner::of_key(member)),
+            grant: RwLock::default(),
+        })
     }
 
     /// Has at hand what a signed token is judged by, as far as that can be.
@@ -191,7 +225,23 @@ impl Gate {
     /// Takes both steps at the door: recognises the key, and enters.
     #[cfg(test)]
     pub(crate) fn admit(&self, presented: Option<&str>) -> Result<Permit, GateRefusal> {
-        self.recognise(presented)?.enter(self.hub.address())
+        self.admit_at(presented, self.hub.address())
+    }
+
+    /// The same for a session that has its address already.
+    #[cfg(test)]
+    pub(crate) fn admit_at(
+        &self,
+        presented: Option<&str>,
+        address: crate::hub::SessionAddress,
+    ) -> Result<Permit, GateRefusal> {
+        let entering = self.recognise(presented)?.enter(address);
+        let entered = futures_util::FutureExt::now_or_never(entering);
+        match entered.expect("a host on its own waits for nobody") {
+            Ok(permit) => Ok(permit),
+            Err(EntryRefusal::Refused(refusal)) => Err(refusal),
+            Err(EntryRefusal::Busy) => unreachable!("nobody waits"),
+        }
     }
 
     /// Holds the keys' ends against the clock. Runs for as long as the host does.

@@ -7,11 +7,11 @@ use parking_lot::{MutexGuard, RwLock};
 
 use super::places::{KeyPlaces, TakenPlace};
 use super::subjects::Owner;
-use super::{GateRefusal, Grant};
+use super::{EntryRefusal, GateRefusal, Grant};
 use crate::hub::SessionAddress;
 
 /// Somebody's rights and places: of a key, or of one session that came with a signed token.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct KeyHolder {
     pub(super) owner: Arc<Owner>,
     /// `None` while the key is not in force.
@@ -53,20 +53,53 @@ impl Shown {
     /// place of its oldest session, which is lost to that one from here on; nobody else can get it
     /// in between. So this comes last, when nothing else can keep the newcomer out.
     ///
+    /// In a fleet, this waits until it is known what other hosts have let in.
+    ///
     /// # Errors
-    /// The key has no place left.
-    pub fn enter(self, address: SessionAddress) -> Result<Permit, GateRefusal> {
-        let Self {
-            holder,
-            at_the_door,
-        } = self;
-        let (limit, at_limit) = (at_the_door.max_connections, at_the_door.at_limit);
-        let place = holder.places().take(limit, at_limit, address);
-        Ok(Permit {
-            place: place.ok_or(GateRefusal::ConnectionLimit)?,
-            holder,
-            grant: at_the_door,
-        })
+    /// The key has no place left, or too many wait.
+    pub async fn enter(self, address: SessionAddress) -> Result<Permit, EntryRefusal> {
+        let member = self.holder.owner.member.clone();
+        match member {
+            Some(member) => member.places.enter(member.owner, self, address).await,
+            None => {
+                let (limit, refusal) = (self.limit(), GateRefusal::ConnectionLimit);
+                let (permit, _) = self.take(limit, address);
+                permit.ok_or(EntryRefusal::Refused(refusal))
+            }
+        }
+    }
+
+    /// How many sessions there may be, on all hosts together.
+    pub(super) fn limit(&self) -> u32 {
+        self.at_the_door.max_connections
+    }
+
+    /// Takes one of `limit` places on this host. Gives by how many sessions there are more, too.
+    pub(super) fn take(self, limit: u32, address: SessionAddress) -> (Option<Permit>, i64) {
+        let at_limit = self.at_the_door.at_limit;
+        let (place, change) = self.holder.places().take(limit, at_limit, address);
+        (place.map(|place| self.permit(place)), change)
+    }
+
+    /// As `take`, where nobody may come in but in the place of another.
+    pub(super) fn replace(self, address: SessionAddress) -> (Option<Permit>, i64) {
+        let (limit, at_limit) = (self.limit(), self.at_the_door.at_limit);
+        let (place, change) = self.holder.places().replace(limit, at_limit, address);
+        (place.map(|place| self.permit(place)), change)
+    }
+
+    /// Takes a place that is counted already.
+    pub(super) fn hold(self, address: SessionAddress) -> Permit {
+        let place = self.holder.places().hold(address);
+        self.permit(place)
+    }
+
+    fn permit(self, place: TakenPlace) -> Permit {
+        Permit {
+            holder: self.holder,
+            place,
+            grant: self.at_the_door,
+        }
     }
 }
 
@@ -105,6 +138,9 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.holder.places().give_back(&self.place);
+        let is_free = self.holder.places().give_back(&self.place);
+        if let Some(member) = self.holder.owner.member.as_ref().filter(|_| is_free) {
+            member.places.note_left(member.owner);
+        }
     }
 }

@@ -26,22 +26,41 @@ pub(super) struct TakenPlace(SessionId);
 impl KeyPlaces {
     /// Takes one of `limit` places. Where all are taken, the oldest holders lose theirs if
     /// `at_limit` says so: in the same step, so that a place is handed over and never free.
+    /// Gives by how many holders there are more, too.
     pub(super) fn take(
         &mut self,
         limit: u32,
         at_limit: AtLimit,
         address: SessionAddress,
-    ) -> Option<TakenPlace> {
+    ) -> (Option<TakenPlace>, i64) {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut change = 0;
         while self.holders.len() >= limit {
             match at_limit {
                 AtLimit::ReplaceOldest if !self.holders.is_empty() => self.replace_oldest(),
-                AtLimit::ReplaceOldest | AtLimit::Refuse => return None,
+                AtLimit::ReplaceOldest | AtLimit::Refuse => return (None, change),
             }
+            change -= 1;
         }
+        (Some(self.hold(address)), change + 1)
+    }
+
+    /// As `take`, where nobody may come in but in the place of another.
+    pub(super) fn replace(
+        &mut self,
+        limit: u32,
+        at_limit: AtLimit,
+        address: SessionAddress,
+    ) -> (Option<TakenPlace>, i64) {
+        let held = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
+        self.take(held.min(limit), at_limit, address)
+    }
+
+    /// Takes a place, whatever the limit is.
+    pub(super) fn hold(&mut self, address: SessionAddress) -> TakenPlace {
         let id = address.id;
         self.holders.insert(id, address);
-        Some(TakenPlace(id))
+        TakenPlace(id)
     }
 
     /// Tells the oldest holder that it has lost its place. Its session may not have reached its
@@ -58,10 +77,11 @@ impl KeyPlaces {
         }
     }
 
-    /// A place that its holder has lost meanwhile is somebody else's, and stays so.
-    pub(super) fn give_back(&mut self, place: &TakenPlace) {
-        self.holders.remove(&place.0);
+    /// A place that its holder has lost meanwhile is somebody else's, and stays so. `true` where
+    /// there is one more now.
+    pub(super) fn give_back(&mut self, place: &TakenPlace) -> bool {
         self.leaving.remove(&place.0);
+        self.holders.remove(&place.0).is_some()
     }
 
     /// Whether a newer connection has the place.
@@ -104,7 +124,7 @@ mod tests {
         let hub = Hub::with_loops(1);
         let take = |places: &mut KeyPlaces| {
             let place = places.take(1, AtLimit::ReplaceOldest, hub.address());
-            place.unwrap()
+            place.0.unwrap()
         };
         let leaving: Vec<TakenPlace> = (0..=MAX_LEAVING).map(|_| take(&mut places)).collect();
         assert!(!leaving.iter().any(|place| places.is_hurried(place)));
@@ -134,10 +154,16 @@ mod tests {
                 match step {
                     Step::Limit(to) => limit = to,
                     Step::Leave(_) if inside.is_empty() => {}
-                    Step::Leave(which) => places.give_back(&inside.remove(which.index(inside.len()))),
+                    Step::Leave(which) => {
+                        let place = inside.remove(which.index(inside.len()));
+                        let held = !places.is_lost(&place);
+                        prop_assert_eq!(places.give_back(&place), held);
+                    }
                     Step::Come => {
-                        let full = places.holders.len() >= limit as usize;
-                        let place = places.take(limit, at_limit, hub.address());
+                        let before = places.holders.len();
+                        let full = before >= limit as usize;
+                        let (place, change) = places.take(limit, at_limit, hub.address());
+                        prop_assert_eq!(before as i64 + change, places.holders.len() as i64);
                         prop_assert_eq!(place.is_some(), replaces || !full);
                         if place.is_some() {
                             prop_assert!(places.holders.len() <= limit as usize);

@@ -20,7 +20,7 @@ fn rights(permit: &mut Permit) -> Option<Arc<Grant>> {
 
 #[test]
 fn exactly_the_limit_is_let_in_and_places_come_back() {
-    let gate = Gate::new(Hub::with_loops(1), None);
+    let gate = Gate::new(Hub::with_loops(1), None, None);
     gate.replace(&[record("a"), record("b")]);
     let first = gate.admit(Some("a")).unwrap();
     let _second = gate.admit(Some("a")).unwrap();
@@ -35,7 +35,7 @@ fn exactly_the_limit_is_let_in_and_places_come_back() {
 
 #[test]
 fn whatever_is_not_a_key_in_force_is_refused_alike() {
-    let gate = Gate::new(Hub::with_loops(1), None);
+    let gate = Gate::new(Hub::with_loops(1), None, None);
     let now = Timestamp::now();
     let expired = KeyRecord {
         expires: Some(now),
@@ -59,7 +59,7 @@ fn whatever_is_not_a_key_in_force_is_refused_alike() {
 
 #[test]
 fn a_key_that_is_renamed_keeps_its_sessions_and_can_be_revoked() {
-    let gate = Gate::new(Hub::with_loops(1), None);
+    let gate = Gate::new(Hub::with_loops(1), None, None);
     gate.replace(&[record("a")]);
     let mut permit = gate.admit(Some("a")).unwrap();
     let renamed = KeyRecord {
@@ -80,7 +80,7 @@ fn a_key_that_is_renamed_keeps_its_sessions_and_can_be_revoked() {
 
 #[test]
 fn a_changed_file_reaches_the_live_and_keeps_their_count() {
-    let gate = Gate::new(Hub::with_loops(1), None);
+    let gate = Gate::new(Hub::with_loops(1), None, None);
     gate.replace(&[record("a")]);
     let mut permit = gate.admit(Some("a")).unwrap();
     assert!(rights(&mut permit).unwrap().allows(&"x:y".parse().unwrap()));
@@ -107,7 +107,7 @@ fn a_key_ends_when_its_time_comes_and_works_again_when_the_clock_goes_back() {
         expires: Some(expires),
         ..record("a")
     };
-    let gate = Gate::new(Hub::with_loops(1), None);
+    let gate = Gate::new(Hub::with_loops(1), None, None);
     gate.replace(&[expiring(end)]);
     let mut permit = gate.admit(Some("a")).unwrap();
     gate.judge(end - second);
@@ -133,7 +133,7 @@ fn a_key_ends_when_its_time_comes_and_works_again_when_the_clock_goes_back() {
 
 #[test]
 fn the_oldest_gives_way_to_a_newer_one_where_the_key_says_so() {
-    let gate = Gate::new(Hub::with_loops(1), None);
+    let gate = Gate::new(Hub::with_loops(1), None, None);
     let replacing = KeyRecord {
         at_limit: AtLimit::ReplaceOldest,
         ..record("a")

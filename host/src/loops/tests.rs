@@ -35,7 +35,7 @@ impl Stage {
         let metrics = Metrics::new();
         let loops = Loops::new(1, LOG_SIZE, &metrics).unwrap();
         let hub = Arc::new(loops.hub(1_000, 1 << 20, &metrics));
-        let gate = Gate::new(hub.clone(), None);
+        let gate = Gate::new(hub.clone(), None, None);
         gate.replace(&[KeyRecord {
             max_connections: 200,
             at_limit: AtLimit::ReplaceOldest,
@@ -81,11 +81,11 @@ impl Stage {
         let (socket, peer) = self.listener.accept().unwrap();
         socket.set_nonblocking(true).unwrap();
         let address = self.context.hub.address();
-        let shown = self.gate.recognise(Some("key")).unwrap();
+        let permit = self.gate.admit_at(Some("key"), address.clone()).unwrap();
         entrance.hand_over(Newcomer {
             socket: mio::net::TcpStream::from_std(socket),
             leftover,
-            permit: shown.enter(address.clone()).unwrap(),
+            permit,
             address,
             remote: peer.into(),
             holdings: Holdings {

@@ -20,6 +20,7 @@ What was turned away has one of these as `reason`:
 - `proxy_header`, `untrusted_proxy`: the PROXY protocol where it is not expected, not as it has to be, or from somebody who is not in `trusted-proxies`
 - `per_address`, `address_rate`: the address is at `max-connections-per-address` or `connection-rate-per-address`
 - `key_required`, `invalid_key`, `connection_limit`: no key, no good key, or a key at its limit
+- `connection_share`, `limit_busy`: a key at this host's share of its limit while other hosts cannot be heard, or too many connections that wait for what those have let in
 - `origin`, `host`: a web page of another origin, or a name that the admin listener is not called by
 - `full`, `draining`: the host is at `max-connections`, or stops
 - `keys_away`: a signed token, before the keys that those are judged by could be read for the first time

@@ -7,6 +7,7 @@ mod audit;
 mod compiling;
 mod document;
 mod family;
+mod fleet_limits;
 mod jwt;
 mod make;
 mod process;
@@ -24,6 +25,7 @@ pub use self::compiling::CompilingMetrics;
 pub use self::document::document;
 pub use self::family::FamilyMetrics;
 use self::family::PerFamily;
+pub use self::fleet_limits::FleetLimitMetrics;
 pub use self::jwt::JwtMetrics;
 use self::make::{Book, counter, counters, gauge, gauges, histogram};
 use self::process::ProcessMetrics;
@@ -79,6 +81,7 @@ pub struct Metrics {
     pub fleet_connected: IntGauge,
     /// Transforms that are not yet what the fleet wants here.
     pub fleet_behind: IntGauge,
+    pub fleet_limits: FleetLimitMetrics,
     /// Bytes of log lines that wait to be written, and lines that never were.
     pub log_queue_bytes: IntGauge,
     pub log_lines_lost: IntCounter,
@@ -244,6 +247,7 @@ impl Metrics {
                 "fleet_behind",
                 "Transforms that do not run here yet as the fleet wants it.",
             ),
+            fleet_limits: FleetLimitMetrics::new(&fleet),
             log_queue_bytes: gauge(
                 &r,
                 "log_queue_bytes",

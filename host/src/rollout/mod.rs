@@ -320,7 +320,11 @@ impl Registry {
             };
             Some(format!("transform {name}: {trouble}"))
         });
-        (waits, troubles.chain(self.state_trouble()).collect())
+        let of_the_host = self
+            .state_trouble()
+            .into_iter()
+            .chain(self.limits_trouble());
+        (waits, troubles.chain(of_the_host).collect())
     }
 
     fn with<T>(&self, name: &str, look: impl FnOnce(&Deployment) -> T) -> Result<T, Refused> {

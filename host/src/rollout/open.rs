@@ -33,7 +33,7 @@ impl Registry {
         metrics: Metrics,
         tasks: Tasks,
     ) -> Result<Arc<Self>, StartError> {
-        let fleet = Fleet::new(settings).map_err(StartError::Fleet)?;
+        let fleet = Fleet::new(settings, &metrics).map_err(StartError::Fleet)?;
         let resolved = resolve(settings, engine, &metrics, fleet.is_some()).await?;
         let store = &resolved.loader.store;
         let trail = Trail::start(store.clone(), settings.audit_queue, &metrics, &tasks);

@@ -28,7 +28,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::ClientLeft,
         Self::DeadPeer,
         Self::SlowConsumer,
@@ -40,6 +40,7 @@ impl CloseReason {
         Self::Refused(GateRefusal::KeyRequired),
         Self::Refused(GateRefusal::InvalidKey),
         Self::Refused(GateRefusal::ConnectionLimit),
+        Self::Refused(GateRefusal::ConnectionShare),
         Self::Replaced,
         Self::ClosedByOperator,
     ];
@@ -106,7 +107,10 @@ impl CloseReason {
                 "also when a key is revoked or expires, or a signed token is over"
             }
             Self::Refused(GateRefusal::ConnectionLimit) => {
-                "5 live connections a key, unless the key says otherwise"
+                "5 live connections a key, unless the key says otherwise, on all hosts together"
+            }
+            Self::Refused(GateRefusal::ConnectionShare) => {
+                "until the host can ask the others again, it lets in its share of a key's connections; another host may have room"
             }
             Self::Replaced => {
                 "the key was at its limit, and a newer client with it got this place; do not reconnect by yourself, or the two take turns"

@@ -17,7 +17,7 @@ use super::SessionContext;
 use super::farewell::refuse;
 use crate::gate::jwt::KeysAway;
 use crate::gate::origin::{self, OriginRule};
-use crate::gate::{Gate, GateRefusal, Permit};
+use crate::gate::{EntryRefusal, Gate, GateRefusal, Permit};
 use crate::hub::SessionAddress;
 use crate::listener::{
     ADDRESS_RATE, AddressPermit, Arrival, Clients, PER_ADDRESS, Places, Remote, socket_of,
@@ -34,19 +34,22 @@ const ORIGIN: &str = "origin";
 const DRAINING: &str = "draining";
 const FULL: &str = "full";
 const KEYS_AWAY: &str = "keys_away";
+const LIMIT_BUSY: &str = "limit_busy";
 
 /// Why the door turns connections away, as the metric names it; those without a key that
 /// counts are refused after the upgrade.
-pub(super) const REFUSALS: [&str; 9] = [
+pub(super) const REFUSALS: [&str; 11] = [
     NOT_AN_UPGRADE,
     METHOD,
     ORIGIN,
     DRAINING,
     FULL,
     KEYS_AWAY,
+    LIMIT_BUSY,
     GateRefusal::KeyRequired.label(),
     GateRefusal::InvalidKey.label(),
     GateRefusal::ConnectionLimit.label(),
+    GateRefusal::ConnectionShare.label(),
 ];
 
 /// What the door needs beyond what sessions share.
@@ -128,8 +131,13 @@ impl Door {
                 let place = self.places.clone().try_acquire_owned();
                 let place = place.map_err(|_| Turned::later(FULL, "too many connections\n"))?;
                 let address = self.context.hub.address();
-                let permit = shown.enter(address.clone());
-                permit.map(|permit| (permit, address, place, address_place))
+                match shown.enter(address.clone()).await {
+                    Ok(permit) => Ok((permit, address, place, address_place)),
+                    Err(EntryRefusal::Refused(refusal)) => Err(refusal),
+                    Err(EntryRefusal::Busy) => {
+                        return Err(Turned::later(LIMIT_BUSY, "too many connections at once\n"));
+                    }
+                }
             }
         };
         match entered {

@@ -256,6 +256,10 @@ settings! {
         "Hosts of one name are one fleet"
     fleet_patience: Duration, "fleet-patience", Time, "30s", "1s" to "1h";
         "How long a host of a fleet lets nothing through until it knows what the fleet wants; then what it last knew runs, or what its settings name"
+    fleet_limit_wait: Duration, "fleet-limit-wait", Time, "300ms", "10ms" to "10s";
+        "How long Redis may take to say what other hosts have let in of a key; then each host lets in its share of the key's limit until it answers"
+    fleet_limit_waiting: usize, "fleet-limit-waiting", Count<usize>, "1000", "1" to "100000";
+        "Connections that may wait for that at a time; over it the answer is 503 with Retry-After"
     host_name: Option<String>, "host-name", MaybeLabel, "";
         "What this host is called in the fleet and in Redis' list of clients; the machine's name (in the fleet with the admin port) if none"
     wasm_stack: usize, "wasm-stack", Size<usize>, "512KiB", "64KiB" to "1MiB";

@@ -14,7 +14,7 @@ use crate::wanted::canary::{CanaryState, Report};
 use crate::wanted::desired::Generation;
 
 /// After how many silent seconds a host does not count as alive.
-const SILENT: f64 = 15.0;
+pub(super) const SILENT: f64 = 15.0;
 
 /// After how many it is forgotten.
 const GONE: f64 = 24.0 * 3600.0;

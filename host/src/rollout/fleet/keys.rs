@@ -1,6 +1,8 @@
 //! What the fleet's things are called in Redis: all of them begin alike, so that a user of
 //! Redis can be let at these and at nothing else.
 
+use crate::gate::fleet_limits::OwnerName;
+
 /// Every command that is sent to these, those of the script included, as rules for a restricted
 /// user.
 const COMMANDS: &str = "+time +hget +hgetall +hvals +hset +hdel +get +set +exists +expire +persist +eval +zadd \
@@ -27,6 +29,16 @@ impl Keys {
     /// A hash: the report of each host.
     pub(super) fn hosts(&self) -> String {
         format!("{}hosts", self.prefix)
+    }
+
+    /// A hash: which hosts count their connections.
+    pub(super) fn places(&self) -> String {
+        format!("{}places", self.prefix)
+    }
+
+    /// A hash: how many connections of an owner each host has.
+    pub(super) fn places_of(&self, owner: &OwnerName) -> String {
+        format!("{}:{owner}", self.places())
     }
 
     /// A sorted set: the last lines of all hosts' audit logs.
@@ -77,6 +89,7 @@ mod tests {
             include_str!("history.rs"),
             include_str!("hosts.rs"),
             include_str!("look.rs"),
+            include_str!("places.rs"),
             include_str!("share.rs"),
         ];
         let after = |text: &'static str, mark: &'static str, end: char| {

@@ -18,6 +18,7 @@ mod keys;
 mod link;
 mod look;
 mod patience;
+mod places;
 mod receive;
 mod report;
 mod share;
@@ -36,6 +37,8 @@ use self::keys::Keys;
 use self::link::{Link, Unreachable};
 pub use self::report::{DesiredReport, FailedReport, FleetReport};
 use super::Registry;
+use crate::gate::fleet_limits::FleetPlaces;
+use crate::metrics::Metrics;
 use crate::revision::Revision;
 use crate::settings::{self, Settings};
 use crate::tasks::{Unasked, ever};
@@ -53,6 +56,9 @@ pub(super) struct Fleet {
     started: Timestamp,
     keys: Keys,
     link: Link,
+    /// Its own, as newcomers wait for it.
+    places_link: Link,
+    pub(super) places: Arc<FleetPlaces>,
     /// What was last read of each transform.
     shared: Mutex<BTreeMap<String, Arc<SharedDesired>>>,
     /// Since when a choice is known here that first hosts try, by this process's own clock.
@@ -70,7 +76,7 @@ impl Fleet {
     ///
     /// # Errors
     /// The certificates for Redis cannot be used.
-    pub(super) fn new(settings: &Settings) -> anyhow::Result<Option<Arc<Self>>> {
+    pub(super) fn new(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Option<Arc<Self>>> {
         if settings.fleet == settings::Fleet::Off {
             return Ok(None);
         }
@@ -86,7 +92,13 @@ impl Fleet {
             instance: instance(),
             started: Timestamp::now(),
             keys: Keys::new(&settings.fleet_name),
+            places_link: Link::new(server.clone()),
             link: Link::new(server),
+            places: Arc::new(FleetPlaces::new(
+                settings.fleet_limit_wait,
+                settings.fleet_limit_waiting,
+                metrics.fleet_limits.clone(),
+            )),
             shared: Mutex::default(),
             tried_since: Mutex::default(),
             patience: settings.fleet_patience,
@@ -130,12 +142,26 @@ impl Registry {
         self.tasks.spawn("fleet_listen", Unasked::Restart, move || {
             ever(of.clone().listen())
         });
+        let of = fleet.clone();
+        self.tasks.spawn("fleet_places", Unasked::Restart, move || {
+            ever(of.clone().exchange_places(of.places.clone()))
+        });
         let (registry, patience) = (self.clone(), fleet.patience);
         // It ends by itself, and nobody waits for it.
         drop(self.tasks.brief("fleet_patience", async move {
             tokio::time::sleep(patience).await;
             registry.wait_no_longer().await;
         }));
+    }
+
+    /// What the hosts of the fleet have let in together; none where this host is on its own.
+    pub fn fleet_places(&self) -> Option<Arc<FleetPlaces>> {
+        self.fleet.as_ref().map(|fleet| fleet.places.clone())
+    }
+
+    /// Why limits of keys are not those of the whole fleet now, for operators.
+    pub(super) fn limits_trouble(&self) -> Option<String> {
+        self.fleet_places()?.trouble()
     }
 
     /// Reads the certificates for the fleet's next connections anew.
