@@ -4,6 +4,7 @@ mod feed;
 mod keys;
 mod limits;
 mod listeners;
+mod redis_keys;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -13,8 +14,7 @@ use anyhow::{Context as _, bail};
 use tokio::sync::Semaphore;
 
 pub use self::keys::KeySource;
-use self::limits::largest_component;
-pub(crate) use self::limits::session_limits;
+pub(crate) use self::limits::{largest_component, session_limits};
 use crate::admin::tokens::TokenRecord;
 use crate::admin::{self, Admin, Tokens};
 use crate::asyncapi::RunningDocument;
@@ -197,7 +197,13 @@ impl Host {
             signed.follow(&gate, &tasks);
         }
         let is_live = matches!(source, EventSource::Redis);
-        let keys = keys.watch(&gate, &registry, &metrics, &tasks)?;
+        let keys = keys.watch(
+            &gate,
+            &registry,
+            (&settings, redis.server()),
+            &metrics,
+            &tasks,
+        )?;
         let tokens = Tokens::start(
             settings.admin_token.as_ref(),
             settings.admin_tokens_file.clone(),
@@ -229,6 +235,7 @@ impl Host {
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
             strangers: Arc::new(Strangers::default()),
+            usage: registry.usage_book().clone(),
             metrics: metrics.clone(),
         });
         let entrance = loops
@@ -243,14 +250,14 @@ impl Host {
 
         registry.watch_state();
         registry.join_fleet(addresses.admin.port());
+        registry.follow_usage();
         let admin = Arc::new(Admin::new(
             context.clone(),
             registry.clone(),
             upstream.clone(),
+            gate.clone(),
             tokens,
-            largest_component(&settings),
-            settings.admin_hosts.clone(),
-            settings.ready_grace,
+            &settings,
         ));
         let clients = Clients::of(&settings, &metrics);
         let door = Arc::new(Door {
@@ -318,6 +325,7 @@ impl Host {
         if let Some(places) = registry.fleet_places() {
             places.farewell().await;
         }
+        registry.write_last_usage().await;
         match failed {
             None => Ok(()),
             Some(why) => bail!("{why}; clients were told to come back"),

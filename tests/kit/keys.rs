@@ -31,6 +31,40 @@ pub fn revoke(file: &Path, which: &str) {
     assert!(output.status.success(), "key revoke: {}", said(&output));
 }
 
+/// Makes a key in a Redis and gives its text.
+pub fn create_in_redis(url: &str, name: &str, more: &[&str]) -> String {
+    let output = in_redis(url, &[&["create", "--name", name], more].concat());
+    assert!(output.status.success(), "key create: {}", said(&output));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let key = text.lines().last().expect("the key is the last line");
+    key.trim().to_owned()
+}
+
+/// What is said to a second key of a name.
+pub fn refused_in_redis(url: &str, name: &str) -> String {
+    let output = in_redis(url, &["create", "--name", name]);
+    assert!(!output.status.success(), "{}", said(&output));
+    said(&output)
+}
+
+/// Revokes a key in a Redis by name or id.
+pub fn revoke_in_redis(url: &str, which: &str) {
+    let output = in_redis(url, &["revoke", which]);
+    assert!(output.status.success(), "key revoke: {}", said(&output));
+}
+
+/// All keys in a Redis, for programs.
+pub fn listed_in_redis(url: &str) -> Value {
+    let output = in_redis(url, &["list", "--json"]);
+    assert!(output.status.success(), "key list: {}", said(&output));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn in_redis(url: &str, words: &[&str]) -> std::process::Output {
+    let typed = [&["key", words[0], "--redis-url", url], &words[1..]].concat();
+    run(&std::env::temp_dir(), &typed)
+}
+
 /// Changes the file by hand, as a tool other than ours would: a new file moved over it.
 pub fn edit(file: &Path, change: impl FnOnce(&mut Value)) {
     let text = std::fs::read_to_string(file).expect("the key file is there");

@@ -49,6 +49,7 @@ fn readiness(admin: &Admin) -> Readiness {
     Readiness::of(Observed {
         waits,
         troubles,
+        keys: admin.gate.key_trouble(),
         leaving: admin.context.shutdown.stage().word(),
         upstream: admin.upstream.outage(admin.ready_grace),
         place: admin.upstream.report(),

@@ -25,6 +25,7 @@ pub mod tokens;
 mod transforms;
 mod tries;
 mod upstream;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,10 +38,13 @@ use tokio::sync::Semaphore;
 use self::problem::Problem;
 pub use self::tokens::{Holder, TokenRole, Tokens};
 use self::tries::{Tries, Why};
+use crate::gate::Gate;
+use crate::host::largest_component;
 use crate::listener::{BEFORE_HTTP, Remote};
 use crate::metrics::Metrics;
 use crate::rollout::Registry;
 use crate::session::SessionContext;
+use crate::settings::Settings;
 use crate::upstream::Status;
 
 /// Components that may be on their way in, or being looked at, at once: each is in memory.
@@ -52,10 +56,12 @@ pub struct Admin {
     context: Arc<SessionContext>,
     registry: Arc<Registry>,
     upstream: Arc<Status>,
+    gate: Arc<Gate>,
     /// Without any tokens, what lies behind them does not exist.
     tokens: Option<Tokens>,
+    /// Bytes of the largest component that may be sent.
     max_upload: u64,
-    /// Names that this listener may be called by, in lower case.
+    /// Names that this listener may be called by, in lower case, beside loopback's and any IP address.
     hosts: Vec<String>,
     /// How long the upstream may be away before clients should go elsewhere.
     ready_grace: Duration,
@@ -83,26 +89,24 @@ impl Admin {
             .note(why, by.unwrap_or_default(), address, operation);
     }
 
-    /// `max_upload` is the largest component that may be sent, in bytes; `hosts` are names that
-    /// the host may be called by, beside loopback's and any IP address.
     pub fn new(
         context: Arc<SessionContext>,
         registry: Arc<Registry>,
         upstream: Arc<Status>,
+        gate: Arc<Gate>,
         tokens: Option<Tokens>,
-        max_upload: u64,
-        hosts: Vec<String>,
-        ready_grace: Duration,
+        settings: &Settings,
     ) -> Self {
         let tries = Tries::start(&registry, &context.tasks);
         Self {
             context,
             registry,
             upstream,
+            gate,
             tokens,
-            max_upload,
-            hosts,
-            ready_grace,
+            max_upload: largest_component(settings),
+            hosts: settings.admin_hosts.clone(),
+            ready_grace: settings.ready_grace,
             uploads: Arc::new(Semaphore::new(MAX_UPLOADS)),
             tries,
         }

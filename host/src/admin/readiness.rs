@@ -22,6 +22,8 @@ pub(super) struct Observed {
     /// Tasks of the host that ended although nobody asked them to, a sentence each.
     pub(super) tasks_down: Vec<String>,
     pub(super) families: Vec<FamilyState>,
+    /// Why keys cannot be read, and whether that keeps everybody out.
+    pub(super) keys: Option<(String, bool)>,
     /// Why nothing is let through yet; none where it is.
     pub(super) waits: Option<&'static str>,
     /// Transforms of which nothing runs though it should, a sentence each.
@@ -64,6 +66,13 @@ impl Readiness {
         if let Some(Outage { problem, counts }) = observed.upstream {
             let list = if counts { &mut reasons } else { &mut notes };
             list.push(format!("upstream: {problem}"));
+        }
+        if let Some((why, keeps_out)) = observed.keys {
+            let (list, what) = match keeps_out {
+                true => (&mut reasons, "nobody can come in"),
+                false => (&mut notes, "those that were known stay in force"),
+            };
+            list.push(format!("keys in Redis: {why}; {what}"));
         }
         reasons.extend(observed.waits.map(str::to_owned));
         reasons.extend(observed.tasks_down);

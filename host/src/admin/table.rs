@@ -9,7 +9,7 @@ use super::endpoint::{Endpoint, EndpointOutline};
 use super::tokens::TokenRole::{Operate, View};
 use super::{
     fleet, health, history, openapi, plans, readiness, revisions, sessions, shadows, transforms,
-    upstream,
+    upstream, usage,
 };
 
 const OK: StatusCode = StatusCode::OK;
@@ -174,6 +174,13 @@ fn looking() -> Vec<Endpoint> {
         )
         .refuses(&["no-fleet", "fleet-unreachable", "fleet-uncertain"])
         .with(View, &[(OK, "The fleet.")], fleet::show),
+        of(
+            "/v1/usage",
+            "showUsage",
+            "How many messages and bytes each key was sent, by day, by all hosts of the fleet",
+        )
+        .refuses(&["bad-request", "fleet-unreachable"])
+        .with(View, &[(OK, "The last days, newest first.")], usage::show),
         of("/v1/sessions", "listSessions", "Who is connected").with(
             View,
             &[(OK, "The live sessions.")],

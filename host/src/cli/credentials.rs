@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::anyhow;
 use comfy_table::Table;
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
@@ -21,20 +21,26 @@ pub(super) fn add<T: Credential>(path: &Path, record: &T, now: Timestamp) -> any
     credentials::update(path, |records: &mut Vec<T>| {
         let live = |old: &&T| old.name() == record.name() && old.in_force(now);
         if let Some(old) = records.iter().find(live) {
-            bail!(
-                "the name {:?} is in use by {} {}; choose another, or end that one with \
-                 `{} revoke {}`",
-                old.name(),
-                T::NOUN,
-                old.id(),
-                T::COMMAND,
-                old.id()
-            );
+            return Err(in_use(old));
         }
         records.push(record.clone());
         Ok(())
     })
     .map_err(advise::<T>)
+}
+
+/// The name of a new record is that of one in force.
+pub(super) fn in_use<T: Credential>(old: &T) -> anyhow::Error {
+    let (noun, id, command) = (T::NOUN, old.id(), T::COMMAND);
+    anyhow!(
+        "the name {:?} is in use by {noun} {id}; choose another, or end that one with `{command} revoke {id}`",
+        old.name()
+    )
+}
+
+pub(super) fn no_such<T: Credential>(which: &str) -> anyhow::Error {
+    let (noun, command) = (T::NOUN, T::COMMAND);
+    anyhow!("there is no {noun} {which:?}; `{command} list` shows those there are")
 }
 
 /// What became of a record that was to be ended.
@@ -64,11 +70,7 @@ pub(super) fn revoke<T: Credential>(
                 live.or_else(|| records.iter().rposition(named))
             });
         let Some(record) = found.map(|index| &mut records[index]) else {
-            bail!(
-                "there is no {} {which:?}; `{} list` shows those there are",
-                T::NOUN,
-                T::COMMAND
-            );
+            return Err(no_such::<T>(which));
         };
         Ok(match *record.revoked() {
             Some(time) => Revoked::Already(record.clone(), time),

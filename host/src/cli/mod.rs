@@ -24,6 +24,7 @@ mod serve;
 mod sessions;
 mod tail;
 mod transform;
+mod usage;
 mod words;
 
 use std::io;
@@ -65,6 +66,8 @@ enum Command {
     Transform(Box<transform::TransformArgs>),
     /// See who is connected to a running host, and end a session
     Sessions(sessions::SessionsArgs),
+    /// Show how many messages and bytes each key was sent, by day
+    Usage(usage::UsageArgs),
     /// Print the AsyncAPI document of the public stream
     Asyncapi(asyncapi::AsyncapiArgs),
     /// Verify the audit log of a state folder
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Tail(args) => block_on(tail::run(args)),
         Command::Transform(args) => return transform::run(*args),
         Command::Sessions(args) => return sessions::run(args),
+        Command::Usage(args) => return usage::run(args),
         Command::Asyncapi(args) => asyncapi::run(args),
         Command::Audit(args) => audit::run(&args),
         Command::Compile(args) => return compile::run(&args),

@@ -54,6 +54,7 @@ fn read(flags: Flags) -> anyhow::Result<(Settings, KeySource)> {
             records::read::<KeyRecord>(file)?;
             KeySource::File(file.to_owned())
         }
+        None if settings.has_keys_in_redis() => KeySource::Redis,
         None => KeySource::Fixed(Vec::new()),
     };
     if let Some(file) = &settings.admin_tokens_file {

@@ -20,7 +20,7 @@ use super::Credential;
 pub(crate) const VERSION: u64 = 1;
 
 /// Letters, digits, `_` and `-`: safe in a log line and on a command line.
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     let fits = (1..=64).contains(&text.len());
     fits && text
         .bytes()

@@ -17,8 +17,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::field::{
-    VERSION, created, field, id, is_name, list, name, revoked, sha256, time_or_null, version,
-    write_sha256,
+    VERSION, created, field, id, is_id, is_name, list, name, revoked, sha256, time_or_null,
+    version, write_sha256,
 };
 pub use self::file::{read, update};
 pub use self::watch::{FileWatch, watch};

@@ -16,6 +16,8 @@ pub struct Grant {
     pub(super) max_connections: u32,
     pub(super) at_limit: AtLimit,
     pub(super) expires: Option<Timestamp>,
+    /// It came with a signed token.
+    pub(super) is_signed: bool,
 }
 
 impl Grant {
@@ -27,6 +29,7 @@ impl Grant {
             max_connections: record.max_connections,
             at_limit: record.at_limit,
             expires: record.expires,
+            is_signed: false,
         }
     }
 

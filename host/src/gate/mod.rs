@@ -12,6 +12,7 @@ pub mod origin;
 mod permit;
 mod places;
 mod subjects;
+pub mod usage;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -106,6 +107,15 @@ pub struct Gate {
     signed: Mutex<Vec<SignedSession>>,
     hub: Arc<Hub>,
     fleet: Option<Arc<FleetPlaces>>,
+    key_state: Mutex<KeyState>,
+}
+
+/// How it stands with keys that come from elsewhere than a file.
+#[derive(Debug, Default)]
+struct KeyState {
+    /// They were never read yet.
+    are_awaited: bool,
+    trouble: Option<String>,
 }
 
 impl Gate {
@@ -123,7 +133,28 @@ impl Gate {
             signed: Mutex::default(),
             hub,
             fleet,
+            key_state: Mutex::default(),
         }
+    }
+
+    /// Keys will come that nobody has read yet: until then, whoever shows one is to come again.
+    pub fn await_keys(&self) {
+        self.key_state.lock().are_awaited = true;
+    }
+
+    /// Keys were read, or why they could not be.
+    pub fn note_keys(&self, trouble: Option<String>) {
+        let mut state = self.key_state.lock();
+        state.are_awaited &= trouble.is_some();
+        state.trouble = trouble;
+    }
+
+    /// Why keys cannot be read, and whether that keeps everybody out; none where they can.
+    pub fn key_trouble(&self) -> Option<(String, bool)> {
+        let state = self.key_state.lock();
+        let known = state.trouble.clone();
+        let trouble = known.or_else(|| state.are_awaited.then(|| "not read yet".to_owned()))?;
+        Some((trouble, state.are_awaited))
     }
 
     /// Puts `records` in force in place of whatever was: sessions of keys that are not among
@@ -137,22 +168,44 @@ impl Gate {
         let mut old = std::mem::take(&mut *keys);
         for record in records.iter().filter(|record| record.revoked.is_none()) {
             let prefix = prefix(&record.sha256);
-            let before = old
-                .remove(&prefix)
-                .filter(|known| known.digest == record.sha256);
-            let known = KnownKey {
-                digest: record.sha256,
-                rights: Arc::new(Grant::of(record)),
-                holder: before.map_or_else(|| self.holder_of(record), |known| known.holder),
-            };
-            known.judge(now);
+            let known = self.known(record, old.remove(&prefix), now);
             keys.insert(prefix, known);
         }
         for gone in old.into_values() {
-            *gone.holder.grant.write() = None;
+            gone.end();
         }
         drop(keys);
         self.hub.order(|| LoopOrder::Rights);
+    }
+
+    /// Puts `records` in force beside all others; the keys of the digests that are `gone` end.
+    pub fn change(&self, gone: &[[u8; 32]], records: &[KeyRecord]) {
+        let (mut keys, now) = (self.keys.write(), Timestamp::now());
+        let ended = records.iter().filter(|record| record.revoked.is_some());
+        let ended = ended.map(|record| &record.sha256);
+        for digest in gone.iter().chain(ended) {
+            let known = keys.remove(&prefix(digest));
+            known.iter().for_each(KnownKey::end);
+        }
+        for record in records.iter().filter(|record| record.revoked.is_none()) {
+            let prefix = prefix(&record.sha256);
+            let before = keys.remove(&prefix);
+            keys.insert(prefix, self.known(record, before, now));
+        }
+        drop(keys);
+        self.hub.order(|| LoopOrder::Rights);
+    }
+
+    /// A key that is not revoked; whoever came with it `before` holds it still.
+    fn known(&self, record: &KeyRecord, before: Option<KnownKey>, now: Timestamp) -> KnownKey {
+        let before = before.filter(|known| known.digest == record.sha256);
+        let known = KnownKey {
+            digest: record.sha256,
+            rights: Arc::new(Grant::of(record)),
+            holder: before.map_or_else(|| self.holder_of(record), |known| known.holder),
+        };
+        known.judge(now);
+        known
     }
 
     /// Who holds a key that was not in force before.
@@ -165,13 +218,17 @@ impl Gate {
         })
     }
 
-    /// Has at hand what a signed token is judged by, as far as that can be.
+    /// Has at hand what a key or a signed token is judged by, as far as that can be.
     ///
     /// # Errors
-    /// It is a signed token, and no key that those are signed by has been had yet.
+    /// It is a signed token, and no key that those are signed by has been had yet, or another key,
+    /// and none was ever read.
     pub async fn prepare(&self, presented: Option<&str>) -> Result<(), KeysAway> {
         match (&self.tokens, presented) {
-            (Some(tokens), Some(presented)) => tokens.prepare(presented).await,
+            (Some(tokens), Some(presented)) if jwt::is_signed(presented) => {
+                tokens.prepare(presented).await
+            }
+            (_, Some(_)) if self.key_state.lock().are_awaited => Err(KeysAway),
             _ => Ok(()),
         }
     }
@@ -297,6 +354,10 @@ impl Gate {
 }
 
 impl KnownKey {
+    fn end(&self) {
+        *self.holder.grant.write() = None;
+    }
+
     /// Gives or takes the rights, as the time is; `true` if that is a change.
     fn judge(&self, now: Timestamp) -> bool {
         let rights = self.rights.in_force(now).then(|| self.rights.clone());

@@ -21,7 +21,7 @@ pub(crate) fn session_limits(settings: &Settings) -> session::SessionLimits {
 }
 
 /// Bytes that an upload may have: those of the transform that may have the most.
-pub(super) fn largest_component(settings: &Settings) -> u64 {
+pub(crate) fn largest_component(settings: &Settings) -> u64 {
     let transforms = settings.transforms.iter();
     let largest = transforms
         .map(|settings| settings.limits.max_component_size)

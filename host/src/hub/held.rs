@@ -109,6 +109,11 @@ impl HeldMessage {
         self.mark.stands().then_some(&*self.frame)
     }
 
+    /// Bytes of the frame.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.frame.len() as u64
+    }
+
     /// Counts that a session was given the frame again.
     pub(crate) fn note_given(&self) {
         self.family.note_sent(1, self.frame.len() as u64);

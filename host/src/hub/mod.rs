@@ -257,6 +257,20 @@ impl Hub {
         sessions
     }
 
+    /// Has all that sessions were sent counted for their keys.
+    pub async fn count_usage(&self) {
+        let mut answers = Vec::new();
+        self.order(|| {
+            let (answer, counted) = oneshot::channel();
+            answers.push(counted);
+            LoopOrder::Count(answer)
+        });
+        for counted in answers {
+            // A loop that began anew has let go of its sessions, and counted them.
+            let _ = counted.await;
+        }
+    }
+
     /// Ends a session on behalf of an operator, and says which it was; `None` where there is
     /// no live one of that number.
     pub async fn close(&self, id: u64) -> Option<Listed> {

@@ -35,6 +35,8 @@ pub(crate) enum LoopOrder {
     /// An operator ends the session, and is told which it was.
     Close(SessionId, oneshot::Sender<Listed>),
     List(oneshot::Sender<Vec<Listed>>),
+    /// What sessions were sent is to be counted for their keys.
+    Count(oneshot::Sender<()>),
     /// The loop panics.
     #[cfg(test)]
     Poison,

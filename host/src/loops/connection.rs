@@ -13,6 +13,8 @@ use socket2::SockRef;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::gate::Grant;
+use crate::gate::usage::UsageCount;
 use crate::hub::SessionId;
 use crate::hub::log::SessionKey;
 use crate::listener::{AddressPermit, Remote};
@@ -55,6 +57,8 @@ pub(super) struct Connection {
     pub(super) stalled: Option<Instant>,
     pub(super) delivered: u64,
     pub(super) missed: u64,
+    /// What it was sent since that was last counted for its key.
+    pub(super) uncounted: UsageCount,
     _holdings: Holdings,
 }
 
@@ -127,8 +131,21 @@ impl Connection {
             stalled: None,
             delivered: 0,
             missed: 0,
+            uncounted: UsageCount::default(),
             _holdings: holdings,
         }
+    }
+
+    /// It was sent so many messages, which have so many bytes.
+    pub(super) fn note_delivered(&mut self, messages: u64, bytes: u64) {
+        self.delivered += messages;
+        self.uncounted.add(UsageCount { messages, bytes });
+    }
+
+    /// What its key is still to be counted for; none where that is nothing.
+    pub(super) fn take_usage(&mut self) -> Option<(Arc<Grant>, UsageCount)> {
+        let uncounted = std::mem::take(&mut self.uncounted);
+        (uncounted != UsageCount::default()).then(|| (self.session.grant().clone(), uncounted))
     }
 
     /// Bytes of the aside that are still to go.
@@ -270,6 +287,12 @@ impl Connections {
 
     pub(super) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Connection> {
         self.0.get_mut(key.at())?.as_mut()
+    }
+
+    /// What all of them were sent since that was last counted.
+    pub(super) fn take_usage(&mut self) -> impl Iterator<Item = (Arc<Grant>, UsageCount)> + '_ {
+        let connections = self.0.iter_mut().flatten();
+        connections.filter_map(Connection::take_usage)
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = SessionKey> + '_ {

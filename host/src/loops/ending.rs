@@ -97,6 +97,7 @@ fn let_go(looped: &Loop, mut connection: Connection, reason: CloseReason) {
     if connection.goodbye.is_none() {
         note_end(metrics, reason);
     }
+    looped.context.usage.note(connection.take_usage());
     connection.reset_unless_told(reason);
     metrics.subscriptions.sub(connection.subscriptions.into());
     // It is closed with the connection in any case.

@@ -43,6 +43,11 @@ pub(super) fn follow(looped: &mut Loop, order: LoopOrder, now: Instant) {
             let keys = looped.connections.keys();
             let _ = answer.send(keys.filter_map(|key| listed(looped, key)).collect());
         }
+        LoopOrder::Count(answer) => {
+            let usage = looped.context.usage.clone();
+            usage.note(looped.connections.take_usage());
+            let _ = answer.send(());
+        }
         #[cfg(test)]
         LoopOrder::Poison => panic!("as asked"),
     }

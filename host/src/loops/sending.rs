@@ -141,12 +141,12 @@ fn note_sent(
     plan: &SendPlan,
     now: Instant,
 ) {
-    let mut whole = 0;
+    let (mut whole, messages, size) = (0, plan.messages(), plan.message_bytes());
     for (key, wrote) in keys.iter().zip(sent) {
         match *wrote {
             Wrote::Bytes(bytes) if bytes == plan.bytes => {
                 looped.log.advance(*key, plan.frames);
-                looped.connections[*key].delivered += plan.messages();
+                looped.connections[*key].note_delivered(messages, size);
                 whole += 1;
             }
             Wrote::Bytes(bytes) => {
@@ -179,7 +179,7 @@ fn time(looped: &mut Loop, plan: &SendPlan, sends: u64) {
 fn take_bytes(looped: &mut Loop, key: SessionKey, bytes: usize) {
     let connection = &mut looped.connections[key];
     let taken = looped.log.advance_bytes(key, bytes, &mut connection.aside);
-    connection.delivered += taken.messages();
+    connection.note_delivered(taken.messages(), taken.message_bytes());
     looped.count_delivered(&taken, 1);
     time(looped, &taken, 1);
 }
@@ -336,7 +336,8 @@ fn say_goodbye(connection: &mut Connection) -> bool {
 fn note_missed(looped: &mut Loop, key: SessionKey, report: &MissedReport) {
     looped.gaps.inc_by(report.gaps);
     let connection = &mut looped.connections[key];
-    connection.delivered += report.held.len() as u64;
+    let bytes = report.held.iter().map(|held| held.bytes()).sum();
+    connection.note_delivered(report.held.len() as u64, bytes);
     looped
         .metrics
         .stream

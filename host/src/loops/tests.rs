@@ -14,6 +14,7 @@ use crate::catalog::Catalog;
 use crate::channel::Channel;
 use crate::gate::Gate;
 use crate::gate::keys::{AtLimit, KeyRecord};
+use crate::gate::usage::UsageBook;
 use crate::hub::{LoopOrder, Message, frame};
 use crate::session::{CloseReason, POISON, SessionLimits};
 use crate::shutdown::Shutdown;
@@ -49,6 +50,7 @@ impl Stage {
             shutdown: Shutdown::default(),
             tasks: Tasks::new(&metrics),
             strangers: Arc::default(),
+            usage: Arc::new(UsageBook::new(10, Metrics::new().usage)),
             metrics,
         };
         let stage = Self {

@@ -15,6 +15,7 @@ mod rejected;
 mod servers;
 mod stream;
 mod transform;
+mod usage;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub use self::servers::ServerMetrics;
 pub use self::stream::StreamMetrics;
 pub use self::transform::{OTHER_FIELD, RevisionMetrics, TransformMetrics};
 use self::transform::{PerRevision, PerTransform};
+pub use self::usage::UsageMetrics;
 
 /// Receipt to publication: microseconds when all is well, a minute when a lane is far behind.
 const LAG_SECONDS: [f64; 14] = [
@@ -47,6 +49,7 @@ pub struct Metrics {
     book: Book,
     /// 1 while the file can be used, or where there is none.
     pub key_file_ok: IntGauge,
+    pub keys: IntGauge,
     pub token_file_ok: IntGauge,
     pub jwt: JwtMetrics,
     /// 1 while the state folder can be written to, or where there is none.
@@ -89,6 +92,7 @@ pub struct Metrics {
     pub tasks_down: IntGauge,
     pub task_ends: IntCounterVec,
     pub stream: StreamMetrics,
+    pub usage: UsageMetrics,
     family: PerFamily,
     transform: PerTransform,
     revision: PerRevision,
@@ -119,7 +123,12 @@ impl Metrics {
             key_file_ok: gauge(
                 &r,
                 "key_file_ok",
-                "1 while the keys file can be used, or where there is none.",
+                "1 while the keys file, or all keys in Redis, can be used, or where there is none.",
+            ),
+            keys: gauge(
+                &r,
+                "keys",
+                "API keys that are known, those that are not in force included; at most 1,000,000.",
             ),
             token_file_ok: gauge(
                 &r,
@@ -221,6 +230,7 @@ impl Metrics {
                 &LAG_SECONDS,
             ),
             stream: StreamMetrics::new(&clients),
+            usage: UsageMetrics::new(&clients),
             family: PerFamily::new(&r.under("Families")),
             transform: PerTransform::new(&transforms),
             revision: PerRevision::new(&r.under("Revisions")),

@@ -7,6 +7,7 @@
 //! ```
 //! The registry orders the pipeline and keeps the state folder true; events never wait for it.
 
+pub mod api_keys;
 mod apply;
 mod audit;
 mod builtin;
@@ -22,6 +23,7 @@ mod follow_config;
 mod keeper;
 mod loader;
 mod open;
+mod options;
 mod pause;
 mod plans;
 mod prepare;
@@ -39,10 +41,10 @@ mod start;
 mod state;
 mod switch;
 mod trying;
+pub mod usage;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -54,6 +56,7 @@ use self::fleet::Fleet;
 pub use self::fleet::{DesiredReport, FailedReport, FleetReport, acl_rules as fleet_acl_rules};
 use self::keeper::Keeper;
 use self::loader::Loader;
+pub use self::options::Options;
 use self::plans::Plans;
 pub use self::push::{checked, imports_of};
 pub use self::refused::Refused;
@@ -68,7 +71,7 @@ pub use self::watch::Rights as FolderRights;
 use crate::catalog::Catalog;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
-use crate::pipeline::{Intake, ProbationMarks};
+use crate::pipeline::Intake;
 use crate::revision::Revision;
 use crate::revision::needs::covers;
 use crate::state::Store;
@@ -81,18 +84,6 @@ const MAX_PLANS: usize = 16;
 
 /// The fewest digits by which a revision can be named.
 const MIN_PREFIX: usize = 6;
-
-/// What the operator set.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Revisions kept beyond those that run and stand ready.
-    pub keep: usize,
-    /// How long a plan can be applied.
-    pub plan_time: Duration,
-    /// How long an applied revision is watched; zero is never.
-    pub probation: Duration,
-    pub marks: ProbationMarks,
-}
 
 /// All transforms of this host.
 #[derive(Debug)]
@@ -114,6 +105,7 @@ pub struct Registry {
     options: Options,
     /// None where this host is on its own.
     fleet: Option<Arc<Fleet>>,
+    usage: usage::UsageKeeper,
 }
 
 impl Registry {
@@ -320,11 +312,7 @@ impl Registry {
             };
             Some(format!("transform {name}: {trouble}"))
         });
-        let of_the_host = self
-            .state_trouble()
-            .into_iter()
-            .chain(self.limits_trouble());
-        (waits, troubles.chain(of_the_host).collect())
+        (waits, troubles.chain(self.host_troubles()).collect())
     }
 
     fn with<T>(&self, name: &str, look: impl FnOnce(&Deployment) -> T) -> Result<T, Refused> {

@@ -10,8 +10,10 @@ use super::fleet::Fleet;
 use super::plans::Plans;
 use super::resolve::{Note, resolve};
 use super::start::StartError;
+use super::usage::UsageKeeper;
 use super::{Options, Registry};
 use crate::catalog::Catalog;
+use crate::gate::usage::UsageBook;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::pipeline::Intake;
@@ -33,6 +35,8 @@ impl Registry {
         metrics: Metrics,
         tasks: Tasks,
     ) -> Result<Arc<Self>, StartError> {
+        let usage = UsageBook::new(settings.usage_keys, metrics.usage.clone());
+        let usage = UsageKeeper::new(usage, settings.usage_days, settings.usage_keys);
         let fleet = Fleet::new(settings, &metrics).map_err(StartError::Fleet)?;
         let resolved = resolve(settings, engine, &metrics, fleet.is_some()).await?;
         let store = &resolved.loader.store;
@@ -53,6 +57,7 @@ impl Registry {
             tasks,
             options,
             fleet,
+            usage,
         });
         for name in resolved.deployments.keys() {
             let metrics = registry.metrics.transform(name);

@@ -26,6 +26,7 @@ use self::protocol::{ClientError, ErrorCode};
 use self::rate::{Buckets, Quantity, Rate, RateVerdict};
 pub(crate) use self::requests::Responder;
 use crate::catalog::Catalog;
+use crate::gate::usage::UsageBook;
 use crate::gate::{GateRefusal, Grant, Permit, PermitStatus};
 use crate::hub::Hub;
 use crate::listener::BEFORE_HTTP;
@@ -51,6 +52,7 @@ pub struct SessionContext {
     pub shutdown: Shutdown,
     pub tasks: Tasks,
     pub strangers: Arc<Strangers>,
+    pub usage: Arc<UsageBook>,
 }
 
 /// What one session may do, and for how long.
@@ -124,7 +126,7 @@ impl Session {
     }
 
     /// The rights that the session last looked at.
-    pub(crate) fn grant(&self) -> &Grant {
+    pub(crate) fn grant(&self) -> &Arc<Grant> {
         self.permit.grant()
     }
 

@@ -33,6 +33,7 @@ fn context() -> SessionContext {
         shutdown: Shutdown::default(),
         tasks: Tasks::new(&metrics),
         strangers: Arc::default(),
+        usage: Arc::new(UsageBook::new(10, Metrics::new().usage)),
         metrics,
     }
 }

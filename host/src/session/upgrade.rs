@@ -313,7 +313,7 @@ impl Handshake {
 }
 
 const NO_UPGRADE: &str = "this is a WebSocket endpoint\n";
-const NO_KEYS: &str = "the keys that signed tokens are judged by are not at hand yet\n";
+const NO_KEYS: &str = "the keys that a key or a signed token is judged by are not at hand yet\n";
 const LOST_ON_THE_WAY: &str = "\
 this is a WebSocket endpoint, and the upgrade was lost on its way here: a proxy in between must \
 speak HTTP/1.1 and pass on the headers Upgrade and Connection; for nginx that is

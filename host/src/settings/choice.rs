@@ -56,6 +56,14 @@ choices! {
         Redis = "redis",
     }
 
+    /// Where API keys are.
+    KeysFrom, KeysFroms, "PLACE", "file or redis" {
+        /// In a file of this host.
+        File = "file",
+        /// In the Redis that events come from.
+        Redis = "redis",
+    }
+
     /// Where a proxy says for whom it speaks.
     ForwardedHeader, ForwardedHeaders, "HEADER", "x-forwarded-for or forwarded" {
         /// What most proxies add to.

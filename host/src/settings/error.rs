@@ -26,7 +26,7 @@ pub enum SettingsError {
     #[error(
         "keys-file is not set: give --keys-file, TIDEGATE_KEYS_FILE or keys-file in the file, \
          and make a first key with `tidegate key create`; only a host that takes signed tokens \
-         (jwt-keys-file or jwt-keys-url) goes without"
+         (jwt-keys-file or jwt-keys-url) or has its keys in Redis (keys) goes without"
     )]
     NoKeysFile,
 }

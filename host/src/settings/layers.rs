@@ -42,9 +42,14 @@ impl Flags {
 }
 
 impl Flags {
-    /// Nothing but where the Redis is, as far as it is said here.
-    pub fn of_redis(url: Option<String>, ca_file: Option<String>) -> Self {
-        let given = [("redis-url", url), ("redis-ca-file", ca_file)].into_iter();
+    /// Nothing but where the Redis is, and of which fleet, as far as it is said here.
+    pub fn of_redis(url: Option<String>, ca_file: Option<String>, fleet: Option<String>) -> Self {
+        let given = [
+            ("redis-url", url),
+            ("redis-ca-file", ca_file),
+            ("fleet-name", fleet),
+        ]
+        .into_iter();
         Self {
             config: None,
             values: given

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use choice::{Allow, Fleet, ForwardedHeader, LogFormat};
+pub use choice::{Allow, Fleet, ForwardedHeader, KeysFrom, LogFormat};
 pub use docs::{SettingRow, markdown, table};
 pub use error::{SettingsError, SettingsProblem, ValueOrigin};
 pub use layers::Flags;
@@ -40,7 +40,7 @@ pub(crate) use transforms::json_object;
 pub use transforms::{ComponentSource, TransformSettings};
 pub use variables::{Unread, known, unread};
 
-use choice::{Allows, Fleets, ForwardedHeaders, LogFormats};
+use choice::{Allows, Fleets, ForwardedHeaders, KeysFroms, LogFormats};
 use issuer::{ClaimText, IssuerAddress, SigningAlgorithms};
 use kind::{
     Count, File, Folder, HostNames, Label, MaybeLabel, Networks, Origins, RedisAddress, Size,
@@ -114,8 +114,10 @@ settings! {
         "How far apart one event may come from two servers of a cluster or of sentinels around a move; 0s tells nothing apart"
     redis_move_events: usize, "redis-move-events", Count<usize>, "100000", "1" to "10000000";
         "Events that are remembered for redis-move-window, 32 bytes each; over it the oldest are forgotten"
+    keys: KeysFrom, "keys", KeysFroms, "file";
+        "Where API keys are: in keys-file, or in the Redis of redis-url, for all hosts of one fleet-name"
     keys_file: Option<PathBuf>, "keys-file", File, "";
-        "The file of API keys, written by `tidegate key`; serve needs one, or signed tokens"
+        "The file of API keys, written by `tidegate key`; serve needs one, or signed tokens, or keys in Redis"
     jwt_keys_file: Option<PathBuf>, "jwt-keys-file", File, "";
         "The keys (JWKS) that tokens of end users are signed by, in a file; it is followed"
     jwt_keys_url: Option<KeySetUrl>, "jwt-keys-url", IssuerAddress, "";
@@ -132,6 +134,10 @@ settings! {
         "For whom a token must be made (aud); if none, only tokens that are for nobody in particular are taken"
     jwt_max_connections: u32, "jwt-max-connections", Count<u32>, "5", "1" to "1000000";
         "Live sessions of one subject whose token does not say max_connections"
+    usage_keys: usize, "usage-keys", Count<usize>, "10000", "1" to "1000000";
+        "Keys and subjects of a day whose usage is told apart; that of further ones is counted together"
+    usage_days: u32, "usage-days", Count<u32>, "62", "1" to "1000";
+        "For how many days usage is kept"
     listen: SocketAddr, "listen", SocketAddress, "127.0.0.1:8080";
         "Where clients connect; port 0 takes a free one"
     admin_listen: SocketAddr, "admin-listen", SocketAddress, "127.0.0.1:8081";
@@ -279,15 +285,23 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The key file, without which nobody could come in: none only where signed tokens are taken.
+    /// The key file, without which nobody could come in: none only where signed tokens are taken,
+    /// or keys are in Redis.
     ///
     /// # Errors
     /// There is neither.
     pub fn required_keys_file(&self) -> Result<Option<&Path>, SettingsError> {
         match self.keys_file.as_deref() {
-            None if !self.takes_tokens() => Err(SettingsError::NoKeysFile),
+            None if !self.takes_tokens() && !self.has_keys_in_redis() => {
+                Err(SettingsError::NoKeysFile)
+            }
             file => Ok(file),
         }
+    }
+
+    /// Whether API keys come from Redis.
+    pub fn has_keys_in_redis(&self) -> bool {
+        self.keys == KeysFrom::Redis
     }
 
     /// Whether end users may come with signed tokens.

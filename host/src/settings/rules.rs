@@ -25,6 +25,10 @@ pub(super) fn broken(settings: &Settings) -> Vec<SettingsProblem> {
         "proxy-protocol needs trusted-proxies, as nobody else's word for an address counts",
     );
     must(
+        settings.keys_file.is_none() || !settings.has_keys_in_redis(),
+        "keys-file and keys=redis cannot both be given: a host's keys come from one place",
+    );
+    must(
         settings.jwt_keys_file.is_none() || settings.jwt_keys_url.is_none(),
         "jwt-keys-file and jwt-keys-url cannot both be given: a token's key comes from one place",
     );

@@ -1,4 +1,4 @@
-//! `tidegate key list`: every key of the file and its state, for people or for programs.
+//! `tidegate key list`: every key of the file or of Redis and its state, for people or for programs.
 
 use std::io::Write;
 
@@ -12,8 +12,8 @@ use crate::credentials::Credential;
 use crate::gate::keys::KeyRecord;
 
 /// Writes the table, or the JSON.
-pub(super) fn run(args: &ListKeysArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
-    let keys: Vec<KeyRecord> = records::read(&args.file.keys_file)?;
+pub(super) fn run(args: ListKeysArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+    let keys = args.place.place()?.read()?;
     let rows = keys.iter().map(|key| json_of(key, now)).collect();
     records::tell(out, args.json, &table_of(&keys, now), rows)
 }

@@ -1,18 +1,19 @@
-//! `tidegate key`: makes, lists and revokes API keys in a key file. A running host notices
-//! by itself. The form of the file is `gate::keys`'s, the lock that keeps two writers apart
+//! `tidegate key`: makes, lists and revokes API keys in a key file or in Redis. A running host
+//! notices by itself. The form of the file is `gate::keys`'s, the lock that keeps two writers apart
 //! `credentials`'s; this is what a person types and reads.
 
 mod channels;
 mod list;
+mod place;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
 
 use self::channels::ChannelArgs;
+use self::place::{KeyPlace, KeyPlaceArgs};
 use super::credentials::{self as records, Revoked};
 use super::print;
 use super::words::count;
@@ -37,16 +38,9 @@ enum KeyCommand {
 }
 
 #[derive(Debug, clap::Args)]
-struct KeysFileArg {
-    /// The key file
-    #[arg(long, env = "TIDEGATE_KEYS_FILE", value_name = "FILE")]
-    keys_file: PathBuf,
-}
-
-#[derive(Debug, clap::Args)]
 struct CreateKeyArgs {
     #[command(flatten)]
-    file: KeysFileArg,
+    place: KeyPlaceArgs,
     /// Whose key it is
     #[arg(long, value_parser = parse_name)]
     name: String,
@@ -67,7 +61,7 @@ struct CreateKeyArgs {
 #[derive(Debug, clap::Args)]
 struct ListKeysArgs {
     #[command(flatten)]
-    file: KeysFileArg,
+    place: KeyPlaceArgs,
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
@@ -76,7 +70,7 @@ struct ListKeysArgs {
 #[derive(Debug, clap::Args)]
 struct RevokeKeyArgs {
     #[command(flatten)]
-    file: KeysFileArg,
+    place: KeyPlaceArgs,
     /// The key's id, or its name
     #[arg(value_name = "ID|NAME")]
     which: String,
@@ -109,8 +103,8 @@ pub(super) fn run(args: KeyArgs) -> anyhow::Result<()> {
 fn answer(args: KeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
     match args.command {
         KeyCommand::Create(args) => create(args, now, out),
-        KeyCommand::List(args) => list::run(&args, now, out),
-        KeyCommand::Revoke(args) => revoke(&args, now, out),
+        KeyCommand::List(args) => list::run(args, now, out),
+        KeyCommand::Revoke(args) => revoke(args, now, out),
     }
 }
 
@@ -136,9 +130,9 @@ fn create(args: CreateKeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::
         expires,
         revoked: None,
     };
-    let path = &args.file.keys_file;
-    records::add(path, &record, now)?;
-    tell_created(&record, &text, path, out).with_context(|| {
+    let place = args.place.place()?;
+    place.add(&record, now)?;
+    tell_created(&record, &text, &place, out).with_context(|| {
         format!(
             "key {} was made but could not be shown; revoke it and make another",
             record.id
@@ -149,7 +143,7 @@ fn create(args: CreateKeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::
 fn tell_created(
     record: &KeyRecord,
     text: &SecretText,
-    path: &Path,
+    place: &KeyPlace,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let until = record
@@ -159,10 +153,8 @@ fn tell_created(
         });
     writeln!(
         out,
-        "made key {} for {:?} in {}",
-        record.id,
-        record.name,
-        path.display()
+        "made key {} for {:?} in {place}",
+        record.id, record.name,
     )?;
     let one_more = match record.at_limit {
         AtLimit::Refuse => "is refused",
@@ -181,14 +173,14 @@ fn tell_created(
     )?;
     writeln!(
         out,
-        "it is shown only now, as the file keeps no more than its digest:\n"
+        "it is shown only now, as no more than its digest is kept:\n"
     )?;
     writeln!(out, "{}", text.expose())?;
     out.flush()
 }
 
-fn revoke(args: &RevokeKeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
-    match records::revoke::<KeyRecord>(&args.file.keys_file, &args.which, now)? {
+fn revoke(args: RevokeKeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+    match args.place.place()?.revoke(&args.which, now)? {
         Revoked::Now(KeyRecord { id, name, .. }) => writeln!(
             out,
             "revoked key {id} ({name:?}); its connections end within a second"

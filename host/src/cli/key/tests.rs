@@ -1,6 +1,7 @@
 //! The commands as typed, and what they print.
 
 use std::fs;
+use std::path::PathBuf;
 
 use clap::Parser;
 use tempfile::TempDir;

@@ -53,6 +53,7 @@ impl TokenClaims {
             max_connections,
             at_limit: AtLimit::Refuse,
             expires: Some(Timestamp::from_duration(end).ok()?),
+            is_signed: true,
         })
     }
 }

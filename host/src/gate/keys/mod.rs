@@ -3,6 +3,7 @@
 //! rest of the gate.
 
 mod form;
+pub mod table;
 pub mod unmatched;
 
 use clap::ValueEnum;

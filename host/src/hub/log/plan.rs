@@ -77,6 +77,11 @@ impl SendPlan {
         usize::try_from(counts.sum::<u64>()).unwrap_or(usize::MAX)
     }
 
+    /// Bytes of all messages.
+    pub(crate) fn message_bytes(&self) -> u64 {
+        self.families.iter().map(|(.., bytes)| bytes).sum()
+    }
+
     /// Messages of all families.
     pub(crate) fn messages(&self) -> u64 {
         self.families.iter().map(|(_, messages, _)| messages).sum()

@@ -1,12 +1,14 @@
 //! What the fleet's things are called in Redis: all of them begin alike, so that a user of
 //! Redis can be let at these and at nothing else.
 
+use jiff::civil::Date;
+
 use crate::gate::fleet_limits::OwnerName;
 
 /// Every command that is sent to these, those of the script included, as rules for a restricted
 /// user.
 const COMMANDS: &str = "+time +hget +hgetall +hvals +hset +hdel +get +set +exists +expire +persist +eval +zadd \
-     +zrevrange +zremrangebyrank";
+     +zrevrange +zremrangebyrank +zrangebyscore +hscan +hmget +hexists +hlen +hincrby";
 
 /// The names of one fleet.
 #[derive(Debug, Clone)]
@@ -29,6 +31,31 @@ impl Keys {
     /// A hash: the report of each host.
     pub(super) fn hosts(&self) -> String {
         format!("{}hosts", self.prefix)
+    }
+
+    /// A hash: what keys were sent on that day.
+    pub(super) fn usage_of(&self, day: Date) -> String {
+        format!("{}usage:{day}", self.prefix)
+    }
+
+    /// A hash: what each host has added to those last.
+    pub(super) fn usage_written(&self) -> String {
+        format!("{}usage:written", self.prefix)
+    }
+
+    /// A hash: API keys, by id.
+    pub(super) fn api_keys(&self) -> String {
+        format!("{}api-keys", self.prefix)
+    }
+
+    /// A sorted set: which of them changed when.
+    pub(super) fn api_key_changes(&self) -> String {
+        format!("{}:changes", self.api_keys())
+    }
+
+    /// A hash: which of them has a name.
+    pub(super) fn api_key_names(&self) -> String {
+        format!("{}:names", self.api_keys())
     }
 
     /// A hash: which hosts count their connections.
@@ -85,12 +112,14 @@ mod tests {
     #[test]
     fn the_rules_have_every_command_that_is_sent_and_no_other() {
         let sources = [
+            include_str!("api_keys.rs"),
             include_str!("components.rs"),
             include_str!("history.rs"),
             include_str!("hosts.rs"),
             include_str!("look.rs"),
             include_str!("places.rs"),
             include_str!("share.rs"),
+            include_str!("usage.rs"),
         ];
         let after = |text: &'static str, mark: &'static str, end: char| {
             let rest = text.split(mark).skip(1);

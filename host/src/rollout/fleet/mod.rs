@@ -8,6 +8,7 @@
 //! ```
 //! Without Redis, hosts keep what they have. Neither events nor stops ever wait for any of this.
 
+mod api_keys;
 mod claims;
 mod components;
 mod envelope;
@@ -22,6 +23,7 @@ mod places;
 mod receive;
 mod report;
 mod share;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -31,6 +33,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+pub use self::api_keys::{KeyChanges, KeyText, KeyWrite, RedisKeys};
 use self::envelope::SharedDesired;
 use self::history::SharedHistory;
 use self::keys::Keys;
@@ -107,6 +110,10 @@ impl Fleet {
         })))
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What this host is called.
     pub(super) fn host(&self) -> &str {
         self.host.get().map_or("", String::as_str)
@@ -159,9 +166,11 @@ impl Registry {
         self.fleet.as_ref().map(|fleet| fleet.places.clone())
     }
 
-    /// Why limits of keys are not those of the whole fleet now, for operators.
-    pub(super) fn limits_trouble(&self) -> Option<String> {
-        self.fleet_places()?.trouble()
+    /// What is wrong that concerns no transform: the state folder takes nothing, or limits of keys
+    /// are not those of the whole fleet.
+    pub(super) fn host_troubles(&self) -> impl Iterator<Item = String> {
+        let limits = self.fleet_places().and_then(|places| places.trouble());
+        self.state_trouble().into_iter().chain(limits)
     }
 
     /// Reads the certificates for the fleet's next connections anew.
@@ -176,10 +185,11 @@ impl Registry {
     }
 }
 
-/// What a restricted Redis user needs besides where the settings name a fleet, as rules for
+/// What a restricted Redis user needs besides where something of a fleet lies there, as rules for
 /// `ACL SETUSER`.
 pub fn acl_rules(settings: &Settings) -> Option<[String; 2]> {
-    (settings.fleet == settings::Fleet::Redis).then(|| keys::acl_rules(&settings.fleet_name))
+    let needs = settings.fleet == settings::Fleet::Redis || settings.has_keys_in_redis();
+    needs.then(|| keys::acl_rules(&settings.fleet_name))
 }
 
 /// What a host is called that was given no name.

@@ -46,7 +46,7 @@ pub(super) async fn record(args: &RecordArgs) -> Result<Found, Unusable> {
         Some(folder) => folder.clone(),
         None => samples_folder(args)?,
     };
-    let flags = Flags::of_redis(args.redis_url.clone(), args.redis_ca_file.clone());
+    let flags = Flags::of_redis(args.redis_url.clone(), args.redis_ca_file.clone(), None);
     let settings = settings::load(flags);
     let settings = settings.map_err(|error| Unusable::Given(advised(&error.into())))?;
     let doing = format!("waiting for {}", count_of(count, "event"));
