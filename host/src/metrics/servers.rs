@@ -10,6 +10,7 @@ pub struct ServerMetrics {
     pub moves: IntCounterVec,
     pub duplicates: IntCounter,
     pub remembered: IntGauge,
+    pub waiting: IntGauge,
     pub denied: IntGauge,
 }
 
@@ -37,6 +38,11 @@ impl ServerMetrics {
                 book,
                 "upstream_remembered_events",
                 "Events that are remembered in case of a move, at most redis-move-events.",
+            ),
+            waiting: gauge(
+                book,
+                "upstream_waiting_bytes",
+                "Bytes of events of the next Redis server that wait for the last one around a move, at most redis-move-size.",
             ),
             denied: gauge(
                 book,

@@ -114,6 +114,8 @@ settings! {
         "How far apart one event may come from two servers of a cluster or of sentinels around a move; 0s tells nothing apart"
     redis_move_events: usize, "redis-move-events", Count<usize>, "100000", "1" to "10000000";
         "Events that are remembered for redis-move-window, 32 bytes each; over it the oldest are forgotten"
+    redis_move_size: usize, "redis-move-size", Size<usize>, "16MiB", "64KiB" to "1GiB";
+        "Bytes of events of the next server of a cluster that wait for the last one around a move; over it they wait no more"
     keys: KeysFrom, "keys", KeysFroms, "file";
         "Where API keys are: in keys-file, or in the Redis of redis-url, for all hosts of one fleet-name"
     keys_file: Option<PathBuf>, "keys-file", File, "";

@@ -64,6 +64,7 @@ impl<'a> UpstreamConnection<'a> {
             AroundMoves {
                 crossing: config.crossing.clone(),
                 duplicates: status.metrics.servers.duplicates.clone(),
+                waiting: status.metrics.servers.waiting.clone(),
                 behind: before == Some(Remains::Everything),
                 loses: before.is_some_and(|before| before != Remains::Everything),
             },

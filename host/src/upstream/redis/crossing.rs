@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::sightings::{ConnectionNumber, Sightings};
 
-/// What may wait, in bytes: beyond it the next server's word is taken at once.
-const MOST_HELD: usize = 16 << 20;
-
 #[derive(Debug)]
 pub(super) struct Crossing {
     sightings: Sightings,
+    /// What may wait, in bytes: beyond it the next server's word is taken at once.
+    most_held: usize,
     held: Option<Held>,
 }
 
@@ -51,10 +50,12 @@ pub(super) enum Passage {
 }
 
 impl Crossing {
-    /// Without a window everything goes through at once.
-    pub(super) fn new(window: Duration, most: usize) -> Self {
+    /// Without a window everything goes through at once. So many events are remembered at most, and
+    /// so many bytes wait.
+    pub(super) fn new(window: Duration, most: usize, most_held: usize) -> Self {
         Self {
             sightings: Sightings::new(window, most),
+            most_held,
             held: None,
         }
     }
@@ -67,6 +68,11 @@ impl Crossing {
     /// How many events are remembered.
     pub(super) fn remembered(&self) -> usize {
         self.sightings.len()
+    }
+
+    /// How many bytes wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.bytes)
     }
 
     /// Another connection is about to bring events. `behind` is whether they wait for those of
@@ -105,7 +111,7 @@ impl Crossing {
                     return Passage::Again;
                 }
                 held.put(digest, message);
-                if held.bytes <= MOST_HELD {
+                if held.bytes <= self.most_held {
                     return Passage::Waits;
                 }
                 let waited = self.held.take().map(Held::all);
@@ -156,9 +162,10 @@ mod tests {
     use super::*;
 
     const WINDOW: Duration = Duration::from_secs(2);
+    const MOST_HELD: usize = 1 << 20;
 
     fn crossing() -> Crossing {
-        let mut crossing = Crossing::new(WINDOW, 1_000);
+        let mut crossing = Crossing::new(WINDOW, 1_000, MOST_HELD);
         crossing.turn_on();
         crossing
     }
@@ -210,7 +217,7 @@ mod tests {
 
     #[test]
     fn without_a_window_nothing_waits_and_nothing_is_dropped() {
-        let mut crossing = Crossing::new(Duration::ZERO, 10);
+        let mut crossing = Crossing::new(Duration::ZERO, 10, MOST_HELD);
         crossing.turn_on();
         let now = Instant::now();
         for number in [

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use prometheus::IntCounter;
+use prometheus::{IntCounter, IntGauge};
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 
@@ -38,6 +38,8 @@ pub(super) struct UpstreamInbox {
 pub(super) struct AroundMoves {
     pub(super) crossing: Arc<Mutex<Crossing>>,
     pub(super) duplicates: IntCounter,
+    /// Bytes of events that wait for another connection.
+    pub(super) waiting: IntGauge,
     /// Its events wait for those of the connection before it.
     pub(super) behind: bool,
     /// Events may have gone by, of which subscribers know nothing yet.
@@ -181,6 +183,12 @@ impl UpstreamInbox {
             Passage::Waits => {}
             Passage::Again => self.around_moves.duplicates.inc(),
         }
+        self.note_waiting(&crossing);
+    }
+
+    fn note_waiting(&self, crossing: &Crossing) {
+        let waiting = i64::try_from(crossing.waiting()).unwrap_or(i64::MAX);
+        self.around_moves.waiting.set(waiting);
     }
 
     fn offer(&self, UpstreamMessage { channel, payload }: UpstreamMessage) {
@@ -200,6 +208,7 @@ impl UpstreamInbox {
     pub(super) fn alone(&self, lost: bool) {
         let mut crossing = self.around_moves.crossing.lock();
         let waited = crossing.alone(Instant::now());
+        self.note_waiting(&crossing);
         if lost {
             self.may_have_missed();
         }

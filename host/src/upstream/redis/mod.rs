@@ -192,7 +192,11 @@ impl Subscriber {
     /// When the certificates cannot be read or used.
     pub fn new(settings: &Settings, tasks: &Tasks) -> anyhow::Result<Self> {
         let server = Server::new(settings)?;
-        let crossing = Crossing::new(settings.redis_move_window, settings.redis_move_events);
+        let crossing = Crossing::new(
+            settings.redis_move_window,
+            settings.redis_move_events,
+            settings.redis_move_size,
+        );
         let config = Config {
             guide: Guide::new(&server),
             server,
