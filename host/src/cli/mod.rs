@@ -24,6 +24,7 @@ mod serve;
 mod sessions;
 mod tail;
 mod transform;
+mod upstream;
 mod usage;
 mod words;
 
@@ -68,6 +69,8 @@ enum Command {
     Sessions(sessions::SessionsArgs),
     /// Show how many messages and bytes each key was sent, by day
     Usage(usage::UsageArgs),
+    /// See where the events of a running host come from
+    Upstream(upstream::UpstreamArgs),
     /// Print the AsyncAPI document of the public stream
     Asyncapi(asyncapi::AsyncapiArgs),
     /// Verify the audit log of a state folder
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Transform(args) => return transform::run(*args),
         Command::Sessions(args) => return sessions::run(args),
         Command::Usage(args) => return usage::run(args),
+        Command::Upstream(args) => return upstream::run(args),
         Command::Asyncapi(args) => asyncapi::run(args),
         Command::Audit(args) => audit::run(&args),
         Command::Compile(args) => return compile::run(&args),

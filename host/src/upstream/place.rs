@@ -3,10 +3,10 @@
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the upstream is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UpstreamKind {
     /// Nothing has answered yet.
@@ -43,7 +43,7 @@ impl UpstreamKind {
 }
 
 /// Where events come from now.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct UpstreamReport {
     pub kind: UpstreamKind,
     /// Whether the subscription stands.
@@ -61,7 +61,7 @@ pub struct UpstreamReport {
 }
 
 /// A server that the host knows of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerReport {
     pub address: String,
     pub role: ServerRole,
@@ -69,7 +69,7 @@ pub struct ServerReport {
     pub well: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerRole {
     Master,
@@ -78,7 +78,7 @@ pub enum ServerRole {
 }
 
 /// A move from one server to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpstreamMove {
     pub at: Timestamp,
     pub to: String,
