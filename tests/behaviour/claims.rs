@@ -5,7 +5,7 @@ use serde_json::Value;
 use tidegate_tests::admin::{Answer, everything, text};
 use tidegate_tests::{Fleet, Guest, secs, until};
 
-const WANTED: &str = "tidegate:fleet:tidegate:deployments";
+const WANTED: &str = "tidegate:fleet:{tidegate}:deployments";
 
 /// A transform of this name with somebody's family.
 fn of_family(name: &str, family: &str) -> Guest {

@@ -21,7 +21,7 @@ async fn alone_at_an_empty_redis_it_waits_and_then_goes_by_its_settings() {
     let redis = Redis::start().await;
     let host = newcomer("one", &redis, &Guest::stamped("a"), "6s").await;
     until("its report in Redis", secs(10), async || {
-        let key = "tidegate:fleet:tidegate:hosts";
+        let key = "tidegate:fleet:{tidegate}:hosts";
         redis.ask(&["HEXISTS", key, "one"]).await.integer() == 1
     })
     .await;

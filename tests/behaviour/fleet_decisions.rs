@@ -108,12 +108,12 @@ async fn a_component_of_several_chunks_comes_whole_and_goes_when_nobody_names_it
     }
     for (digest, named) in digests.iter().zip([false, true, true]) {
         for chunk in ["", ":0", ":2"] {
-            let key = format!("tidegate:fleet:tidegate:component:{digest}{chunk}");
+            let key = format!("tidegate:fleet:{{tidegate}}:component:{digest}{chunk}");
             let left = fleet.redis.ask(&["TTL", &key]).await.integer();
             let lasts = if named { -1..0 } else { 1..3601 };
             assert!(lasts.contains(&left), "{key}: {left}");
         }
-        let beyond = format!("tidegate:fleet:tidegate:component:{digest}:3");
+        let beyond = format!("tidegate:fleet:{{tidegate}}:component:{digest}:3");
         assert_eq!(fleet.redis.ask(&["EXISTS", &beyond]).await.integer(), 0);
     }
 }

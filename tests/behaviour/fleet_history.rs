@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tidegate_tests::admin::{Admin, text};
 use tidegate_tests::{Fleet, Guest, Stage, eventually, secs, until};
 
-const HISTORY: &str = "tidegate:fleet:tidegate:history";
+const HISTORY: &str = "tidegate:fleet:{tidegate}:history";
 
 /// The hosts whose entries of this action one of them shows, oldest first.
 async fn hosts(admin: &Admin, action: &str) -> Vec<String> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tidegate_tests::admin::{everything, text};
 use tidegate_tests::{Fleet, Guest, Redis, Tidegate, secs, until};
 
-const WANTED: &str = "tidegate:fleet:tidegate:deployments";
+const WANTED: &str = "tidegate:fleet:{tidegate}:deployments";
 
 async fn wanted(redis: &Redis) -> String {
     redis.ask(&["HGET", WANTED, "ticks"]).await.text()
@@ -13,7 +13,7 @@ async fn wanted(redis: &Redis) -> String {
 
 async fn write(redis: &Redis, text: &str) {
     redis.ask(&["HSET", WANTED, "ticks", text]).await;
-    let changes = "tidegate:fleet:tidegate:changes";
+    let changes = "tidegate:fleet:{tidegate}:changes";
     redis.publish(changes, "ticks").await;
 }
 
@@ -219,7 +219,7 @@ async fn whoever_has_a_component_that_was_lost_offers_it_again() {
     fleet.run([0, 1, 2], &pushed, secs(10)).await;
     let report = fleet.admin(0).transform("ticks").await;
     let digest = text(&report["revision"]["component"]);
-    let key = format!("tidegate:fleet:tidegate:component:{digest}");
+    let key = format!("tidegate:fleet:{{tidegate}}:component:{digest}");
     fleet.redis.ask(&["DEL", &key, &format!("{key}:0")]).await;
     until("it to be there again", secs(20), async || {
         fleet

@@ -273,20 +273,6 @@ async fn several_servers_that_are_no_cluster_are_refused_in_words() {
     tidegate.says_why("is in none", secs(10)).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fleet_is_not_begun_in_a_cluster() {
-    let refused = Setup::new("redis://127.0.0.1:1,127.0.0.1:2")
-        .state_dir()
-        .setting("fleet", "redis")
-        .refused()
-        .await;
-    assert!(
-        refused.said.contains("fleet=redis cannot keep"),
-        "{}",
-        refused.said
-    );
-}
-
 #[test]
 fn the_check_prints_the_right_to_ask_a_cluster_for_its_nodes() {
     let (good, said) = Setup::new("redis://127.0.0.1:1,127.0.0.1:2").check();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tidegate_tests::{Fleet, Guest, Stage, Transform, secs, until};
 
-const WANTED: &str = "tidegate:fleet:tidegate:deployments";
+const WANTED: &str = "tidegate:fleet:{tidegate}:deployments";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_and_numbers_that_no_host_wrote_in_redis_are_said_and_stop_nobody() {
@@ -36,12 +36,12 @@ async fn names_and_numbers_that_no_host_wrote_in_redis_are_said_and_stop_nobody(
         fleet.redis.ask(&["HSET", WANTED, name, text]).await;
         fleet
             .redis
-            .publish("tidegate:fleet:tidegate:changes", name)
+            .publish("tidegate:fleet:{tidegate}:changes", name)
             .await;
     }
     fleet
         .redis
-        .ask(&["HSET", "tidegate:fleet:tidegate:hosts", &long, "{}"])
+        .ask(&["HSET", "tidegate:fleet:{tidegate}:hosts", &long, "{}"])
         .await;
     for host in &fleet.hosts {
         until("a word about each", secs(20), async || {

@@ -79,7 +79,7 @@ async fn a_redis_that_asks_for_a_certificate_gets_the_hosts_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sentinels_that_ask_for_a_password_get_theirs_and_the_log_says_where_it_goes() {
     let master = sentinels::server("").await;
-    let sentinel = sentinel_with(master.port, "requirepass guards-word").await;
+    let sentinel = sentinel_with(&master, "requirepass guards-word").await;
     let url = sentinels::url(&[sentinel.port]);
     let without = Setup::new(&url).not_ready().start().await;
     without

@@ -10,7 +10,7 @@ use tidegate_tests::{
     Client, Connect, Fleet, Redis, Setup, Tidegate, eventually, keys, millis, secs, until,
 };
 
-const KEYS: &str = "tidegate:fleet:tidegate:api-keys";
+const KEYS: &str = "tidegate:fleet:{tidegate}:api-keys";
 const ENDED: (u16, &str) = (4001, "Invalid API key");
 
 fn in_redis(setup: Setup) -> Setup {

@@ -7,7 +7,9 @@ use tidegate_tests::arrivals::{a_candle_comes, a_signal_comes, next_event};
 use tidegate_tests::binary::repository;
 use tidegate_tests::payloads::{alert_channel, candle, candle_channel, number_of};
 use tidegate_tests::resp::Reply;
-use tidegate_tests::{Client, Fleet, Guest, Payload, Redis, Setup, eventually, secs, until};
+use tidegate_tests::{
+    Client, Cluster, Fleet, Guest, Payload, Redis, Setup, eventually, secs, until,
+};
 
 const PASSWORD: &str = "secret-word";
 
@@ -33,12 +35,17 @@ fn printed() -> Vec<String> {
 
 /// Lets a user do exactly this.
 async fn user(redis: &Redis, rules: &[String]) {
+    let command = set_user(rules);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    assert_eq!(redis.ask(&command).await, Reply::Simple("OK".into()));
+}
+
+fn set_user(rules: &[String]) -> Vec<String> {
     let password = format!(">{PASSWORD}");
     let head = ["ACL", "SETUSER", "gate", "reset", "on", &password];
     let head = head.into_iter().chain(["resetchannels", "-@all"]);
     let words = rules.iter().flat_map(|line| line.split_whitespace());
-    let command: Vec<&str> = head.chain(words).collect();
-    assert_eq!(redis.ask(&command).await, Reply::Simple("OK".into()));
+    head.chain(words).map(str::to_owned).collect()
 }
 
 fn url(redis: &Redis) -> String {
@@ -47,7 +54,11 @@ fn url(redis: &Redis) -> String {
 
 /// What Redis has refused to somebody, but for the name of a library, which nobody needs.
 async fn refused(redis: &Redis) -> Vec<String> {
-    let Reply::Array(entries) = redis.ask(&["ACL", "LOG"]).await else {
+    refusals_in(&redis.ask(&["ACL", "LOG"]).await)
+}
+
+fn refusals_in(log: &Reply) -> Vec<String> {
+    let Reply::Array(entries) = log else {
         panic!("a list of entries");
     };
     let entries = entries.iter().map(|entry| format!("{entry:?}"));
@@ -176,6 +187,15 @@ async fn the_printed_rules_are_enough_for_a_fleet() {
     for host in &fleet.hosts {
         assert_eq!(host.stderr().lines_with("NOPERM"), 0);
     }
+    // Where there is no host of an earlier version, nobody needs to look for one.
+    let names_of_now = "~tidegate:fleet:{tidegate}:*";
+    let narrower = ["ACL", "SETUSER", "gate", "resetkeys", names_of_now];
+    fleet.redis.ask(&narrower).await;
+    let said = "may not look whether hosts of an earlier version";
+    until("a word about it", secs(10), async || {
+        fleet.hosts[0].stderr().lines_with(said) == 1
+    })
+    .await;
     // A user of before, who may not share the history: all else goes on.
     let without = ["ACL", "SETUSER", "gate", "-zadd", "-zrevrange"];
     fleet.redis.ask(&without).await;
@@ -187,6 +207,59 @@ async fn the_printed_rules_are_enough_for_a_fleet() {
     assert!(missing.contains("cannot be asked"), "{answer:#}");
     let said = "the audit log cannot be shared with the fleet now";
     assert_eq!(fleet.hosts[0].stderr().lines_with(said), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_printed_rules_and_two_more_are_enough_for_a_fleet_in_a_cluster() {
+    let cluster = Cluster::start().await;
+    let more = format!("{} +cluster|nodes +asking", printed()[0]);
+    let more = more.replace(" +client|setname", "") + " +client|setname";
+    let url = cluster
+        .url()
+        .replace("redis://", &format!("redis://gate:{PASSWORD}@"));
+    let fleet = Setup::new(&url).state_dir().setting("fleet", "redis");
+    let (good, said) = fleet.check();
+    let mut rules_of_it = printed();
+    rules_of_it[0].clone_from(&more);
+    assert!(good, "{said}");
+    assert_eq!(rules(&said), rules_of_it);
+    "&feed:ticks:* &tidegate:probe".clone_into(&mut rules_of_it[1]);
+    let command = set_user(&rules_of_it);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    for node in &cluster.nodes {
+        assert_eq!(node.ask(&command).await, Reply::Simple("OK".into()));
+    }
+    let restricted = |setup: Setup| setup.setting("redis-url", &url);
+    let mut fleet = Fleet::of_three_at(cluster, restricted).await;
+    let a = fleet.admin(0).active("ticks").await;
+    let b = fleet.admin(0).push_and_apply(&Guest::stamped("b")).await;
+    fleet.run([0, 1, 2], &b, secs(10)).await;
+    fleet.says("b").await;
+    let wanted = "tidegate:fleet:{tidegate}:deployments";
+    let (home, hash_slot) = fleet.redis.owner_of(wanted, 0).await;
+    let to = (home + 1) % 3;
+    fleet.redis.begin_to_move(&hash_slot, home, to).await;
+    fleet.redis.move_key(wanted, home, to).await;
+    fleet.admin(1).pause("ticks").await;
+    fleet.redis.end_the_move(&hash_slot, home, to).await;
+    let paused = |report: &Value| report["state"] == "paused";
+    let admin = fleet.admin(2);
+    admin.becomes("ticks", "paused", secs(20), paused).await;
+    fleet.redis.nodes[to].kill();
+    fleet.admin(1).rollback("ticks", json!({})).await.done();
+    until("an end of the pause", secs(30), async || {
+        let path = "/v1/transforms/ticks/resume";
+        fleet.admin(0).post(path, json!({})).await.status == 200
+    })
+    .await;
+    fleet.run([0, 1, 2], &a, secs(20)).await;
+    for place in (0..6).filter(|place| *place != to) {
+        let log = fleet.redis.nodes[place].ask(&["ACL", "LOG"]).await;
+        assert_eq!(refusals_in(&log), [""; 0]);
+    }
+    for host in &fleet.hosts {
+        assert_eq!(host.stderr().lines_with("NOPERM"), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -77,7 +77,7 @@ async fn a_demoted_master_that_still_answers_is_left_within_five_seconds() {
 async fn one_sentinel_that_names_another_master_is_not_believed() {
     let watched = Sentinels::start().await;
     let stranger = sentinels::server("").await;
-    let liar = sentinels::sentinel(stranger.port).await;
+    let liar = sentinels::sentinel(&stranger).await;
     let master = watched.master().await;
     let honest = [watched.sentinels[0].port, watched.sentinels[1].port];
     let url = sentinels::url(&[liar.port, honest[0], honest[1]]);

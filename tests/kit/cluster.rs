@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use crate::dice::Dice;
-use crate::nodes::Node;
+use crate::nodes::{Node, NodePlace};
+use crate::segment::Segment;
 use crate::wait::{eventually, secs, until};
 
 const SLOTS: u16 = 16_384;
@@ -25,8 +26,22 @@ impl Cluster {
     pub async fn start() -> Self {
         let mut nodes = Vec::new();
         for _ in 0..2 * MASTERS {
-            nodes.push(node().await);
+            nodes.push(node(NodePlace::here()).await);
         }
+        Self::of(nodes).await
+    }
+
+    /// Each node on a machine of its own, of which there are six.
+    pub async fn on(segment: &Segment) -> Self {
+        let mut nodes = Vec::new();
+        for machine in 1..=2 * MASTERS {
+            let machine = u8::try_from(machine).expect("six is a small number");
+            nodes.push(node(segment.place(machine)).await);
+        }
+        Self::of(nodes).await
+    }
+
+    async fn of(nodes: Vec<Node>) -> Self {
         let cluster = Self { nodes };
         cluster.meet().await;
         cluster.settles().await;
@@ -38,7 +53,8 @@ impl Cluster {
         for (number, node) in (0_u16..).zip(&self.nodes) {
             let epoch = (number + 1).to_string();
             node.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]).await;
-            node.ask(&["CLUSTER", "MEET", "127.0.0.1", &first]).await;
+            let host = self.nodes[0].host();
+            node.ask(&["CLUSTER", "MEET", host, &first]).await;
             if number < MASTERS {
                 let share = SLOTS / MASTERS;
                 let end = match number + 1 {
@@ -86,9 +102,7 @@ impl Cluster {
     /// All nodes, as `redis-url` takes them.
     pub fn url(&self) -> String {
         let nodes = self.nodes.iter();
-        let nodes: Vec<_> = nodes
-            .map(|node| format!("127.0.0.1:{}", node.port))
-            .collect();
+        let nodes: Vec<_> = nodes.map(Node::address).collect();
         format!("redis://{}", nodes.join(","))
     }
 
@@ -111,6 +125,72 @@ impl Cluster {
         self.place(&port)
     }
 
+    /// The master of a key's slot by the word of a node that lives, and the slot.
+    pub async fn owner_of(&self, key: &str, by: usize) -> (usize, String) {
+        let hash_slot = self.nodes[by].ask(&["CLUSTER", "KEYSLOT", key]).await;
+        let hash_slot = hash_slot.integer();
+        let nodes = self.nodes[by].ask(&["CLUSTER", "NODES"]).await.text();
+        let owns = |line: &&str| {
+            let mut ranges = line
+                .split(' ')
+                .skip(8)
+                .filter(|range| !range.starts_with('['));
+            ranges.any(|range| {
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                let end = |end: &str| end.trim().parse::<i64>().expect("a slot");
+                (end(first)..=end(last)).contains(&hash_slot)
+            })
+        };
+        let line = nodes.lines().find(owns).expect("a slot has a master");
+        let address = line
+            .split([' ', '@'])
+            .nth(1)
+            .expect("a line has an address");
+        (self.place(address), hash_slot.to_string())
+    }
+
+    /// Begins to move a slot: keys that are not at `from` any more are asked for at `to`.
+    pub async fn begin_to_move(&self, hash_slot: &str, from: usize, to: usize) {
+        let (from, to) = (&self.nodes[from], &self.nodes[to]);
+        let from_id = from.ask(&["CLUSTER", "MYID"]).await.text();
+        let to_id = to.ask(&["CLUSTER", "MYID"]).await.text();
+        to.ask(&["CLUSTER", "SETSLOT", hash_slot, "IMPORTING", &from_id])
+            .await;
+        from.ask(&["CLUSTER", "SETSLOT", hash_slot, "MIGRATING", &to_id])
+            .await;
+    }
+
+    /// Moves one key of a slot that is on its way.
+    pub async fn move_key(&self, key: &str, from: usize, to: usize) {
+        let port = self.nodes[to].port.to_string();
+        let host = self.nodes[to].host();
+        let migrate = ["MIGRATE", host, &port, key, "0", "5000"];
+        let answer = self.nodes[from].ask(&migrate).await.text();
+        assert!(answer == "OK" || answer == "NOKEY", "{answer}");
+    }
+
+    /// Moves all the keys that are left, and says whose the slot is.
+    pub async fn end_the_move(&self, hash_slot: &str, from: usize, to: usize) {
+        loop {
+            let keys = ["CLUSTER", "GETKEYSINSLOT", hash_slot, "100"];
+            let crate::resp::Reply::Array(keys) = self.nodes[from].ask(&keys).await else {
+                panic!("a list of keys");
+            };
+            if keys.is_empty() {
+                break;
+            }
+            for key in keys {
+                self.move_key(&key.text(), from, to).await;
+            }
+        }
+        let id = self.nodes[to].ask(&["CLUSTER", "MYID"]).await.text();
+        for place in [to, from] {
+            self.nodes[place]
+                .ask(&["CLUSTER", "SETSLOT", hash_slot, "NODE", &id])
+                .await;
+        }
+    }
+
     /// A master gives its mastership to its replica, and goes on as that one's.
     pub async fn demote(&self, place: usize) {
         let replica = &self.nodes[self.replica_of(place).await];
@@ -129,7 +209,7 @@ impl Cluster {
 
 /// A node on a free port. Its second port lies 10,000 above, and neither is one that the system
 /// gives to whoever connects.
-async fn node() -> Node {
+async fn node(place: NodePlace) -> Node {
     let mut seed = [0; 8];
     let token = tempfile::tempdir().expect("a temporary folder");
     let name = token.path().as_os_str().as_encoded_bytes();
@@ -146,7 +226,7 @@ async fn node() -> Node {
         let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
         if is_free(port)
             && is_free(port + 10_000)
-            && let Some(node) = Node::try_start(port, CONFIG, &[]).await
+            && let Some(node) = Node::try_start_at(place.clone(), port, CONFIG, &[]).await
         {
             return node;
         }

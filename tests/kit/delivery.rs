@@ -27,6 +27,13 @@ pub struct Publisher {
 #[derive(Debug, Default)]
 pub struct Taken(Vec<usize>);
 
+impl Taken {
+    /// The last of them.
+    pub fn last(&self) -> Option<usize> {
+        self.0.last().copied()
+    }
+}
+
 impl Publisher {
     /// At the first of these ports that takes it; another one where that fails.
     pub fn start(ports: &[u16], rate: u32) -> Self {
@@ -230,7 +237,7 @@ impl Account {
     /// Waits until the last number that was taken is there; fails where anything came twice, out of
     /// order, or is missing without a word.
     pub async fn is_even(self, taken: Taken, within: Duration) -> DeliverySum {
-        let last = taken.0.last().copied();
+        let last = taken.last();
         until("the last event that Redis took", within, async || {
             self.last() >= last
         })

@@ -1,21 +1,69 @@
-//! Three hosts and one Redis, which share what shall run.
+//! Three hosts and a Redis, which share what shall run: one server, a cluster, or what sentinels
+//! watch.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::admin::Admin;
+use crate::cluster::Cluster;
 use crate::guest::Guest;
 use crate::redis::Redis;
+use crate::sentinels::Sentinels;
 use crate::settings::{Setup, Transform};
 use crate::stage::patient;
 use crate::tidegate::Tidegate;
 use crate::wait::{secs, until};
 
+/// What hosts of a fleet share what shall run by.
+pub trait Shared {
+    /// As `redis-url` takes it.
+    fn address(&self) -> String;
+    /// Publishes an event where the hosts hear it.
+    fn event(&self, channel: &str, payload: &str) -> impl Future<Output = ()>;
+}
+
+impl Shared for Redis {
+    fn address(&self) -> String {
+        self.url()
+    }
+
+    async fn event(&self, channel: &str, payload: &str) {
+        self.publish(channel, payload).await;
+    }
+}
+
+impl Shared for Cluster {
+    fn address(&self) -> String {
+        self.url()
+    }
+
+    async fn event(&self, channel: &str, payload: &str) {
+        for node in &self.nodes {
+            if let Some(mut node) = node.connect().await {
+                let sent: [&[u8]; 3] = [b"PUBLISH", channel.as_bytes(), payload.as_bytes()];
+                node.ask(&sent).await.expect("a node takes an event");
+                return;
+            }
+        }
+    }
+}
+
+impl Shared for Sentinels {
+    fn address(&self) -> String {
+        self.url()
+    }
+
+    async fn event(&self, channel: &str, payload: &str) {
+        let master = self.master().await;
+        self.server(master).publish(channel, payload).await;
+    }
+}
+
 /// Three hosts that all run `a`, and what they have in common.
 #[derive(Debug)]
-pub struct Fleet {
-    pub redis: Redis,
+pub struct Fleet<R = Redis> {
+    pub redis: R,
     pub hosts: Vec<Tidegate>,
 }
 
@@ -27,7 +75,17 @@ impl Fleet {
         guest: &Guest,
         change: impl FnOnce(Setup) -> Setup,
     ) -> Tidegate {
-        let setup = Setup::new(&format!("redis://127.0.0.1:{port}"));
+        Self::host_at(name, &format!("redis://127.0.0.1:{port}"), guest, change).await
+    }
+
+    /// A host of a fleet, at this address of its Redis.
+    pub async fn host_at(
+        name: &str,
+        url: &str,
+        guest: &Guest,
+        change: impl FnOnce(Setup) -> Setup,
+    ) -> Tidegate {
+        let setup = Setup::new(url);
         let setup = patient(setup)
             .state_dir()
             .setting("fleet", "redis")
@@ -40,21 +98,20 @@ impl Fleet {
             .await
     }
 
-    /// What the fleet wants of the ticks.
-    pub async fn desired(&self) -> Value {
-        let mut report = self.admin(0).get("/v1/fleet").await.done();
-        report["desired"]["ticks"].take()
-    }
-
     /// Each with its own state folder.
     pub async fn of_three(change: impl Fn(Setup) -> Setup) -> Self {
-        let redis = Redis::start().await;
-        let a = Guest::stamped("a");
-        let port = redis.port();
+        Self::of_three_at(Redis::start().await, change).await
+    }
+}
+
+impl<R: Shared> Fleet<R> {
+    /// The same at a Redis that is there.
+    pub async fn of_three_at(redis: R, change: impl Fn(Setup) -> Setup) -> Self {
+        let (a, url) = (Guest::stamped("a"), redis.address());
         let (first, second, third) = tokio::join!(
-            Self::host("one", port, &a, &change),
-            Self::host("two", port, &a, &change),
-            Self::host("three", port, &a, &change)
+            Fleet::host_at("one", &url, &a, &change),
+            Fleet::host_at("two", &url, &a, &change),
+            Fleet::host_at("three", &url, &a, &change)
         );
         let fleet = Self {
             redis,
@@ -62,6 +119,12 @@ impl Fleet {
         };
         fleet.sees(3).await;
         fleet
+    }
+
+    /// What the fleet wants of the ticks.
+    pub async fn desired(&self) -> Value {
+        let mut report = self.admin(0).get("/v1/fleet").await.done();
+        report["desired"]["ticks"].take()
     }
 
     /// The operator of one of them.
@@ -107,7 +170,7 @@ impl Fleet {
         for host in &self.hosts {
             followers.push(host.subscriber(["ticks:*"]).await.follow());
         }
-        self.redis.publish("feed:ticks:AB", r#"{"n":0}"#).await;
+        self.redis.event("feed:ticks:AB", r#"{"n":0}"#).await;
         for follower in followers {
             follower.sees_mark(mark, &["AB"], secs(10)).await;
         }

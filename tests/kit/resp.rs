@@ -37,7 +37,12 @@ pub struct Resp(BufReader<TcpStream>);
 
 impl Resp {
     pub async fn connect(port: u16) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        Self::connect_at("127.0.0.1", port).await
+    }
+
+    /// A connection to another address than loopback's.
+    pub async fn connect_at(host: &str, port: u16) -> std::io::Result<Self> {
+        let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         Ok(Self(BufReader::new(stream)))
     }

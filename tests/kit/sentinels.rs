@@ -1,7 +1,8 @@
 //! A master with a replica, and sentinels that watch them: real ones, for one test.
 
-use crate::nodes::Node;
+use crate::nodes::{Node, NodePlace};
 use crate::ports::free_port;
+use crate::segment::Segment;
 use crate::wait::{eventually, secs, until};
 
 const CONFIG: &str = "save \"\"\nappendonly no\nrepl-diskless-sync-delay 0";
@@ -19,15 +20,25 @@ pub struct Sentinels {
 
 impl Sentinels {
     pub async fn start() -> Self {
-        let master = server("").await;
-        let replica = server(&format!("replicaof 127.0.0.1 {}", master.port)).await;
+        Self::start_at(|_| NodePlace::here()).await
+    }
+
+    /// Each server, and then each sentinel, on a machine of its own, of which there are five.
+    pub async fn on(segment: &Segment) -> Self {
+        Self::start_at(|machine| segment.place(machine)).await
+    }
+
+    async fn start_at(place: impl Fn(u8) -> NodePlace) -> Self {
+        let master = server_at(&place(1), "").await;
+        let follows = format!("replicaof {} {}", master.host(), master.port);
+        let replica = server_at(&place(2), &follows).await;
         until("a replica that follows", secs(20), async || {
             replica.info("master_link_status").await == "up"
         })
         .await;
         let mut sentinels = Vec::new();
-        for _ in 0..3 {
-            sentinels.push(sentinel(master.port).await);
+        for machine in 3..6 {
+            sentinels.push(sentinel_at(&place(machine), &master, "").await);
         }
         let watched = Self {
             servers: vec![master, replica],
@@ -49,12 +60,8 @@ impl Sentinels {
     }
 
     pub fn url(&self) -> String {
-        let ports: Vec<_> = self
-            .sentinels
-            .iter()
-            .map(|sentinel| sentinel.port)
-            .collect();
-        url(&ports)
+        let sentinels: Vec<_> = self.sentinels.iter().map(Node::address).collect();
+        format!("redis+sentinel://{}/{WATCHED}", sentinels.join(","))
     }
 
     /// The port of the master by the word of the first sentinel.
@@ -108,30 +115,41 @@ pub fn url(ports: &[u16]) -> String {
 
 /// A server by itself.
 pub async fn server(config: &str) -> Node {
+    server_at(&NodePlace::here(), config).await
+}
+
+async fn server_at(place: &NodePlace, config: &str) -> Node {
     for _ in 0..20 {
         let config = format!("{CONFIG}\n{config}");
-        if let Some(node) = Node::try_start(free_port(), &config, &[]).await {
+        let started = Node::try_start_at(place.clone(), free_port(), &config, &[]);
+        if let Some(node) = started.await {
             return node;
         }
     }
     panic!("no free port for a server in twenty tries");
 }
 
-/// A sentinel that watches the master on this port, and agrees with one other.
-pub async fn sentinel(master: u16) -> Node {
+/// A sentinel that watches this master, and agrees with one other.
+pub async fn sentinel(master: &Node) -> Node {
     sentinel_with(master, "").await
 }
 
 /// The same with further lines of configuration.
-pub async fn sentinel_with(master: u16, config: &str) -> Node {
+pub async fn sentinel_with(master: &Node, config: &str) -> Node {
+    sentinel_at(&NodePlace::here(), master, config).await
+}
+
+async fn sentinel_at(place: &NodePlace, master: &Node, config: &str) -> Node {
+    let (host, port) = (master.host(), master.port);
     let config = format!(
         "{config}\n\
-         sentinel monitor {WATCHED} 127.0.0.1 {master} 2\n\
+         sentinel monitor {WATCHED} {host} {port} 2\n\
          sentinel down-after-milliseconds {WATCHED} 1000\n\
          sentinel failover-timeout {WATCHED} 4000"
     );
     for _ in 0..20 {
-        if let Some(node) = Node::try_start(free_port(), &config, &["--sentinel"]).await {
+        let started = Node::try_start_at(place.clone(), free_port(), &config, &["--sentinel"]);
+        if let Some(node) = started.await {
             return node;
         }
     }

@@ -184,6 +184,13 @@ impl Tidegate {
         self.process.signal(Signal::TERM);
     }
 
+    /// Tells it to stop, waits until it has, and starts it again on the same ports and folder.
+    pub async fn stop_and_restart(mut self) -> Self {
+        self.terminate();
+        self.process.exit(secs(30)).await;
+        self.kill_and_restart().await
+    }
+
     /// Kills it without a word and starts it again on the same ports and the same folder.
     pub async fn kill_and_restart(self) -> Self {
         self.restart_with(|setup| setup).await

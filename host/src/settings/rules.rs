@@ -53,11 +53,6 @@ pub(super) fn broken(settings: &Settings) -> Vec<SettingsProblem> {
         "redis-sentinel-password-file needs a redis-url that names sentinels",
     );
     must(
-        settings.fleet == Fleet::Off || !settings.redis_url.names_several(),
-        "fleet=redis cannot keep what hosts share in a cluster yet, and redis-url names several servers as of one; \
-         the fleet needs a redis-url of one server, or of sentinels",
-    );
-    must(
         settings.fleet == Fleet::Off || settings.state_dir.is_some(),
         "fleet needs state-dir, where what comes from the fleet is kept",
     );

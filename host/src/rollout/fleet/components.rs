@@ -3,6 +3,7 @@
 
 use super::super::Refused;
 use super::Fleet;
+use super::keys::Keys;
 use crate::count::count;
 use crate::revision::Revision;
 use crate::state::Store;
@@ -18,13 +19,18 @@ const MAX_SIZE: u64 = 256 << 20;
 /// How long a component lasts that nothing names.
 pub(super) const UNNAMED_SECONDS: u64 = 3600;
 
+/// All keys of a component under such names.
+pub(super) fn keys_of(keys: &Keys, revision: &Revision) -> Vec<String> {
+    let digest = &revision.component;
+    let chunks = 0..revision.size.min(MAX_SIZE).div_ceil(CHUNK);
+    let chunks = chunks.map(|number| keys.chunk(digest, number));
+    chunks.chain([keys.component(digest)]).collect()
+}
+
 impl Fleet {
     /// All keys of a component.
     pub(super) fn keys_of(&self, revision: &Revision) -> Vec<String> {
-        let digest = &revision.component;
-        let chunks = 0..revision.size.min(MAX_SIZE).div_ceil(CHUNK);
-        let chunks = chunks.map(|number| self.keys.chunk(digest, number));
-        chunks.chain([self.keys.component(digest)]).collect()
+        keys_of(&self.keys, revision)
     }
 
     /// Sees to it that a component is in Redis.

@@ -3,7 +3,7 @@
 //! it passes the checks that what an operator types passes.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Unreachable;
 use crate::revision::Revision;
@@ -12,6 +12,11 @@ use crate::wanted::desired::{Desired, Generation};
 
 /// Of the body's form.
 const VERSION: u32 = 1;
+
+/// Of an envelope that says no more than that what is wanted stands under another name. To a host
+/// that reads the old name only, it is of a newer version: the host goes on as it is, obeys the
+/// pause in it, and decides nothing.
+const MOVED: u32 = 2;
 
 /// The most bytes of an envelope that is read.
 const MAX_SIZE: usize = 4 << 20;
@@ -101,6 +106,17 @@ impl SharedDesired {
             records: body.records,
         })
     }
+}
+
+/// What is left in the place of what has moved to another name.
+pub(super) fn left_behind(paused: bool) -> String {
+    json!({"v": MOVED, "generation": 0, "paused": paused, "body": null}).to_string()
+}
+
+/// Whether it is what is left in the place of something.
+pub(super) fn is_left_behind(text: &str) -> bool {
+    let read = serde_json::from_str::<Envelope>(text);
+    read.is_ok_and(|envelope| envelope.v == MOVED && envelope.body.is_null())
 }
 
 /// The revisions whose records belong beside what is wanted.

@@ -1,6 +1,7 @@
 //! What each host says of itself in Redis, every two seconds.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -125,6 +126,8 @@ impl From<String> for Progress {
 pub(super) struct Hosts {
     /// By the clock of Redis, in seconds.
     pub(super) now: f64,
+    /// How many of these seconds its clock is ahead of the one by which hosts were seen.
+    ahead: f64,
     pub(super) records: Vec<HostRecord>,
 }
 
@@ -136,7 +139,16 @@ impl Hosts {
             .filter_map(|text| serde_json::from_str(text).ok())
             .collect();
         records.sort_by(|a, b| a.host.cmp(&b.host));
-        Self { now, records }
+        Self {
+            now,
+            ahead: 0.0,
+            records,
+        }
+    }
+
+    /// The same, seen by a clock that is another one since a moment ago.
+    pub(super) fn by_a_clock_ahead(self, ahead: f64) -> Self {
+        Self { ahead, ..self }
     }
 
     pub(super) fn record_of(&self, host: &str) -> Option<&HostRecord> {
@@ -144,7 +156,7 @@ impl Hosts {
     }
 
     pub(super) fn age(&self, host: &HostRecord) -> f64 {
-        (self.now - host.seen).max(0.0)
+        (self.now - self.ahead - host.seen).max(0.0)
     }
 
     pub(super) fn is_alive(&self, host: &HostRecord) -> bool {
@@ -198,7 +210,9 @@ impl Fleet {
         look.cmd("TIME");
         look.cmd("HGETALL").arg(self.keys.hosts());
         let (time, records): ((u64, u64), BTreeMap<String, String>) = self.link.ask(&look).await?;
-        Ok(Hosts::of(seconds(time), &records))
+        let now = seconds(time);
+        let ahead = self.clock.lock().ahead(now, Instant::now());
+        Ok(Hosts::of(now, &records).by_a_clock_ahead(ahead))
     }
 }
 

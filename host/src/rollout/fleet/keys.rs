@@ -1,5 +1,6 @@
 //! What the fleet's things are called in Redis: all of them begin alike, so that a user of
-//! Redis can be let at these and at nothing else.
+//! Redis can be let at these and at nothing else, and have one hash tag, so that a cluster has all
+//! of them in one slot.
 
 use jiff::civil::Date;
 
@@ -7,19 +8,30 @@ use crate::gate::fleet_limits::OwnerName;
 
 /// Every command that is sent to these, those of the script included, as rules for a restricted
 /// user.
-const COMMANDS: &str = "+time +hget +hgetall +hvals +hset +hdel +get +set +exists +expire +persist +eval +zadd \
-     +zrevrange +zremrangebyrank +zrangebyscore +hscan +hmget +hexists +hlen +hincrby";
+const COMMANDS: &str = "+time +hget +hgetall +hvals +hset +hdel +get +set +exists +expire +persist +rename +eval \
+     +zadd +zrevrange +zremrangebyrank +zrangebyscore +hscan +hmget +hexists +hlen +hincrby";
 
 /// The names of one fleet.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     prefix: String,
+    /// Of the names that hosts of before used, which had no hash tag.
+    earlier: String,
 }
 
 impl Keys {
     pub(super) fn new(fleet: &str) -> Self {
         Self {
-            prefix: format!("tidegate:fleet:{fleet}:"),
+            prefix: format!("tidegate:fleet:{{{fleet}}}:"),
+            earlier: format!("tidegate:fleet:{fleet}:"),
+        }
+    }
+
+    /// The same things under the names of before.
+    pub(super) fn earlier(&self) -> Self {
+        Self {
+            prefix: self.earlier.clone(),
+            earlier: self.earlier.clone(),
         }
     }
 
@@ -99,7 +111,8 @@ impl Keys {
 pub(super) fn acl_rules(fleet: &str) -> [String; 2] {
     let keys = Keys::new(fleet);
     [
-        format!("~{}* &{}", keys.prefix, keys.changes()),
+        // Those of before are looked at for hosts of an earlier version.
+        format!("~{}* ~{}* &{}", keys.prefix, keys.earlier, keys.changes()),
         COMMANDS.to_owned(),
     ]
 }
@@ -114,6 +127,7 @@ mod tests {
         let sources = [
             include_str!("api_keys.rs"),
             include_str!("components.rs"),
+            include_str!("earlier.rs"),
             include_str!("history.rs"),
             include_str!("hosts.rs"),
             include_str!("look.rs"),
@@ -130,6 +144,8 @@ mod tests {
             .flat_map(|text| {
                 after(text, ".cmd(\"", '"')
                     .chain(after(text, "redis.call('", '\''))
+                    .chain(after(text, "redis.pcall('", '\''))
+                    .filter(|command| command != "publish")
                     .map(|command| format!("+{command}"))
             })
             .collect();

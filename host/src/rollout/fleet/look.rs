@@ -3,11 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
-
-use futures_util::StreamExt;
-use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisResult};
-use tokio::sync::Notify;
+use std::time::{Duration, Instant};
 
 use super::super::decide::stamp;
 use super::super::prepare::ITSELF;
@@ -16,24 +12,20 @@ use super::envelope::{SharedDesired, Unreadable};
 use super::hosts::{HostRecord, Hosts, seconds};
 use super::{Fleet, Unreachable};
 use crate::transform::{is_transform_name, printable};
-use crate::upstream::redis::{is_denied, is_resp2_only};
 use crate::wanted::desired::Failed;
 use crate::wanted::request::Request;
 
 /// How long a change can stay unnoticed whose announcement was lost.
-const EVERY: Duration = Duration::from_secs(2);
+pub(super) const EVERY: Duration = Duration::from_secs(2);
 
 /// The least time between two looks: whoever floods the announcements costs Redis no more.
 const AT_LEAST: Duration = Duration::from_millis(50);
-
-/// How long a host that may not listen waits until it tries again; meanwhile it looks.
-const DENIED: Duration = Duration::from_secs(60);
 
 /// As much of a name that no transform can have is shown, in characters.
 const SHOWN_NAME: usize = 64;
 
 /// The most transforms that are read.
-const MAX_TRANSFORMS: usize = 1_000;
+pub(super) const MAX_TRANSFORMS: usize = 1_000;
 
 /// What was said in the log, so that it is said once.
 #[derive(Debug, Default)]
@@ -81,7 +73,10 @@ impl Registry {
         fleet: &Arc<Fleet>,
         said: &mut Said,
     ) -> Result<(), Unreachable> {
-        let (hosts, read) = fleet.look().await?;
+        let (mut hosts, mut read) = fleet.look().await?;
+        if fleet.move_earlier(&read, hosts.now, &stamp(ITSELF)).await? {
+            (hosts, read) = fleet.look().await?;
+        }
         said.note_unreadable(&read);
         said.note_namesake(fleet, &hosts);
         if let Some(reported) = said.reported {
@@ -269,7 +264,10 @@ impl Fleet {
             Some((name.clone(), shared.clone()))
         });
         *self.shared.lock() = known.collect();
-        Ok((Hosts::of(seconds(time), &hosts), read))
+        let now = seconds(time);
+        let ahead = self.clock.lock().ahead(now, Instant::now());
+        let hosts = Hosts::of(now, &hosts).by_a_clock_ahead(ahead);
+        Ok((hosts, read))
     }
 
     /// Those of which something is not in Redis.
@@ -304,52 +302,6 @@ impl Fleet {
             write.cmd("HDEL").arg(self.keys.hosts()).arg(gone).ignore();
         }
         self.link.ask(&write).await
-    }
-
-    /// Listens for announcements, and again whenever the connection is lost: without one, a
-    /// change is found by looking.
-    pub(super) async fn listen(self: Arc<Self>) {
-        loop {
-            // Why it ended is said by those who look.
-            let heard = self.hear().await;
-            let denied = heard.is_err_and(|error| is_denied(&error));
-            tokio::time::sleep(if denied { DENIED } else { EVERY }).await;
-        }
-    }
-
-    async fn hear(self: &Arc<Self>) -> RedisResult<()> {
-        let (fleet, closed) = (self.clone(), Arc::new(Notify::new()));
-        let ended = closed.clone();
-        let config = AsyncConnectionConfig::new().set_push_sender(move |push: PushInfo| {
-            match push.kind {
-                PushKind::Message => fleet.announced.notify_one(),
-                PushKind::Disconnection => closed.notify_one(),
-                _ => {}
-            }
-            Ok::<(), redis::aio::SendError>(())
-        });
-        let server = self.link.server();
-        match server.connect(ProtocolVersion::RESP3, &config).await {
-            Err(error) if is_resp2_only(&error) => self.hear_at_resp2().await,
-            connected => {
-                let mut connection = connected?;
-                connection.subscribe(self.keys.changes()).await?;
-                ended.notified().await;
-                Ok(())
-            }
-        }
-    }
-
-    async fn hear_at_resp2(&self) -> RedisResult<()> {
-        let server = self.link.server();
-        let node = server.lead().await?;
-        let mut heard = server.listen_at_resp2(&node).await?;
-        heard.subscribe(self.keys.changes()).await?;
-        let mut heard = heard.into_on_message();
-        while heard.next().await.is_some() {
-            self.announced.notify_one();
-        }
-        Ok(())
     }
 }
 

@@ -10,18 +10,22 @@
 
 mod api_keys;
 mod claims;
+mod clock;
 mod components;
+mod earlier;
 mod envelope;
 mod first;
 mod history;
 mod hosts;
 mod keys;
 mod link;
+mod listen;
 mod look;
 mod patience;
 mod places;
 mod receive;
 mod report;
+mod routing;
 mod share;
 mod usage;
 
@@ -34,6 +38,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub use self::api_keys::{KeyChanges, KeyText, KeyWrite, RedisKeys};
+use self::clock::RedisClock;
+use self::earlier::EarlierHosts;
 use self::envelope::SharedDesired;
 use self::history::SharedHistory;
 use self::keys::Keys;
@@ -66,6 +72,9 @@ pub(super) struct Fleet {
     shared: Mutex<BTreeMap<String, Arc<SharedDesired>>>,
     /// Since when a choice is known here that first hosts try, by this process's own clock.
     tried_since: Mutex<BTreeMap<String, (DecisionId, Instant)>>,
+    clock: Mutex<RedisClock>,
+    /// Hosts whose keys have other names.
+    earlier: Mutex<EarlierHosts>,
     /// How long a host lets nothing through that does not know what the fleet wants.
     patience: Duration,
     /// How much of this host's audit log the others can see.
@@ -104,6 +113,8 @@ impl Fleet {
             )),
             shared: Mutex::default(),
             tried_since: Mutex::default(),
+            clock: Mutex::default(),
+            earlier: Mutex::default(),
             patience: settings.fleet_patience,
             history: SharedHistory::default(),
             announced: Notify::new(),

@@ -21,7 +21,8 @@ use crate::wanted::request::Request;
 
 /// Sets what is wanted if it still is what was read, and if no other transform has what it claims,
 /// and announces it. The components that are there and that it names stay from now on; those that
-/// nothing names any more get an end. What no host can read claims nothing.
+/// nothing names any more get an end, as far as a slot that is on its way to another node has them
+/// still. What no host can read claims nothing.
 ///
 /// KEYS: what is wanted, then all keys of the components that it names. ARGV: transform, the
 /// text that was read or '', the new text, the channel, what components' keys begin with,
@@ -70,9 +71,10 @@ for i = 8 + claims, #ARGV do
   end
   if not named then
     local key = ARGV[5] .. ARGV[i]
-    local chunks = tonumber(redis.call('HGET', key, 'chunks') or 0)
-    redis.call('EXPIRE', key, ARGV[6])
-    for n = 0, chunks - 1 do redis.call('EXPIRE', key .. ':' .. n, ARGV[6]) end
+    local chunks = redis.pcall('HGET', key, 'chunks')
+    chunks = type(chunks) == 'string' and tonumber(chunks) or 0
+    redis.pcall('EXPIRE', key, ARGV[6])
+    for n = 0, chunks - 1 do redis.pcall('EXPIRE', key .. ':' .. n, ARGV[6]) end
   end
 end
 redis.pcall('PUBLISH', ARGV[4], ARGV[1])

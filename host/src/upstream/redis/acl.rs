@@ -22,6 +22,9 @@ pub fn rules<'a>(
     }
     if settings.redis_url.names_several() {
         commands.push("+cluster|nodes");
+        if settings.fleet == Fleet::Redis || settings.has_keys_in_redis() {
+            commands.push("+asking");
+        }
     }
     // Only names the connection in the server's own lists, and is done without where denied.
     commands.push("+client|setname");

@@ -40,6 +40,7 @@ use self::connection::UpstreamConnection;
 use self::course::Departure;
 use self::crossing::Crossing;
 use self::guide::Guide;
+pub use self::questions::{Surroundings, surroundings};
 pub use self::reason::{is_denied, reason};
 pub use self::record::listen;
 use self::retries::Retries;

@@ -1,13 +1,14 @@
 //! Nodes of a cluster are asked what they see of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError, RedisResult, Value};
 
-use super::reason::is_denied;
+use super::reason::{is_answer, is_denied};
 use super::server::Server;
 use super::view::ClusterView;
 use crate::settings::RedisNode;
@@ -74,6 +75,55 @@ pub(super) async fn connect(
         .await?;
     server.name(&mut connection).await?;
     Ok(connection)
+}
+
+/// What there is around a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Surroundings {
+    /// It is a node of no cluster.
+    Alone,
+    /// The nodes of its cluster that are well; none where the user may not ask for them.
+    Cluster(Vec<RedisNode>),
+}
+
+/// Asks the server at `node`, over a connection to it, what there is around it.
+///
+/// # Errors
+/// It does not answer, or does not reach most of its cluster, so that its word counts for nothing.
+pub async fn surroundings(
+    server: &Server,
+    connection: &mut MultiplexedConnection,
+    node: &RedisNode,
+) -> RedisResult<Surroundings> {
+    let mut hello = redis::cmd("HELLO");
+    hello.arg("2");
+    // It needs no right; a release before 6.0 does not have it, and is found out by its answers.
+    let said: RedisResult<BTreeMap<String, Value>> = hello.query_async(connection).await;
+    let mode = match said {
+        Ok(mut said) => said.remove("mode"),
+        Err(error) if is_answer(&error) => None,
+        Err(error) => return Err(error),
+    };
+    if !matches!(mode, Some(Value::BulkString(mode)) if mode == b"cluster") {
+        return Ok(Surroundings::Alone);
+    }
+    match ask(connection, node, server.url().is_tls()).await {
+        NodeWord::View(view) if view.sees_majority() => {
+            let well = view.nodes().filter(|node| node.is_well());
+            let well = well.map(|node| node.at.clone()).collect();
+            Ok(Surroundings::Cluster(well))
+        }
+        NodeWord::View(_) => Err(gone("it does not reach most of its cluster")),
+        NodeWord::Silent => Err(gone("it does not say what it sees of its cluster")),
+        NodeWord::Failed(error) if !is_answer(&error) => Err(error),
+        NodeWord::Denied | NodeWord::Alone | NodeWord::Failed(_) => {
+            Ok(Surroundings::Cluster(Vec::new()))
+        }
+    }
+}
+
+fn gone(why: &str) -> RedisError {
+    RedisError::from(std::io::Error::new(std::io::ErrorKind::NotConnected, why))
 }
 
 /// Asks all of these at once, until one sees a majority or all have said what they know.

@@ -23,10 +23,18 @@ pub fn reason(error: &RedisError, user: &str) -> String {
             "NOAUTH: Redis asks for a password; put one into redis-url or redis-password-file"
                 .to_owned()
         }
-        (Some(code @ ("MOVED" | "CROSSSLOT")), _) => format!(
-            "{code}: this Redis is a node of a cluster, where what a fleet shares cannot be kept yet; give the fleet a \
-             redis-url of a Redis that stands by itself, or of sentinels"
+        (Some(code @ ("MOVED" | "ASK" | "CLUSTERDOWN" | "MASTERDOWN")), _) => format!(
+            "{code}: the cluster has no master for it that can be reached now; it has again when a replica is \
+             promoted or the node is started"
         ),
+        (Some("TRYAGAIN"), _) => {
+            "TRYAGAIN: the cluster moves the slot of it to another node; it can be asked when that is done".to_owned()
+        }
+        (Some("READONLY"), _) => {
+            "READONLY: redis-url leads to a replica; let it lead to the master, to nodes of the cluster or to the \
+             sentinels"
+                .to_owned()
+        }
         (Some(code), _) => format!("Redis answered with the error {}", word(code)),
         // What the system says of a socket, an address or a certificate.
         (None, ErrorKind::Io) => error.to_string(),

@@ -112,6 +112,16 @@ impl Server {
         self.url.watched().is_some()
     }
 
+    /// The servers that the address names, at least one: sentinels where something is watched.
+    pub fn nodes(&self) -> &[RedisNode] {
+        self.url.nodes()
+    }
+
+    /// Whether the address names several servers, which only a cluster has.
+    pub fn names_several(&self) -> bool {
+        self.url.names_several()
+    }
+
     /// Where it is.
     pub(super) fn url(&self) -> &RedisUrl {
         &self.url

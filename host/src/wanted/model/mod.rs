@@ -1,5 +1,5 @@
-//! One to three hosts, operators, a Redis that forgets, disks that are full: whatever happens in
-//! whatever order, what was withdrawn stays so. And each fault that was made once is planted
+//! One to three hosts, operators, a Redis that forgets, fails over and has two masters for a while,
+//! disks that are full: whatever happens in whatever order, what was withdrawn stays so. And each fault that was made once is planted
 //! again, to show that this test finds it.
 
 mod checks;

@@ -262,7 +262,8 @@ impl World {
             return Ok(());
         };
         let reports: Vec<Report> = (0..self.hosts.len())
-            .filter_map(|number| self.report(number, &wanted, &revision))
+            .filter(|host| self.redis.reach_the_same(number, *host))
+            .filter_map(|host| self.report(host, &wanted, &revision))
             .collect();
         let Some(request) = canary::judge(&wanted, &reports, overdue) else {
             return Ok(());

@@ -41,6 +41,59 @@ pub(super) struct Redis {
     pub(super) doc: Option<Desired>,
     pub(super) snapshot: Option<Desired>,
     pub(super) writable: bool,
+    /// What stands at a master that was failed over and takes writes all the same.
+    pub(super) zombie: Option<Option<Desired>>,
+    /// The hosts that reach that one.
+    pub(super) at_zombie: BTreeSet<usize>,
+}
+
+impl Redis {
+    pub(super) fn new() -> Self {
+        Self {
+            doc: None,
+            snapshot: None,
+            writable: true,
+            zombie: None,
+            at_zombie: BTreeSet::new(),
+        }
+    }
+
+    /// Another server is the master, perhaps without the last writes; the one before goes on.
+    pub(super) fn fail_over(&mut self, loses: bool) {
+        self.zombie = Some(self.doc.clone());
+        self.at_zombie.clear();
+        if loses {
+            self.doc = self.snapshot.clone();
+        }
+    }
+
+    /// The master that was failed over follows the other one: what it took is gone.
+    pub(super) fn heal(&mut self) {
+        self.zombie = None;
+        self.at_zombie.clear();
+    }
+
+    /// What a host reads.
+    pub(super) fn seen_by(&self, host: usize) -> Option<&Desired> {
+        match &self.zombie {
+            Some(zombie) if self.at_zombie.contains(&host) => zombie.as_ref(),
+            _ => self.doc.as_ref(),
+        }
+    }
+
+    /// Whether what one of two hosts says of itself is read by the other.
+    pub(super) fn reach_the_same(&self, host: usize, peer: usize) -> bool {
+        let at_zombie = |host| self.zombie.is_some() && self.at_zombie.contains(&host);
+        at_zombie(host) == at_zombie(peer)
+    }
+
+    /// What a host writes.
+    pub(super) fn write(&mut self, host: usize, desired: Desired) {
+        match &mut self.zombie {
+            Some(zombie) if self.at_zombie.contains(&host) => *zombie = Some(desired),
+            _ => self.doc = Some(desired),
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -79,6 +79,18 @@ pub(super) enum Step {
     RedisSnapshot,
     RedisGoesBack,
     RedisEmptied,
+    /// Another server is the master of the fleet's Redis, perhaps without the last writes; the one
+    /// before takes writes for whoever reaches it.
+    RedisFailsOver {
+        loses: bool,
+    },
+    /// A host reaches the master of before, or the other one again.
+    ReachesZombie {
+        host: usize,
+        reaches: bool,
+    },
+    /// The master of before gives up what it took.
+    RedisHeals,
 }
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
@@ -112,5 +124,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::RedisSnapshot),
         1 => Just(Step::RedisGoesBack),
         1 => Just(Step::RedisEmptied),
+        1 => any::<bool>().prop_map(|loses| Step::RedisFailsOver { loses }),
+        2 => (host(), any::<bool>()).prop_map(|(host, reaches)| Step::ReachesZombie { host, reaches }),
+        1 => Just(Step::RedisHeals),
     ]
 }

@@ -38,11 +38,7 @@ impl World {
         };
         let mut world = Self {
             hosts: (0..hosts).map(host).collect(),
-            redis: Redis {
-                doc: None,
-                snapshot: None,
-                writable: true,
-            },
+            redis: Redis::new(),
             fleet: hosts > 1,
             ledger: Ledger::default(),
             next_id: 1,
@@ -124,6 +120,15 @@ impl World {
                 self.redis.doc = None;
                 self.redis.snapshot = None;
             }
+            Step::RedisFailsOver { loses } => self.redis.fail_over(loses),
+            Step::ReachesZombie { host, reaches } => {
+                let at_zombie = &mut self.redis.at_zombie;
+                let _ = match reaches {
+                    true => at_zombie.insert(host % count),
+                    false => at_zombie.remove(&(host % count)),
+                };
+            }
+            Step::RedisHeals => self.redis.heal(),
         }
         for number in 0..count {
             self.tick(number)?;
@@ -138,6 +143,7 @@ impl World {
     /// Everything is mended, and all talk.
     pub(super) fn heal(&mut self) -> Checked {
         self.redis.writable = true;
+        self.redis.heal();
         for round in 0..8 {
             for number in 0..self.hosts.len() {
                 let host = &mut self.hosts[number];
@@ -177,7 +183,7 @@ impl World {
         let before = up.intent.clone();
         let outcome = act(up);
         self.ledger
-            .note_turn(&before, &up.intent, self.redis.doc.as_ref());
+            .note_turn(&before, &up.intent, self.redis.seen_by(number));
         if up.intent != before || host.unsaved_since.is_some() {
             if host.disk_full {
                 host.unsaved_since.get_or_insert(time);
@@ -213,8 +219,9 @@ impl World {
         })?;
         Some(match granted {
             Ok(next) => {
-                assert_eq!(redis.doc, self.redis.doc, "compare and set");
-                self.redis.doc = Some(next);
+                let seen = redis.seen_by(number);
+                assert_eq!(seen, self.redis.seen_by(number), "compare and set");
+                self.redis.write(number, next);
                 Ok(())
             }
             Err(refusal) => Err(refusal),
@@ -229,7 +236,7 @@ impl World {
         let (redis, stamp) = (self.redis.clone(), self.stamp());
         let written = self.act(number, |up| {
             up.process.unlooked = false;
-            let offered = up.intent.hear(redis.doc.as_ref(), &stamp);
+            let offered = up.intent.hear(redis.seen_by(number), &stamp);
             match offered {
                 Some(offered) if redis.writable => {
                     let stops: Vec<_> = up.intent.pending.iter().map(|stop| stop.id).collect();
@@ -242,7 +249,7 @@ impl World {
         });
         match written {
             Some((Some(offered), _)) => {
-                self.redis.doc = Some(offered);
+                self.redis.write(number, offered);
                 true
             }
             Some((None, taken)) => taken,
