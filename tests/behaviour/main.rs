@@ -26,6 +26,7 @@ mod commands;
 mod compile;
 mod compile_costs;
 mod compiled_copy;
+mod compose;
 mod contract;
 mod crash;
 mod crowding;
