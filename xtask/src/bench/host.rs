@@ -1,5 +1,5 @@
-//! The system under test: a `redis-server`, and a `tidegate serve` on it, both on free ports
-//! of loopback with everything in a temporary folder.
+//! The system under test: a `redis-server`, or a cluster of three, and a `tidegate serve` on it, all
+//! on free ports of loopback with everything in a temporary folder.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -56,6 +56,14 @@ impl Binary {
     }
 }
 
+/// What Redis a host stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Servers {
+    Single,
+    /// Three masters without replicas; what is published goes to the first of them.
+    Cluster,
+}
+
 /// What a host stands on: a Redis, a folder, and a key for as many clients as come. Fields are
 /// dropped in this order.
 #[derive(Debug)]
@@ -63,7 +71,8 @@ pub(crate) struct Ground<'a> {
     binary: &'a Binary,
     pub(crate) redis_port: u16,
     pub(crate) key: String,
-    _redis: Child,
+    redis_url: String,
+    _redis: Vec<Child>,
     folder: TempDir,
 }
 
@@ -78,8 +87,18 @@ pub(crate) struct Host<'a> {
 
 impl<'a> Ground<'a> {
     pub(crate) fn prepare(binary: &'a Binary) -> Result<Self> {
+        Self::prepare_on(binary, Servers::Single)
+    }
+
+    pub(crate) fn prepare_on(binary: &'a Binary, servers: Servers) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (redis, redis_port) = start_redis(folder.path())?;
+        let (redis, ports) = match servers {
+            Servers::Single => {
+                let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+                (vec![start_redis(folder.path(), port, &[])?], vec![port])
+            }
+            Servers::Cluster => start_cluster(folder.path())?,
+        };
         let output = binary
             .command(folder.path())
             .args(["key", "create", "--name", "bench", "--max-connections"])
@@ -90,7 +109,8 @@ impl<'a> Ground<'a> {
         let key = text.lines().last().context("the key is the last line")?;
         Ok(Self {
             binary,
-            redis_port,
+            redis_port: ports[0],
+            redis_url: format!("redis://{}", addresses(&ports).join(",")),
             key: key.trim().to_owned(),
             _redis: redis,
             folder,
@@ -105,13 +125,12 @@ impl<'a> Ground<'a> {
     /// Starts a host with default settings and these arguments of `serve`; a file or folder in
     /// them is beside the keys.
     pub(crate) fn serve(&self, listen: &str, more: &[&str]) -> Result<Child> {
-        let redis = format!("redis://127.0.0.1:{}", self.redis_port);
         Child::start(
             self.binary
                 .command(self.folder.path())
                 .args(["serve", "--listen", listen])
                 .args(["--admin-listen", "127.0.0.1:0"])
-                .args(["--keys-file", KEYS, "--redis-url", &redis])
+                .args(["--keys-file", KEYS, "--redis-url", &self.redis_url])
                 .args(more)
                 .env("TIDEGATE_SERVE_ADMIN_TOKEN", TOKEN)
                 .env("TIDEGATE_LOG", "error"),
@@ -124,6 +143,12 @@ impl<'a> Host<'a> {
     pub(crate) fn start(binary: &'a Binary, more: &[&str]) -> Result<Self> {
         let more = [&["--heartbeat-interval", "1h"], more].concat();
         Self::listening(binary, "127.0.0.1:0", &more)
+    }
+
+    /// The same on such a Redis.
+    pub(crate) fn start_on(binary: &'a Binary, servers: Servers) -> Result<Self> {
+        let ground = Ground::prepare_on(binary, servers)?;
+        Self::on(ground, "127.0.0.1:0", &["--heartbeat-interval", "1h"])
     }
 
     /// With a file of settings, too.
@@ -177,14 +202,14 @@ fn is_ready(admin: SocketAddr) -> bool {
     readiness().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
-fn start_redis(folder: &Path) -> Result<(Child, u16)> {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+fn start_redis(folder: &Path, port: u16, more: &[&str]) -> Result<Child> {
     let redis = Child::start(
         Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
             .arg("--logfile")
             .arg(PathBuf::from("redis.log"))
+            .args(more)
             .current_dir(folder)
             .stderr(Stdio::inherit()),
     )
@@ -192,7 +217,46 @@ fn start_redis(folder: &Path) -> Result<(Child, u16)> {
     wait_until("redis-server to listen", || {
         TcpStream::connect(("127.0.0.1", port)).is_ok()
     })?;
-    Ok((redis, port))
+    Ok(redis)
+}
+
+fn start_cluster(folder: &Path) -> Result<(Vec<Child>, Vec<u16>)> {
+    let (mut nodes, mut ports) = (Vec::new(), Vec::new());
+    for port in 11_000..22_000 {
+        // A node has a second port that lies 10,000 above.
+        let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if nodes.len() < 3 && is_free(port) && is_free(port + 10_000) {
+            let folder = folder.join(port.to_string());
+            std::fs::create_dir(&folder)?;
+            nodes.push(start_redis(&folder, port, &["--cluster-enabled", "yes"])?);
+            ports.push(port);
+        }
+    }
+    ensure!(nodes.len() == 3, "no free ports for three nodes");
+    let creation = Command::new("redis-cli")
+        .args(["--cluster", "create"])
+        .args(addresses(&ports))
+        .arg("--cluster-yes")
+        .stdin(Stdio::null())
+        .output()
+        .context("redis-cli comes with Debian's redis-server")?;
+    ensure!(
+        creation.status.success(),
+        "`redis-cli --cluster create` failed"
+    );
+    let is_well = |port: &u16| {
+        let asked = Command::new("redis-cli")
+            .args(["-p", &port.to_string(), "cluster", "info"])
+            .output();
+        asked.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("cluster_state:ok"))
+    };
+    wait_until("a cluster that is well", || ports.iter().all(is_well))?;
+    Ok((nodes, ports))
+}
+
+fn addresses(ports: &[u16]) -> Vec<String> {
+    let addresses = ports.iter().map(|port| format!("127.0.0.1:{port}"));
+    addresses.collect()
 }
 
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::bare::{self, Baseline};
 use crate::child::Child;
 use crate::door::{Client, Door};
 use crate::feed::{self, Markets};
-use crate::host::{Binary, Host};
+use crate::host::{Binary, Host, Servers};
 use crate::publisher::{self, Pace, Shared, Trigger};
 use crate::reader::{Delivery, Reader, Received, Taste};
 use crate::spread::Ranked;
@@ -89,7 +89,16 @@ impl Audience {
 
 impl<'a> Side<'a> {
     pub(crate) fn host(binary: &'a Binary, audience: Audience) -> Result<Self> {
-        let host = Host::start(binary, &[])?;
+        Self::host_on(binary, Servers::Single, audience)
+    }
+
+    /// A host on such a Redis.
+    pub(crate) fn host_on(
+        binary: &'a Binary,
+        servers: Servers,
+        audience: Audience,
+    ) -> Result<Self> {
+        let host = Host::start_on(binary, servers)?;
         let trigger = Trigger::redis(host.ground.redis_port, audience.markets)?;
         Self::new(host.door(), audience, trigger, Process::Host(host.into())).context("the host")
     }
