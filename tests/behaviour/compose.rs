@@ -103,7 +103,7 @@ fn the_address_of_the_hosts_names_every_node_of_the_cluster() {
         .filter_map(|node| node["networks"]["inside"]["ipv4_address"].as_str())
         .collect();
     assert_eq!(nodes.len(), 6);
-    let made = document["services"]["cluster"]["command"].to_string();
+    let creation = document["services"]["cluster"]["command"].to_string();
     for host in services(&document, "host-") {
         let chosen = settings(host);
         let url = chosen.iter().find(|(flag, _)| flag == "redis-url");
@@ -112,6 +112,9 @@ fn the_address_of_the_hosts_names_every_node_of_the_cluster() {
         assert_eq!(named, nodes);
     }
     for node in nodes {
-        assert!(made.contains(&format!("{node}:6379")), "{node} in {made}");
+        assert!(
+            creation.contains(&format!("{node}:6379")),
+            "{node} in {creation}"
+        );
     }
 }
