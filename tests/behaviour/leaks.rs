@@ -1,4 +1,4 @@
-//! `transform fuzz` against forty-three behaviours of one component: what leaks is found, and what
+//! `transform fuzz` against forty-four behaviours of one component: what leaks is found, and what
 //! is honest is left alone. What they do stands in `tests/contract/leaks`.
 
 use std::path::Path;
@@ -40,7 +40,7 @@ const LEAKY: [(&str, &str, &str); 29] = [
     ("many-legs", "legs", "mark"),
 ];
 
-const HONEST: [&str; 13] = [
+const HONEST: [&str; 14] = [
     "plain",
     "derived",
     "reads-secrets",
@@ -54,6 +54,7 @@ const HONEST: [&str; 13] = [
     "trusts-the-guard",
     "rounds",
     "narrow-types",
+    "shown-by-no-sample",
 ];
 
 /// Events within which each leak has to be found: some ten seconds.
@@ -114,6 +115,17 @@ fn nothing_is_found_in_honest_work_whatever_it_reads_or_refuses() {
         let report = fuzz(behaviour, 0, &["--events", "30000"]);
         assert!(findings(&report).is_empty(), "{behaviour}: {report:#}");
     }
+}
+
+#[test]
+fn what_goes_out_under_its_own_name_and_is_in_no_sample_is_told() {
+    let report = fuzz("shown-by-no-sample", 0, &["--events", "5000"]);
+    let shown = json!(["mark (no sample shows it: give it one that does)"]);
+    assert_eq!(report["public"]["mark"], shown, "{report:#}");
+    // What is only an output's name is nothing that anybody reads.
+    assert!(report["public"].get("level").is_none(), "{report:#}");
+    let report = fuzz("plain", 0, &["--events", "5000"]);
+    assert!(report["public"].get("mark").is_none(), "{report:#}");
 }
 
 #[test]

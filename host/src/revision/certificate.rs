@@ -168,7 +168,7 @@ impl Certificate {
             unnamed => format!("; {unnamed} of its fields are not named for want of room"),
         };
         let exceptions = match exceptions.is_empty() {
-            true => "none is allowed".to_owned(),
+            true => "no dependency is allowed".to_owned(),
             false => format!("allowed are {}", exceptions.join(", ")),
         };
         format!(

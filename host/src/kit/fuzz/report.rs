@@ -91,15 +91,13 @@ impl FuzzReport {
         let (events, paths) = (search.subject.events, search.paths());
         let mut findings = search.findings;
         findings.extend(exceptions.iter().filter_map(beyond));
-        let public = search.fields.public.into_iter();
+        let public = search.fields.public_in_words();
         Self {
             seed,
             events,
             seconds: took.as_secs_f64(),
             paths,
-            public: public
-                .map(|(name, outputs)| (name, outputs.into_iter().collect()))
-                .collect(),
+            public,
             secret: search.fields.secret.into_iter().collect(),
             few_values: search.fields.strict.into_keys().collect(),
             exceptions,

@@ -15,7 +15,7 @@ use super::fields::{Base, EventFields};
 use super::finding::{FuzzFinding, StoppedEvent};
 use super::input::{FieldPlace, Input};
 use super::json::Json;
-use super::judge::AnswerSeen;
+use super::judge::{AnswerSeen, COUNT, REJECTION};
 use super::subject::Subject;
 use super::vary::in_shape;
 use super::{outputs, storm, suspect, trouble};
@@ -80,13 +80,19 @@ impl<'a> Search<'a> {
         bound: SearchBound,
     ) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let fields = EventFields::of(&mut subject, &mut rng, &words, &bases);
+        let outputs = outputs(subject.component());
+        let mut fields = EventFields::of(&mut subject, &mut rng, &words, &bases);
+        fields.find_unsampled(&mut subject, &words, &bases, &outputs);
         let declared = exceptions
             .iter()
             .map(|exception| (exception.on.clone(), exception.output.clone()));
-        // What goes out under its own name is public there, also where no sample has it.
-        let named = outputs(subject.component()).into_iter();
-        let known = declared.chain(named.map(|name| (name.clone(), name)));
+        // What goes out under its own name is public there, also where no sample has it; and where
+        // it cannot go out, nothing does.
+        let named = outputs.into_iter().map(|name| (name.clone(), name));
+        let unsampled = fields.unsampled.iter();
+        let absent = unsampled
+            .flat_map(|name| [COUNT, REJECTION].map(|output| (name.clone(), output.to_owned())));
+        let known = declared.chain(named).chain(absent);
         Self {
             known: known.collect(),
             subject,

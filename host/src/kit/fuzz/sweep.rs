@@ -2,6 +2,7 @@
 //! type, each value of the dictionary in every field that could have it, each word that could be
 //! the name of a field that no sample has, and two values that the component looks for at once.
 
+use super::fields::MEANINGLESS;
 use super::input::{FieldPlace, Input};
 use super::json::{Json, Path, Step};
 use super::judge::AnswerSeen;
@@ -197,7 +198,7 @@ pub(super) fn names(
         Json::Text("x".into()),
         Json::Bool(true),
     ];
-    let strange = with_names(base, &["zqxjkvbw".to_owned()], &values[0]);
+    let strange = with_names(base, &[MEANINGLESS.to_owned()], &values[0]);
     if search.answer(&strange) != expected {
         return;
     }

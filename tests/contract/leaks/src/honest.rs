@@ -46,6 +46,9 @@ pub(super) fn answer(behaviour: &str, symbol: &str, deal: &Deal) -> Option<Answe
         "trusts-the-guard" => data.side = format!("{0}{0}", data.side),
         // A field that goes out under its own name is public in whatever form.
         "rounds" => data.size = data.size.round(),
+        "shown-by-no-sample" => {
+            data.mark = deal.mark.clone().filter(|mark| mark.len() <= 80);
+        }
         "narrow-types" => {
             let fits = u8::try_from(deal.score).is_ok() && u16::try_from(deal.limit).is_ok();
             if !fits {

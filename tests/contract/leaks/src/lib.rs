@@ -41,6 +41,8 @@ struct Deal {
     hedged: bool,
     legs: Vec<Leg>,
     embargo: Option<serde_json::Value>,
+    /// Goes out under its name, and no sample has it.
+    mark: Option<String>,
 }
 
 #[derive(Deserialize)]
