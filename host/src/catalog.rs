@@ -127,8 +127,8 @@ mod tests {
         }
         assert_eq!(
             why("ticks:*").unwrap(),
-            "ticks:* matches no channel: a channel of this family is ticks:{symbol}:{side}; all \
-             of them are ticks:*:*"
+            "ticks:* matches no channel: a channel of this family is ticks:{symbol}:{side}, where \
+             `*` stands for any part; all of them are ticks:*:*"
         );
         assert_eq!(
             why("ticks:*:mid").unwrap(),

@@ -141,3 +141,22 @@ fn where_the_tools_are_missing_it_is_measured_alone() {
         "{answer}"
     );
 }
+
+#[test]
+fn a_file_alone_is_measured_alone_and_what_would_help_is_said() {
+    let author = Author::with_project(&Guest::ticks());
+    author.write("elsewhere/ticks.wasm", Guest::ticks().binary());
+    let output = author.types(&["bench", "elsewhere/ticks.wasm", "--seconds", "1", "--json"]);
+    let words = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert!(
+        words.contains("beside no empty component: a file alone does not say how it is built"),
+        "{words}"
+    );
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
+    assert_eq!(
+        answer["sides"].as_array().map(Vec::len),
+        Some(1),
+        "{answer}"
+    );
+}

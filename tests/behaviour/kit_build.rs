@@ -80,6 +80,7 @@ fn a_project_in_rust_builds_and_passes_untouched_and_has_the_same_bytes_in_any_f
     ] {
         assert!(report.contains(part), "{report}");
     }
+    assert!(!report.contains("\"reason\""), "for programs: {report}");
     assert_eq!(
         std::fs::read(project.join("build/trades.wasm")).expect("it is there"),
         first

@@ -135,6 +135,16 @@ fn what_comes_is_written_into_samples_where_that_is_asked_for_and_not_before() {
     let mode = new.metadata().expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(author.json(0, &["test"])["passed"], 3);
+    author.write(
+        "samples/another.json",
+        sample("ABC", &json!({"price": "5"}), &Value::Null),
+    );
+    let printed = author.ends(0, &["test", "--update"]);
+    assert!(
+        printed.contains("it did not say what shall come; now it says")
+            && !printed.contains("--update writes it"),
+        "{printed}"
+    );
 }
 
 #[test]

@@ -260,7 +260,8 @@ pub(super) mod tests {
                 "{good}"
             );
         }
-        let form = "a channel of this family is ticks:{symbol}:{side}";
+        let form =
+            "a channel of this family is ticks:{symbol}:{side}, where `*` stands for any part";
         for (bad, rule) in [
             ("ticks:ab:bid", "symbol matches [A-Z]{1,4}"),
             ("ticks:ABCDE:bid", "symbol matches [A-Z]{1,4}"),

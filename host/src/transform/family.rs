@@ -138,7 +138,7 @@ impl Family {
     pub fn check_channel(&self, pattern: &Pattern) -> Result<(), String> {
         if pattern.family() != self.name || pattern.parameters().count() != self.parameters.len() {
             return Err(format!(
-                "a channel of this family is {}",
+                "a channel of this family is {}, where `*` stands for any part",
                 self.channel_form()
             ));
         }

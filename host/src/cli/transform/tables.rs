@@ -263,7 +263,7 @@ fn settings(schema: &Value) -> String {
     });
     let each: Vec<_> = each.collect();
     match each.is_empty() {
-        true => "nothing that has a name".into(),
+        true => "nothing: it names no setting".into(),
         false => each.join("; "),
     }
 }

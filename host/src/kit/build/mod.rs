@@ -112,26 +112,39 @@ async fn works(program: &str) -> bool {
     output.is_ok()
 }
 
-/// Runs a tool to its end. What it says is kept, because progress is shown meanwhile.
+/// Runs a tool to its end, and shows all that it says where that is no good end.
 async fn run(command: &mut Command) -> Result<Output, Unusable> {
-    let name = command
-        .as_std()
-        .get_program()
-        .to_string_lossy()
-        .into_owned();
-    let output = command.kill_on_drop(true).output().await.map_err(|cause| {
+    let output = end_of(command).await?;
+    succeeded(command, &output, &[&output.stderr, &output.stdout])?;
+    Ok(output)
+}
+
+/// Runs a tool to its end. What it says is kept, because progress is shown meanwhile.
+async fn end_of(command: &mut Command) -> Result<Output, Unusable> {
+    command.kill_on_drop(true).output().await.map_err(|cause| {
         let advice = files::advice(&cause);
+        let name = name(command);
         Unusable::Machine(format!("cannot run {name}: {cause}; {advice}"))
-    })?;
+    })
+}
+
+/// What of `said` is for people is shown where the tool failed.
+fn succeeded(command: &Command, output: &Output, said: &[&[u8]]) -> Result<(), Unusable> {
     if output.status.success() {
-        return Ok(output);
+        return Ok(());
     }
-    let said = [&output.stderr, &output.stdout].map(|said| String::from_utf8_lossy(said));
-    let said = said.iter().map(|said| said.trim_end());
-    let said: Vec<&str> = said.filter(|said| !said.is_empty()).collect();
+    let said = said.iter().map(|said| String::from_utf8_lossy(said));
+    let said = said.map(|said| said.trim_end().to_owned());
+    let said: Vec<String> = said.filter(|said| !said.is_empty()).collect();
     Err(Unusable::Unbuilt(format!(
-        "{}\n{name} ended with {}: the component that was there stays as it was",
+        "{}\n{} ended with {}: the component that was there stays as it was",
         said.join("\n"),
+        name(command),
         output.status
     )))
+}
+
+fn name(command: &Command) -> String {
+    let program = command.as_std().get_program();
+    program.to_string_lossy().into_owned()
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::{Artifact, missing, run, works};
+use super::{Artifact, end_of, missing, run, succeeded, works};
 use crate::kit::Unusable;
 
 /// WebAssembly that expects nothing of its host.
@@ -47,7 +47,9 @@ pub(super) async fn build(folder: &Path) -> Result<Artifact, Unusable> {
         .args(["build", "--release", "--quiet", "--target", TARGET])
         .args(["--message-format", "json-render-diagnostics", "--config"])
         .arg(format!("target.{TARGET}.rustflags={flags}"));
-    let output = run(&mut cargo).await?;
+    let output = end_of(&mut cargo).await?;
+    // On its standard output are lines of JSON, which are for programs.
+    succeeded(&cargo, &output, &[&output.stderr])?;
     let messages = String::from_utf8_lossy(&output.stdout);
     let file = component(&messages, &folder.join("Cargo.toml")).ok_or_else(|| {
         let what = "cargo wrote no .wasm file of this package; its Cargo.toml needs [lib] with \

@@ -48,19 +48,10 @@ pub(super) async fn bench(args: &BenchArgs) -> Result<Found, Unusable> {
         let doing = format!("compiling and trying {}", target.file.display());
         candidates.push(shown(&doing, workshop.load(target)).await?);
     }
-    if let Some(project) = &target.project {
-        let doing = format!(
-            "building and compiling an empty component in {}",
-            project.language
-        );
-        match shown(&doing, workshop.load_empty(project)).await {
-            Ok(empty) => candidates.push(empty),
-            // It is there for comparison, and nothing is wrong with the project without it.
-            Err(why) => complain(&format!(
-                "beside no empty component in {}: {why}",
-                project.language
-            )),
-        }
+    match empty_beside(&workshop, &target).await {
+        Ok(empty) => candidates.push(empty),
+        // It is there for comparison, and nothing is wrong with a component without it.
+        Err(why) => complain(&why),
     }
     let events = match given {
         Some(events) => events,
@@ -73,6 +64,21 @@ pub(super) async fn bench(args: &BenchArgs) -> Result<Found, Unusable> {
         answer: json!(benched),
         sound: benched.sides.iter().all(|side| side.faults == 0),
     })
+}
+
+/// The empty component of the same language, or why there is none.
+async fn empty_beside(workshop: &Workshop, target: &Target) -> Result<Candidate, String> {
+    let Some(project) = &target.project else {
+        return Err(
+            "beside no empty component: a file alone does not say how it is built; name the \
+             folder of its project instead"
+                .to_owned(),
+        );
+    };
+    let language = project.language;
+    let doing = format!("building and compiling an empty component in {language}");
+    let empty = shown(&doing, workshop.load_empty(project)).await;
+    empty.map_err(|why| format!("beside no empty component in {language}: {why}"))
 }
 
 fn measure(

@@ -128,7 +128,7 @@ fn of_sample(sample: &TestedSample, paint: Paint) -> String {
     };
     let mut text = format!("{state}  {}\n", safe(&sample.name));
     for unlike in &sample.differences {
-        text.push_str(&format!("    {}\n", of_difference(unlike)));
+        text.push_str(&format!("    {}\n", of_difference(unlike, sample.state)));
     }
     for line in &sample.log {
         text.push_str(&format!("    log {}\n", safe(line)));
@@ -136,7 +136,7 @@ fn of_sample(sample: &TestedSample, paint: Paint) -> String {
     text
 }
 
-fn of_difference(unlike: &Unlike) -> String {
+fn of_difference(unlike: &Unlike, state: State) -> String {
     let of = match unlike.message {
         Some(number) => format!("message {number} "),
         None => String::new(),
@@ -147,9 +147,10 @@ fn of_difference(unlike: &Unlike) -> String {
     let came = value(&difference.came);
     match (&*difference.field, &difference.expected) {
         ("fault" | "guard" | "memory", None) => format!("{of}{}: {came}", difference.field),
-        ("expect", None) => {
-            format!("it does not say yet what shall come; {came} came: --update writes it")
-        }
+        ("expect", None) => match state {
+            State::Updated => format!("it did not say what shall come; now it says {came}"),
+            _ => format!("it does not say yet what shall come; {came} came: --update writes it"),
+        },
         (field, expected) => {
             format!(
                 "{of}{}: came {came}, expected {}",
