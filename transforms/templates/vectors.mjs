@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
-import { Payload, decimal, fromMilliseconds, fromRfc3339 } from './javascript/tidegate.js';
+import { Payload, captures, decimal, fromMilliseconds, fromRfc3339 } from './javascript/tidegate.js';
 
 const vectors = JSON.parse(readFileSync(new URL('../sdk/vectors.json', import.meta.url)));
 const same = (found, expected, vector) => assert.deepEqual(found, expected ?? undefined, JSON.stringify(vector));
@@ -20,5 +20,9 @@ for (const vector of vectors.fields) {
     gives = { refused: refusal.reason };
   }
   same(gives, vector.gives, vector);
+}
+for (const { pattern, channel, captured } of vectors.captures) {
+  const found = captures([pattern], channel);
+  assert.deepEqual(found === undefined ? null : Object.fromEntries(found), captured, `${pattern} ${channel}`);
 }
 console.log(`${Object.values(vectors).flat().length} vectors hold`);

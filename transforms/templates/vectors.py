@@ -30,4 +30,6 @@ for vector in vectors["fields"]:
     except tidegate.Refused as refused:
         gives = {"refused": refused.reason}
     same(gives, vector["gives"], vector)
+for vector in vectors["captures"]:
+    same(tidegate.captures([vector["pattern"]], vector["channel"]), vector["captured"], vector)
 print(sum(map(len, vectors.values())), "vectors hold")

@@ -47,29 +47,20 @@ fn capture_part(part: &str, text: &str, found: &mut Vec<(String, String)>) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vectors;
 
     #[test]
     fn a_capture_is_part_of_one_part_of_a_channel() {
-        let captured = |pattern: &str, channel: &str| {
-            let found = captures(pattern, channel)?;
-            let each = found.iter().map(|(name, value)| format!("{name}={value}"));
-            Some(each.collect::<Vec<_>>().join(" "))
-        };
-        for (pattern, channel, expected) in [
-            ("a:{b}:c", "a:x:c", Some("b=x")),
-            ("{a}-{b}:c", "x-y-z:c", Some("a=x b=y-z")),
-            ("a", "a", Some("")),
-            ("a:{b}", "a:x:y", None),
-            ("a:{b}", "a:", Some("b=")),
-            ("a:{b}", "a", None),
-            ("{a}-{b}", "-y", Some("a= b=y")),
-            ("{a}-{b}", "xy", None),
-        ] {
-            assert_eq!(
-                captured(pattern, channel).as_deref(),
-                expected,
-                "{pattern} {channel}"
-            );
+        for vector in vectors::of("captures") {
+            let text = |name: &str| vector[name].as_str().unwrap();
+            let found = captures(text("pattern"), text("channel"));
+            let found: Option<serde_json::Map<_, _>> = found.map(|found| {
+                found
+                    .into_iter()
+                    .map(|(name, value)| (name, value.into()))
+                    .collect()
+            });
+            assert_eq!(serde_json::json!(found), vector["captured"], "{vector}");
         }
     }
 }

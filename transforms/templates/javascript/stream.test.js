@@ -4,13 +4,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { guest } from './stream.js';
+import { captures } from './tidegate.js';
 
-const { samples } = guest.configure('{}');
+const { samples, upstreamPatterns } = guest.configure('{}');
 
 for (const [index, { channel, payload, expected }] of samples.entries()) {
   test(`sample ${index + 1}`, () => {
-    const symbol = channel.split(':').at(-1);
-    const event = { channel, captures: [['symbol', symbol]], payload, receivedAt: 0 };
+    const captured = captures(upstreamPatterns, channel);
+    assert.ok(captured, `no pattern fits ${channel}`);
+    const event = { channel, captures: captured, payload, receivedAt: 0 };
     let answer;
     try {
       answer = { tag: 'ok', val: guest.transform(event) };

@@ -11,9 +11,10 @@ from wit_world.imports import types
 
 class Guest(exports.Guest):
     def describe(self):
-        symbol = types.Parameter("symbol", types.AllowedValues_Pattern(stream.SYMBOL))
+        parameters = [parameter(*stated) for stated in stream.PARAMETERS.items()]
         message = types.Message(stream.MESSAGE_TYPE, json.dumps(stream.DATA))
-        family = types.Family(stream.FAMILY, [symbol], [message], types.Delivery.EVERY, False)
+        delivery = types.Delivery[stream.DELIVERY.upper()]
+        family = types.Family(stream.FAMILY, parameters, [message], delivery, stream.SNAPSHOT)
         settings = json.dumps(stream.SETTINGS)
         return types.Descriptor(stream.NAME, stream.VERSION, stream.SUMMARY, settings, [family])
 
@@ -27,6 +28,12 @@ class Guest(exports.Guest):
             reason = types.RejectionReason[refused.reason.upper()]
             raise Err(types.Rejection(reason, refused.field, refused.detail)) from None
         return [types.Publication(*publication) for publication in published]
+
+
+def parameter(name, allowed):
+    if isinstance(allowed, str):
+        return types.Parameter(name, types.AllowedValues_Pattern(allowed))
+    return types.Parameter(name, types.AllowedValues_OneOf(allowed))
 
 
 def sample(channel, payload, expected):

@@ -18,6 +18,14 @@ MESSAGE_TYPE = "example_stream_update"
 SYMBOL = "^[A-Za-z0-9]{1,32}-[A-Za-z0-9]{1,32}$"
 SIDES = ["buy", "sell"]
 
+# The parts of a public channel behind the family, each with a pattern or a list of words.
+PARAMETERS = {"symbol": SYMBOL}
+
+# "latest" where a message makes the one before it worthless; and whether who subscribes gets the
+# last message of each channel at once.
+DELIVERY = "every"
+SNAPSHOT = False
+
 # What may be set for the transform: nothing.
 SETTINGS = {"type": "object", "additionalProperties": False}
 

@@ -3,16 +3,17 @@
 import unittest
 
 import stream
-from tidegate import Refused
+from tidegate import Refused, captures
 
 
 class Samples(unittest.TestCase):
     def test_are_true(self):
         for channel, payload, expected in stream.SAMPLES:
-            symbol = channel.rsplit(":", 1)[-1]
+            captured = captures(stream.UPSTREAM, channel)
+            self.assertIsNotNone(captured, f"no pattern fits {channel}")
             with self.subTest(payload=payload):
                 try:
-                    answer = stream.transform({"symbol": symbol}, payload)
+                    answer = stream.transform(captured, payload)
                 except Refused as refused:
                     answer = refused.reason
                 self.assertEqual(answer, expected)

@@ -123,6 +123,17 @@ class Payload:
         return text
 
 
+def captures(patterns: list[str], channel: str) -> dict[str, str] | None:
+    """What the first of the patterns that fits captures of a channel, as a host does it: for tests."""
+    for pattern in patterns:
+        parts = re.split(r"\{([a-z0-9_]+)\}", pattern)
+        named = [f"(?P<{part}>[^:]*?)" if at % 2 else re.escape(part) for at, part in enumerate(parts)]
+        found = re.fullmatch("".join(named), channel)
+        if found is not None:
+            return found.groupdict()
+    return None
+
+
 def refuse(constant: str):
     """JSON has no NaN and no Infinity."""
     raise ValueError(constant)
