@@ -173,14 +173,15 @@ async fn redis_shows_which_connection_is_whose() {
         };
         ours.map(name).collect()
     };
-    // The subscription, the fleet's commands and its announcements; and the other's subscription.
-    until("four connections with names", secs(10), async || {
+    // The subscription, the fleet's commands, its announcements and its counts of connections; and
+    // the other's subscription.
+    until("five connections with names", secs(10), async || {
         let names = names().await;
         let edge = names.iter().filter(|name| *name == "tidegate:edge-7");
         let machine = names
             .iter()
             .filter(|name| name.starts_with("tidegate:") && *name != "tidegate:edge-7");
-        edge.count() == 3 && machine.count() == 1 && names.len() == 4
+        edge.count() == 4 && machine.count() == 1 && names.len() == 5
     })
     .await;
     drop(plain);

@@ -8,7 +8,7 @@ use tidegate_tests::binary::repository;
 use tidegate_tests::payloads::{alert_channel, candle, candle_channel, number_of};
 use tidegate_tests::resp::Reply;
 use tidegate_tests::{
-    Client, Cluster, Fleet, Guest, Payload, Redis, Setup, eventually, secs, until,
+    Client, Cluster, Connect, Fleet, Guest, Payload, Redis, Setup, eventually, keys, secs, until,
 };
 
 const PASSWORD: &str = "secret-word";
@@ -260,6 +260,26 @@ async fn the_printed_rules_and_two_more_are_enough_for_a_fleet_in_a_cluster() {
     for host in &fleet.hosts {
         assert_eq!(host.stderr().lines_with("NOPERM"), 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_printed_rules_are_enough_for_keys_in_redis() {
+    let redis = Redis::start().await;
+    user(&redis, &printed()).await;
+    let url = url(&redis);
+    let key = keys::create_in_redis(&url, "partner", &[]);
+    let setup = Setup::new(&url).without_keys().setting("keys", "redis");
+    let tidegate = setup.start().await;
+    let connect = Connect::to(tidegate.public()).key(&key);
+    let mut inside = eventually("a key to count", secs(5), async || {
+        connect.open().await.let_in().await.ok()
+    })
+    .await;
+    assert_eq!(keys::listed_in_redis(&url)[0]["name"], "partner");
+    keys::revoke_in_redis(&url, "partner");
+    assert_eq!(inside.closed_within(secs(3)).await.0, 4001);
+    assert_eq!(refused(&redis).await, [""; 0]);
+    assert_eq!(tidegate.stderr().lines_with("NOPERM"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
