@@ -163,6 +163,6 @@ fn javascript_and_python_read_and_write_what_the_rust_sdk_does() {
         runs("/usr/bin/python3", "vectors.py"),
     );
     assert_eq!(node, python);
-    assert!(node.contains("237 vectors hold"), "{node}");
+    assert!(node.contains("252 vectors hold"), "{node}");
     assert!(!Path::new(&folder).join("python/__pycache__").exists());
 }
