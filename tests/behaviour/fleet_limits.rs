@@ -89,19 +89,8 @@ async fn the_sixth_is_refused_wherever_it_comes_and_a_place_that_is_left_is_free
 async fn of_those_who_storm_all_hosts_at_once_no_more_get_in_than_the_limit_says() {
     let (fleet, key) = three(&[]).await;
     for round in 0..5 {
-        let knocking: Vec<_> = (0..60)
-            .map(|number| {
-                let connect = at(&fleet.hosts[number % 3], &key);
-                tokio::spawn(async move { connect.open().await.let_in().await })
-            })
-            .collect();
-        let mut inside = Vec::new();
-        for answer in knocking {
-            match answer.await.expect("no task panics") {
-                Ok(client) => inside.push(client),
-                Err((code, reason)) => assert_eq!((code, reason.as_str()), FULL),
-            }
-        }
+        let knocking = (0..60).map(|number| at(&fleet.hosts[number % 3], &key));
+        let inside = Client::let_in_at_once(knocking, FULL).await;
         assert_eq!(inside.len(), 5, "in round {round}");
         for client in inside {
             client.close().await;

@@ -67,23 +67,9 @@ async fn a_client_whose_network_dropped_is_back_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_fifty_that_come_at_once_the_limit_stays_and_all_others_are_told() {
     let (_redis, tidegate, connect) = replacing("5").await;
-    let knocking: Vec<_> = (0..50)
-        .map(|_| {
-            let connect = connect.clone();
-            tokio::spawn(async move { connect.open().await.let_in().await })
-        })
-        .collect();
-    let mut replaced = 0;
-    let mut inside = Vec::new();
-    for knock in knocking {
-        match knock.await.expect("no task panics") {
-            Ok(client) => inside.push(client),
-            Err((code, reason)) => {
-                assert_eq!((code, reason.as_str()), REPLACED);
-                replaced += 1;
-            }
-        }
-    }
+    let knocking = std::iter::repeat_n(connect.clone(), 50);
+    let inside = Client::let_in_at_once(knocking, REPLACED).await;
+    let mut replaced = 50 - inside.len();
     tidegate
         .metric_becomes("tidegate_connections", &[], 5.0)
         .await;

@@ -119,21 +119,11 @@ fn a_project_in_python_is_measured_beside_an_empty_component() {
     is_measured_beside_an_empty_one("python", "Python");
 }
 
-#[test]
-fn where_the_tools_are_missing_it_is_measured_alone() {
-    let author = Author::with_project(&Guest::ticks());
-    author.write(
-        "tidegate-transform.toml",
-        "language = \"python\"\ncomponent = \"build/ticks.wasm\"\n",
-    );
-    let mut command = author.command(&["bench", "--seconds", "1", "--json"]);
-    let output = command.env("PATH", "").output().expect("it can be started");
-    let words = said(&output);
+/// Nothing is measured beside it, and it is said why.
+fn is_measured_alone(output: &Output, why: &str) {
+    let words = said(output);
     assert_eq!(output.status.code(), Some(0), "{words}");
-    assert!(
-        words.contains("beside no empty component in Python: componentize-py is missing"),
-        "{words}"
-    );
+    assert!(words.contains(why), "{words}");
     let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
     assert_eq!(
         answer["sides"].as_array().map(Vec::len),
@@ -143,20 +133,27 @@ fn where_the_tools_are_missing_it_is_measured_alone() {
 }
 
 #[test]
+fn where_the_tools_are_missing_it_is_measured_alone() {
+    let author = Author::with_project(&Guest::ticks());
+    author.write(
+        "tidegate-transform.toml",
+        "language = \"python\"\ncomponent = \"build/ticks.wasm\"\n",
+    );
+    let mut command = author.command(&["bench", "--seconds", "1", "--json"]);
+    let output = command.env("PATH", "").output().expect("it can be started");
+    is_measured_alone(
+        &output,
+        "beside no empty component in Python: componentize-py is missing",
+    );
+}
+
+#[test]
 fn a_file_alone_is_measured_alone_and_what_would_help_is_said() {
     let author = Author::with_project(&Guest::ticks());
     author.write("elsewhere/ticks.wasm", Guest::ticks().binary());
     let output = author.types(&["bench", "elsewhere/ticks.wasm", "--seconds", "1", "--json"]);
-    let words = said(&output);
-    assert_eq!(output.status.code(), Some(0), "{words}");
-    assert!(
-        words.contains("beside no empty component: a file alone does not say how it is built"),
-        "{words}"
-    );
-    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON alone");
-    assert_eq!(
-        answer["sides"].as_array().map(Vec::len),
-        Some(1),
-        "{answer}"
+    is_measured_alone(
+        &output,
+        "beside no empty component: a file alone does not say how it is built",
     );
 }

@@ -90,19 +90,8 @@ async fn upgrades_that_fail_take_no_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_fifty_that_come_at_once_five_get_in() {
     let (_redis, _tidegate, connect) = five().await;
-    let knocking: Vec<_> = (0..50)
-        .map(|_| {
-            let connect = connect.clone();
-            tokio::spawn(async move { connect.open().await.let_in().await })
-        })
-        .collect();
-    let mut inside = Vec::new();
-    for answer in knocking {
-        match answer.await.expect("no task panics") {
-            Ok(client) => inside.push(client),
-            Err((code, reason)) => assert_eq!((code, reason.as_str()), FULL),
-        }
-    }
+    let knocking = std::iter::repeat_n(connect.clone(), 50);
+    let inside = Client::let_in_at_once(knocking, FULL).await;
     assert_eq!(inside.len(), 5);
     assert_full(&connect).await;
 }

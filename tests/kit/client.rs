@@ -271,6 +271,25 @@ impl Client {
         error
     }
 
+    /// All come at once; gives those who are let in. The others have to get this code and reason.
+    pub async fn let_in_at_once(
+        knocking: impl IntoIterator<Item = Connect>,
+        refusal: (u16, &str),
+    ) -> Vec<Self> {
+        let knocking: Vec<_> = knocking
+            .into_iter()
+            .map(|connect| tokio::spawn(async move { connect.open().await.let_in().await }))
+            .collect();
+        let mut inside = Vec::new();
+        for answer in knocking {
+            match answer.await.expect("no task panics") {
+                Ok(client) => inside.push(client),
+                Err((code, reason)) => assert_eq!((code, reason.as_str()), refusal),
+            }
+        }
+        inside
+    }
+
     /// Whether the door stays open: an answer to a ping, or the close instead of it.
     pub async fn let_in(mut self) -> Result<Self, (u16, String)> {
         let _ = self.try_send_text(r#"{"action":"ping"}"#).await;
