@@ -117,6 +117,7 @@ fn hub_publish(bencher: Bencher<'_, '_>, loops: usize) {
                     received: Instant::now(),
                     family: family.clone(),
                     standing: None,
+                    identity: None,
                 }
             };
             (hub, channels.iter().map(message).collect::<Vec<_>>(), loops)

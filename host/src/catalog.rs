@@ -31,11 +31,15 @@ impl Catalog {
 
     /// Puts the families of what runs from now on in place of those before.
     pub fn replace(&self, descriptors: impl IntoIterator<Item = Arc<Descriptor>>) {
-        let families = descriptors
-            .into_iter()
-            .flat_map(|descriptor| descriptor.families.clone())
-            .map(|family| (family.name.clone(), family))
-            .collect();
+        let families = descriptors.into_iter();
+        self.replace_families(families.flat_map(|descriptor| descriptor.families.clone()));
+    }
+
+    /// The same, of families by themselves.
+    pub fn replace_families(&self, families: impl IntoIterator<Item = Arc<Family>>) {
+        let families = families.into_iter();
+        let families = families.map(|family| (family.name.clone(), family));
+        let families = families.collect();
         let before = std::mem::replace(&mut *self.families.write(), families);
         self.version.fetch_add(1, Ordering::Relaxed);
         if rules(&before) != rules(&self.families.read()) {

@@ -34,7 +34,7 @@ use crate::reload::Reload;
 use crate::rollout::{self, FolderRights, Registry};
 use crate::session::upgrade::Door;
 use crate::session::{self, routes};
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 use crate::shutdown::Shutdown;
 use crate::signals::{Signals, time_to_drain};
 use crate::tasks::{TaskEnd, Tasks, Unasked, ever};
@@ -105,7 +105,7 @@ impl Host {
         let engine = Engine::start(settings.wasm_stack, &tasks)?;
         let loops = Loops::new(limits::loops(&settings), settings.log_size, &metrics)
             .context("cannot prepare the loops that send to clients")?;
-        let hub = Arc::new(loops.hub(settings.max_channels, settings.snapshot_size, &metrics));
+        let hub = Arc::new(feed::hub(&settings, &loops, &metrics));
         let bounds = Bounds {
             lane_queue: settings.lane_queue_size,
             event: settings.max_event_size,
@@ -180,13 +180,14 @@ impl Host {
             redis,
             mut signals,
         } = self;
-        raise_file_limit();
+        listeners::raise_file_limit();
         let shares = Shares::of(&settings).within_file_limit();
         session::declare(&metrics);
         jwt::declare(&metrics);
         admin::declare(&metrics);
         let shutdown = Shutdown::default();
         let upstream = Arc::new(Status::new(metrics.clone()));
+        upstream.note_role(feed::role(settings.role));
         let signed = SignedTokens::of(&settings, &metrics)?.map(Arc::new);
         let gate = Arc::new(Gate::new(
             hub.clone(),
@@ -231,6 +232,7 @@ impl Host {
         let context = Arc::new(session::SessionContext {
             hub: hub.clone(),
             catalog: registry.catalog().clone(),
+            interest: (settings.role == Role::Edge).then(Arc::default),
             limits: session_limits(&settings),
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
@@ -280,7 +282,10 @@ impl Host {
         );
         log::say_what_happens_often(&tasks, &door.context.strangers, &metrics);
         let document = RunningDocument::new(registry.catalog().clone(), session_limits(&settings));
-        feed::feed(&tasks, source, redis, intake, upstream);
+        feed::relay(&settings, redis.server(), &intake, &door.context, &upstream);
+        if settings.role != Role::Edge {
+            feed::feed(&tasks, source, redis, intake, upstream);
+        }
         let administer = admin_listener.serve(admin::router(admin));
         tasks.vital("admin_listener", ever(administer));
         let serve = public.serve(routes::router(door, document));
@@ -354,7 +359,8 @@ fn tell_loops(tasks: &Tasks, hub: &Arc<Hub>, catalog: &Arc<Catalog>) {
 
 /// Takes what is put into the watched folder, if there is one.
 fn watch_folder(settings: &Settings, registry: &Arc<Registry>, tasks: &Tasks) {
-    let Some(folder) = settings.watch.clone() else {
+    let watched = settings.watch.clone();
+    let Some(folder) = watched.filter(|_| settings.role != Role::Edge) else {
         return;
     };
     let registry = registry.clone();
@@ -375,22 +381,4 @@ fn say(tasks: &Tasks, text: String) -> std::io::Result<()> {
         let mut out = std::io::stdout();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     })
-}
-
-/// Every connection is a file, and the soft limit is often a thousand.
-fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum
-        && setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: maximum,
-                maximum,
-            },
-        )
-        .is_err()
-    {
-        tracing::warn!(?current, "cannot raise the limit on open files");
-    }
 }

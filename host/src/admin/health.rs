@@ -11,6 +11,8 @@ use axum::response::{IntoResponse, Response};
 use super::Admin;
 use super::problem::Problem;
 use super::readiness::{Observed, Readiness};
+use crate::rollout::FamilyState;
+use crate::rollout::report::TransformState;
 
 /// Prometheus' text format.
 pub(super) const METRICS_TYPE: &str = "text/plain; version=0.0.4";
@@ -54,8 +56,35 @@ fn readiness(admin: &Admin) -> Readiness {
         upstream: admin.upstream.outage(admin.ready_grace),
         place: admin.upstream.report(),
         tasks_down: admin.context.tasks.down(),
-        families: admin.registry.families(),
+        relay: admin.upstream.relay_problem(),
+        families: match &admin.context.interest {
+            None => admin.registry.families(),
+            Some(_) => relayed_families(admin),
+        },
     })
+}
+
+/// The families of an edge host, as ingest hosts say that they are.
+fn relayed_families(admin: &Admin) -> Vec<FamilyState> {
+    let families = admin.context.catalog.families();
+    let families = families.iter().map(|family| {
+        let account = admin.context.hub.account(&family.name);
+        let stale = account
+            .stale
+            .then(|| "no ingest host sends all of it".to_owned());
+        FamilyState {
+            family: family.name.clone(),
+            transform: format!("of {}, on ingest hosts", family.name),
+            state: match account.paused {
+                true => TransformState::Paused,
+                false => TransformState::Live,
+            },
+            out_for: None,
+            denied: None,
+            trouble: stale,
+        }
+    });
+    families.collect()
 }
 
 pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::rollout::FamilyState;
 use crate::rollout::report::TransformState;
 use crate::upstream::Outage;
-use crate::upstream::place::{UpstreamKind, UpstreamReport};
+use crate::upstream::place::{HostRole, UpstreamKind, UpstreamReport};
 
 /// What is known.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub(super) struct Observed {
     pub(super) leaving: Option<&'static str>,
     pub(super) upstream: Option<Outage>,
     pub(super) place: UpstreamReport,
+    /// Why an ingest host cannot hand on what it makes.
+    pub(super) relay: Option<String>,
     /// Tasks of the host that ended although nobody asked them to, a sentence each.
     pub(super) tasks_down: Vec<String>,
     pub(super) families: Vec<FamilyState>,
@@ -46,6 +48,7 @@ pub(super) struct Readiness {
 /// Where events come from; `/v1/upstream` says more.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct UpstreamReadiness {
+    pub(super) role: HostRole,
     pub(super) kind: UpstreamKind,
     pub(super) subscribed: bool,
     /// The server that the subscription is or was last on; null before there was one.
@@ -74,6 +77,8 @@ impl Readiness {
             };
             list.push(format!("keys in Redis: {why}; {what}"));
         }
+        let relay = observed.relay.map(|problem| format!("relay: {problem}"));
+        reasons.extend(relay);
         reasons.extend(observed.waits.map(str::to_owned));
         reasons.extend(observed.tasks_down);
         notes.extend(observed.troubles);
@@ -90,6 +95,7 @@ impl Readiness {
             reasons,
             notes,
             upstream: UpstreamReadiness {
+                role: observed.place.role,
                 kind: observed.place.kind,
                 subscribed: observed.place.subscribed,
                 server: observed.place.server,

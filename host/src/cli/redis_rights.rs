@@ -5,15 +5,22 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::rollout::fleet_acl_rules;
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 use crate::transform::Component;
 use crate::upstream::redis::acl;
+use crate::upstream::relay;
 
 pub(super) fn text(settings: &Settings, components: &[Arc<Component>]) -> String {
     let patterns = components.iter();
     let patterns: Vec<_> = patterns.flat_map(|component| component.globs()).collect();
-    let subscription = acl::rules(settings, &patterns);
+    let relay = relay::acl_rules(&settings.fleet_name, settings.role);
+    // An edge host listens to the relay only.
+    let subscription = match settings.role {
+        Role::Edge => Vec::new(),
+        Role::Both | Role::Ingest => acl::rules(settings, &patterns).to_vec(),
+    };
     let fleet = fleet_acl_rules(settings).into_iter().flatten();
+    let fleet = relay.into_iter().flatten().chain(fleet);
     let mut text =
         "\nThe Redis user needs at least (ACL SETUSER name on >password resetchannels …)\n"
             .to_owned();

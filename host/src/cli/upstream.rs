@@ -8,6 +8,7 @@ use super::client::shaped;
 use super::context::{self, Context, HostArgs};
 use super::failure::CommandFailure;
 use super::words::{count, moment, safe, table};
+use crate::count::count_of;
 use crate::upstream::place::{ServerReport, ServerRole, UpstreamKind, UpstreamReport};
 
 /// Shows where the events of a running host come from.
@@ -36,6 +37,10 @@ fn text(report: &UpstreamReport) -> String {
         (Some(problem), _) => safe(problem),
     };
     let mut text = format!("{}: {state}\n", what(report.kind));
+    if let Some(ingests) = report.ingests {
+        let hosts = count_of(ingests, "live ingest host");
+        text.push_str(&format!("role {}, {hosts}\n", report.role.word()));
+    }
     if let Some(last) = &report.last_move {
         text.push_str(&format!(
             "{}, the last at {} to {} ({})\n",
@@ -71,6 +76,7 @@ fn what(kind: UpstreamKind) -> &'static str {
         UpstreamKind::Cluster => "a Redis Cluster",
         UpstreamKind::Sentinel => "a master that sentinels watch",
         UpstreamKind::BuiltIn => "a feed that the host carries",
+        UpstreamKind::Relay => "ingest hosts",
     }
 }
 
@@ -91,6 +97,7 @@ mod tests {
     #[test]
     fn it_shows_where_the_subscription_is_and_what_there_is_besides() {
         let report: UpstreamReport = shaped(&json!({
+            "role": "ingest", "ingests": 2,
             "kind": "cluster", "subscribed": true, "problem": null, "server": "10.0.0.2:7001",
             "servers": [
                 {"address": "10.0.0.1:7000", "role": "master", "well": false},
@@ -103,6 +110,7 @@ mod tests {
         let text = text(&report);
         for part in [
             "a Redis Cluster: subscribed at 10.0.0.2:7001\n",
+            "role ingest, 2 live ingest hosts\n",
             "2 moves, the last at 2026-03-01T12:00:00Z to 10.0.0.2:7001 (failed\\u{1b})",
         ] {
             assert!(text.contains(part), "{part} in {text}");
@@ -117,6 +125,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_where_it_is_not_subscribed() {
         let report: UpstreamReport = shaped(&json!({
+            "role": "both", "ingests": null,
             "kind": "unknown", "subscribed": false, "problem": "not subscribed for 3 s: refused",
             "server": null, "servers": [], "moves": 0, "last_move": null,
         }))

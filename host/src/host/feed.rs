@@ -1,12 +1,79 @@
-//! Where the host's events come from: the tasks that bring them.
+//! Where the host's events come from and where its messages go: the tasks that bring them.
 
 use std::sync::Arc;
 
 use super::EventSource;
+use crate::hub::{Hub, Outbox};
+use crate::loops::Loops;
+use crate::metrics::Metrics;
 use crate::pipeline::Intake;
+use crate::session::SessionContext;
+use crate::settings::{Role, Settings};
 use crate::tasks::{Tasks, Unasked, ever};
-use crate::upstream::place::UpstreamKind;
+use crate::upstream::place::{HostRole, UpstreamKind};
+use crate::upstream::relay::{Edge, Ingest, RelaySettings};
 use crate::upstream::{Status, demo, redis, replay};
+
+/// The hub, which delivers or hands on, as the host's role has it.
+pub(super) fn hub(settings: &Settings, loops: &Loops, metrics: &Metrics) -> Hub {
+    let hub = loops.hub(settings.max_channels, settings.snapshot_size, metrics);
+    match settings.role {
+        Role::Both | Role::Edge => hub,
+        Role::Ingest => {
+            let outbox = Outbox::new(settings.relay_queue_size, &metrics.relay);
+            hub.handing_on(Arc::new(outbox))
+        }
+    }
+}
+
+/// A role as reports have it.
+pub(super) const fn role(role: Role) -> HostRole {
+    match role {
+        Role::Both => HostRole::Both,
+        Role::Ingest => HostRole::Ingest,
+        Role::Edge => HostRole::Edge,
+    }
+}
+
+/// Starts what hands messages on to edge hosts, or takes them from ingest hosts; nothing where the
+/// host is both.
+pub(super) fn relay(
+    settings: &Settings,
+    server: &redis::Server,
+    intake: &Arc<Intake>,
+    context: &Arc<SessionContext>,
+    status: &Arc<Status>,
+) {
+    let SessionContext {
+        hub,
+        catalog,
+        interest,
+        metrics,
+        tasks,
+        ..
+    } = &**context;
+    let relay_settings = RelaySettings::of(settings);
+    if let Some(outbox) = hub.outbox() {
+        let makes = (hub.clone(), intake.clone(), catalog.clone());
+        let says = (metrics.relay.clone(), status.clone());
+        let ingest = Ingest::new(server.clone(), outbox.clone(), makes, says, relay_settings);
+        let ingest = Arc::new(ingest);
+        tasks.spawn("relay_out", Unasked::Restart, move || {
+            let ingest = ingest.clone();
+            ever(async move { ingest.run().await })
+        });
+    } else if let Some(interest) = interest {
+        status.note_kind(UpstreamKind::Relay);
+        let takes = (hub.clone(), catalog.clone(), interest.clone());
+        let (metrics, status) = (metrics.clone(), status.clone());
+        let edge = Edge::new(server.clone(), takes, metrics, status, relay_settings);
+        let edge = Arc::new(edge);
+        tasks.spawn("relay_in", Unasked::Restart, move || {
+            let edge = edge.clone();
+            ever(async move { edge.run().await })
+        });
+    }
+}
 
 /// Starts what brings events. One that it cannot bear must not end the process of every host
 /// that gets it, so it is started again.

@@ -58,3 +58,21 @@ pub(super) fn both(
     };
     (public, admin)
 }
+
+/// Every connection is a file, and the soft limit is often a thousand.
+pub(super) fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: maximum,
+                maximum,
+            },
+        )
+        .is_err()
+    {
+        tracing::warn!(?current, "cannot raise the limit on open files");
+    }
+}

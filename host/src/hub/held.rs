@@ -24,7 +24,11 @@ const NEXT_TIME: u64 = 2;
 
 /// A revision at work, as far as its last messages are concerned.
 #[derive(Debug)]
-pub struct MessageOrigin(AtomicU64);
+pub struct MessageOrigin {
+    state: AtomicU64,
+    /// The revision, as other hosts know it too.
+    revision: String,
+}
 
 /// What a message is marked with when it is made.
 #[derive(Debug, Clone)]
@@ -35,37 +39,55 @@ pub struct OriginMark {
 
 impl Default for MessageOrigin {
     fn default() -> Self {
-        Self(AtomicU64::new(STANDS))
+        Self::of(String::new())
     }
 }
 
 impl MessageOrigin {
+    /// Of this revision.
+    pub fn of(revision: String) -> Self {
+        Self {
+            state: AtomicU64::new(STANDS),
+            revision,
+        }
+    }
+
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
     /// From now on nothing that was made before is given out again, nor what is made until it
     /// is restored.
     pub fn withdraw(&self) {
         let withdrawn = |time: u64| Some((time & !STANDS) + NEXT_TIME);
         // It does not fail, as there is always a next time.
         let _ = self
-            .0
+            .state
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, withdrawn);
     }
 
     /// What is made from now on is given out again.
     pub fn restore(&self) {
-        self.0.fetch_or(STANDS, Ordering::SeqCst);
+        self.state.fetch_or(STANDS, Ordering::SeqCst);
     }
 
     pub fn mark(self: &Arc<Self>) -> OriginMark {
         OriginMark {
             origin: self.clone(),
-            time: self.0.load(Ordering::SeqCst),
+            time: self.state.load(Ordering::SeqCst),
         }
     }
 }
 
 impl OriginMark {
-    fn stands(&self) -> bool {
-        self.time & STANDS == STANDS && self.origin.0.load(Ordering::SeqCst) == self.time
+    /// The revision, and a number that changes with each withdrawal and each return.
+    pub(crate) fn version(&self) -> (&str, u64) {
+        (&self.origin.revision, self.time)
+    }
+
+    /// Whether it stands by what has this mark.
+    pub(crate) fn stands(&self) -> bool {
+        self.time & STANDS == STANDS && self.origin.state.load(Ordering::SeqCst) == self.time
     }
 }
 
@@ -196,6 +218,13 @@ impl Shelf {
             );
         }
         self.unheld.inc();
+    }
+
+    /// Lets go of everything.
+    pub(super) fn clear(&mut self) {
+        self.by_channel.clear();
+        self.bytes = 0;
+        self.show();
     }
 
     /// Lets go of what was withdrawn.

@@ -12,7 +12,8 @@ use mio::Waker;
 use parking_lot::Mutex;
 
 use super::doorbell::Doorbell;
-use super::held::{HeldMessage, Last};
+use super::frame;
+use super::held::{HeldMessage, Last, Shelf, Standing};
 use super::log::ChannelId;
 use super::notice::{Availability, Reason};
 use super::order::LoopOrder;
@@ -33,6 +34,9 @@ pub(crate) struct NumberedMessage {
     pub(crate) channel: Channel,
     pub(crate) id: ChannelId,
     pub(crate) seq: u64,
+    /// The first of the numbers right before it that never came to this host; none where it
+    /// follows the last one.
+    pub(crate) missing: Option<u64>,
     /// Where its frame ends; it begins where the one before ends.
     pub(crate) end: usize,
     pub(crate) received: Instant,
@@ -49,6 +53,40 @@ impl NumberedMessage {
 }
 
 impl FrameBatch {
+    /// An empty one, with room for so many bytes of frames and so many messages.
+    pub(super) fn with_room(bytes: usize, messages: usize) -> Self {
+        Self {
+            frames: Vec::with_capacity(bytes),
+            messages: Vec::with_capacity(messages),
+        }
+    }
+
+    /// Adds a message, and its frame of these parts, which is held where its family has it so.
+    pub(super) fn add(
+        &mut self,
+        shelf: &mut Shelf,
+        parts: [&str; 3],
+        standing: Option<Standing>,
+        message: NumberedMessage,
+    ) {
+        let start = self.frames.len();
+        frame::write_text(&parts, &mut self.frames);
+        let last = standing.map(|Standing { delivery, mark }| {
+            let family = message.family.clone();
+            let held = HeldMessage::new(&self.frames[start..], message.seq, family, mark);
+            let held = shelf.hold(message.id, held);
+            if held.is_some() {
+                self.frames.truncate(start);
+            }
+            Last { delivery, held }
+        });
+        self.messages.push(NumberedMessage {
+            end: self.frames.len(),
+            last,
+            ..message
+        });
+    }
+
     /// The messages, each with its frame.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&NumberedMessage, &[u8])> {
         let mut start = 0;
@@ -75,6 +113,8 @@ pub(crate) enum Item {
     Loss(Arc<str>, Reason),
     /// Some of the held messages were withdrawn, and need not be kept.
     Sweep,
+    /// The last message of a channel that nobody here had asked for has this number.
+    Number(Channel, ChannelId, u64),
 }
 
 /// Numbers of messages that were never put in, by channel.
@@ -142,7 +182,7 @@ impl Inbox {
                     let entry = passed.entry(message.id);
                     let entry = entry.or_insert_with(|| PassedNumbers {
                         channel: message.channel.clone(),
-                        range: (message.seq, message.seq),
+                        range: (message.missing.unwrap_or(message.seq), message.seq),
                         family: message.family.clone(),
                         received: message.received,
                         last: None,

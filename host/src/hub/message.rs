@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::held::Standing;
+use super::outbox::MessageIdentity;
 use crate::channel::Channel;
 use crate::metrics::FamilyMetrics;
 
@@ -21,6 +22,21 @@ pub struct Message {
     pub family: Arc<FamilyMetrics>,
     /// None where a message is of no use to anybody after its delivery.
     pub standing: Option<Standing>,
+    /// By which another ingest host's copy of it is known; none on hosts that deliver by
+    /// themselves.
+    pub identity: Option<MessageIdentity>,
+}
+
+/// A message that another host has numbered, as it goes out.
+pub struct RelayedMessage {
+    pub channel: Channel,
+    pub seq: u64,
+    /// The whole message, its number included.
+    pub text: String,
+    /// When it came here.
+    pub received: Instant,
+    pub family: Arc<FamilyMetrics>,
+    pub standing: Option<Standing>,
 }
 
 /// Why an event of a family never became a message.
@@ -31,6 +47,17 @@ pub enum Loss {
     Transform,
     /// The transform is paused.
     Paused,
+}
+
+/// Shows sizes only, as `Message` does.
+impl fmt::Debug for RelayedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayedMessage")
+            .field("channel", &self.channel)
+            .field("seq", &self.seq)
+            .field("bytes", &self.text.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Shows sizes only, so that no message reaches a log by way of `{:?}`.

@@ -9,11 +9,14 @@ mod doorbell;
 pub(crate) mod frame;
 pub(crate) mod held;
 pub(crate) mod inbox;
+mod interest;
 pub(crate) mod log;
 mod message;
 pub(crate) mod notice;
 mod numbers;
 pub(crate) mod order;
+mod outbox;
+mod relayed;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wheel;
@@ -30,14 +33,18 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use self::held::{HeldMessage, Last, Shelf};
+use self::held::Shelf;
 pub use self::held::{MessageOrigin, OriginMark, Standing};
 use self::inbox::{FrameBatch, Inbox, Item, NumberedMessage};
-pub use self::message::{Loss, Message};
+pub use self::interest::Interest;
+pub use self::message::{Loss, Message, RelayedMessage};
 use self::notice::{Availability, Reason};
+pub use self::numbers::FamilyAccount;
 use self::numbers::{LOSS_INTERVAL, Numbers};
 pub(crate) use self::order::LoopOrder;
 pub use self::order::{Listed, SessionAddress, SessionId};
+pub use self::outbox::{EventIdentity, MessageIdentity, Outbox};
+use crate::channel::Channel;
 use crate::metrics::Metrics;
 
 /// Where lanes publish, and where sessions are reached.
@@ -46,7 +53,9 @@ pub struct Hub {
     /// Held while a message is put into all inboxes, so that its place is the same everywhere.
     numbers: Mutex<Numbers>,
     inboxes: Vec<Arc<Inbox>>,
-    epoch: String,
+    epoch: Mutex<Arc<str>>,
+    /// Where messages go instead of to the loops; none where this host delivers them.
+    outbox: Option<Arc<Outbox>>,
     next: AtomicU64,
     untold: Notify,
     metrics: Metrics,
@@ -70,74 +79,95 @@ impl Hub {
                 Shelf::new(snapshot_size, &metrics.stream),
             )),
             inboxes,
-            epoch: format!("{:016x}", getrandom::u64().unwrap_or_default()),
+            epoch: Mutex::new(format!("{:016x}", getrandom::u64().unwrap_or_default()).into()),
+            outbox: None,
             next: AtomicU64::new(1),
             untold: Notify::new(),
             metrics,
         }
     }
 
-    /// What numbers are to be compared within: another one after each start.
-    pub fn epoch(&self) -> &str {
-        &self.epoch
+    /// The hub of an ingest host, which numbers and delivers nothing itself.
+    pub fn handing_on(self, outbox: Arc<Outbox>) -> Self {
+        Self {
+            outbox: Some(outbox),
+            ..self
+        }
+    }
+
+    /// Where messages go instead of to the loops; none where this host delivers them.
+    pub fn outbox(&self) -> Option<&Arc<Outbox>> {
+        self.outbox.as_ref()
+    }
+
+    /// What numbers are to be compared within: another one after each start, or that of the relay.
+    pub fn epoch(&self) -> Arc<str> {
+        self.epoch.lock().clone()
     }
 
     /// Gives each message its number and all loops the frames, and waits for none of them.
     pub fn publish(&self, messages: Vec<Message>) {
-        let mut batch = FrameBatch {
-            frames: Vec::with_capacity(
-                messages.iter().map(|message| message.text.len() + 40).sum(),
-            ),
-            messages: Vec::with_capacity(messages.len()),
-        };
+        if let Some(outbox) = &self.outbox {
+            for family in outbox.put(messages) {
+                self.note_loss(&family, Loss::Transform);
+            }
+            return;
+        }
+        let bytes = messages.iter().map(|message| message.text.len() + 40);
+        let mut batch = FrameBatch::with_room(bytes.sum(), messages.len());
         let mut unnumbered: Vec<String> = Vec::new();
         let mut numbers = self.numbers.lock();
         for message in messages {
             let Some((id, seq)) = numbers.next(&message.channel) else {
-                if self.metrics.stream.channels_full.get() == 0 {
-                    tracing::warn!(
-                        channels = numbers.len(),
-                        "messages of further channels are not sent: raise max-channels, or look for a transform whose channels have no end"
-                    );
-                }
-                self.metrics.stream.channels_full.inc();
-                unnumbered.push(message.channel.as_pattern().family().to_owned());
+                unnumbered.push(self.note_full(&numbers, &message.channel));
                 continue;
             };
             let (head, tail) = message.text.split_at(message.head);
-            let start = batch.frames.len();
-            frame::write_text(&[head, &format!(",\"seq\":{seq}"), tail], &mut batch.frames);
-            let last = message.standing.map(|Standing { delivery, mark }| {
-                let family = message.family.clone();
-                let held = HeldMessage::new(&batch.frames[start..], seq, family, mark);
-                let held = numbers.shelf.hold(id, held);
-                if held.is_some() {
-                    batch.frames.truncate(start);
-                }
-                Last { delivery, held }
-            });
-            batch.messages.push(NumberedMessage {
-                channel: message.channel,
-                id,
-                seq,
-                end: batch.frames.len(),
-                received: message.received,
-                family: message.family,
-                last,
-            });
+            let seq_text = format!(",\"seq\":{seq}");
+            batch.add(
+                &mut numbers.shelf,
+                [head, &seq_text, tail],
+                message.standing,
+                NumberedMessage {
+                    channel: message.channel,
+                    id,
+                    seq,
+                    missing: None,
+                    end: 0,
+                    received: message.received,
+                    family: message.family,
+                    last: None,
+                },
+            );
         }
-        self.metrics
-            .stream
-            .channels
-            .set(i64::try_from(numbers.len()).unwrap_or(i64::MAX));
+        self.put_batch(&mut numbers, batch, &unnumbered);
+        drop(numbers);
+        self.wake();
+    }
+
+    /// Puts a batch before all loops, and tells of the families of messages that have no place in
+    /// it. To be called with `numbers` locked.
+    fn put_batch(&self, numbers: &mut Numbers, batch: FrameBatch, unnumbered: &[String]) {
+        let channels = i64::try_from(numbers.len()).unwrap_or(i64::MAX);
+        self.metrics.stream.channels.set(channels);
         if !batch.messages.is_empty() {
             self.put(&Item::Batch(Arc::new(batch)));
         }
         for family in unnumbered {
-            self.lose(&mut numbers, &family, Loss::Transform);
+            self.lose(numbers, family, Loss::Transform);
         }
-        drop(numbers);
-        self.wake();
+    }
+
+    /// Counts a message whose channel is one too many, and gives its family.
+    fn note_full(&self, numbers: &Numbers, channel: &Channel) -> String {
+        if self.metrics.stream.channels_full.get() == 0 {
+            tracing::warn!(
+                channels = numbers.len(),
+                "messages of further channels are not sent: raise max-channels, or look for a transform whose channels have no end"
+            );
+        }
+        self.metrics.stream.channels_full.inc();
+        channel.as_pattern().family().to_owned()
     }
 
     /// Lets go of the last messages that were withdrawn: they are not given out from then on,
@@ -147,6 +177,7 @@ impl Hub {
         numbers.shelf.sweep();
         self.put(&Item::Sweep);
         drop(numbers);
+        self.note_change();
         self.wake();
     }
 
@@ -155,6 +186,13 @@ impl Hub {
     pub fn note_loss(&self, family: &str, loss: Loss) {
         self.lose(&mut self.numbers.lock(), family, loss);
         self.wake();
+    }
+
+    /// Edge hosts are to hear of a family.
+    fn note_change(&self) {
+        if let Some(outbox) = &self.outbox {
+            outbox.note_change();
+        }
     }
 
     fn lose(&self, numbers: &mut Numbers, family: &str, loss: Loss) {
@@ -206,6 +244,7 @@ impl Hub {
         if lost {
             self.put_loss(family, reason);
         }
+        self.note_change();
         self.wake();
     }
 

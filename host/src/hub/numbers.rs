@@ -29,6 +29,31 @@ struct ChannelNumber {
     seq: u64,
 }
 
+/// Where a message stands that another host has numbered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Placed {
+    /// It is the next one here. `missing` is the first of the numbers right before it that never
+    /// came.
+    Next { id: ChannelId, missing: Option<u64> },
+    /// It came before.
+    Known,
+    /// It would be one channel too many.
+    Full,
+}
+
+/// What edge hosts are to know of a family; the counts only grow.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FamilyAccount {
+    pub paused: bool,
+    pub stale: bool,
+    /// When its upstream last came back; none where it was never away.
+    pub back: Option<Instant>,
+    /// Events that never became messages.
+    pub losses: u64,
+    /// Events that came while it was paused.
+    pub paused_losses: u64,
+}
+
 /// Bounded by the families of the transforms that were ever loaded.
 #[derive(Debug, Default)]
 struct FamilyStatus {
@@ -40,6 +65,10 @@ struct FamilyStatus {
     last_told: Option<Instant>,
     /// Events were lost since.
     untold: bool,
+    /// When its upstream last came back.
+    back: Option<Instant>,
+    losses: u64,
+    paused_losses: u64,
 }
 
 impl FamilyStatus {
@@ -68,13 +97,63 @@ impl Numbers {
             numbered.seq += 1;
             return Some((numbered.id, numbered.seq));
         }
+        self.add(channel, 1).map(|id| (id, 1))
+    }
+
+    /// Takes a number that another host gave. Numbers of a channel that is new here are taken as
+    /// they come.
+    pub(super) fn place(&mut self, channel: &Channel, seq: u64) -> Placed {
+        let Some(numbered) = self.channels.get_mut(channel.as_pattern()) else {
+            return match self.add(channel, seq) {
+                Some(id) => Placed::Next { id, missing: None },
+                None => Placed::Full,
+            };
+        };
+        if seq <= numbered.seq {
+            return Placed::Known;
+        }
+        let first = numbered.seq + 1;
+        numbered.seq = seq;
+        Placed::Next {
+            id: numbered.id,
+            missing: (first < seq).then_some(first),
+        }
+    }
+
+    /// The next number of a channel is the one after this; none where it would be one channel too
+    /// many.
+    pub(super) fn set(&mut self, channel: &Channel, seq: u64) -> Option<ChannelId> {
+        match self.channels.get_mut(channel.as_pattern()) {
+            Some(numbered) => {
+                numbered.seq = seq;
+                Some(numbered.id)
+            }
+            None => self.add(channel, seq),
+        }
+    }
+
+    fn add(&mut self, channel: &Channel, seq: u64) -> Option<ChannelId> {
         if self.channels.len() >= self.most {
             return None;
         }
         let id = ChannelId(u32::try_from(self.channels.len()).ok()?);
-        let first = ChannelNumber { id, seq: 1 };
+        let first = ChannelNumber { id, seq };
         self.channels.insert(channel.as_pattern().clone(), first);
-        Some((id, 1))
+        Some(id)
+    }
+
+    /// The number of the channel's last message; none where there was none.
+    pub(super) fn last(&self, channel: &Channel) -> Option<u64> {
+        let numbered = self.channels.get(channel.as_pattern())?;
+        Some(numbered.seq)
+    }
+
+    /// All channels are at zero again, and nothing is held.
+    pub(super) fn begin_anew(&mut self) {
+        self.channels
+            .values_mut()
+            .for_each(|numbered| numbered.seq = 0);
+        self.shelf.clear();
     }
 
     /// Channels that have numbers.
@@ -105,6 +184,9 @@ impl Numbers {
         let family = self.family(name);
         let before = family.state();
         let lost = std::mem::replace(&mut family.stale, stale) && !stale;
+        if lost {
+            family.back = Some(Instant::now());
+        }
         (changed(before, family.state()), lost)
     }
 
@@ -112,9 +194,11 @@ impl Numbers {
     pub(super) fn lose(&mut self, name: &str, loss: Loss, now: Instant) -> bool {
         let family = self.family(name);
         if loss == Loss::Paused {
+            family.paused_losses += 1;
             family.lost_paused = true;
             return false;
         }
+        family.losses += 1;
         let too_soon = family
             .last_told
             .is_some_and(|last| now.duration_since(last) < LOSS_INTERVAL);
@@ -123,6 +207,20 @@ impl Numbers {
             family.last_told = Some(now);
         }
         !too_soon
+    }
+
+    /// What edge hosts are to know of a family.
+    pub(super) fn account(&self, name: &str) -> FamilyAccount {
+        let Some(family) = self.families.get(name) else {
+            return FamilyAccount::default();
+        };
+        FamilyAccount {
+            paused: family.paused,
+            stale: family.stale,
+            back: family.back,
+            losses: family.losses,
+            paused_losses: family.paused_losses,
+        }
     }
 
     /// Whether losses wait to be told.
@@ -162,6 +260,10 @@ mod tests {
         Numbers::new(2, Shelf::new(0, &Metrics::new().stream))
     }
 
+    fn channel(name: &str) -> Channel {
+        name.parse().unwrap()
+    }
+
     #[test]
     fn numbers_have_no_hole_and_a_channel_too_many_has_none() {
         let mut numbers = numbers();
@@ -175,6 +277,28 @@ mod tests {
         assert_eq!(next("a:z"), None);
         assert_eq!(next("a:x"), Some((0, 2)));
         assert_eq!(numbers.len(), 2);
+    }
+
+    #[test]
+    fn numbers_of_another_host_are_taken_once_and_a_hole_is_seen() {
+        let mut numbers = numbers();
+        let (a, b, c) = (channel("a:x"), channel("a:y"), channel("a:z"));
+        let next = |id, missing| Placed::Next {
+            id: ChannelId(id),
+            missing,
+        };
+        assert_eq!(numbers.place(&a, 57), next(0, None), "nobody asked before");
+        assert_eq!(numbers.place(&a, 58), next(0, None));
+        assert_eq!(numbers.place(&a, 58), Placed::Known);
+        assert_eq!(numbers.place(&a, 61), next(0, Some(59)));
+        assert_eq!(numbers.place(&a, 60), Placed::Known);
+        assert_eq!(numbers.set(&b, 0), Some(ChannelId(1)));
+        assert_eq!(numbers.place(&b, 3), next(1, Some(1)));
+        assert_eq!(numbers.place(&c, 1), Placed::Full);
+        assert_eq!(numbers.set(&c, 1), None);
+        assert_eq!((numbers.last(&a), numbers.last(&c)), (Some(61), None));
+        numbers.begin_anew();
+        assert_eq!(numbers.place(&a, 1), next(0, None));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::inbox::Inbox;
+use crate::channel::Pattern;
 use crate::listener::Remote;
 
 /// A session's number; numbers grow with time.
@@ -37,6 +38,12 @@ pub(crate) enum LoopOrder {
     List(oneshot::Sender<Vec<Listed>>),
     /// What sessions were sent is to be counted for their keys.
     Count(oneshot::Sender<()>),
+    /// Which patterns sessions hold.
+    Patterns(oneshot::Sender<Vec<Pattern>>),
+    /// Requests that waited for the relay can be answered.
+    Answer,
+    /// The numbers of all channels begin anew, so every session ends.
+    Renumbered,
     /// The loop panics.
     #[cfg(test)]
     Poison,

@@ -35,6 +35,7 @@ fn message(place: usize, len: usize, metrics: &Metrics) -> Message {
             },
             mark: Arc::new(MessageOrigin::default()).mark(),
         }),
+        identity: None,
     }
 }
 
@@ -74,7 +75,9 @@ impl Known {
                     }
                 }
                 Item::Loss(family, Reason::Transform) if &*family == "t" => self.losses += 1,
-                Item::State(..) | Item::Loss(..) | Item::Sweep => panic!("there are none"),
+                Item::State(..) | Item::Loss(..) | Item::Sweep | Item::Number(..) => {
+                    panic!("there are none")
+                }
             }
         }
         self.pass(passed);

@@ -15,7 +15,7 @@ use super::connection::{Connection, Connections};
 use super::letting_go::{self, TIDY};
 use super::{Arrivals, Newcomer, WAKER, ending, orders, reading, sending};
 use crate::hub::inbox::{Inbox, Item, Passed};
-use crate::hub::log::{FamilyId, Log, LogMessage, SessionKey};
+use crate::hub::log::{FamilyId, Log, LogMessage, SessionKey, relayed};
 use crate::hub::notice::Reason;
 use crate::hub::wheel::Wheel;
 use crate::hub::{LoopOrder, SessionId};
@@ -59,6 +59,8 @@ pub(super) struct Loop {
     /// Sessions that wait to be flushed, and to be read.
     pub(super) queue: VecDeque<SessionKey>,
     pub(super) reading: VecDeque<SessionKey>,
+    /// Sessions whose requests wait for the relay.
+    pub(super) unanswered: Vec<SessionKey>,
     /// For views, used again and again.
     pub(super) keys: Vec<SessionKey>,
     /// Sends since the loop last rested or slept.
@@ -100,6 +102,7 @@ impl Loop {
             orders: VecDeque::new(),
             queue: VecDeque::new(),
             reading: VecDeque::new(),
+            unanswered: Vec::new(),
             keys: Vec::new(),
             sends: 0,
             untimed: 0,
@@ -239,12 +242,18 @@ impl Loop {
                             received: message.received,
                             last: message.last.as_ref(),
                         };
+                        if let Some(from) = message.missing {
+                            relayed::miss(&mut self.log, entry, from);
+                        }
                         self.log.publish(entry, frame);
                     }
                 }
                 Item::State(family, state) => self.log.set_state(family, *state),
                 Item::Loss(family, reason) => self.log.lose_somewhere(family, *reason),
                 Item::Sweep => self.log.sweep(),
+                Item::Number(name, id, seq) => {
+                    relayed::note_number(&mut self.log, name, *id, *seq);
+                }
             }
             self.items.pop_front();
         }

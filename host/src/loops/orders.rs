@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::event_loop::Loop;
 use super::{ending, reading};
-use crate::hub::log::SessionKey;
+use crate::hub::log::{SessionKey, relayed};
 use crate::hub::{Listed, LoopOrder};
 use crate::session::CloseReason;
 
@@ -48,6 +48,18 @@ pub(super) fn follow(looped: &mut Loop, order: LoopOrder, now: Instant) {
             usage.note(looped.connections.take_usage());
             let _ = answer.send(());
         }
+        LoopOrder::Patterns(answer) => {
+            // Whoever asked may have left.
+            let _ = answer.send(relayed::patterns(&looped.log));
+        }
+        LoopOrder::Answer => {
+            for key in std::mem::take(&mut looped.unanswered) {
+                reading::answer(looped, key);
+            }
+        }
+        LoopOrder::Renumbered => for_each(looped, |looped, key| {
+            ending::close(looped, key, CloseReason::Renumbered, now);
+        }),
         #[cfg(test)]
         LoopOrder::Poison => panic!("as asked"),
     }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::connection::ConnectionFlags;
+use super::connection::{Connection, ConnectionFlags};
 use super::event_loop::Loop;
 use super::{ending, letting_go};
 use crate::hub::log::SessionKey;
@@ -31,6 +31,30 @@ pub(super) fn receive(looped: &mut Loop, key: SessionKey, bytes: &[u8], now: Ins
     if let Some(Err(reason)) = received {
         ending::close(looped, key, reason, now);
     }
+    answer(looped, key);
+}
+
+/// Goes on with requests of the session that wait for the relay, as far as it brings what they ask
+/// for. What is known of their channels is published before.
+pub(super) fn answer(looped: &mut Loop, key: SessionKey) {
+    let is_over = |connection: &Connection| connection.goodbye.is_some();
+    while let Some(connection) = looped.connections.get(key)
+        && connection.session.is_waiting()
+        && !is_over(connection)
+    {
+        let looked = respond(looped, key, |session, _, responder| {
+            session.is_brought(responder)
+        });
+        if looked != Some(Some(true)) {
+            looped.unanswered.push(key);
+            return;
+        }
+        while !looped.publish() {}
+        respond(looped, key, |session, _, responder| {
+            session.go_on(responder)
+        });
+    }
+    read_on(looped, key);
 }
 
 /// Lets a session that is not over act on its subscriptions, and has its replies sent. A panic
@@ -73,7 +97,7 @@ pub(super) fn read_on(looped: &mut Loop, key: SessionKey) {
         is_reading,
         ..
     } = connection.flags;
-    if is_readable && !is_reading && !connection.is_overfull() {
+    if is_readable && !is_reading && !connection.is_overfull() && !connection.session.is_waiting() {
         connection.flags.is_reading = true;
         looped.reading.push_back(key);
     }

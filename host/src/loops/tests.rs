@@ -46,6 +46,7 @@ impl Stage {
         let context = SessionContext {
             hub,
             catalog: Arc::new(Catalog::of([Arc::new(descriptor)])),
+            interest: None,
             limits: limits(),
             shutdown: Shutdown::default(),
             tasks: Tasks::new(&metrics),
@@ -109,6 +110,7 @@ impl Stage {
             received: Instant::now(),
             family: self.context.metrics.family("ticks"),
             standing: None,
+            identity: None,
         }]);
     }
 

@@ -24,6 +24,7 @@ What was turned away has one of these as `reason`:
 - `origin`, `host`: a web page of another origin, or a name that the admin listener is not called by
 - `full`, `draining`: the host is at `max-connections`, or stops
 - `keys_away`: a signed token, before the keys that those are judged by could be read for the first time
+- `no_edge`: a client of an ingest host, which has none
 ";
 
 /// The page, in Markdown.

@@ -12,6 +12,7 @@ mod jwt;
 mod make;
 mod process;
 mod rejected;
+mod relay;
 mod servers;
 mod stream;
 mod transform;
@@ -32,6 +33,7 @@ use self::make::{Book, counter, counters, gauge, gauges, histogram};
 use self::process::ProcessMetrics;
 pub use self::rejected::RejectedEvents;
 use self::rejected::rejected_events;
+pub use self::relay::RelayMetrics;
 pub use self::servers::ServerMetrics;
 pub use self::stream::StreamMetrics;
 pub use self::transform::{OTHER_FIELD, RevisionMetrics, TransformMetrics};
@@ -91,6 +93,7 @@ pub struct Metrics {
     /// Tasks and threads that do not run now though they should.
     pub tasks_down: IntGauge,
     pub task_ends: IntCounterVec,
+    pub relay: RelayMetrics,
     pub stream: StreamMetrics,
     pub usage: UsageMetrics,
     family: PerFamily,
@@ -229,6 +232,7 @@ impl Metrics {
                 "Time from receipt of an event to its publication.",
                 &LAG_SECONDS,
             ),
+            relay: RelayMetrics::new(&r.under("Ingest and edge")),
             stream: StreamMetrics::new(&clients),
             usage: UsageMetrics::new(&clients),
             family: PerFamily::new(&r.under("Families")),

@@ -20,7 +20,7 @@ impl ServerMetrics {
             kind: gauges(
                 book,
                 "upstream_kind",
-                "1 for what the upstream is: single, cluster, sentinel, built_in, or unknown before it answered.",
+                "1 for what the upstream is: single, cluster, sentinel, built_in, relay on an edge host, or unknown before it answered.",
                 &["kind"],
             ),
             moves: counters(

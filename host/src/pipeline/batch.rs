@@ -56,6 +56,7 @@ mod tests {
             received: Instant::now(),
             family: Metrics::new().family("ticks"),
             standing: None,
+            identity: None,
         }
     }
 

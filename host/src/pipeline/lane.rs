@@ -16,7 +16,7 @@ use super::probation::Probation;
 use super::queue::{Queue, Work};
 use super::sampler::Sampler;
 use crate::event::Event;
-use crate::hub::{Hub, Loss, Message};
+use crate::hub::{EventIdentity, Hub, Loss, Message};
 use crate::log::Sparing;
 use crate::metrics::TransformMetrics;
 use crate::tasks::{TaskEnd, TaskName, Tasks, Unasked};
@@ -182,7 +182,7 @@ impl Lane {
         match answer {
             Answer::Unwanted => {}
             Answer::PutOut => self.note_loss(Loss::Transform),
-            Answer::Given(Ok(outcome)) => self.take(outcome, event.received, &live),
+            Answer::Given(Ok(outcome)) => self.take(outcome, event, &live),
             Answer::Given(Err(fault)) => {
                 self.tell(&fault);
                 self.note_loss(Loss::Transform);
@@ -194,19 +194,23 @@ impl Lane {
     }
 
     /// Takes what is to be published.
-    fn take(&mut self, outcome: Outcome, received: Instant, live: &Live) {
+    fn take(&mut self, outcome: Outcome, event: &Event, live: &Live) {
         let Outcome::Published(publications) = outcome else {
             return;
         };
+        let mut identity = self.hub.outbox().map(|_| EventIdentity::of(event));
         for publication in publications {
             match publication {
                 Ok(admitted) => self.batch.push(Message {
+                    identity: identity
+                        .as_mut()
+                        .map(|identity| identity.next(&admitted.channel)),
                     standing: live.standing(admitted.family),
                     family: live.metrics.families[admitted.family].clone(),
                     channel: admitted.channel,
                     text: admitted.text,
                     head: admitted.head,
-                    received,
+                    received: event.received,
                 }),
                 Err(blocked) => {
                     self.note_loss(Loss::Transform);

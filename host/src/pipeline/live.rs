@@ -55,12 +55,13 @@ pub struct Counts {
 
 impl Live {
     pub fn new(component: Arc<Component>, metrics: RevisionMetrics) -> Self {
+        let origin = MessageOrigin::of(component.revision.as_str().to_owned());
         Self {
             health: Health::new(component.limits()),
             component,
             tally: Tally::default(),
             high_water: RevisionPeaks::default(),
-            origin: Arc::default(),
+            origin: Arc::new(origin),
             metrics,
         }
     }

@@ -5,6 +5,7 @@
 //! bounded in bytes, and when it is full the oldest goes first. Which revision a lane runs is
 //! decided elsewhere and arrives as an order, between two events.
 
+mod at_work;
 mod batch;
 mod behind;
 mod failure;
@@ -29,6 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
+pub use self::at_work::WorkingFamily;
 pub use self::failure::Failure;
 use self::lane::{Lane, Order};
 pub use self::live::{Counts, Live, Runner};

@@ -20,7 +20,7 @@ use super::start::{AT_ONCE, Configured, StartError, load_configured, loader, ref
 use crate::metrics::Metrics;
 use crate::revision::Revision;
 use crate::revision::needs::{covers, measures, needs_from};
-use crate::settings::{Allow, Settings};
+use crate::settings::{Allow, Role, Settings};
 use crate::state::{CacheLimits, FoundSet, KeptTransform, Store};
 use crate::tasks::blocking;
 use crate::transform::{Engine, RevisionId};
@@ -62,7 +62,10 @@ pub(super) async fn resolve(
     metrics: &Metrics,
     in_fleet: bool,
 ) -> Result<Resolved, StartError> {
-    let (store, found) = match settings.state_dir.clone() {
+    // An edge host runs no transform, whatever settings it shares with others.
+    let is_edge = settings.role == Role::Edge;
+    let state_dir = settings.state_dir.clone().filter(|_| !is_edge);
+    let (store, found) = match state_dir {
         Some(folder) => {
             let (key, room) = (engine.key(), room_of(settings));
             let opened = blocking(move || Store::open(&folder, &key, room)).await?;
@@ -74,7 +77,10 @@ pub(super) async fn resolve(
         None => (None, FoundSet::default()),
     };
     let loader = loader(settings, engine, store, metrics);
-    let configured = load_configured(&loader, &settings.transforms).await?;
+    let configured = match is_edge {
+        true => Vec::new(),
+        false => load_configured(&loader, &settings.transforms).await?,
+    };
     refuse_conflicts(
         configured
             .iter()

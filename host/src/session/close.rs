@@ -25,10 +25,12 @@ pub enum CloseReason {
     /// A newer connection of the same key has the place.
     Replaced,
     ClosedByOperator,
+    /// What numbers the messages has lost its count, so all numbers begin anew.
+    Renumbered,
 }
 
 impl CloseReason {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::ClientLeft,
         Self::DeadPeer,
         Self::SlowConsumer,
@@ -43,6 +45,7 @@ impl CloseReason {
         Self::Refused(GateRefusal::ConnectionShare),
         Self::Replaced,
         Self::ClosedByOperator,
+        Self::Renumbered,
     ];
 
     /// Lets all ends be counted from zero: a counter that appears with its first event hides
@@ -67,6 +70,7 @@ impl CloseReason {
             Self::Refused(refusal) => refusal.label(),
             Self::Replaced => "replaced",
             Self::ClosedByOperator => "closed_by_operator",
+            Self::Renumbered => "renumbered",
         }
     }
 
@@ -83,6 +87,7 @@ impl CloseReason {
             Self::Refused(refusal) => refusal.code(),
             Self::Replaced => (4009, "replaced by a newer connection"),
             Self::ClosedByOperator => (4010, "closed by operator"),
+            Self::Renumbered => (1012, "numbers begin anew"),
         })
     }
 
@@ -114,6 +119,9 @@ impl CloseReason {
             }
             Self::Replaced => {
                 "the key was at its limit, and a newer client with it got this place; do not reconnect by yourself, or the two take turns"
+            }
+            Self::Renumbered => {
+                "what gives the numbers has lost its count: connect again, and compare `epoch`"
             }
             Self::ClosedByOperator => "somebody ended this session by hand; connect again later",
         }

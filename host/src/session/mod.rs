@@ -15,7 +15,7 @@ pub mod upgrade;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 pub use self::close::CloseReason;
 pub(crate) use self::farewell::{CLOSE_PATIENCE, reset};
@@ -28,7 +28,7 @@ pub(crate) use self::requests::Responder;
 use crate::catalog::Catalog;
 use crate::gate::usage::UsageBook;
 use crate::gate::{GateRefusal, Grant, Permit, PermitStatus};
-use crate::hub::Hub;
+use crate::hub::{Hub, Interest};
 use crate::listener::BEFORE_HTTP;
 use crate::log::Strangers;
 use crate::metrics::Metrics;
@@ -47,6 +47,8 @@ pub(crate) const POISON: &str = "poison";
 pub struct SessionContext {
     pub hub: Arc<Hub>,
     pub catalog: Arc<Catalog>,
+    /// What sessions ask the relay for; none on hosts that make their messages themselves.
+    pub interest: Option<Arc<Interest>>,
     pub metrics: Metrics,
     pub limits: SessionLimits,
     pub shutdown: Shutdown,
@@ -113,6 +115,9 @@ pub(crate) struct Session {
     /// One pong is owed, and costs the client nothing.
     awaits_pong: bool,
     buckets: Buckets,
+    /// Requests that wait for the relay, in their order. The client is not read meanwhile, so they
+    /// are as few as one reading brings.
+    waiting: Vec<Utf8Bytes>,
 }
 
 impl Session {
@@ -122,6 +127,7 @@ impl Session {
             inbound: Inbound::default(),
             awaits_pong: false,
             buckets: Buckets::new(limits.rates(), now),
+            waiting: Vec::new(),
         }
     }
 
@@ -150,6 +156,7 @@ impl Session {
             inbound,
             awaits_pong,
             buckets,
+            waiting,
         } = self;
         let rates = responder.context.limits.rates();
         let count = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -161,8 +168,27 @@ impl Session {
                 return Ok(());
             }
             let verdict = buckets.take(Quantity::Messages, 1, rates, now);
-            answer(message, verdict, permit.grant(), responder)
+            answer(message, verdict, permit.grant(), responder, waiting)
         })
+    }
+
+    /// Whether a request waits until it can be acted on.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether the first request that waits can be acted on now; none where none waits.
+    pub(crate) fn is_brought(&self, responder: &Responder<'_>) -> Option<bool> {
+        let text = self.waiting.first()?;
+        Some(responder.is_brought(text, self.permit.grant()))
+    }
+
+    /// Acts on the first request that waits.
+    pub(crate) fn go_on(&mut self, responder: &mut Responder<'_>) {
+        if !self.waiting.is_empty() {
+            let text = self.waiting.remove(0);
+            responder.act(&text, self.permit.grant());
+        }
     }
 
     /// The client was sent a ping.
@@ -200,6 +226,7 @@ fn answer(
     verdict: RateVerdict,
     grant: &Grant,
     responder: &mut Responder<'_>,
+    waiting: &mut Vec<Utf8Bytes>,
 ) -> Result<(), CloseReason> {
     match (verdict, message) {
         (_, Message::Close(_)) => return Err(CloseReason::ClientLeft),
@@ -210,7 +237,14 @@ fn answer(
             ErrorCode::RateLimited,
             "too many messages; this one was not read",
         )),
-        (RateVerdict::Allowed, Message::Text(text)) => responder.act(&text, grant),
+        (RateVerdict::Allowed, Message::Text(text)) => {
+            // Its loop goes on with it, once the relay brings what it asks for.
+            if responder.context.interest.is_some() {
+                waiting.push(text);
+            } else {
+                responder.act(&text, grant);
+            }
+        }
         (RateVerdict::Allowed, Message::Binary(_)) => responder.fail(&ClientError::new(
             ErrorCode::InvalidMessage,
             "messages are text frames",

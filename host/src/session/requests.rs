@@ -1,9 +1,10 @@
 //! What a client asks for, and how it is answered: at once, by what its loop knows.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use super::SessionContext;
-use super::protocol::{self, ClientAction, ClientError, ErrorCode, Id};
+use super::protocol::{self, ClientAction, ClientError, ClientRequest, ErrorCode, Id};
 use crate::channel::Pattern;
 use crate::count::count_of;
 use crate::gate::Grant;
@@ -22,7 +23,7 @@ pub(crate) struct Responder<'a> {
 impl Responder<'_> {
     /// Acts on one text message.
     pub(super) fn act(&mut self, text: &str, grant: &Grant) {
-        let request = match protocol::parse(text, self.context.limits.max_channels_per_message) {
+        let request = match self.parse(text) {
             Ok(request) => request,
             Err(error) => return self.fail(&error),
         };
@@ -37,6 +38,28 @@ impl Responder<'_> {
                 refused.iter().for_each(|error| self.fail(error));
             }
         }
+    }
+
+    fn parse(&self, text: &str) -> Result<ClientRequest, ClientError> {
+        protocol::parse(text, self.context.limits.max_channels_per_message)
+    }
+
+    /// Whether a message can be acted on now: where it asks for channels that the relay does not
+    /// bring yet, it is asked to, and their numbers are to be waited for.
+    pub(super) fn is_brought(&self, text: &str, grant: &Grant) -> bool {
+        let Some(interest) = &self.context.interest else {
+            return true;
+        };
+        let request = self.parse(text).map(|request| request.action);
+        let Ok(ClientAction::Subscribe(channels)) = request else {
+            return true;
+        };
+        let known = channels
+            .iter()
+            .filter_map(|channel| self.known(channel).ok());
+        let allowed = known.filter(|pattern| grant.allows(pattern));
+        let patterns: Vec<Pattern> = allowed.take(self.places()).collect();
+        interest.wants(&patterns, Instant::now())
     }
 
     fn subscribe(&mut self, channels: &[String], grant: &Grant, id: &Id) {
@@ -60,7 +83,7 @@ impl Responder<'_> {
             let channels: Vec<&Pattern> = channels.collect();
             let seqs = telling::seqs(self.log, self.key, &channels);
             let numbers = channels.iter().map(ToString::to_string).zip(seqs);
-            let epoch = self.context.hub.epoch();
+            let epoch = &*self.context.hub.epoch();
             let latest = accepted.iter().filter(|pattern| self.is_latest(pattern));
             let latest: Vec<&Pattern> = latest.collect();
             let subscribed = protocol::subscribed(&accepted, epoch, numbers, &latest, id);

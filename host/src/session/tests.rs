@@ -18,6 +18,7 @@ fn context() -> SessionContext {
     SessionContext {
         hub: Hub::with_loops(1),
         catalog: Arc::default(),
+        interest: None,
         limits: SessionLimits {
             heartbeat_interval: Duration::from_secs(30),
             max_subscriptions: 200,

@@ -33,12 +33,14 @@ const METHOD: &str = "method";
 const ORIGIN: &str = "origin";
 const DRAINING: &str = "draining";
 const FULL: &str = "full";
+const INGEST: &str = "this host makes messages for others (role=ingest); connect to an edge host\n";
 const KEYS_AWAY: &str = "keys_away";
 const LIMIT_BUSY: &str = "limit_busy";
+const NO_EDGE: &str = "no_edge";
 
 /// Why the door turns connections away, as the metric names it; those without a key that
 /// counts are refused after the upgrade.
-pub(super) const REFUSALS: [&str; 11] = [
+pub(super) const REFUSALS: [&str; 12] = [
     NOT_AN_UPGRADE,
     METHOD,
     ORIGIN,
@@ -46,6 +48,7 @@ pub(super) const REFUSALS: [&str; 11] = [
     FULL,
     KEYS_AWAY,
     LIMIT_BUSY,
+    NO_EDGE,
     GateRefusal::KeyRequired.label(),
     GateRefusal::InvalidKey.label(),
     GateRefusal::ConnectionLimit.label(),
@@ -106,6 +109,9 @@ impl Door {
         }
         if self.context.shutdown.is_draining() {
             return Err(Turned::later(DRAINING, "shutting down\n"));
+        }
+        if self.context.hub.outbox().is_some() {
+            return Err(Turned::later(NO_EDGE, INGEST));
         }
         let (Some(arrival), Some(upgrade)) = (
             request.extensions().get::<Arrival>().cloned(),

@@ -26,6 +26,15 @@ macro_rules! choices {
                 }
             }
         }
+
+        impl $name {
+            /// As it is written.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
     )*};
 }
 
@@ -62,6 +71,16 @@ choices! {
         File = "file",
         /// In the Redis that events come from.
         Redis = "redis",
+    }
+
+    /// What a host does of the way from Redis to clients.
+    Role, Roles, "ROLE", "both, ingest or edge" {
+        /// All of it.
+        Both = "both",
+        /// Makes and numbers messages, and has no clients.
+        Ingest = "ingest",
+        /// Has clients, and takes messages from ingest hosts.
+        Edge = "edge",
     }
 
     /// Where a proxy says for whom it speaks.

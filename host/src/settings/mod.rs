@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use choice::{Allow, Fleet, ForwardedHeader, KeysFrom, LogFormat};
+pub use choice::{Allow, Fleet, ForwardedHeader, KeysFrom, LogFormat, Role};
 pub use docs::{SettingRow, markdown, table};
 pub use error::{SettingsError, SettingsProblem, ValueOrigin};
 pub use layers::Flags;
@@ -40,7 +40,7 @@ pub(crate) use transforms::json_object;
 pub use transforms::{ComponentSource, TransformSettings};
 pub use variables::{Unread, known, unread};
 
-use choice::{Allows, Fleets, ForwardedHeaders, KeysFroms, LogFormats};
+use choice::{Allows, Fleets, ForwardedHeaders, KeysFroms, LogFormats, Roles};
 use issuer::{ClaimText, IssuerAddress, SigningAlgorithms};
 use kind::{
     Count, File, Folder, HostNames, Label, MaybeLabel, Networks, Origins, RedisAddress, Size,
@@ -270,6 +270,14 @@ settings! {
         "Connections that may wait for that at a time; over it the answer is 503 with Retry-After"
     host_name: Option<String>, "host-name", MaybeLabel, "";
         "What this host is called in the fleet and in Redis' list of clients; the machine's name (in the fleet with the admin port) if none"
+    role: Role, "role", Roles, "both";
+        "What the host does: all of it, or as one of many hosts make and number messages for others (ingest), or deliver what those make (edge)"
+    relay_queue_size: usize, "relay-queue-size", Size<usize>, "8MiB", "64KiB" to "4GiB";
+        "Bytes of messages of an ingest host that wait for Redis; further ones are dropped, and told as gaps"
+    relay_last_size: usize, "relay-last-size", Size<usize>, "16KiB", "0B" to "1MiB";
+        "Largest last message of a channel that is kept in Redis, for edge hosts whose clients are owed it; a larger one is not kept"
+    relay_linger: Duration, "relay-linger", Time, "30s", "0s" to "1h";
+        "How long an edge host stays subscribed in Redis to what its last session has left"
     wasm_stack: usize, "wasm-stack", Size<usize>, "512KiB", "64KiB" to "1MiB";
         "Stack of a transform's calls; over it the call is a fault"
     log_queue_size: usize, "log-queue-size", Size<usize>, "1MiB", "4KiB" to "1GiB";
@@ -294,6 +302,8 @@ impl Settings {
     /// There is neither.
     pub fn required_keys_file(&self) -> Result<Option<&Path>, SettingsError> {
         match self.keys_file.as_deref() {
+            // Nobody can come in anyway.
+            None if self.role == Role::Ingest => Ok(None),
             None if !self.takes_tokens() && !self.has_keys_in_redis() => {
                 Err(SettingsError::NoKeysFile)
             }

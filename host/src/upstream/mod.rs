@@ -4,6 +4,7 @@ pub mod demo;
 mod news;
 pub mod place;
 pub mod redis;
+pub mod relay;
 pub mod replay;
 mod steady;
 
@@ -13,7 +14,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use self::news::News;
-use self::place::{ServerReport, UpstreamKind, UpstreamMove, UpstreamReport};
+use self::place::{HostRole, ServerReport, UpstreamKind, UpstreamMove, UpstreamReport};
 use self::steady::{STANDS, Steady};
 use crate::metrics::Metrics;
 
@@ -26,6 +27,8 @@ pub struct Status {
     state: Mutex<SubscriptionState>,
     steady: Mutex<Steady>,
     place: Mutex<UpstreamReport>,
+    /// Why the relay does not take what an ingest host makes.
+    relay_problem: Mutex<Option<String>>,
     metrics: Metrics,
 }
 
@@ -70,6 +73,7 @@ impl Status {
             state: Mutex::new(state),
             steady: Mutex::default(),
             place: Mutex::default(),
+            relay_problem: Mutex::default(),
             metrics,
         }
     }
@@ -116,6 +120,38 @@ impl Status {
                 gauge.set(i64::from(known == kind));
             }
         }
+    }
+
+    /// What the host does of the way from Redis to clients.
+    pub fn note_role(&self, role: HostRole) {
+        self.place.lock().role = role;
+        *self.relay_problem.lock() = match role {
+            HostRole::Ingest => Some("not connected yet".to_owned()),
+            HostRole::Both | HostRole::Edge => None,
+        };
+    }
+
+    /// The relay works, and so many ingest hosts are alive.
+    fn note_relay(&self, ingests: usize) {
+        self.place.lock().ingests = Some(ingests);
+        if self.relay_problem.lock().take().is_some() {
+            tracing::info!("Redis takes messages for edge hosts");
+        }
+    }
+
+    /// The relay does not work.
+    fn note_relay_lost(&self, why: &str) {
+        let mut problem = self.relay_problem.lock();
+        if problem.as_deref() != Some(why) {
+            tracing::error!(reason = why, "messages do not get to edge hosts; trying on");
+            *problem = Some(why.to_owned());
+        }
+    }
+
+    /// Why the relay does not take what an ingest host makes; none where it does, and on other
+    /// hosts.
+    pub fn relay_problem(&self) -> Option<String> {
+        self.relay_problem.lock().clone()
     }
 
     /// The servers that are known, and how many events are remembered in case of a move.

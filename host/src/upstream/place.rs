@@ -5,6 +5,29 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// What the host does of the way from Redis to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HostRole {
+    /// All of it.
+    #[default]
+    Both,
+    /// It makes and numbers messages, and has no clients.
+    Ingest,
+    /// It has clients, and takes messages from ingest hosts.
+    Edge,
+}
+
+impl HostRole {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Ingest => "ingest",
+            Self::Edge => "edge",
+        }
+    }
+}
+
 /// What the upstream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -20,15 +43,18 @@ pub enum UpstreamKind {
     Sentinel,
     /// A feed that the host carries.
     BuiltIn,
+    /// Ingest hosts.
+    Relay,
 }
 
 impl UpstreamKind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Unknown,
         Self::Single,
         Self::Cluster,
         Self::Sentinel,
         Self::BuiltIn,
+        Self::Relay,
     ];
 
     pub const fn word(self) -> &'static str {
@@ -38,6 +64,7 @@ impl UpstreamKind {
             Self::Cluster => "cluster",
             Self::Sentinel => "sentinel",
             Self::BuiltIn => "built_in",
+            Self::Relay => "relay",
         }
     }
 }
@@ -45,6 +72,9 @@ impl UpstreamKind {
 /// Where events come from now.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct UpstreamReport {
+    pub role: HostRole,
+    /// Live ingest hosts, as an ingest or edge host sees them; null elsewhere.
+    pub ingests: Option<usize>,
     pub kind: UpstreamKind,
     /// Whether the subscription stands.
     pub subscribed: bool,

@@ -11,6 +11,7 @@ mod channels;
 mod cursors;
 pub(crate) mod missed;
 mod plan;
+pub(crate) mod relayed;
 pub(crate) mod telling;
 #[cfg(test)]
 mod tests;

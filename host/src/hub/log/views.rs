@@ -216,6 +216,11 @@ impl Views {
         first
     }
 
+    /// All patterns that somebody holds.
+    pub(crate) fn patterns(&self) -> Vec<Pattern> {
+        self.by_text.keys().cloned().collect()
+    }
+
     /// The patterns of a family that somebody holds.
     pub(crate) fn of_family(&self, family: &str) -> Vec<PatternId> {
         let patterns = self.patterns.iter();

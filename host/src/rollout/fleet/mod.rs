@@ -59,6 +59,8 @@ use crate::wanted::desired::DecisionId;
 #[derive(Debug)]
 pub(super) struct Fleet {
     name: String,
+    /// This host runs no transform: it is counted, and comes to nothing that the fleet wants.
+    is_edge: bool,
     /// Known when the admin port is.
     host: OnceLock<String>,
     instance: String,
@@ -100,6 +102,7 @@ impl Fleet {
         let host = host.map(OnceLock::from);
         Ok(Some(Arc::new(Self {
             name: settings.fleet_name.clone(),
+            is_edge: settings.role == settings::Role::Edge,
             host: host.unwrap_or_default(),
             instance: instance(),
             started: Timestamp::now(),

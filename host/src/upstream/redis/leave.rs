@@ -32,9 +32,10 @@ pub(super) async fn until_left(
     match config.guide.kind() {
         UpstreamKind::Cluster => leave_node(config, status, node, own, inbox).await,
         UpstreamKind::Sentinel => leave_master(config, status, node).await,
-        UpstreamKind::Unknown | UpstreamKind::Single | UpstreamKind::BuiltIn => {
-            std::future::pending().await
-        }
+        UpstreamKind::Unknown
+        | UpstreamKind::Single
+        | UpstreamKind::BuiltIn
+        | UpstreamKind::Relay => std::future::pending().await,
     }
 }
 
