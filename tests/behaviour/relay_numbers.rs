@@ -1,0 +1,237 @@
+//! The numbers of a relay when its Redis does not keep them, its bounds, and the rights that its
+//! hosts need.
+
+use serde_json::Value;
+use tidegate_tests::arrivals::{a_candle_comes, next_event};
+use tidegate_tests::payloads::{candle, candle_channel};
+use tidegate_tests::resp::Reply;
+use tidegate_tests::sentinels::Sentinels;
+use tidegate_tests::{Client, Guest, Relay, Setup, eventually, millis, secs, until};
+
+const CHANNEL: &str = "candles:BTC-USD:1h";
+
+async fn publish(relay: &Relay, number: usize) {
+    let channel = candle_channel(1, "BTC-USD", "1h");
+    relay.redis.publish(&channel, candle(number)).await;
+}
+
+/// A new client's epoch, once it is another one than before.
+async fn another_epoch(relay: &Relay, before: &str) -> (Client, String) {
+    eventually("another epoch", secs(20), async || {
+        let mut client = relay.edges[0].client().await;
+        let answer = client.subscribe([CHANNEL]).await;
+        let epoch = answer["epoch"].as_str()?.to_owned();
+        (epoch != before).then_some((client, epoch))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_redis_was_emptied_or_started_again_sessions_end_and_find_another_epoch() {
+    let mut relay = Relay::of(1, 1).await;
+    let mut client = relay.edges[0].client().await;
+    let answer = client.subscribe([CHANNEL]).await;
+    let mut epoch = answer["epoch"].as_str().expect("an epoch").to_owned();
+    for number in 0..3 {
+        publish(&relay, number).await;
+        assert_eq!(next_event(&mut client).await["seq"], number + 1);
+    }
+    for restarts in [false, true] {
+        if restarts {
+            relay.redis.restart(&[]).await;
+        } else {
+            relay.redis.ask(&["FLUSHALL"]).await;
+        }
+        publish(&relay, 7).await;
+        let (code, _) = client.closed_within(secs(20)).await;
+        assert_eq!(code, 1012);
+        let (fresh, name) = another_epoch(&relay, &epoch).await;
+        (client, epoch) = (fresh, name);
+        a_candle_comes(&relay.redis, &mut client).await;
+    }
+    let renumbered = relay.edges[0]
+        .metric("tidegate_relay_renumbered_total", &[])
+        .await;
+    assert_eq!(renumbered, 2.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_go_on_when_ingest_hosts_come_and_go() {
+    let mut relay = Relay::of(1, 1).await;
+    let mut client = relay.edges[0].client().await;
+    let epoch = client.subscribe([CHANNEL]).await["epoch"].clone();
+    publish(&relay, 0).await;
+    assert_eq!(next_event(&mut client).await["seq"], 1);
+    relay.ingests[0].process.kill();
+    let next = relay.ingest(None).start().await;
+    // It begins where the first one counts as dead.
+    let message = eventually("the next message", secs(20), async || {
+        publish(&relay, 1).await;
+        let text = client.text_within(millis(200)).await?;
+        let message: Value = serde_json::from_str(&text).expect("JSON");
+        message.get("data").is_some().then_some(message)
+    })
+    .await;
+    assert_eq!(message["seq"], 2);
+    let mut again = relay.edges[0].client().await;
+    let answer = again.subscribe([CHANNEL]).await;
+    assert_eq!(answer["epoch"], epoch);
+    drop(next);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_beyond_the_bound_of_an_ingest_host_are_told_as_gaps() {
+    let ticks = Guest::stamped("a");
+    let two = |setup: Setup| setup.setting("max-channels", "2");
+    let relay = Relay::with(1, 1, Some(&ticks), two).await;
+    let mut client = relay.subscriber(0, ["ticks:AB", "ticks:CD"]).await;
+    for symbol in ["AB", "CD", "EF"] {
+        relay.tick(symbol, 1).await;
+    }
+    let mut heard = Vec::new();
+    until("two messages and gaps", secs(10), async || {
+        if let Some(text) = client.text_within(secs(1)).await {
+            heard.push(text);
+        }
+        let with = |word: &str| heard.iter().filter(|text| text.contains(word)).count();
+        with("\"data\"") == 2 && with("\"transform\"") >= 1
+    })
+    .await;
+    assert_eq!(
+        relay.ingests[0]
+            .metric("tidegate_relay_dropped_total", &[])
+            .await,
+        1.0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_full_is_told_as_a_gap_and_goes_on() {
+    let relay = Relay::with(1, 1, None, |setup| {
+        setup.setting("relay-queue-size", "64KiB")
+    })
+    .await;
+    let mut client = relay.subscriber(0, [CHANNEL]).await;
+    publish(&relay, 0).await;
+    next_event(&mut client).await;
+    // Events still come, and nothing goes out.
+    relay
+        .redis
+        .ask(&["ACL", "SETUSER", "default", "-spublish"])
+        .await;
+    for number in 1..=500 {
+        publish(&relay, number).await;
+    }
+    let dropped = "tidegate_relay_dropped_total";
+    until("dropped messages", secs(10), async || {
+        relay.ingests[0].metric(dropped, &[]).await > 0.0
+    })
+    .await;
+    relay
+        .redis
+        .ask(&["ACL", "SETUSER", "default", "+spublish"])
+        .await;
+    until("a gap", secs(20), async || {
+        let text = client.text_within(secs(1)).await.unwrap_or_default();
+        text.contains("\"gap\"") && text.contains("\"transform\"")
+    })
+    .await;
+    a_candle_comes(&relay.redis, &mut client).await;
+    relay.ingests[0]
+        .metric_becomes("tidegate_relay_queue_bytes", &[], 0.0)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_printed_rules_are_enough_for_both_roles() {
+    let relay = Relay::of(0, 0).await;
+    let rules = |said: &str| -> Vec<String> {
+        let lines = said.lines().map(str::trim);
+        let rules = lines.filter(|line| line.starts_with(['+', '&', '~', '%']) && line.len() > 20);
+        rules
+            .flat_map(|line| {
+                line.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    };
+    let mut hosts = Vec::new();
+    for role in ["ingest", "edge"] {
+        let setup = || match role {
+            "ingest" => relay.ingest(None),
+            _ => relay.edge(),
+        };
+        let (good, said) = setup().check();
+        assert!(good, "{said}");
+        let head = [
+            "ACL",
+            "SETUSER",
+            role,
+            "reset",
+            "on",
+            ">secret-word",
+            "resetchannels",
+            "-@all",
+        ];
+        let rules = rules(&said);
+        let command: Vec<&str> = head
+            .into_iter()
+            .chain(rules.iter().map(String::as_str))
+            .collect();
+        assert_eq!(
+            relay.redis.ask(&command).await,
+            Reply::Simple("OK".into()),
+            "{said}"
+        );
+        let url = format!(
+            "redis://{role}:secret-word@127.0.0.1:{}",
+            relay.redis.port()
+        );
+        hosts.push(setup().setting("redis-url", &url).start().await);
+    }
+    let mut client = hosts[1].subscriber(["candles:*:*"]).await;
+    a_candle_comes(&relay.redis, &mut client).await;
+    client.close().await;
+    let Reply::Array(entries) = relay.redis.ask(&["ACL", "LOG"]).await else {
+        panic!("a list of entries");
+    };
+    let entries = entries.iter().map(|entry| format!("{entry:?}"));
+    let setinfo = format!("{:?}", b"client|setinfo".to_vec());
+    let setname = format!("{:?}", b"client|setname".to_vec());
+    let refused: Vec<String> = entries
+        .filter(|entry| !entry.contains(&setinfo) && !entry.contains(&setname))
+        .collect();
+    assert_eq!(refused, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_sentinels_promote_another_master_both_roles_follow_and_numbers_begin_anew() {
+    let mut watched = Sentinels::start().await;
+    let ingest = Setup::new(&watched.url())
+        .setting("role", "ingest")
+        .without_keys()
+        .start()
+        .await;
+    let edge = Setup::new(&watched.url())
+        .setting("role", "edge")
+        .start()
+        .await;
+    let mut client = edge.subscriber([CHANNEL]).await;
+    let old = watched.master().await;
+    let channel = candle_channel(1, "BTC-USD", "1h");
+    watched.server(old).publish(&channel, candle(1)).await;
+    assert_eq!(next_event(&mut client).await["seq"], 1);
+    watched.server_mut(old).kill();
+    let new = watched.promote_another(old).await;
+    let (code, _) = client.closed_within(secs(30)).await;
+    assert_eq!(code, 1012);
+    let mut client = edge.subscriber([CHANNEL]).await;
+    until("a message by the new master", secs(20), async || {
+        watched.server(new).publish(&channel, candle(2)).await;
+        let text = client.text_within(millis(300)).await.unwrap_or_default();
+        text.contains("\"data\"")
+    })
+    .await;
+    drop(ingest);
+}
