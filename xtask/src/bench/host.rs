@@ -72,7 +72,7 @@ pub(crate) struct Ground<'a> {
     pub(crate) redis_port: u16,
     pub(crate) key: String,
     redis_url: String,
-    _redis: Vec<Child>,
+    pub(crate) redis: Vec<Child>,
     folder: TempDir,
 }
 
@@ -112,7 +112,7 @@ impl<'a> Ground<'a> {
             redis_port: ports[0],
             redis_url: format!("redis://{}", addresses(&ports).join(",")),
             key: key.trim().to_owned(),
-            _redis: redis,
+            redis,
             folder,
         })
     }
@@ -135,6 +135,29 @@ impl<'a> Ground<'a> {
                 .env("TIDEGATE_SERVE_ADMIN_TOKEN", TOKEN)
                 .env("TIDEGATE_LOG", "error"),
         )
+    }
+}
+
+/// One of several hosts on the same ground, which is ready.
+pub(crate) struct Sharer {
+    pub(crate) process: Child,
+    pub(crate) door: Door,
+}
+
+impl Ground<'_> {
+    /// Starts a host beside others, with these arguments more.
+    pub(crate) fn share(&self, more: &[&str]) -> Result<Sharer> {
+        let more = [&["--heartbeat-interval", "1h"], more].concat();
+        let mut process = self.serve("127.0.0.1:0", &more)?;
+        let public = address(&process.line_after("public ws://")?)?;
+        let admin = address(&process.line_after("admin http://")?)?;
+        wait_until("the host to be ready", || is_ready(admin))?;
+        let key = Some(self.key.clone());
+        let door = Door {
+            address: public,
+            key,
+        };
+        Ok(Sharer { process, door })
     }
 }
 

@@ -10,6 +10,8 @@ mod links;
 mod losses;
 mod paced;
 mod pipeline;
+mod relay;
+mod shards;
 mod stalled;
 mod start;
 
@@ -31,7 +33,7 @@ pub(crate) struct Part {
     pub(crate) measure: fn(&Plan, &Binary) -> Result<Vec<Row>>,
 }
 
-pub(crate) const PARTS: [Part; 13] = [
+pub(crate) const PARTS: [Part; 14] = [
     Part {
         name: "calls",
         about: "a transform's call beside the same logic as plain Rust",
@@ -86,6 +88,11 @@ pub(crate) const PARTS: [Part; 13] = [
         name: "connects",
         about: "what 2,000 connects a second, or large requests, do to others",
         measure: connects::measure,
+    },
+    Part {
+        name: "relay",
+        about: "ten hosts that do everything, and ten edges on one or two ingest hosts",
+        measure: relay::measure,
     },
     Part {
         name: "swap",
