@@ -21,6 +21,7 @@ use crate::asyncapi::RunningDocument;
 use crate::catalog::Catalog;
 use crate::credentials::FileError;
 use crate::event::Event;
+use crate::fleet::Member;
 use crate::gate::Gate;
 use crate::gate::jwt::{self, SignedTokens};
 use crate::hub::{Hub, LoopOrder};
@@ -29,9 +30,9 @@ use crate::listener::{Clients, Places};
 use crate::log::{self, Strangers};
 use crate::loops::Loops;
 use crate::metrics::Metrics;
-use crate::pipeline::{Bounds, Intake, ProbationMarks};
+use crate::pipeline::{Bounds, Intake};
 use crate::reload::Reload;
-use crate::rollout::{self, FolderRights, Registry};
+use crate::rollout::{FolderRights, Registry};
 use crate::session::upgrade::Door;
 use crate::session::{self, routes};
 use crate::settings::{Role, Settings};
@@ -40,6 +41,7 @@ use crate::signals::{Signals, time_to_drain};
 use crate::tasks::{TaskEnd, Tasks, Unasked, ever};
 use crate::transform::Engine;
 use crate::upstream::{Status, redis};
+use crate::usage::UsageKeeper;
 
 /// What a drain may take beyond its own time: saying goodbye to the last session.
 const DRAIN_GRACE: Duration = Duration::from_secs(3);
@@ -63,6 +65,8 @@ pub struct Host {
     hub: Arc<Hub>,
     loops: Loops,
     intake: Arc<Intake>,
+    /// None where it is on its own.
+    member: Option<Arc<Member>>,
     registry: Arc<Registry>,
     redis: redis::Subscriber,
     signals: Signals,
@@ -118,25 +122,14 @@ impl Host {
             tasks.clone(),
             bounds,
         ));
-        let options = rollout::Options {
-            keep: settings.keep_revisions,
-            plan_time: settings.plan_time,
-            probation: settings.probation_time,
-            marks: ProbationMarks {
-                max_failures: settings.probation_max_failures,
-                max_slowdown: settings.probation_max_slowdown,
-                max_slow: settings.probation_max_slow,
-                max_loss: settings.probation_max_loss,
-                min_events: settings.probation_min_events,
-                max_time: settings.probation_max_time,
-            },
-        };
+        let member = Member::of(&settings, &metrics).context("the fleet")?;
         let opening = Registry::open(
             &settings,
-            options,
+            limits::rollout(&settings),
             &engine,
             intake.clone(),
             hub.clone(),
+            member.clone(),
             metrics.clone(),
             tasks.clone(),
         );
@@ -152,6 +145,7 @@ impl Host {
             hub,
             loops,
             intake,
+            member,
             registry,
             redis,
             signals,
@@ -176,6 +170,7 @@ impl Host {
             hub,
             loops,
             intake,
+            member,
             registry,
             redis,
             mut signals,
@@ -192,7 +187,7 @@ impl Host {
         let gate = Arc::new(Gate::new(
             hub.clone(),
             signed.clone(),
-            registry.fleet_places(),
+            member.as_ref().map(|member| member.places().clone()),
         ));
         if let Some(signed) = &signed {
             signed.follow(&gate, &tasks);
@@ -225,10 +220,12 @@ impl Host {
                 signed,
                 tokens,
                 redis,
-                registry.clone(),
+                member.clone(),
                 tasks.clone(),
             ))
         });
+        let usage = UsageKeeper::new(&settings, hub.clone(), member.clone(), &metrics);
+        let usage = Arc::new(usage);
         let context = Arc::new(session::SessionContext {
             hub: hub.clone(),
             catalog: registry.catalog().clone(),
@@ -237,7 +234,7 @@ impl Host {
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
             strangers: Arc::new(Strangers::default()),
-            usage: registry.usage_book().clone(),
+            usage: usage.book().clone(),
             metrics: metrics.clone(),
         });
         let entrance = loops
@@ -251,13 +248,17 @@ impl Host {
         };
 
         registry.watch_state();
-        registry.join_fleet(addresses.admin.port());
-        registry.follow_usage();
+        if let Some(member) = &member {
+            member.join(addresses.admin.port(), &tasks);
+        }
+        registry.follow_fleet();
+        usage.follow(&tasks);
         let admin = Arc::new(Admin::new(
             context.clone(),
             registry.clone(),
             upstream.clone(),
             gate.clone(),
+            usage.clone(),
             tokens,
             &settings,
         ));
@@ -327,10 +328,10 @@ impl Host {
             }
             name = signals.stop() => tracing::warn!(signal = name, left = shutdown.sessions(), "another signal; not waiting"),
         }
-        if let Some(places) = registry.fleet_places() {
-            places.farewell().await;
+        if let Some(member) = &member {
+            member.places().farewell().await;
         }
-        registry.write_last_usage().await;
+        usage.write_last().await;
         match failed {
             None => Ok(()),
             Some(why) => bail!("{why}; clients were told to come back"),

@@ -26,6 +26,7 @@ pub mod transform;
 
 pub mod hub;
 
+pub mod fleet;
 pub mod revision;
 pub mod rollout;
 pub mod state;
@@ -36,6 +37,7 @@ pub mod session;
 pub mod loops;
 
 pub mod gate;
+pub mod usage;
 
 pub mod listener;
 

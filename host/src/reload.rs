@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use crate::admin::Tokens;
 use crate::causes::whole;
 use crate::credentials::FileWatch;
+use crate::fleet::Member;
 use crate::gate::jwt::SignedTokens;
-use crate::rollout::Registry;
 use crate::tasks::Tasks;
 use crate::upstream::redis::Server;
 
@@ -21,7 +21,7 @@ pub(crate) struct Reload {
     signed: Option<Arc<SignedTokens>>,
     tokens: Option<Tokens>,
     redis: Server,
-    registry: Arc<Registry>,
+    member: Option<Arc<Member>>,
     tasks: Tasks,
     reading: Catching,
 }
@@ -57,7 +57,7 @@ impl Reload {
         signed: Option<Arc<SignedTokens>>,
         tokens: Option<Tokens>,
         redis: Server,
-        registry: Arc<Registry>,
+        member: Option<Arc<Member>>,
         tasks: Tasks,
     ) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl Reload {
             signed,
             tokens,
             redis,
-            registry,
+            member,
             tasks,
             reading: Catching::default(),
         }
@@ -90,9 +90,11 @@ impl Reload {
         }
         let keys = self.keys.as_ref().map(FileWatch::look);
         let tokens = self.tokens.as_ref().and_then(Tokens::look);
+        let of_fleet = self.member.as_ref();
+        let of_fleet = of_fleet.map_or(Ok(()), |member| member.reload_certificates());
         let read = self.redis.reload();
         let certificates = read
-            .and_then(|count| self.registry.reload_certificates().map(|()| count))
+            .and_then(|count| of_fleet.map(|()| count))
             .map_err(|error| whole(&error))
             .transpose();
         let results = [&keys, &tokens, &certificates];

@@ -46,6 +46,7 @@ use crate::rollout::Registry;
 use crate::session::SessionContext;
 use crate::settings::Settings;
 use crate::upstream::Status;
+use crate::usage::UsageKeeper;
 
 /// Components that may be on their way in, or being looked at, at once: each is in memory.
 const MAX_UPLOADS: usize = 2;
@@ -57,6 +58,7 @@ pub struct Admin {
     registry: Arc<Registry>,
     upstream: Arc<Status>,
     gate: Arc<Gate>,
+    usage: Arc<UsageKeeper>,
     /// Without any tokens, what lies behind them does not exist.
     tokens: Option<Tokens>,
     /// Bytes of the largest component that may be sent.
@@ -94,6 +96,7 @@ impl Admin {
         registry: Arc<Registry>,
         upstream: Arc<Status>,
         gate: Arc<Gate>,
+        usage: Arc<UsageKeeper>,
         tokens: Option<Tokens>,
         settings: &Settings,
     ) -> Self {
@@ -103,6 +106,7 @@ impl Admin {
             registry,
             upstream,
             gate,
+            usage,
             tokens,
             max_upload: largest_component(settings),
             hosts: settings.admin_hosts.clone(),

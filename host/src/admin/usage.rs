@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::endpoint::{Call, Success};
 use super::problem::Problem;
-use crate::rollout::usage::UsageReport;
+use crate::rollout::Refused;
+use crate::usage::UsageReport;
 
 const DEFAULT_DAYS: u32 = 7;
 const MAX_DAYS: u32 = 1_000;
@@ -24,5 +25,6 @@ pub(super) async fn show(call: Call<Since>) -> Result<Success<UsageReport>, Prob
         let detail = format!("the parameter `days` is {days}, and must be from 1 to {MAX_DAYS}");
         return Err(Problem::bad_request(detail));
     }
-    Success::ok(call.admin.registry.usage(days).await?)
+    let report = call.admin.usage.report(days).await;
+    Success::ok(report.map_err(Refused::from)?)
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use crate::rollout::fleet_acl_rules;
+use crate::fleet;
 use crate::settings::{Role, Settings};
 use crate::transform::Component;
 use crate::upstream::redis::acl;
@@ -19,7 +19,7 @@ pub(super) fn text(settings: &Settings, components: &[Arc<Component>]) -> String
         Role::Edge => Vec::new(),
         Role::Both | Role::Ingest => acl::rules(settings, &patterns).to_vec(),
     };
-    let fleet = fleet_acl_rules(settings).into_iter().flatten();
+    let fleet = fleet::acl_rules(settings).into_iter().flatten();
     let fleet = relay.into_iter().flatten().chain(fleet);
     let mut text =
         "\nThe Redis user needs at least (ACL SETUSER name on >password resetchannels …)\n"

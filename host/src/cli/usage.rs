@@ -6,7 +6,7 @@ use super::client::shaped;
 use super::context::{self, Context, HostArgs};
 use super::failure::CommandFailure;
 use super::words::{moment, safe, table};
-use crate::rollout::usage::UsageReport;
+use crate::usage::UsageReport;
 
 /// Shows how many messages and bytes each key was sent, by all hosts of the fleet.
 #[derive(Debug, clap::Args)]

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 
 use crate::catalog::Catalog;
 use crate::channel::Pattern;
+use crate::fleet::RedisKeys;
 use crate::gate::Gate;
 use crate::gate::keys::table::{KeyChange, KeyTable};
 use crate::gate::keys::unmatched::{WarnedKeys, unmatched};
 use crate::metrics::Metrics;
-use crate::rollout::api_keys::RedisKeys;
 use crate::tasks::{Tasks, Unasked, ever};
 
 /// How often it is looked. A revoked key has a second to lose its sessions.

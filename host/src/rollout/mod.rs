@@ -7,7 +7,6 @@
 //! ```
 //! The registry orders the pipeline and keeps the state folder true; events never wait for it.
 
-pub mod api_keys;
 mod apply;
 mod audit;
 mod builtin;
@@ -41,7 +40,6 @@ mod start;
 mod state;
 mod switch;
 mod trying;
-pub mod usage;
 mod watch;
 
 use std::sync::Arc;
@@ -53,7 +51,7 @@ pub use self::caller::Caller;
 use self::change::Deployments;
 use self::deployment::{Deployment, Running};
 use self::fleet::Fleet;
-pub use self::fleet::{DesiredReport, FailedReport, FleetReport, acl_rules as fleet_acl_rules};
+pub use self::fleet::{DesiredReport, FailedReport, FleetReport};
 use self::keeper::Keeper;
 use self::loader::Loader;
 pub use self::options::Options;
@@ -105,7 +103,6 @@ pub struct Registry {
     options: Options,
     /// None where this host is on its own.
     fleet: Option<Arc<Fleet>>,
-    usage: usage::UsageKeeper,
 }
 
 impl Registry {

@@ -10,10 +10,9 @@ use super::fleet::Fleet;
 use super::plans::Plans;
 use super::resolve::{Note, resolve};
 use super::start::StartError;
-use super::usage::UsageKeeper;
 use super::{Options, Registry};
 use crate::catalog::Catalog;
-use crate::gate::usage::UsageBook;
+use crate::fleet::Member;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::pipeline::Intake;
@@ -22,7 +21,7 @@ use crate::tasks::Tasks;
 use crate::transform::Engine;
 
 impl Registry {
-    /// Starts all transforms.
+    /// Starts all transforms. `member` is this host in its fleet, if it is of one.
     ///
     /// # Errors
     /// What the settings name cannot run, or the state folder is not ours to use.
@@ -32,12 +31,11 @@ impl Registry {
         engine: &Engine,
         intake: Arc<Intake>,
         hub: Arc<Hub>,
+        member: Option<Arc<Member>>,
         metrics: Metrics,
         tasks: Tasks,
     ) -> Result<Arc<Self>, StartError> {
-        let usage = UsageBook::new(settings.usage_keys, metrics.usage.clone());
-        let usage = UsageKeeper::new(usage, settings.usage_days, settings.usage_keys);
-        let fleet = Fleet::new(settings, &metrics).map_err(StartError::Fleet)?;
+        let fleet = member.map(|member| Fleet::new(member, settings));
         let resolved = resolve(settings, engine, &metrics, fleet.is_some()).await?;
         let store = &resolved.loader.store;
         let trail = Trail::start(store.clone(), settings.audit_queue, &metrics, &tasks);
@@ -57,7 +55,6 @@ impl Registry {
             tasks,
             options,
             fleet,
-            usage,
         });
         for name in resolved.deployments.keys() {
             let metrics = registry.metrics.transform(name);

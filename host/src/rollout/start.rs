@@ -54,8 +54,6 @@ pub enum StartError {
     },
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the fleet: {0:#}")]
-    Fleet(anyhow::Error),
     #[error("no thread for a lane")]
     Thread(#[source] std::io::Error),
 }

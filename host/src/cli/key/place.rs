@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use crate::cli::block_on;
 use crate::cli::credentials::{self as records, Revoked};
 use crate::credentials::{Credential, is_id};
+use crate::fleet::{KeyWrite, RedisKeys};
 use crate::gate::keys::KeyRecord;
-use crate::rollout::api_keys::{KeyWrite, RedisKeys};
 use crate::settings::{self, Flags};
 use crate::upstream::redis::Server;
 

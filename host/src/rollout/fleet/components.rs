@@ -3,8 +3,8 @@
 
 use super::super::Refused;
 use super::Fleet;
-use super::keys::Keys;
 use crate::count::count;
+use crate::fleet::FleetNames;
 use crate::revision::Revision;
 use crate::state::Store;
 use crate::tasks::blocking;
@@ -20,7 +20,7 @@ const MAX_SIZE: u64 = 256 << 20;
 pub(super) const UNNAMED_SECONDS: u64 = 3600;
 
 /// All keys of a component under such names.
-pub(super) fn keys_of(keys: &Keys, revision: &Revision) -> Vec<String> {
+pub(super) fn keys_of(keys: &FleetNames, revision: &Revision) -> Vec<String> {
     let digest = &revision.component;
     let chunks = 0..revision.size.min(MAX_SIZE).div_ceil(CHUNK);
     let chunks = chunks.map(|number| keys.chunk(digest, number));
@@ -30,7 +30,7 @@ pub(super) fn keys_of(keys: &Keys, revision: &Revision) -> Vec<String> {
 impl Fleet {
     /// All keys of a component.
     pub(super) fn keys_of(&self, revision: &Revision) -> Vec<String> {
-        keys_of(&self.keys, revision)
+        keys_of(self.member.names(), revision)
     }
 
     /// Sees to it that a component is in Redis.
@@ -45,7 +45,7 @@ impl Fleet {
         let keys = self.keys_of(revision);
         let mut look = redis::pipe();
         look.cmd("EXISTS").arg(&keys);
-        let (there,): (usize,) = self.link.ask(&look).await?;
+        let (there,): (usize,) = self.link().ask(&look).await?;
         if there == keys.len() {
             return Ok(());
         }
@@ -56,13 +56,13 @@ impl Fleet {
         for (number, chunk) in (0..).zip(bytes.chunks(usize::try_from(CHUNK).unwrap_or(size))) {
             let mut send = redis::pipe();
             send.cmd("SET")
-                .arg(self.keys.chunk(digest, number))
+                .arg(self.member.names().chunk(digest, number))
                 .arg(chunk)
                 .arg("EX")
                 .arg(UNNAMED_SECONDS);
-            let () = self.link.ask(&send).await?;
+            let () = self.link().ask(&send).await?;
         }
-        let about = self.keys.component(digest);
+        let about = self.member.names().component(digest);
         let mut send = redis::pipe();
         send.cmd("HSET")
             .arg(&about)
@@ -72,7 +72,7 @@ impl Fleet {
             ])
             .ignore();
         send.cmd("EXPIRE").arg(&about).arg(UNNAMED_SECONDS).ignore();
-        let () = self.link.ask(&send).await?;
+        let () = self.link().ask(&send).await?;
         Ok(())
     }
 
@@ -93,8 +93,8 @@ impl Fleet {
         for number in 0..revision.size.div_ceil(CHUNK) {
             let mut get = redis::pipe();
             get.cmd("GET")
-                .arg(self.keys.chunk(&revision.component, number));
-            let (chunk,): (Option<Vec<u8>>,) = self.link.ask(&get).await?;
+                .arg(self.member.names().chunk(&revision.component, number));
+            let (chunk,): (Option<Vec<u8>>,) = self.link().ask(&get).await?;
             // One that is longer than it may be ends the reading: the digest will not be right.
             match chunk {
                 Some(chunk) if chunk.len() as u64 <= CHUNK => bytes.extend(chunk),

@@ -91,16 +91,16 @@ impl Fleet {
         stamp: &Stamp,
     ) -> Result<bool, Unreachable> {
         let denied = self.earlier.lock().denied;
-        if self.link.in_cluster() || denied.is_some_and(|at| at.elapsed() < DENIED) {
+        if self.link().in_cluster() || denied.is_some_and(|at| at.elapsed() < DENIED) {
             return Ok(false);
         }
         type Fields = BTreeMap<String, String>;
-        let keys = self.keys.earlier();
+        let keys = self.member.names().earlier();
         let mut look = redis::pipe();
         look.cmd("HGETALL").arg(keys.deployments());
         look.cmd("HGETALL").arg(keys.hosts());
         look.cmd("EXISTS").arg(keys.history());
-        let asked: Result<(Fields, Fields, u8), Unreachable> = self.link.ask(&look).await;
+        let asked: Result<(Fields, Fields, u8), Unreachable> = self.link().ask(&look).await;
         let (wanted, hosts, has_history) = match asked {
             Err(Unreachable(why)) if why.starts_with("NOPERM") => {
                 self.note_denied();
@@ -132,28 +132,30 @@ impl Fleet {
         if has_history > 0 {
             let mut send = redis::pipe();
             let script = send.cmd("EVAL").arg(MOVE_HISTORY).arg(2);
-            script.arg(keys.history()).arg(self.keys.history());
-            let (_,): (u64,) = self.link.ask(&send).await?;
+            script
+                .arg(keys.history())
+                .arg(self.member.names().history());
+            let (_,): (u64,) = self.link().ask(&send).await?;
         }
         Ok(planned.iter().any(|planned| planned.from[1] != planned.to))
     }
 
     async fn carry_out(&self, planned: &NameMove) -> Result<(), Unreachable> {
-        let keys = self.keys.earlier();
+        let keys = self.member.names().earlier();
         let [before, here] = &planned.from;
         let mut send = redis::pipe();
         send.cmd("EVAL")
             .arg(MOVE)
             .arg(2)
             .arg(keys.deployments())
-            .arg(self.keys.deployments())
+            .arg(self.member.names().deployments())
             .arg(&planned.name)
             .arg(before)
             .arg(here)
             .arg(&planned.left)
             .arg(&planned.to)
             .arg(LEFT_SECONDS);
-        let (moved,): (String,) = self.link.ask(&send).await?;
+        let (moved,): (String,) = self.link().ask(&send).await?;
         // Whoever was faster is heard at the next look.
         if moved != "moved" || planned.records.is_empty() {
             return Ok(());
@@ -168,7 +170,7 @@ impl Fleet {
             let mut send = redis::pipe();
             let script = send.cmd("EVAL").arg(MOVE_COMPONENTS).arg(names.len());
             script.arg(&names).arg(UNNAMED_SECONDS);
-            let (_,): (u64,) = self.link.ask(&send).await?;
+            let (_,): (u64,) = self.link().ask(&send).await?;
         }
         Ok(())
     }
@@ -177,7 +179,7 @@ impl Fleet {
         let mut earlier = self.earlier.lock();
         if earlier.denied.replace(Instant::now()).is_none() {
             tracing::info!(
-                fleet = self.name,
+                fleet = self.member.fleet(),
                 "the Redis user may not look whether hosts of an earlier version of Tidegate are in this fleet; where \
                  there are any, give it the rights that these have"
             );

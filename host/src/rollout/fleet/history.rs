@@ -110,10 +110,10 @@ impl Fleet {
     ) -> Result<Vec<HistoryEntry>, String> {
         let mut look = redis::pipe();
         look.cmd("ZREVRANGE")
-            .arg(self.keys.history())
+            .arg(self.member.names().history())
             .arg(0)
             .arg(MAX_LINES - 1);
-        let read = self.link.ask(&look).await;
+        let read = self.link().ask(&look).await;
         let (lines,): (Vec<Vec<u8>>,) = read.map_err(|Unreachable(why)| why)?;
         let entries = lines.iter().filter_map(|line| checked(line));
         let theirs = entries.filter(|line| line.host.as_deref() != Some(self.host()));
@@ -138,17 +138,17 @@ impl Fleet {
             .collect();
         for lines in lines.chunks(AT_ONCE) {
             let mut send = redis::pipe();
-            let add = send.cmd("ZADD").arg(self.keys.history());
+            let add = send.cmd("ZADD").arg(self.member.names().history());
             for (at, line) in lines {
                 add.arg(at).arg(line);
             }
             add.ignore();
             send.cmd("ZREMRANGEBYRANK")
-                .arg(self.keys.history())
+                .arg(self.member.names().history())
                 .arg(0)
                 .arg(-(MAX_LINES as i64) - 1)
                 .ignore();
-            let () = self.link.ask(&send).await?;
+            let () = self.link().ask(&send).await?;
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! What each host says of itself in Redis, every two seconds.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -10,12 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::super::deployment::Deployment;
 use super::super::report::TransformState;
 use super::{Fleet, Unreachable};
+use crate::fleet::SILENT;
 use crate::transform::RevisionId;
 use crate::wanted::canary::{CanaryState, Report};
 use crate::wanted::desired::Generation;
-
-/// After how many silent seconds a host does not count as alive.
-pub(super) const SILENT: f64 = 15.0;
 
 /// After how many it is forgotten.
 const GONE: f64 = 24.0 * 3600.0;
@@ -208,10 +205,11 @@ impl Fleet {
     pub(super) async fn hosts(&self) -> Result<Hosts, Unreachable> {
         let mut look = redis::pipe();
         look.cmd("TIME");
-        look.cmd("HGETALL").arg(self.keys.hosts());
-        let (time, records): ((u64, u64), BTreeMap<String, String>) = self.link.ask(&look).await?;
+        look.cmd("HGETALL").arg(self.member.names().hosts());
+        let (time, records): ((u64, u64), BTreeMap<String, String>) =
+            self.link().ask(&look).await?;
         let now = seconds(time);
-        let ahead = self.clock.lock().ahead(now, Instant::now());
+        let ahead = self.member.clock_ahead(now);
         Ok(Hosts::of(now, &records).by_a_clock_ahead(ahead))
     }
 }

@@ -39,8 +39,8 @@ impl Fleet {
             }
             Ok::<(), redis::aio::SendError>(())
         });
-        let node = self.link.node().await?;
-        let server = self.link.server();
+        let node = self.link().node().await?;
+        let server = self.link().server();
         match server
             .connect_to(&node, ProtocolVersion::RESP3, &config)
             .await
@@ -49,10 +49,10 @@ impl Fleet {
             connected => {
                 let mut connection = connected?;
                 server.name(&mut connection).await?;
-                connection.subscribe(self.keys.changes()).await?;
+                connection.subscribe(self.member.names().changes()).await?;
                 tokio::select! {
                     () = ended.notified() => {}
-                    () = self.link.leaves(&node) => {}
+                    () = self.link().leaves(&node) => {}
                 }
                 Ok(())
             }
@@ -60,8 +60,8 @@ impl Fleet {
     }
 
     async fn hear_at_resp2(&self, node: &RedisNode) -> RedisResult<()> {
-        let mut heard = self.link.server().listen_at_resp2(node).await?;
-        heard.subscribe(self.keys.changes()).await?;
+        let mut heard = self.link().server().listen_at_resp2(node).await?;
+        heard.subscribe(self.member.names().changes()).await?;
         let mut heard = heard.into_on_message();
         let hearing = async {
             while heard.next().await.is_some() {
@@ -70,7 +70,7 @@ impl Fleet {
         };
         tokio::select! {
             () = hearing => {}
-            () = self.link.leaves(node) => {}
+            () = self.link().leaves(node) => {}
         }
         Ok(())
     }

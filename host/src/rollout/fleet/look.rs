@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::decide::stamp;
 use super::super::prepare::ITSELF;
@@ -56,9 +56,11 @@ impl Registry {
             self.metrics.fleet_connected.set(looked.is_ok().into());
             match (&looked, said.connected) {
                 (Ok(()), Some(true)) | (Err(_), Some(false)) => {}
-                (Ok(()), _) => tracing::info!(fleet = fleet.name, "the fleet's Redis answers"),
+                (Ok(()), _) => {
+                    tracing::info!(fleet = fleet.member.fleet(), "the fleet's Redis answers")
+                }
                 (Err(error), _) => tracing::error!(
-                    fleet = fleet.name,
+                    fleet = fleet.member.fleet(),
                     %error,
                     "the fleet's Redis cannot be asked; what runs here runs on"
                 ),
@@ -81,7 +83,9 @@ impl Registry {
         said.note_namesake(fleet, &hosts);
         if let Some(reported) = said.reported {
             let own = hosts.record_of(fleet.host());
-            fleet.history.note_loss(own, &fleet.instance, reported);
+            fleet
+                .history
+                .note_loss(own, fleet.member.instance(), reported);
         }
         let mut names: BTreeSet<String> = read.keys().cloned().collect();
         names.extend(self.deployments.lock().keys().cloned());
@@ -226,9 +230,9 @@ impl Registry {
         };
         let record = HostRecord {
             host: fleet.host().to_owned(),
-            instance: fleet.instance.clone(),
+            instance: fleet.member.instance().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: fleet.started,
+            started: fleet.member.started(),
             seen: hosts.now,
             transforms,
         };
@@ -259,9 +263,9 @@ impl Fleet {
         let mut look = redis::pipe();
         look.cmd("TIME");
         // In this order: who is there has said before what it knows.
-        look.cmd("HGETALL").arg(self.keys.hosts());
-        look.cmd("HGETALL").arg(self.keys.deployments());
-        let (time, hosts, fields): ((u64, u64), Fields, Fields) = self.link.ask(&look).await?;
+        look.cmd("HGETALL").arg(self.member.names().hosts());
+        look.cmd("HGETALL").arg(self.member.names().deployments());
+        let (time, hosts, fields): ((u64, u64), Fields, Fields) = self.link().ask(&look).await?;
         let read: Read = fields.into_iter().map(read).take(MAX_TRANSFORMS).collect();
         let known = read.iter().filter_map(|(name, read)| {
             let shared = read.as_ref().ok()?;
@@ -269,7 +273,7 @@ impl Fleet {
         });
         *self.shared.lock() = known.collect();
         let now = seconds(time);
-        let ahead = self.clock.lock().ahead(now, Instant::now());
+        let ahead = self.member.clock_ahead(now);
         let hosts = Hosts::of(now, &hosts).by_a_clock_ahead(ahead);
         Ok((hosts, read))
     }
@@ -287,7 +291,7 @@ impl Fleet {
         for keys in &keys {
             look.cmd("EXISTS").arg(keys);
         }
-        let there: Vec<usize> = self.link.ask(&look).await?;
+        let there: Vec<usize> = self.link().ask(&look).await?;
         let short = records.iter().zip(&keys).zip(there);
         let short = short.filter(|((_, keys), there)| keys.len() != *there);
         Ok(short.map(|((record, _), _)| *record).collect())
@@ -298,14 +302,18 @@ impl Fleet {
         let mut write = redis::pipe();
         write
             .cmd("HSET")
-            .arg(self.keys.hosts())
+            .arg(self.member.names().hosts())
             .arg(self.host())
             .arg(text)
             .ignore();
         for gone in hosts.gone() {
-            write.cmd("HDEL").arg(self.keys.hosts()).arg(gone).ignore();
+            write
+                .cmd("HDEL")
+                .arg(self.member.names().hosts())
+                .arg(gone)
+                .ignore();
         }
-        self.link.ask(&write).await
+        self.link().ask(&write).await
     }
 }
 
@@ -335,7 +343,8 @@ impl Said {
             .records
             .iter()
             .find(|record| record.host == fleet.host());
-        let own = own.filter(|record| self.reported.is_some() && record.instance != fleet.instance);
+        let own = own
+            .filter(|record| self.reported.is_some() && record.instance != fleet.member.instance());
         let Some(namesake) = own else { return };
         if self.namesake.as_ref() != Some(&namesake.instance) {
             tracing::error!(

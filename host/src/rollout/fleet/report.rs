@@ -107,7 +107,7 @@ impl Registry {
             Some((name.clone(), DesiredReport::of(&shared.desired)?))
         });
         Ok(FleetReport {
-            fleet: fleet.name.clone(),
+            fleet: fleet.member.fleet().to_owned(),
             host: fleet.host().to_owned(),
             hosts: hosts.records.iter().map(host).collect(),
             desired: desired.collect(),

@@ -263,8 +263,10 @@ impl Fleet {
     /// Redis does not answer, or it cannot be read.
     pub(super) async fn read(&self, name: &str) -> Result<Option<SharedDesired>, Refused> {
         let mut get = redis::pipe();
-        get.cmd("HGET").arg(self.keys.deployments()).arg(name);
-        let (text,): (Option<String>,) = self.link.ask(&get).await?;
+        get.cmd("HGET")
+            .arg(self.member.names().deployments())
+            .arg(name);
+        let (text,): (Option<String>,) = self.link().ask(&get).await?;
         let read = text.map(|text| SharedDesired::read(name, text)).transpose();
         read.map_err(|unreadable| {
             Refused::FleetUnreachable(format!(
@@ -287,7 +289,7 @@ impl Fleet {
         claims: &[String],
     ) -> Result<Arc<SharedDesired>, Refused> {
         let shared = SharedDesired::of(desired, records)?;
-        let mut keys: Vec<String> = vec![self.keys.deployments()];
+        let mut keys: Vec<String> = vec![self.member.names().deployments()];
         keys.extend(
             shared
                 .records
@@ -303,8 +305,8 @@ impl Fleet {
             .arg(name)
             .arg(before.map_or("", |shared| &shared.text))
             .arg(&shared.text)
-            .arg(self.keys.changes())
-            .arg(self.keys.components())
+            .arg(self.member.names().changes())
+            .arg(self.member.names().components())
             .arg(UNNAMED_SECONDS)
             .arg(claims.len());
         for claim in claims {
@@ -313,7 +315,7 @@ impl Fleet {
         for record in before.into_iter().flat_map(|shared| &shared.records) {
             replace.arg(&record.component);
         }
-        let answer = self.link.ask(&replace).await;
+        let answer = self.link().ask(&replace).await;
         let (answer,): (String,) = answer.map_err(|why| Refused::FleetUncertain(why.0))?;
         match &*answer {
             "set" => {}

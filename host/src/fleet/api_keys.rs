@@ -7,8 +7,7 @@
 //! api-keys:names     hash: name -> id of the last key of that name
 //! ```
 
-use super::keys::Keys;
-use super::link::{Link, Unreachable};
+use super::{FleetNames, Link, Unreachable};
 use crate::settings::Settings;
 use crate::upstream::redis::Server;
 
@@ -59,7 +58,7 @@ pub struct KeyChanges {
 /// The keys of one fleet in Redis.
 #[derive(Debug)]
 pub struct RedisKeys {
-    names: Keys,
+    names: FleetNames,
     link: Link,
     place: String,
 }
@@ -69,7 +68,7 @@ impl RedisKeys {
     pub fn new(settings: &Settings, server: Server) -> Self {
         let place = &settings.redis_url;
         Self {
-            names: Keys::new(&settings.fleet_name),
+            names: FleetNames::new(&settings.fleet_name),
             link: Link::new(server),
             place: format!("{place} (fleet {})", settings.fleet_name),
         }

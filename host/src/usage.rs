@@ -11,9 +11,12 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Refused, Registry};
+use crate::fleet::{Member, Unreachable, UsageDays};
 use crate::gate::usage::{OTHERS, UsageBook, UsageCount, UsageEntry, today};
-use crate::tasks::{Unasked, ever};
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::tasks::{Tasks, Unasked, ever};
 
 /// How often it is written: so much is lost where the process is killed.
 const EVERY: Duration = Duration::from_secs(10);
@@ -23,9 +26,6 @@ const LAST: Duration = Duration::from_secs(1);
 
 /// How many entries are written at once.
 const AT_ONCE: usize = 500;
-
-/// What was sent, by day and key.
-pub(super) type UsageDays = BTreeMap<Date, BTreeMap<String, UsageCount>>;
 
 /// Usage by day, newest first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -59,11 +59,17 @@ pub struct KeyUsage {
 
 /// What is known of usage on this host.
 #[derive(Debug)]
-pub(super) struct UsageKeeper {
+pub struct UsageKeeper {
     book: Arc<UsageBook>,
+    hub: Arc<Hub>,
+    metrics: Metrics,
+    /// None where this host is on its own.
+    member: Option<Arc<Member>>,
     since: Timestamp,
-    pub(super) days: u32,
-    pub(super) max_keys: usize,
+    /// How many days are kept.
+    days: u32,
+    /// How many keys a day tells apart.
+    max_keys: usize,
     /// Of a host on its own.
     own: Mutex<UsageDays>,
     /// What is being written, which is tried until it was: under one number, so that it counts once.
@@ -77,15 +83,30 @@ struct Writing {
 }
 
 impl UsageKeeper {
-    pub(super) fn new(book: UsageBook, days: u32, max_keys: usize) -> Self {
+    /// What `hub`'s sessions are sent is counted.
+    pub fn new(
+        settings: &Settings,
+        hub: Arc<Hub>,
+        member: Option<Arc<Member>>,
+        metrics: &Metrics,
+    ) -> Self {
+        let book = UsageBook::new(settings.usage_keys, metrics.usage.clone());
         Self {
             book: Arc::new(book),
+            hub,
+            metrics: metrics.clone(),
+            member,
             since: Timestamp::now(),
-            days,
-            max_keys,
+            days: settings.usage_days,
+            max_keys: settings.usage_keys,
             own: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Where sessions bring what they were sent.
+    pub const fn book(&self) -> &Arc<UsageBook> {
+        &self.book
     }
 
     /// A host on its own keeps it in memory.
@@ -103,71 +124,60 @@ impl UsageKeeper {
             own.pop_first();
         }
     }
-}
-
-impl Registry {
-    /// Where sessions bring what they were sent.
-    pub fn usage_book(&self) -> &Arc<UsageBook> {
-        &self.usage.book
-    }
 
     /// Begins to write usage down.
-    pub fn follow_usage(self: &Arc<Self>) {
-        let registry = self.clone();
-        self.tasks.spawn("usage", Unasked::Restart, move || {
-            let registry = registry.clone();
+    pub fn follow(self: &Arc<Self>, tasks: &Tasks) {
+        let keeper = self.clone();
+        tasks.spawn("usage", Unasked::Restart, move || {
+            let keeper = keeper.clone();
             ever(async move {
+                let unwritten = &keeper.metrics.usage.unwritten;
                 let mut was_good = true;
                 loop {
                     tokio::time::sleep(EVERY).await;
-                    let written = registry.write_usage().await;
-                    registry
-                        .metrics
-                        .usage
-                        .unwritten
-                        .set(written.is_err().into());
-                    match written {
-                        Err(why) if was_good => tracing::error!(
+                    let written = keeper.write().await;
+                    unwritten.set(written.is_err().into());
+                    match &written {
+                        Err(Unreachable(why)) if was_good => tracing::error!(
                             why,
                             "usage cannot be written; it is kept here until it can be"
                         ),
                         Ok(()) if !was_good => tracing::info!("usage can be written again"),
                         Ok(()) | Err(_) => {}
                     }
-                    was_good = registry.metrics.usage.unwritten.get() == 0;
+                    was_good = written.is_ok();
                 }
             })
         });
     }
 
     /// Writes what there is at the end of the host, as far as that can be done in time.
-    pub async fn write_last_usage(&self) {
-        match tokio::time::timeout(LAST, self.write_usage()).await {
+    pub async fn write_last(&self) {
+        match tokio::time::timeout(LAST, self.write()).await {
             Ok(Ok(())) => {}
             _ => tracing::warn!("the usage of the last seconds could not be written"),
         }
     }
 
-    async fn write_usage(&self) -> Result<(), String> {
+    async fn write(&self) -> Result<(), Unreachable> {
         self.hub.count_usage().await;
-        let mut writing = self.usage.writing.lock().await;
+        let mut writing = self.writing.lock().await;
         loop {
             if writing.entries.is_empty() {
-                writing.entries = self.usage.book.take(AT_ONCE);
+                writing.entries = self.book.take(AT_ONCE);
                 writing.number += 1;
             }
             if writing.entries.is_empty() {
                 return Ok(());
             }
-            match &self.fleet {
-                Some(fleet) => {
-                    let (days, max_keys) = (self.usage.days, self.usage.max_keys);
-                    let entries = &writing.entries;
-                    let written = fleet.write_usage(writing.number, entries, days, max_keys);
+            match &self.member {
+                Some(member) => {
+                    let (number, entries) = (writing.number, &writing.entries);
+                    let written = member.write_usage(number, entries, self.days, self.max_keys);
                     written.await?;
                     writing.entries.clear();
                 }
-                None => self.usage.keep(std::mem::take(&mut writing.entries)),
+                None => self.keep(std::mem::take(&mut writing.entries)),
             }
         }
     }
@@ -176,19 +186,19 @@ impl Registry {
     ///
     /// # Errors
     /// The fleet's Redis does not answer.
-    pub async fn usage(&self, days: u32) -> Result<UsageReport, Refused> {
+    pub async fn report(&self, days: u32) -> Result<UsageReport, Unreachable> {
         let last = today();
         let days = (0..i64::from(days)).filter_map(|back| last.checked_sub(back.days()).ok());
         let days: Vec<Date> = days.collect();
-        let (known, fleet) = match &self.fleet {
-            Some(fleet) => (
-                fleet.read_usage(&days).await?,
-                Some(fleet.name().to_owned()),
+        let (known, fleet) = match &self.member {
+            Some(member) => (
+                member.read_usage(&days).await?,
+                Some(member.fleet().to_owned()),
             ),
             // What was sent just now is in it.
             None => {
-                let _ = self.write_usage().await;
-                (self.usage.own.lock().clone(), None)
+                let _ = self.write().await;
+                (self.own.lock().clone(), None)
             }
         };
         let shown = days.iter().filter_map(|day| {
@@ -196,7 +206,7 @@ impl Registry {
             Some(shown(*day, keys))
         });
         Ok(UsageReport {
-            since: fleet.is_none().then_some(self.usage.since),
+            since: fleet.is_none().then_some(self.since),
             days: shown.collect(),
             fleet,
         })

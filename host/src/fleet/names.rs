@@ -13,14 +13,15 @@ const COMMANDS: &str = "+time +hget +hgetall +hvals +hset +hdel +get +set +exist
 
 /// The names of one fleet.
 #[derive(Debug, Clone)]
-pub(super) struct Keys {
+pub struct FleetNames {
     prefix: String,
     /// Of the names that hosts of before used, which had no hash tag.
     earlier: String,
 }
 
-impl Keys {
-    pub(super) fn new(fleet: &str) -> Self {
+impl FleetNames {
+    /// Those of the fleet of this name.
+    pub fn new(fleet: &str) -> Self {
         Self {
             prefix: format!("tidegate:fleet:{{{fleet}}}:"),
             earlier: format!("tidegate:fleet:{fleet}:"),
@@ -28,7 +29,7 @@ impl Keys {
     }
 
     /// The same things under the names of before.
-    pub(super) fn earlier(&self) -> Self {
+    pub fn earlier(&self) -> Self {
         Self {
             prefix: self.earlier.clone(),
             earlier: self.earlier.clone(),
@@ -36,72 +37,72 @@ impl Keys {
     }
 
     /// A hash: what is wanted of each transform.
-    pub(super) fn deployments(&self) -> String {
+    pub fn deployments(&self) -> String {
         format!("{}deployments", self.prefix)
     }
 
     /// A hash: the report of each host.
-    pub(super) fn hosts(&self) -> String {
+    pub fn hosts(&self) -> String {
         format!("{}hosts", self.prefix)
     }
 
     /// A hash: what keys were sent on that day.
-    pub(super) fn usage_of(&self, day: Date) -> String {
+    pub fn usage_of(&self, day: Date) -> String {
         format!("{}usage:{day}", self.prefix)
     }
 
     /// A hash: what each host has added to those last.
-    pub(super) fn usage_written(&self) -> String {
+    pub fn usage_written(&self) -> String {
         format!("{}usage:written", self.prefix)
     }
 
     /// A hash: API keys, by id.
-    pub(super) fn api_keys(&self) -> String {
+    pub fn api_keys(&self) -> String {
         format!("{}api-keys", self.prefix)
     }
 
     /// A sorted set: which of them changed when.
-    pub(super) fn api_key_changes(&self) -> String {
+    pub fn api_key_changes(&self) -> String {
         format!("{}:changes", self.api_keys())
     }
 
     /// A hash: which of them has a name.
-    pub(super) fn api_key_names(&self) -> String {
+    pub fn api_key_names(&self) -> String {
         format!("{}:names", self.api_keys())
     }
 
     /// A hash: which hosts count their connections.
-    pub(super) fn places(&self) -> String {
+    pub fn places(&self) -> String {
         format!("{}places", self.prefix)
     }
 
     /// A hash: how many connections of an owner each host has.
-    pub(super) fn places_of(&self, owner: &OwnerName) -> String {
+    pub fn places_of(&self, owner: &OwnerName) -> String {
         format!("{}:{owner}", self.places())
     }
 
     /// A sorted set: the last lines of all hosts' audit logs.
-    pub(super) fn history(&self) -> String {
+    pub fn history(&self) -> String {
         format!("{}history", self.prefix)
     }
 
     /// A channel: the name of a transform of which something else is wanted.
-    pub(super) fn changes(&self) -> String {
+    pub fn changes(&self) -> String {
         format!("{}changes", self.prefix)
     }
 
     /// What the keys of all components begin with.
-    pub(super) fn components(&self) -> String {
+    pub fn components(&self) -> String {
         format!("{}component:", self.prefix)
     }
 
     /// A hash: `size` and `chunks` of a component.
-    pub(super) fn component(&self, digest: &str) -> String {
+    pub fn component(&self, digest: &str) -> String {
         format!("{}{digest}", self.components())
     }
 
     /// A part of its bytes.
-    pub(super) fn chunk(&self, digest: &str, number: u64) -> String {
+    pub fn chunk(&self, digest: &str, number: u64) -> String {
         format!("{}:{number}", self.component(digest))
     }
 }
@@ -109,10 +110,15 @@ impl Keys {
 /// What a restricted Redis user needs for a fleet, besides what the subscription needs: rules
 /// for `ACL SETUSER`, the keys and the channel first.
 pub(super) fn acl_rules(fleet: &str) -> [String; 2] {
-    let keys = Keys::new(fleet);
+    let names = FleetNames::new(fleet);
     [
         // Those of before are looked at for hosts of an earlier version.
-        format!("~{}* ~{}* &{}", keys.prefix, keys.earlier, keys.changes()),
+        format!(
+            "~{}* ~{}* &{}",
+            names.prefix,
+            names.earlier,
+            names.changes()
+        ),
         COMMANDS.to_owned(),
     ]
 }
@@ -126,13 +132,13 @@ mod tests {
     fn the_rules_have_every_command_that_is_sent_and_no_other() {
         let sources = [
             include_str!("api_keys.rs"),
-            include_str!("components.rs"),
-            include_str!("earlier.rs"),
-            include_str!("history.rs"),
-            include_str!("hosts.rs"),
-            include_str!("look.rs"),
+            include_str!("../rollout/fleet/components.rs"),
+            include_str!("../rollout/fleet/earlier.rs"),
+            include_str!("../rollout/fleet/history.rs"),
+            include_str!("../rollout/fleet/hosts.rs"),
+            include_str!("../rollout/fleet/look.rs"),
             include_str!("places.rs"),
-            include_str!("share.rs"),
+            include_str!("../rollout/fleet/share.rs"),
             include_str!("usage.rs"),
         ];
         let after = |text: &'static str, mark: &'static str, end: char| {

@@ -5,12 +5,15 @@
 //! usage:written      hash: host -> instance and number of what it wrote last
 //! ```
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 
-use super::super::Refused;
-use super::super::usage::UsageDays;
-use super::{Fleet, Unreachable};
-use crate::gate::usage::{OTHERS, UsageEntry};
+use super::{Member, Unreachable};
+use crate::gate::usage::{OTHERS, UsageCount, UsageEntry};
+
+/// What was sent, by day and key.
+pub type UsageDays = BTreeMap<Date, BTreeMap<String, UsageCount>>;
 
 const DAY_SECONDS: u64 = 24 * 3600;
 
@@ -36,26 +39,26 @@ end
 return 1
 ";
 
-impl Fleet {
+impl Member {
     /// Adds entries to those of all hosts. What was written under this number counts once, however
     /// often it is.
     ///
     /// # Errors
     /// Redis does not answer, and why: then it is to be written again.
-    pub(in crate::rollout) async fn write_usage(
+    pub async fn write_usage(
         &self,
         number: u64,
         entries: &[UsageEntry],
         days: u32,
         max_keys: usize,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unreachable> {
         let mut add = redis::pipe();
         add.cmd("EVAL")
             .arg(ADD)
             .arg(entries.len() + 1)
-            .arg(self.keys.usage_written());
+            .arg(self.names.usage_written());
         for entry in entries {
-            add.arg(self.keys.usage_of(entry.day));
+            add.arg(self.names.usage_of(entry.day));
         }
         add.arg(self.host())
             .arg(&self.instance)
@@ -68,17 +71,17 @@ impl Fleet {
                 .arg(entry.count.bytes);
         }
         add.ignore();
-        self.link.ask(&add).await.map_err(|Unreachable(why)| why)
+        self.link.ask(&add).await
     }
 
     /// What all hosts have written of these days.
     ///
     /// # Errors
     /// Redis does not answer.
-    pub(in crate::rollout) async fn read_usage(&self, days: &[Date]) -> Result<UsageDays, Refused> {
+    pub async fn read_usage(&self, days: &[Date]) -> Result<UsageDays, Unreachable> {
         let mut look = redis::pipe();
         for day in days {
-            look.cmd("HGETALL").arg(self.keys.usage_of(*day));
+            look.cmd("HGETALL").arg(self.names.usage_of(*day));
         }
         let read: Vec<Vec<(String, u64)>> = self.link.ask(&look).await?;
         let mut known = UsageDays::new();

@@ -10,9 +10,8 @@
 
 use std::sync::Arc;
 
-use super::hosts::SILENT;
-use super::{Fleet, Unreachable};
-use crate::gate::fleet_limits::{Exchange, ExchangeAnswer, FleetPlaces};
+use super::{Member, SILENT, Unreachable};
+use crate::gate::fleet_limits::{Exchange, ExchangeAnswer};
 
 /// How long an owner's hash lasts that nobody says again; each host says all that it has every
 /// minute.
@@ -70,9 +69,10 @@ end
 return answer
 ";
 
-impl Fleet {
+impl Member {
     /// Exchanges for as long as the host runs.
-    pub(super) async fn exchange_places(self: Arc<Self>, places: Arc<FleetPlaces>) {
+    pub(super) async fn exchange_places(self: Arc<Self>) {
+        let places = &self.places;
         loop {
             let exchange = places.due().await;
             let exchanging = self.exchange(&exchange);
@@ -97,9 +97,9 @@ impl Fleet {
         send.cmd("EVAL")
             .arg(EXCHANGE)
             .arg(exchange.reports.len() + 1)
-            .arg(self.keys.places());
+            .arg(self.names.places());
         for report in &exchange.reports {
-            send.arg(self.keys.places_of(&report.owner));
+            send.arg(self.names.places_of(&report.owner));
         }
         send.arg(self.host())
             .arg(&self.instance)

@@ -14,7 +14,6 @@ use redis::{
 };
 use tokio::sync::Notify;
 
-use super::super::Refused;
 use super::routing::{Routing, route};
 use crate::settings::RedisNode;
 use crate::upstream::redis::{Server, Surroundings, reason, surroundings};
@@ -41,18 +40,13 @@ const MAX_NODES: usize = 64;
 /// What Redis was asked and did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Unreachable(pub(super) String);
-
-impl From<Unreachable> for Refused {
-    fn from(error: Unreachable) -> Self {
-        Self::FleetUnreachable(error.0)
-    }
-}
+pub struct Unreachable(pub String);
 
 /// How long it may take until a master that was demoted, and answers all the same, is left.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
-pub(super) struct Link {
+/// A connection to the fleet's Redis, made anew when it is needed.
+pub struct Link {
     server: Server,
     connection: tokio::sync::Mutex<Option<KeptConnection>>,
     /// Nodes of a cluster, the next to be tried in front.
@@ -77,7 +71,8 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    pub(super) fn new(server: Server) -> Self {
+    /// Connects to nothing yet.
+    pub fn new(server: Server) -> Self {
         Self {
             nodes: Mutex::new(server.nodes().to_vec()),
             in_cluster: AtomicBool::new(server.names_several()),
@@ -87,12 +82,13 @@ impl Link {
         }
     }
 
-    pub(super) fn server(&self) -> &Server {
+    /// What it connects to, and how.
+    pub const fn server(&self) -> &Server {
         &self.server
     }
 
     /// Whether what it leads to is known to be a node of a cluster.
-    pub(super) fn in_cluster(&self) -> bool {
+    pub fn in_cluster(&self) -> bool {
         self.in_cluster.load(Ordering::Relaxed)
     }
 
@@ -100,7 +96,7 @@ impl Link {
     ///
     /// # Errors
     /// There is none.
-    pub(super) async fn node(&self) -> RedisResult<RedisNode> {
+    pub async fn node(&self) -> RedisResult<RedisNode> {
         if let Some(kept) = &*self.connection.lock().await {
             return Ok(kept.node.clone());
         }
@@ -108,7 +104,7 @@ impl Link {
     }
 
     /// Returns when it leads to another server than this.
-    pub(super) async fn leaves(&self, node: &RedisNode) {
+    pub async fn leaves(&self, node: &RedisNode) {
         loop {
             self.moved.notified().await;
             let kept = self.connection.lock().await;
@@ -120,10 +116,10 @@ impl Link {
 
     /// Sends the commands together and waits for all answers, at most a few seconds. All keys in
     /// them have one slot.
-    pub(super) async fn ask<T: FromRedisValue>(
-        &self,
-        commands: &Pipeline,
-    ) -> Result<T, Unreachable> {
+    ///
+    /// # Errors
+    /// Redis does not answer, or refuses, and why.
+    pub async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Unreachable> {
         let asking = async {
             let answers = self.answers(commands).await?;
             commands.query_async(&mut CollectedAnswers(answers)).await

@@ -1,0 +1,169 @@
+//! A fleet as its Redis has it: who this host is in it, and what its hosts keep there together:
+//! places of connections, API keys and usage. What they run is for `rollout`, and what follows
+//! from a place or a key for `gate`.
+//!
+//! ```text
+//! gate ─► places ─┐
+//! gate ─► usage ──┼─► link ─(routing)─► Redis, under names that have one hash tag
+//! api_keys ───────┤
+//! rollout ────────┘
+//! ```
+
+mod api_keys;
+mod clock;
+mod link;
+mod names;
+mod places;
+mod routing;
+mod usage;
+
+use std::sync::{Arc, OnceLock};
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+pub use self::api_keys::{KeyChanges, KeyText, KeyWrite, RedisKeys};
+use self::clock::RedisClock;
+pub use self::link::{Link, Unreachable};
+pub use self::names::FleetNames;
+pub use self::usage::UsageDays;
+use crate::gate::fleet_limits::FleetPlaces;
+use crate::metrics::Metrics;
+use crate::settings::{self, Settings};
+use crate::tasks::{Tasks, Unasked, ever};
+use crate::upstream::redis::{Server, machine_name};
+
+/// After how many silent seconds a host does not count as alive.
+pub const SILENT: f64 = 15.0;
+
+/// This host as one of its fleet.
+#[derive(Debug)]
+pub struct Member {
+    fleet: String,
+    /// Known when the admin port is.
+    host: OnceLock<String>,
+    instance: String,
+    started: Timestamp,
+    names: FleetNames,
+    link: Link,
+    /// Its own, as newcomers wait for it.
+    places_link: Link,
+    places: Arc<FleetPlaces>,
+    clock: Mutex<RedisClock>,
+}
+
+impl Member {
+    /// None where the settings name no fleet. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// The certificates for Redis cannot be used.
+    pub fn of(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Option<Arc<Self>>> {
+        if settings.fleet == settings::Fleet::Off {
+            return Ok(None);
+        }
+        let server = Server::new(settings)?;
+        // Where the port is chosen by the machine, the name is known when it is.
+        let port = settings.admin_listen.port();
+        let by_port = || (port != 0).then(|| name_of(port));
+        let host = settings.host_name.clone().or_else(by_port);
+        let host = host.map(OnceLock::from);
+        Ok(Some(Arc::new(Self {
+            fleet: settings.fleet_name.clone(),
+            host: host.unwrap_or_default(),
+            instance: instance(),
+            started: Timestamp::now(),
+            names: FleetNames::new(&settings.fleet_name),
+            places_link: Link::new(server.clone()),
+            link: Link::new(server),
+            places: Arc::new(FleetPlaces::new(
+                settings.fleet_limit_wait,
+                settings.fleet_limit_waiting,
+                metrics.fleet_limits.clone(),
+            )),
+            clock: Mutex::default(),
+        })))
+    }
+
+    /// Begins to exchange places with the other hosts. `admin_port` is part of the name of a host
+    /// that was given none.
+    pub fn join(self: &Arc<Self>, admin_port: u16, tasks: &Tasks) {
+        let host = self.host.get_or_init(|| name_of(admin_port));
+        tracing::info!(fleet = self.fleet, host, "joining the fleet");
+        let member = self.clone();
+        tasks.spawn("fleet_places", Unasked::Restart, move || {
+            ever(member.clone().exchange_places())
+        });
+    }
+
+    /// The fleet's name.
+    pub fn fleet(&self) -> &str {
+        &self.fleet
+    }
+
+    /// What this host is called.
+    pub fn host(&self) -> &str {
+        self.host.get().map_or("", String::as_str)
+    }
+
+    /// Tells this process from others of the host's name.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// When this process began.
+    pub const fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// What the fleet's things are called in Redis.
+    pub const fn names(&self) -> &FleetNames {
+        &self.names
+    }
+
+    /// The connection that all but places share.
+    pub const fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// What the hosts of the fleet have let in together.
+    pub const fn places(&self) -> &Arc<FleetPlaces> {
+        &self.places
+    }
+
+    /// By how many seconds the clock of Redis, which says `now`, is ahead of the one by which hosts
+    /// were seen.
+    pub fn clock_ahead(&self, now: f64) -> f64 {
+        self.clock.lock().ahead(now, std::time::Instant::now())
+    }
+
+    /// Reads the certificates for the next connections anew.
+    ///
+    /// # Errors
+    /// They cannot be read or used; those of before stay in use.
+    pub fn reload_certificates(&self) -> anyhow::Result<()> {
+        self.link.server().reload().map(drop)
+    }
+}
+
+/// What a restricted Redis user needs besides where something of a fleet lies there, as rules for
+/// `ACL SETUSER`.
+pub fn acl_rules(settings: &Settings) -> Option<[String; 2]> {
+    let needs = settings.fleet == settings::Fleet::Redis || settings.has_keys_in_redis();
+    needs.then(|| names::acl_rules(&settings.fleet_name))
+}
+
+/// What a host is called that was given no name.
+fn name_of(admin_port: u16) -> String {
+    let machine = machine_name();
+    format!("{machine}:{admin_port}")
+}
+
+/// Another one for each process.
+fn instance() -> String {
+    let mut token = [0; 8];
+    // Without randomness the process's number is telling enough.
+    if getrandom::fill(&mut token).is_err() {
+        token[..4].copy_from_slice(&std::process::id().to_be_bytes());
+    }
+    data_encoding::HEXLOWER.encode(&token)
+}
