@@ -32,7 +32,7 @@ use crate::loops::Loops;
 use crate::metrics::Metrics;
 use crate::pipeline::{Bounds, Intake};
 use crate::reload::Reload;
-use crate::rollout::{FolderRights, Registry};
+use crate::rollout::{self, FolderRights, Registry};
 use crate::session::upgrade::Door;
 use crate::session::{self, routes};
 use crate::settings::{Role, Settings};
@@ -123,9 +123,8 @@ impl Host {
             bounds,
         ));
         let member = Member::of(&settings, &metrics).context("the fleet")?;
-        let opening = Registry::open(
+        let opening = rollout::open(
             &settings,
-            limits::rollout(&settings),
             &engine,
             intake.clone(),
             hub.clone(),
@@ -247,11 +246,11 @@ impl Host {
             admin: admin_listener.local_addr()?,
         };
 
-        registry.watch_state();
+        rollout::watch_state(&registry);
         if let Some(member) = &member {
             member.join(addresses.admin.port(), &tasks);
         }
-        registry.follow_fleet();
+        rollout::follow_fleet(&registry);
         usage.follow(&tasks);
         let admin = Arc::new(Admin::new(
             context.clone(),
@@ -370,8 +369,11 @@ fn watch_folder(settings: &Settings, registry: &Arc<Registry>, tasks: &Tasks) {
         max_size: largest_component(settings),
     };
     tasks.spawn("folder_watch", Unasked::Restart, move || {
-        let registry = registry.clone();
-        ever(registry.watch_folder(folder.clone(), rights))
+        ever(rollout::watch_folder(
+            registry.clone(),
+            folder.clone(),
+            rights,
+        ))
     });
 }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{Member, Unreachable, UsageDays};
+use crate::fleet::{Member, Unreachable, UsageDays, read_usage, write_usage};
 use crate::gate::usage::{OTHERS, UsageBook, UsageCount, UsageEntry, today};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
@@ -173,7 +173,7 @@ impl UsageKeeper {
             match &self.member {
                 Some(member) => {
                     let (number, entries) = (writing.number, &writing.entries);
-                    let written = member.write_usage(number, entries, self.days, self.max_keys);
+                    let written = write_usage(member, number, entries, self.days, self.max_keys);
                     written.await?;
                     writing.entries.clear();
                 }
@@ -192,7 +192,7 @@ impl UsageKeeper {
         let days: Vec<Date> = days.collect();
         let (known, fleet) = match &self.member {
             Some(member) => (
-                member.read_usage(&days).await?,
+                read_usage(member, &days).await?,
                 Some(member.fleet().to_owned()),
             ),
             // What was sent just now is in it.

@@ -188,6 +188,37 @@ fn no_room_names_one_above_it() {
 }
 
 #[test]
+fn the_methods_of_a_type_stand_in_one_file_and_at_most_one_more() {
+    // A file that needs another's type is a module of functions that take it: what each of them
+    // needs stands in its imports then.
+    let mut files: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+    for (name, text) in rust("host/src") {
+        let is_of_tests = name.contains("/tests") || name.contains("/model/");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let inherent = |line: &&str| line.ends_with(" {") && !line.contains(" for ");
+        for line in code.lines().filter(inherent).filter(|_| !is_of_tests) {
+            let Some(rest) = line.strip_prefix("impl") else {
+                continue;
+            };
+            let generic = rest.starts_with('<').then(|| rest.split_once("> "));
+            let subject = generic.flatten().map_or(rest, |(_, subject)| subject);
+            let word = |c: char| c.is_ascii_alphanumeric();
+            let subject = subject.trim_start().split(|c| !word(c)).next();
+            let known = files.entry(subject.unwrap_or_default().to_owned());
+            let known = known.or_default();
+            if !known.contains(&name) {
+                known.push(name.clone());
+            }
+        }
+    }
+    assert!(files.len() > 100, "the types were not found: {files:?}");
+    // One walk over two schemas, with a file for each kind of rule.
+    files.remove("Walk");
+    files.retain(|_, files| files.len() > 2);
+    assert!(files.is_empty(), "{files:#?}");
+}
+
+#[test]
 fn the_host_knows_no_family_by_name() {
     let found: Vec<_> = rust("host/src")
         .filter(|(name, _)| {

@@ -2,8 +2,8 @@
 
 use super::endpoint::{Call, Success};
 use super::problem::Problem;
-use crate::rollout::FleetReport;
+use crate::rollout::{self, FleetReport};
 
 pub(super) async fn show(call: Call) -> Result<Success<FleetReport>, Problem> {
-    Success::ok(call.admin.registry.fleet().await?)
+    Success::ok(rollout::fleet_report(&call.admin.registry).await?)
 }

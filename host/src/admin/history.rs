@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::endpoint::{Call, Success};
 use super::problem::Problem;
+use crate::rollout;
 use crate::rollout::report::History;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -28,5 +29,5 @@ pub(super) async fn list(call: Call<Which>) -> Result<Success<History>, Problem>
         return Err(Problem::bad_request(detail));
     }
     let registry = &call.admin.registry;
-    Success::ok(registry.history(transform.as_deref(), limit).await?)
+    Success::ok(rollout::history(registry, transform.as_deref(), limit).await?)
 }

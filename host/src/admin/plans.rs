@@ -7,20 +7,18 @@ use super::endpoint::{Call, NoQuery, Success};
 use super::problem::Problem;
 use super::shadows::without_inputs;
 use super::tokens::TokenRole;
-use crate::rollout::Consent;
 use crate::rollout::report::{Applied, Plan};
+use crate::rollout::{self, Consent};
 
 pub(super) async fn make(call: Call) -> Result<Success<Plan>, Problem> {
     let registry = &call.admin.registry;
-    let plan = registry
-        .plan(call.holder.at(call.address), &call.of)
-        .await?;
+    let plan = rollout::plan(registry, call.holder.at(call.address), &call.of).await?;
     let location = format!("/v1/plans/{}", plan.id);
     Success::of(StatusCode::CREATED, Some(location), Plan::clone(&plan))
 }
 
 pub(super) async fn show(call: Call) -> Result<Success<Plan>, Problem> {
-    let mut plan = Plan::clone(&*call.admin.registry.find_plan(&call.of)?);
+    let mut plan = Plan::clone(&*rollout::find_plan(&call.admin.registry, &call.of)?);
     if let Some(recent) = &mut plan.recent
         && call.holder.role != TokenRole::Operate
     {
@@ -40,8 +38,6 @@ pub(super) async fn apply(
         return Err(Problem::bad_request(detail));
     }
     let registry = &call.admin.registry;
-    let applied = registry
-        .apply(call.holder.at(call.address), &call.of, consent)
-        .await?;
+    let applied = rollout::apply(registry, call.holder.at(call.address), &call.of, consent).await?;
     Success::ok(applied)
 }

@@ -9,8 +9,8 @@ use super::body::Upload;
 use super::endpoint::{Call, Success};
 use super::problem::Problem;
 use crate::revision::certificate::{Certificate, MAX_CERTIFICATE};
-use crate::rollout::PushRequest;
 use crate::rollout::report::{Checked, Pushed, RevisionReport};
+use crate::rollout::{self, PushRequest};
 
 /// Where a component came from that was sent here.
 const ORIGIN: &str = "upload";
@@ -91,11 +91,7 @@ pub(super) async fn check(call: Call<HowToRun, Upload>) -> Result<Success<Checke
     } = call.body;
     let request = call.query.request()?;
     let registry = &call.admin.registry;
-    Success::ok(
-        registry
-            .check(call.holder.at(call.address), bytes, request)
-            .await?,
-    )
+    Success::ok(rollout::check(registry, call.holder.at(call.address), bytes, request).await?)
 }
 
 pub(super) async fn push(call: Call<HowToRun, Upload>) -> Result<Success<Pushed>, Problem> {
@@ -106,9 +102,14 @@ pub(super) async fn push(call: Call<HowToRun, Upload>) -> Result<Success<Pushed>
     let request = call.query.request()?;
     let registry = &call.admin.registry;
     pushed(
-        registry
-            .push(call.holder.at(call.address), ORIGIN, bytes, request)
-            .await?,
+        rollout::push(
+            registry,
+            call.holder.at(call.address),
+            ORIGIN,
+            bytes,
+            request,
+        )
+        .await?,
     )
 }
 

@@ -8,8 +8,8 @@ use super::endpoint::{Call, NoQuery, Success};
 use super::problem::Problem;
 use super::tokens::TokenRole;
 use crate::revision::compare::report::Comparison;
-use crate::rollout::ShadowRequest;
 use crate::rollout::report::ShadowReport;
+use crate::rollout::{self, ShadowRequest};
 
 pub(super) async fn start(
     call: Call<NoQuery, JsonObject<ShadowRequest>>,
@@ -20,15 +20,13 @@ pub(super) async fn start(
         return Err(Problem::bad_request(detail));
     }
     let registry = &call.admin.registry;
-    let shadow = registry
-        .shadow(call.holder.at(call.address), &call.of, request)
-        .await?;
+    let shadow = rollout::shadow(registry, call.holder.at(call.address), &call.of, request).await?;
     let location = format!("/v1/shadows/{}", shadow.id);
     Success::of(StatusCode::ACCEPTED, Some(location), shadow)
 }
 
 pub(super) async fn show(call: Call) -> Result<Success<ShadowReport>, Problem> {
-    let mut shadow = call.admin.registry.find_shadow(&call.of)?;
+    let mut shadow = rollout::find_shadow(&call.admin.registry, &call.of)?;
     if call.holder.role != TokenRole::Operate {
         without_inputs(&mut shadow.comparison);
     }
@@ -37,11 +35,7 @@ pub(super) async fn show(call: Call) -> Result<Success<ShadowReport>, Problem> {
 
 pub(super) async fn stop(call: Call) -> Result<Success<ShadowReport>, Problem> {
     let registry = &call.admin.registry;
-    Success::ok(
-        registry
-            .stop_shadow(call.holder.at(call.address), &call.of)
-            .await?,
-    )
+    Success::ok(rollout::stop_shadow(registry, call.holder.at(call.address), &call.of).await?)
 }
 
 /// Takes out the examples that show the event: their values are in full too, also those that

@@ -9,7 +9,7 @@ use super::endpoint::{Call, NoQuery, Success};
 use super::problem::Problem;
 use super::revisions;
 use crate::rollout::report::{Applied, Pushed, TransformReport};
-use crate::rollout::{FollowRequest, PushRequest, RollbackRequest};
+use crate::rollout::{self, FollowRequest, PushRequest, RollbackRequest};
 
 /// All transforms of this host.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -51,9 +51,8 @@ pub(super) async fn settings(
         certificate: None,
     };
     let registry = &call.admin.registry;
-    let pushed = registry
-        .reconfigure(call.holder.at(call.address), &call.of, request)
-        .await?;
+    let pushed =
+        rollout::reconfigure(registry, call.holder.at(call.address), &call.of, request).await?;
     revisions::pushed(pushed)
 }
 
@@ -62,9 +61,8 @@ pub(super) async fn rollback(
 ) -> Result<Success<Applied>, Problem> {
     let JsonObject(request) = call.body;
     let registry = &call.admin.registry;
-    let applied = registry
-        .rollback(call.holder.at(call.address), &call.of, request)
-        .await?;
+    let applied =
+        rollout::rollback(registry, call.holder.at(call.address), &call.of, request).await?;
     Success::ok(applied)
 }
 
@@ -72,17 +70,13 @@ pub(super) async fn follow_config(
     call: Call<NoQuery, JsonObject<FollowRequest>>,
 ) -> Result<Success<Applied>, Problem> {
     let (JsonObject(request), registry) = (call.body, &call.admin.registry);
-    let applied = registry.follow_config(call.holder.at(call.address), &call.of, request);
+    let applied = rollout::follow_config(registry, call.holder.at(call.address), &call.of, request);
     Success::ok(applied.await?)
 }
 
 pub(super) async fn remove(call: Call) -> Result<Success<TransformReport>, Problem> {
     let registry = &call.admin.registry;
-    Success::ok(
-        registry
-            .remove(call.holder.at(call.address), &call.of)
-            .await?,
-    )
+    Success::ok(rollout::remove(registry, call.holder.at(call.address), &call.of).await?)
 }
 
 /// Which hosts a pause is for.
@@ -95,12 +89,24 @@ pub(super) struct PauseAsk {
 
 pub(super) async fn pause(call: Call<PauseAsk>) -> Result<Success<TransformReport>, Problem> {
     let (registry, local) = (&call.admin.registry, call.query.local);
-    let paused = registry.pause(call.holder.at(call.address), &call.of, true, local);
+    let paused = rollout::pause(
+        registry,
+        call.holder.at(call.address),
+        &call.of,
+        true,
+        local,
+    );
     Success::ok(paused.await?)
 }
 
 pub(super) async fn resume(call: Call) -> Result<Success<TransformReport>, Problem> {
     let registry = &call.admin.registry;
-    let resumed = registry.pause(call.holder.at(call.address), &call.of, false, false);
+    let resumed = rollout::pause(
+        registry,
+        call.holder.at(call.address),
+        &call.of,
+        false,
+        false,
+    );
     Success::ok(resumed.await?)
 }

@@ -26,7 +26,8 @@ pub use self::api_keys::{KeyChanges, KeyText, KeyWrite, RedisKeys};
 use self::clock::RedisClock;
 pub use self::link::{Link, Unreachable};
 pub use self::names::FleetNames;
-pub use self::usage::UsageDays;
+use self::places::exchange_places;
+pub use self::usage::{UsageDays, read_usage, write_usage};
 use crate::gate::fleet_limits::FleetPlaces;
 use crate::metrics::Metrics;
 use crate::settings::{self, Settings};
@@ -91,7 +92,7 @@ impl Member {
         tracing::info!(fleet = self.fleet, host, "joining the fleet");
         let member = self.clone();
         tasks.spawn("fleet_places", Unasked::Restart, move || {
-            ever(member.clone().exchange_places())
+            ever(exchange_places(member.clone()))
         });
     }
 

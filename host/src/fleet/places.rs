@@ -69,56 +69,57 @@ end
 return answer
 ";
 
-impl Member {
-    /// Exchanges for as long as the host runs.
-    pub(super) async fn exchange_places(self: Arc<Self>) {
-        let places = &self.places;
-        loop {
-            let exchange = places.due().await;
-            let exchanging = self.exchange(&exchange);
-            tokio::pin!(exchanging);
-            let answer = match tokio::time::timeout(places.wait(), &mut exchanging).await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    places.lose(&format!("no answer within {:?}", places.wait()));
-                    // The connection gives itself up in time.
-                    exchanging.await
-                }
-            };
-            match answer {
-                Ok(answer) => places.settle(&exchange, &answer),
-                Err(Unreachable(why)) => places.lose(&why),
+/// Exchanges for as long as the host runs.
+pub(super) async fn exchange_places(member: Arc<Member>) {
+    let places = &member.places;
+    loop {
+        let exchange = places.due().await;
+        let exchanging = exchange_once(&member, &exchange);
+        tokio::pin!(exchanging);
+        let answer = match tokio::time::timeout(places.wait(), &mut exchanging).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                places.lose(&format!("no answer within {:?}", places.wait()));
+                // The connection gives itself up in time.
+                exchanging.await
             }
-        }
-    }
-
-    async fn exchange(&self, exchange: &Exchange) -> Result<ExchangeAnswer, Unreachable> {
-        let mut send = redis::pipe();
-        send.cmd("EVAL")
-            .arg(EXCHANGE)
-            .arg(exchange.reports.len() + 1)
-            .arg(self.names.places());
-        for report in &exchange.reports {
-            send.arg(self.names.places_of(&report.owner));
-        }
-        send.arg(self.host())
-            .arg(&self.instance)
-            .arg(exchange.number)
-            .arg(SILENT)
-            .arg(REMEMBERED_SECONDS)
-            .arg(OWNER_SECONDS);
-        for report in &exchange.reports {
-            send.arg(report.announced);
-        }
-        // A connection may have been closed since; said twice is said once.
-        let answer = match self.places_link.ask(&send).await {
-            Err(_) => self.places_link.ask(&send).await,
-            answer => answer,
         };
-        let (answer,): (Vec<i64>,) = answer?;
-        read(&answer, exchange.reports.len())
-            .ok_or_else(|| Unreachable("what was said later is known there already".to_owned()))
+        match answer {
+            Ok(answer) => places.settle(&exchange, &answer),
+            Err(Unreachable(why)) => places.lose(&why),
+        }
     }
+}
+
+async fn exchange_once(
+    member: &Member,
+    exchange: &Exchange,
+) -> Result<ExchangeAnswer, Unreachable> {
+    let mut send = redis::pipe();
+    send.cmd("EVAL")
+        .arg(EXCHANGE)
+        .arg(exchange.reports.len() + 1)
+        .arg(member.names.places());
+    for report in &exchange.reports {
+        send.arg(member.names.places_of(&report.owner));
+    }
+    send.arg(member.host())
+        .arg(&member.instance)
+        .arg(exchange.number)
+        .arg(SILENT)
+        .arg(REMEMBERED_SECONDS)
+        .arg(OWNER_SECONDS);
+    for report in &exchange.reports {
+        send.arg(report.announced);
+    }
+    // A connection may have been closed since; said twice is said once.
+    let answer = match member.places_link.ask(&send).await {
+        Err(_) => member.places_link.ask(&send).await,
+        answer => answer,
+    };
+    let (answer,): (Vec<i64>,) = answer?;
+    read(&answer, exchange.reports.len())
+        .ok_or_else(|| Unreachable("what was said later is known there already".to_owned()))
 }
 
 fn read(answer: &[i64], owners: usize) -> Option<ExchangeAnswer> {

@@ -39,64 +39,62 @@ end
 return 1
 ";
 
-impl Member {
-    /// Adds entries to those of all hosts. What was written under this number counts once, however
-    /// often it is.
-    ///
-    /// # Errors
-    /// Redis does not answer, and why: then it is to be written again.
-    pub async fn write_usage(
-        &self,
-        number: u64,
-        entries: &[UsageEntry],
-        days: u32,
-        max_keys: usize,
-    ) -> Result<(), Unreachable> {
-        let mut add = redis::pipe();
-        add.cmd("EVAL")
-            .arg(ADD)
-            .arg(entries.len() + 1)
-            .arg(self.names.usage_written());
-        for entry in entries {
-            add.arg(self.names.usage_of(entry.day));
-        }
-        add.arg(self.host())
-            .arg(&self.instance)
-            .arg(number)
-            .arg(max_keys)
-            .arg((u64::from(days) + 1) * DAY_SECONDS);
-        for entry in entries {
-            add.arg(&entry.key)
-                .arg(entry.count.messages)
-                .arg(entry.count.bytes);
-        }
-        add.ignore();
-        self.link.ask(&add).await
+/// Adds entries to those of all hosts. What was written under this number counts once, however
+/// often it is.
+///
+/// # Errors
+/// Redis does not answer, and why: then it is to be written again.
+pub async fn write_usage(
+    member: &Member,
+    number: u64,
+    entries: &[UsageEntry],
+    days: u32,
+    max_keys: usize,
+) -> Result<(), Unreachable> {
+    let mut add = redis::pipe();
+    add.cmd("EVAL")
+        .arg(ADD)
+        .arg(entries.len() + 1)
+        .arg(member.names.usage_written());
+    for entry in entries {
+        add.arg(member.names.usage_of(entry.day));
     }
+    add.arg(member.host())
+        .arg(&member.instance)
+        .arg(number)
+        .arg(max_keys)
+        .arg((u64::from(days) + 1) * DAY_SECONDS);
+    for entry in entries {
+        add.arg(&entry.key)
+            .arg(entry.count.messages)
+            .arg(entry.count.bytes);
+    }
+    add.ignore();
+    member.link.ask(&add).await
+}
 
-    /// What all hosts have written of these days.
-    ///
-    /// # Errors
-    /// Redis does not answer.
-    pub async fn read_usage(&self, days: &[Date]) -> Result<UsageDays, Unreachable> {
-        let mut look = redis::pipe();
-        for day in days {
-            look.cmd("HGETALL").arg(self.names.usage_of(*day));
-        }
-        let read: Vec<Vec<(String, u64)>> = self.link.ask(&look).await?;
-        let mut known = UsageDays::new();
-        for (day, fields) in days.iter().zip(read) {
-            for (field, number) in fields {
-                let (key, kind) = field.rsplit_once('/').unwrap_or((OTHERS, ""));
-                let count = known.entry(*day).or_default();
-                let count = count.entry(key.to_owned()).or_default();
-                match kind {
-                    "m" => count.messages = number,
-                    "b" => count.bytes = number,
-                    _ => {}
-                }
+/// What all hosts have written of these days.
+///
+/// # Errors
+/// Redis does not answer.
+pub async fn read_usage(member: &Member, days: &[Date]) -> Result<UsageDays, Unreachable> {
+    let mut look = redis::pipe();
+    for day in days {
+        look.cmd("HGETALL").arg(member.names.usage_of(*day));
+    }
+    let read: Vec<Vec<(String, u64)>> = member.link.ask(&look).await?;
+    let mut known = UsageDays::new();
+    for (day, fields) in days.iter().zip(read) {
+        for (field, number) in fields {
+            let (key, kind) = field.rsplit_once('/').unwrap_or((OTHERS, ""));
+            let count = known.entry(*day).or_default();
+            let count = count.entry(key.to_owned()).or_default();
+            match kind {
+                "m" => count.messages = number,
+                "b" => count.bytes = number,
+                _ => {}
             }
         }
-        Ok(known)
     }
+    Ok(known)
 }

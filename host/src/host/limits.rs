@@ -1,7 +1,5 @@
 //! What the settings mean for parts that know nothing of settings.
 
-use crate::pipeline::ProbationMarks;
-use crate::rollout;
 use crate::session;
 use crate::settings::Settings;
 use crate::transform::limits::Limits;
@@ -31,23 +29,6 @@ pub(crate) fn largest_component(settings: &Settings) -> u64 {
     largest
         .unwrap_or_default()
         .max(Limits::default().max_component_size)
-}
-
-/// What changes of revisions may do, by the settings.
-pub(super) const fn rollout(settings: &Settings) -> rollout::Options {
-    rollout::Options {
-        keep: settings.keep_revisions,
-        plan_time: settings.plan_time,
-        probation: settings.probation_time,
-        marks: ProbationMarks {
-            max_failures: settings.probation_max_failures,
-            max_slowdown: settings.probation_max_slowdown,
-            max_slow: settings.probation_max_slow,
-            max_loss: settings.probation_max_loss,
-            min_events: settings.probation_min_events,
-            max_time: settings.probation_max_time,
-        },
-    }
 }
 
 /// The number of loops: one for each core, unless the settings say otherwise.

@@ -66,70 +66,73 @@ impl Keeper {
     }
 }
 
-impl Registry {
-    /// Begins to write down what changes. Where there is no state folder there is nothing to do.
-    pub(super) fn keep_what_changes(self: &Arc<Self>) {
-        if self.loader.store.is_some() {
-            let registry = self.clone();
-            self.tasks.spawn("state_keeper", Unasked::Restart, move || {
-                ever(registry.clone().keep_for_ever())
-            });
-        }
-    }
-
-    async fn keep_for_ever(self: Arc<Self>) {
-        let mut changed = self.keeper.changed.subscribe();
-        let mut retry = RETRY;
-        loop {
-            let written = self.keeper.written.borrow().change;
-            // The sender lives as long as this does.
-            let _ = changed.wait_for(|changed| *changed > written).await;
-            match self.write_all().await {
-                Ok(()) => retry = RETRY,
-                Err(_) => {
-                    tokio::time::sleep(retry).await;
-                    retry = (retry * 2).min(MAX_RETRY);
-                }
-            }
-        }
-    }
-
-    async fn write_all(&self) -> Result<(), Refused> {
-        let _writing = self.keeper.writing.lock().await;
-        let (set, change) = {
-            let deployments = self.deployments.lock();
-            (kept_set(&deployments), self.keeper.number())
-        };
-        self.write(set, change).await
-    }
-
-    /// Writes a set down, with all changes up to this one in it. To be called with `writing`
-    /// held.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub(super) async fn write(&self, set: KeptSet, change: u64) -> Result<(), Refused> {
-        let Some(store) = self.loader.store.clone() else {
-            return Ok(());
-        };
-        let saved = blocking(move || store.save(&set)).await;
-        let before = self.keeper.written.borrow().trouble.clone();
-        let trouble = saved.as_ref().err().map(ToString::to_string);
-        match (&trouble, &before) {
-            (Some(trouble), before) if before.as_ref() != Some(trouble) => tracing::error!(
-                trouble,
-                "what was decided is not written down yet; it holds all the same, until a restart"
-            ),
-            (None, Some(_)) => tracing::info!("what was decided is written down"),
-            _ => {}
-        }
-        self.metrics.state_behind.set(trouble.is_some().into());
-        self.keeper.written.send_modify(|written| {
-            if trouble.is_none() {
-                written.change = written.change.max(change);
-            }
-            written.trouble = trouble;
+/// Begins to write down what changes. Where there is no state folder there is nothing to do.
+pub(super) fn keep_what_changes(registry: &Arc<Registry>) {
+    if registry.loader.store.is_some() {
+        let tasks = &registry.tasks;
+        let registry = registry.clone();
+        tasks.spawn("state_keeper", Unasked::Restart, move || {
+            ever(keep_for_ever(registry.clone()))
         });
-        saved.map_err(|error| Refused::State(error.into()))
     }
+}
+
+async fn keep_for_ever(registry: Arc<Registry>) {
+    let mut changed = registry.keeper.changed.subscribe();
+    let mut retry = RETRY;
+    loop {
+        let written = registry.keeper.written.borrow().change;
+        // The sender lives as long as this does.
+        let _ = changed.wait_for(|changed| *changed > written).await;
+        match write_all(&registry).await {
+            Ok(()) => retry = RETRY,
+            Err(_) => {
+                tokio::time::sleep(retry).await;
+                retry = (retry * 2).min(MAX_RETRY);
+            }
+        }
+    }
+}
+
+async fn write_all(registry: &Registry) -> Result<(), Refused> {
+    let _writing = registry.keeper.writing.lock().await;
+    let (set, change) = {
+        let deployments = registry.deployments.lock();
+        (kept_set(&deployments), registry.keeper.number())
+    };
+    write_set(registry, set, change).await
+}
+
+/// Writes a set down, with all changes up to this one in it. To be called with `writing`
+/// held.
+///
+/// # Errors
+/// What the disk says.
+pub(super) async fn write_set(
+    registry: &Registry,
+    set: KeptSet,
+    change: u64,
+) -> Result<(), Refused> {
+    let Some(store) = registry.loader.store.clone() else {
+        return Ok(());
+    };
+    let saved = blocking(move || store.save(&set)).await;
+    let before = registry.keeper.written.borrow().trouble.clone();
+    let trouble = saved.as_ref().err().map(ToString::to_string);
+    match (&trouble, &before) {
+        (Some(trouble), before) if before.as_ref() != Some(trouble) => tracing::error!(
+            trouble,
+            "what was decided is not written down yet; it holds all the same, until a restart"
+        ),
+        (None, Some(_)) => tracing::info!("what was decided is written down"),
+        _ => {}
+    }
+    registry.metrics.state_behind.set(trouble.is_some().into());
+    registry.keeper.written.send_modify(|written| {
+        if trouble.is_none() {
+            written.change = written.change.max(change);
+        }
+        written.trouble = trouble;
+    });
+    saved.map_err(|error| Refused::State(error.into()))
 }

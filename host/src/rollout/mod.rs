@@ -5,7 +5,8 @@
 //! push ─► check ─► revision ─► plan ─► (shadow) ─► apply ─► probation ─► settled
 //!                                                    └── rollback ◄── return ◄──┘
 //! ```
-//! The registry orders the pipeline and keeps the state folder true; events never wait for it.
+//! The registry is the state that all of this works on, and its methods only look at it. Each file
+//! has what is done with it as functions; events never wait for any of them.
 
 mod apply;
 mod audit;
@@ -19,6 +20,7 @@ mod deployment;
 mod examine;
 mod fleet;
 mod follow_config;
+mod history;
 mod keeper;
 mod loader;
 mod open;
@@ -46,26 +48,38 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+pub use self::apply::apply;
 use self::audit::{Record, Trail};
 pub use self::caller::Caller;
 use self::change::Deployments;
 use self::deployment::{Deployment, Running};
-use self::fleet::Fleet;
-pub use self::fleet::{DesiredReport, FailedReport, FleetReport};
+pub use self::fleet::{DesiredReport, FailedReport, FleetReport, fleet_report, follow_fleet};
+use self::fleet::{Fleet, host_troubles};
+pub use self::follow_config::follow_config;
+pub use self::history::history;
 use self::keeper::Keeper;
 use self::loader::Loader;
-pub use self::options::Options;
+pub use self::open::open;
+use self::options::Options;
+pub use self::pause::pause;
 use self::plans::Plans;
-pub use self::push::{checked, imports_of};
+pub use self::plans::{find_plan, plan};
+pub use self::push::{check, checked, imports_of, push, reconfigure};
 pub use self::refused::Refused;
 use self::refused::shown;
+pub use self::remove::remove;
 pub use self::report::FamilyState;
-use self::report::{History, HistoryEntry, RevisionReport, Role, TransformReport};
+use self::report::{RevisionReport, Role, TransformReport};
 pub use self::requests::{Consent, FollowRequest, PushRequest, RollbackRequest, ShadowRequest};
+pub use self::rollback::rollback;
 use self::shadow::Shadows;
+pub use self::shadow::{find_shadow, shadow, stop_shadow};
 pub use self::start::{Configured, StartError, configured, refuse_conflicts};
+use self::state::state_trouble;
+pub use self::state::watch_state;
 pub use self::trying::{Offline, Taken, try_applied, try_configured};
 pub use self::watch::Rights as FolderRights;
+pub use self::watch::watch_folder;
 use crate::catalog::Catalog;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
@@ -73,7 +87,7 @@ use crate::pipeline::Intake;
 use crate::revision::Revision;
 use crate::revision::needs::covers;
 use crate::state::Store;
-use crate::tasks::{Tasks, blocking};
+use crate::tasks::Tasks;
 use crate::transform::RevisionId;
 use crate::wanted::desired::Desired;
 
@@ -106,6 +120,11 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// What this host is called in its fleet; nothing where it is on its own.
+    fn host(&self) -> &str {
+        self.fleet.as_ref().map_or("", |fleet| fleet.host())
+    }
+
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
@@ -129,7 +148,7 @@ impl Registry {
             deployment.report(name, self.host(), shadow, |id| self.recorded(name, id))
         })?;
         let mut report = report.ok_or_else(|| Refused::NoSuchTransform(shown(name)))?;
-        report.not_yet.extend(self.state_trouble());
+        report.not_yet.extend(state_trouble(self));
         Ok(report)
     }
 
@@ -202,36 +221,6 @@ impl Registry {
             1 => Ok(found.remove(0)),
             _ => Err(Refused::AmbiguousRevision(shown(beginning))),
         }
-    }
-
-    /// The last entries of the audit log, newest last; of all hosts where this one is of a fleet.
-    ///
-    /// # Errors
-    /// There is no state folder, or it cannot be read.
-    pub async fn history(&self, transform: Option<&str>, limit: usize) -> Result<History, Refused> {
-        let (store, of) = (self.store()?, transform.map(str::to_owned));
-        let head = store.audit().head();
-        let own = blocking(move || store.audit().tail(of.as_deref(), limit)).await;
-        let host = self.fleet.as_ref().map(|fleet| fleet.host().to_owned());
-        let line = |entry| HistoryEntry {
-            host: host.clone(),
-            entry,
-        };
-        let own = own.map_err(Refused::State)?.into_iter().map(line);
-        let (mut entries, mut missing): (Vec<_>, _) = (own.collect(), None);
-        if let Some(fleet) = &self.fleet {
-            match fleet.history(transform).await {
-                Ok(theirs) => entries.extend(theirs),
-                Err(why) => missing = Some(format!("the fleet's Redis cannot be asked: {why}")),
-            }
-            entries.sort_by_key(|line| line.entry.at);
-            entries.drain(..entries.len().saturating_sub(limit));
-        }
-        Ok(History {
-            entries,
-            head,
-            missing,
-        })
     }
 
     /// Writes down a change that an operator asked for elsewhere, and what came of it.
@@ -309,7 +298,7 @@ impl Registry {
             };
             Some(format!("transform {name}: {trouble}"))
         });
-        (waits, troubles.chain(self.host_troubles()).collect())
+        (waits, troubles.chain(host_troubles(self)).collect())
     }
 
     fn with<T>(&self, name: &str, look: impl FnOnce(&Deployment) -> T) -> Result<T, Refused> {

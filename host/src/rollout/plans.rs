@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::change::Deployments;
-use super::consent;
+use super::claims::refuse_conflicts;
 use super::decide::at;
 use super::loader::Trust;
 use super::push::check_record;
 use super::report::Plan;
-use super::{Caller, MAX_PLANS, Record, Refused, Registry, shown};
+use super::switch::probation_after;
+use super::{Caller, MAX_PLANS, Record, Refused, Registry, consent, shown};
 use crate::count::count_of;
 use crate::event::Event;
 use crate::pipeline::{Counts, Failure, Paired, Probation, Stands, Took};
@@ -127,186 +128,195 @@ impl StoredPlan {
     }
 }
 
-impl Registry {
-    /// Works out what applying a revision would change.
-    ///
-    /// # Errors
-    /// It runs already, is not known, or would take what is another's.
-    pub async fn plan(&self, by: Caller<'_>, revision: &str) -> Result<Arc<Plan>, Refused> {
-        let outcome = async {
-            let _planning = self.planning.lock().await;
-            self.make_plan(by, revision).await
-        };
-        let outcome = outcome.await;
-        let plan = outcome.as_ref().ok();
-        let record = Record {
-            by,
-            action: "plan",
-            transform: plan.map(|plan| plan.transform.clone()),
-            revision: plan.map(|plan| plan.to.clone()),
-            plan: plan.map(|plan| plan.id.clone()),
-            detail: plan.map_or_else(String::new, |plan| {
-                let notes = plan.changes.iter();
-                let notes = notes.filter(|change| change.level == Level::Note).count();
-                format!(
-                    "{} breaking, {} wider, {}",
-                    plan.needs.breaking.len(),
-                    plan.needs.wider.len(),
-                    count_of(notes, "other change")
-                )
-            }),
-        };
-        self.record(record, outcome).await
-    }
+/// Works out what applying a revision would change.
+///
+/// # Errors
+/// It runs already, is not known, or would take what is another's.
+pub async fn plan(
+    registry: &Registry,
+    by: Caller<'_>,
+    revision: &str,
+) -> Result<Arc<Plan>, Refused> {
+    let outcome = async {
+        let _planning = registry.planning.lock().await;
+        make_plan(registry, by, revision).await
+    };
+    let outcome = outcome.await;
+    let plan = outcome.as_ref().ok();
+    let record = Record {
+        by,
+        action: "plan",
+        transform: plan.map(|plan| plan.transform.clone()),
+        revision: plan.map(|plan| plan.to.clone()),
+        plan: plan.map(|plan| plan.id.clone()),
+        detail: plan.map_or_else(String::new, |plan| {
+            let notes = plan.changes.iter();
+            let notes = notes.filter(|change| change.level == Level::Note).count();
+            format!(
+                "{} breaking, {} wider, {}",
+                plan.needs.breaking.len(),
+                plan.needs.wider.len(),
+                count_of(notes, "other change")
+            )
+        }),
+    };
+    registry.record(record, outcome).await
+}
 
-    /// # Errors
-    /// There is no such plan any more.
-    pub fn find_plan(&self, id: &str) -> Result<Arc<Plan>, Refused> {
-        self.plans.lock().find(id).map(|stored| stored.plan)
-    }
+/// # Errors
+/// There is no such plan any more.
+pub fn find_plan(registry: &Registry, id: &str) -> Result<Arc<Plan>, Refused> {
+    registry.plans.lock().find(id).map(|stored| stored.plan)
+}
 
-    async fn make_plan(&self, by: Caller<'_>, revision: &str) -> Result<Arc<Plan>, Refused> {
-        self.store()?;
-        let revision = self.known_revision(revision)?.revision;
-        let name = &revision.transform;
-        let basis = basis(&self.deployments.lock(), name);
-        let active = self.with_running(name, |running| {
-            (running.revision.clone(), running.component().clone())
-        });
-        let active = active.ok();
-        if let Some((running, _)) = &active
-            && running.id == revision.id
-        {
-            return Err(Refused::AlreadyActive(revision.id.clone()));
+async fn make_plan(
+    registry: &Registry,
+    by: Caller<'_>,
+    revision: &str,
+) -> Result<Arc<Plan>, Refused> {
+    registry.store()?;
+    let revision = registry.known_revision(revision)?.revision;
+    let name = &revision.transform;
+    let basis = basis(&registry.deployments.lock(), name);
+    let active = registry.with_running(name, |running| {
+        (running.revision.clone(), running.component().clone())
+    });
+    let active = active.ok();
+    if let Some((running, _)) = &active
+        && running.id == revision.id
+    {
+        return Err(Refused::AlreadyActive(revision.id.clone()));
+    }
+    let component = load_kept(registry, &revision).await?;
+    refuse_conflicts(registry, &component)?;
+    let runs = active.as_ref().map(|(running, component)| Side {
+        revision: running,
+        imports: &component.imports,
+    });
+    let next = Side {
+        revision: &revision,
+        imports: &component.imports,
+    };
+    let wanted = registry.with(name, |deployment| deployment.intent.wanted());
+    let measures = wanted.map_or_else(
+        |_| vec![None],
+        |wanted| measures(&wanted, active.as_ref().map(|(running, _)| &running.id)),
+    );
+    let changes = changes_from(&measures, runs, next, |id| registry.record_of(name, id));
+    let (recent, probation_would_undo) = match &active {
+        Some((record, running)) => {
+            let sides = Sides::new(running, &record.surface, &component, false);
+            let events = registry.intake.recent(name);
+            let probation = probation_of_next(registry, name);
+            let paired = Paired::of(&running.descriptor, &component.descriptor);
+            blocking(move || try_both(sides, &events, probation, paired)).await
         }
-        let component = self.load_kept(&revision).await?;
-        self.refuse_conflicts(&component)?;
-        let runs = active.as_ref().map(|(running, component)| Side {
-            revision: running,
-            imports: &component.imports,
-        });
-        let next = Side {
-            revision: &revision,
-            imports: &component.imports,
-        };
-        let wanted = self.with(name, |deployment| deployment.intent.wanted());
-        let measures = wanted.map_or_else(
-            |_| vec![None],
-            |wanted| measures(&wanted, active.as_ref().map(|(running, _)| &running.id)),
-        );
-        let changes = changes_from(&measures, runs, next, |id| self.record_of(name, id));
-        let (recent, probation_would_undo) = match &active {
-            Some((record, running)) => {
-                let sides = Sides::new(running, &record.surface, &component, false);
-                let events = self.intake.recent(name);
-                let probation = self.probation_of_next(name);
-                let paired = Paired::of(&running.descriptor, &component.descriptor);
-                blocking(move || try_both(sides, &events, probation, paired)).await
-            }
-            None => (None, None),
-        };
-        let needs = consent::needs(&changes, recent.as_ref(), probation_would_undo.as_deref());
-        let now = Timestamp::now();
-        let plan = Arc::new(Plan {
-            id: id_of(&basis, &revision.id),
-            transform: name.clone(),
-            from: active.map(|(running, _)| running.id.clone()),
-            to: revision.id.clone(),
-            changes,
-            needs,
-            recent,
-            probation_would_undo,
-            returns_to: self.would_return_to(&revision),
-            certificate: revision.certificate.clone(),
-            at: now,
-            by: by.name.to_owned(),
-            expires: now.saturating_add(self.options.plan_time).unwrap_or(now),
-        });
-        let stored = StoredPlan {
-            plan: plan.clone(),
-            basis,
-            until: Instant::now() + self.options.plan_time,
-        };
-        self.keep_plan(stored).await?;
-        Ok(plan)
-    }
+        None => (None, None),
+    };
+    let needs = consent::needs(&changes, recent.as_ref(), probation_would_undo.as_deref());
+    let now = Timestamp::now();
+    let plan = Arc::new(Plan {
+        id: id_of(&basis, &revision.id),
+        transform: name.clone(),
+        from: active.map(|(running, _)| running.id.clone()),
+        to: revision.id.clone(),
+        changes,
+        needs,
+        recent,
+        probation_would_undo,
+        returns_to: would_return_to(registry, &revision),
+        certificate: revision.certificate.clone(),
+        at: now,
+        by: by.name.to_owned(),
+        expires: now
+            .saturating_add(registry.options.plan_time)
+            .unwrap_or(now),
+    });
+    let stored = StoredPlan {
+        plan: plan.clone(),
+        basis,
+        until: Instant::now() + registry.options.plan_time,
+    };
+    keep_plan(registry, stored).await?;
+    Ok(plan)
+}
 
-    /// Where Tidegate would return to by itself if a revision were applied and failed.
-    fn would_return_to(&self, revision: &Revision) -> Option<RevisionId> {
-        let wanted = self
-            .with(&revision.transform, |deployment| deployment.intent.wanted())
-            .ok()?;
-        let covers = self.covers(&wanted, revision);
-        wanted.safe().find(|safe| covers.contains(safe)).cloned()
-    }
+/// Where Tidegate would return to by itself if a revision were applied and failed.
+fn would_return_to(registry: &Registry, revision: &Revision) -> Option<RevisionId> {
+    let wanted = registry
+        .with(&revision.transform, |deployment| deployment.intent.wanted())
+        .ok()?;
+    let covers = registry.covers(&wanted, revision);
+    wanted.safe().find(|safe| covers.contains(safe)).cloned()
+}
 
-    /// Keeps a plan in memory and on disk. One that the disk does not take is good until a restart.
-    async fn keep_plan(&self, stored: StoredPlan) -> Result<(), Refused> {
-        let (store, kept) = (self.store()?, stored.kept());
-        let gone = self.plans.lock().keep(stored);
-        let written = blocking(move || {
-            store.note_use(&kept.plan.to);
-            store.plans().keep(&kept.plan.id, &kept)?;
-            gone.iter().try_for_each(|id| store.plans().remove(id))
-        });
-        if let Err(error) = written.await {
-            tracing::warn!(%error, "a plan cannot be kept for after a restart");
-        }
-        Ok(())
+/// Keeps a plan in memory and on disk. One that the disk does not take is good until a restart.
+async fn keep_plan(registry: &Registry, stored: StoredPlan) -> Result<(), Refused> {
+    let (store, kept) = (registry.store()?, stored.kept());
+    let gone = registry.plans.lock().keep(stored);
+    let written = blocking(move || {
+        store.note_use(&kept.plan.to);
+        store.plans().keep(&kept.plan.id, &kept)?;
+        gone.iter().try_for_each(|id| store.plans().remove(id))
+    });
+    if let Err(error) = written.await {
+        tracing::warn!(%error, "a plan cannot be kept for after a restart");
     }
+    Ok(())
+}
 
-    /// What a plan would make active, loaded from what is kept. It takes long, so it is to be
-    /// done where nobody waits for a lock.
-    pub(super) async fn load_planned(
-        &self,
-        stored: &StoredPlan,
-    ) -> Result<(Arc<Revision>, Arc<Component>), Refused> {
-        let id = &stored.plan.to;
-        let revision = self.store()?.revision(id);
-        let revision = revision.ok_or_else(|| Refused::NoSuchRevision(id.to_string()))?;
-        let component = self.load_kept(&revision).await?;
-        Ok((revision, component))
-    }
+/// What a plan would make active, loaded from what is kept. It takes long, so it is to be
+/// done where nobody waits for a lock.
+pub(super) async fn load_planned(
+    registry: &Registry,
+    stored: &StoredPlan,
+) -> Result<(Arc<Revision>, Arc<Component>), Refused> {
+    let id = &stored.plan.to;
+    let revision = registry.store()?.revision(id);
+    let revision = revision.ok_or_else(|| Refused::NoSuchRevision(id.to_string()))?;
+    let component = load_kept(registry, &revision).await?;
+    Ok((revision, component))
+}
 
-    /// The component of a revision that is on disk.
-    pub(super) async fn load_kept(&self, revision: &Revision) -> Result<Arc<Component>, Refused> {
-        let (store, digest) = (self.store()?, revision.component.clone());
-        let bytes = blocking(move || store.component(&digest).map(Arc::from)).await;
-        let bytes = bytes.map_err(|error| Refused::State(error.into()))?;
-        let loaded = self
-            .loader
-            .load(&bytes, Trust::None, &revision.settings, &revision.limits);
-        let refuse = |faults| Refused::check(&revision.transform, faults);
-        let loaded = loaded.await.map_err(refuse)?;
-        check_record(revision, &loaded.component).map_err(|wrong| refuse(vec![wrong]))?;
-        Ok(self.loader.keep(loaded).await)
-    }
+/// The component of a revision that is on disk.
+pub(super) async fn load_kept(
+    registry: &Registry,
+    revision: &Revision,
+) -> Result<Arc<Component>, Refused> {
+    let (store, digest) = (registry.store()?, revision.component.clone());
+    let bytes = blocking(move || store.component(&digest).map(Arc::from)).await;
+    let bytes = bytes.map_err(|error| Refused::State(error.into()))?;
+    let loaded = registry
+        .loader
+        .load(&bytes, Trust::None, &revision.settings, &revision.limits);
+    let refuse = |faults| Refused::check(&revision.transform, faults);
+    let loaded = loaded.await.map_err(refuse)?;
+    check_record(revision, &loaded.component).map_err(|wrong| refuse(vec![wrong]))?;
+    Ok(registry.loader.keep(loaded).await)
+}
 
-    /// The probation of whatever would take over from what runs now; none where there are none.
-    fn probation_of_next(&self, name: &str) -> Option<Probation> {
-        let watched = !self.options.probation.is_zero();
-        let live = self.with_running(name, |running| running.live.clone()).ok();
-        watched.then(|| self.probation_after(live.as_deref(), Stands::Answers))
-    }
+/// The probation of whatever would take over from what runs now; none where there are none.
+fn probation_of_next(registry: &Registry, name: &str) -> Option<Probation> {
+    let watched = !registry.options.probation.is_zero();
+    let live = registry
+        .with_running(name, |running| running.live.clone())
+        .ok();
+    watched.then(|| probation_after(registry, live.as_deref(), Stands::Answers))
+}
 
-    /// # Errors
-    /// The plan was made for something else than what is there now.
-    pub(super) fn still_holds(
-        &self,
-        deployments: &Deployments,
-        stored: &StoredPlan,
-    ) -> Result<(), Refused> {
-        let name = &stored.plan.transform;
-        if basis(deployments, name) == stored.basis {
-            return Ok(());
-        }
-        let now = deployments
-            .get(name)
-            .filter(|deployment| deployment.running.is_some());
-        let now = now.map(|deployment| at(name, &deployment.intent.wanted()));
-        let elsewhere = || "another transform has changed meanwhile".to_owned();
-        Err(Refused::StalePlan(now.unwrap_or_else(elsewhere)))
+/// # Errors
+/// The plan was made for something else than what is there now.
+pub(super) fn still_holds(deployments: &Deployments, stored: &StoredPlan) -> Result<(), Refused> {
+    let name = &stored.plan.transform;
+    if basis(deployments, name) == stored.basis {
+        return Ok(());
     }
+    let now = deployments
+        .get(name)
+        .filter(|deployment| deployment.running.is_some());
+    let now = now.map(|deployment| at(name, &deployment.intent.wanted()));
+    let elsewhere = || "another transform has changed meanwhile".to_owned();
+    Err(Refused::StalePlan(now.unwrap_or_else(elsewhere)))
 }
 
 /// The digest of everything that a plan for this transform depends on, another after each change

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::change::change_deployment;
+use super::claims::why_taken;
 use super::deployment::Ready;
+use super::fleet::receive_revision;
 use super::loader::{Loader, Trust};
 use super::push::check_record;
 use super::{Refused, Registry};
@@ -27,111 +30,127 @@ const WARM_UP: usize = 100;
 /// Who acts where no operator does.
 pub(super) const ITSELF: &str = "tidegate";
 
-impl Registry {
-    /// Begins to make a revision ready that `preparing` has been told of.
-    pub(super) fn prepare(self: &Arc<Self>, name: &str, revision: &RevisionId) {
-        let preparing = Preparing {
-            registry: self.clone(),
-            name: name.to_owned(),
-            revision: revision.clone(),
-            is_over: false,
+/// Begins to make a revision ready that `preparing` has been told of.
+pub(super) fn prepare_revision(registry: &Arc<Registry>, name: &str, revision: &RevisionId) {
+    let preparing = Preparing {
+        registry: registry.clone(),
+        name: name.to_owned(),
+        revision: revision.clone(),
+        is_over: false,
+    };
+    // It costs nobody else anything, so nobody waits for it.
+    drop(registry.tasks.brief("prepare", async move {
+        preparing.until_ready().await;
+    }));
+}
+
+async fn load_anywhere(
+    registry: &Registry,
+    name: &str,
+    revision: &RevisionId,
+) -> Result<Ready, String> {
+    // Where its record is known, nothing is loaded that may not run.
+    if let Some(record) = registry.record_of(name, revision) {
+        is_free(registry, name, revision, &Claims::from(&record.surface))?;
+    }
+    let ready = registry.with(name, |deployment| deployment.ready(revision).cloned());
+    if let Ok(Some(ready)) = ready {
+        return Ok(ready);
+    }
+    let ready = match &registry.fleet {
+        None => load_kept(&registry.loader, name, revision).await?,
+        Some(fleet) => match fleet.record(name, revision) {
+            Some(record) => receive_revision(registry, fleet, &record)
+                .await
+                .map_err(|refused| in_words(&refused))?,
+            None => load_kept(&registry.loader, name, revision).await?,
+        },
+    };
+    is_free(
+        registry,
+        name,
+        revision,
+        &Claims::from(&*ready.component.descriptor),
+    )?;
+    Ok(ready)
+}
+
+/// # Errors
+/// Another transform has what this one claims.
+fn is_free(
+    registry: &Registry,
+    name: &str,
+    id: &RevisionId,
+    claims: &Claims,
+) -> Result<(), String> {
+    let taken = why_taken(registry, &registry.deployments.lock(), name, id, claims);
+    taken.map_or(Ok(()), Err)
+}
+
+/// Writes down that the probation of what is wanted begins here, where it does, before
+/// anything of it runs.
+async fn write_beginning(registry: &Arc<Registry>, name: &str) {
+    let host = registry.host();
+    let begun = change_deployment(registry, name, |deployment| deployment.begin(host));
+    let Ok((Some(choice), _)) = begun else {
+        return;
+    };
+    let change = registry.keeper.number();
+    if registry.loader.store.is_some()
+        && let Err(why) = registry.keeper.wait(change, DISK_PATIENCE).await
+    {
+        // A host whose disk is full follows its fleet all the same.
+        tracing::error!(
+            transform = name,
+            why,
+            "a probation begins, and that is not written down yet"
+        );
+    }
+    // A transform that is gone has none.
+    let _noted = change_deployment(registry, name, |deployment| deployment.begun = Some(choice));
+}
+
+/// Instances that have seen events already, one for each lane.
+pub(super) async fn warm(
+    registry: &Registry,
+    component: &Arc<Component>,
+    lanes: usize,
+) -> Result<Vec<Instance>, Refused> {
+    let (name, component) = (&component.descriptor.name, component.clone());
+    let mut events = registry.intake.recent(name);
+    let metrics = registry.metrics.transform(name);
+    let warmed = blocking(move || {
+        let component = &*component;
+        events.retain(|event| component.wants(&event.channel));
+        let last = &events[events.len().saturating_sub(WARM_UP)..];
+        let instance = |_| {
+            let mut instance = Instance::new(component, &metrics)?;
+            instance.warm(component, component.samples())?;
+            // A fault on a live event is for the probation to judge.
+            match instance.warm(component, last.iter().map(|event| &**event)) {
+                Ok(()) => Ok(instance),
+                Err(_) => Instance::new(component, &metrics),
+            }
         };
-        // It costs nobody else anything, so nobody waits for it.
-        drop(self.tasks.brief("prepare", async move {
-            preparing.until_ready().await;
-        }));
-    }
+        (0..lanes).map(instance).collect::<Result<Vec<_>, _>>()
+    });
+    warmed
+        .await
+        .map_err(|fault| Refused::NotReady(fault.to_string()))
+}
 
-    async fn load_anywhere(&self, name: &str, revision: &RevisionId) -> Result<Ready, String> {
-        // Where its record is known, nothing is loaded that may not run.
-        if let Some(record) = self.record_of(name, revision) {
-            self.is_free(name, revision, &Claims::from(&record.surface))?;
-        }
-        let ready = self.with(name, |deployment| deployment.ready(revision).cloned());
-        if let Ok(Some(ready)) = ready {
-            return Ok(ready);
-        }
-        let ready = match &self.fleet {
-            None => load_kept(&self.loader, name, revision).await?,
-            Some(fleet) => match fleet.record(name, revision) {
-                Some(record) => self
-                    .receive(fleet, &record)
-                    .await
-                    .map_err(|refused| in_words(&refused))?,
-                None => load_kept(&self.loader, name, revision).await?,
-            },
-        };
-        self.is_free(name, revision, &Claims::from(&*ready.component.descriptor))?;
-        Ok(ready)
-    }
-
-    /// # Errors
-    /// Another transform has what this one claims.
-    fn is_free(&self, name: &str, id: &RevisionId, claims: &Claims) -> Result<(), String> {
-        let taken = self.taken(&self.deployments.lock(), name, id, claims);
-        taken.map_or(Ok(()), Err)
-    }
-
-    /// Writes down that the probation of what is wanted begins here, where it does, before
-    /// anything of it runs.
-    async fn write_beginning(self: &Arc<Self>, name: &str) {
-        let host = self.host();
-        let begun = self.change(name, |deployment| deployment.begin(host));
-        let Ok((Some(choice), _)) = begun else {
-            return;
-        };
-        let change = self.keeper.number();
-        if self.loader.store.is_some()
-            && let Err(why) = self.keeper.wait(change, DISK_PATIENCE).await
-        {
-            // A host whose disk is full follows its fleet all the same.
-            tracing::error!(
-                transform = name,
-                why,
-                "a probation begins, and that is not written down yet"
-            );
-        }
-        // A transform that is gone has none.
-        let _noted = self.change(name, |deployment| deployment.begun = Some(choice));
-    }
-
-    /// Instances that have seen events already, one for each lane.
-    pub(super) async fn warm(
-        &self,
-        component: &Arc<Component>,
-        lanes: usize,
-    ) -> Result<Vec<Instance>, Refused> {
-        let (name, component) = (&component.descriptor.name, component.clone());
-        let mut events = self.intake.recent(name);
-        let metrics = self.metrics.transform(name);
-        let warmed = blocking(move || {
-            let component = &*component;
-            events.retain(|event| component.wants(&event.channel));
-            let last = &events[events.len().saturating_sub(WARM_UP)..];
-            let instance = |_| {
-                let mut instance = Instance::new(component, &metrics)?;
-                instance.warm(component, component.samples())?;
-                // A fault on a live event is for the probation to judge.
-                match instance.warm(component, last.iter().map(|event| &**event)) {
-                    Ok(()) => Ok(instance),
-                    Err(_) => Instance::new(component, &metrics),
-                }
-            };
-            (0..lanes).map(instance).collect::<Result<Vec<_>, _>>()
-        });
-        warmed
-            .await
-            .map_err(|fault| Refused::NotReady(fault.to_string()))
-    }
-
-    /// Writes down that something else runs than what is wanted.
-    pub(super) async fn note_fallback(&self, name: &str, failing: RevisionId, why: String) {
-        let detail = format!("it is wanted, and cannot be made ready; that is tried again: {why}");
-        let written = self
-            .trail
-            .write_own("fallback", name, Some(failing), &detail);
-        written.await;
-    }
+/// Writes down that something else runs than what is wanted.
+pub(super) async fn note_fallback(
+    registry: &Registry,
+    name: &str,
+    failing: RevisionId,
+    why: String,
+) {
+    let detail = format!("it is wanted, and cannot be made ready; that is tried again: {why}");
+    let written = registry
+        .trail
+        .write_own("fallback", name, Some(failing), &detail);
+    written.await;
 }
 
 /// A revision that is being made ready, for as long as that takes: nobody else begins with it
@@ -168,11 +187,11 @@ impl Preparing {
         let (mut retry, mut said) = (RETRY, None);
         loop {
             let (loader, of) = (registry.clone(), (name.to_owned(), revision.clone()));
-            let load = async move { loader.load_anywhere(&of.0, &of.1).await };
+            let load = async move { load_anywhere(&loader, &of.0, &of.1).await };
             let loaded = apart(&registry.tasks, load).await;
             let is_ready = loaded.is_ok();
             if is_ready && registry.fleet.is_some() {
-                registry.write_beginning(name).await;
+                write_beginning(registry, name).await;
             }
             if let Err(why) = &loaded
                 && said.as_ref() != Some(why)
@@ -180,7 +199,7 @@ impl Preparing {
                 said = Some(why.clone());
                 tracing::error!(transform = name, %revision, why, "a revision cannot be made ready");
             }
-            let needed = registry.change(name, |deployment| {
+            let needed = change_deployment(registry, name, |deployment| {
                 let wanted = deployment.intent.wanted();
                 let is_needed = needed(&wanted, registry.host()).any(|needed| needed == revision);
                 match loaded {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::plans::load_kept;
 use super::report::{ShadowReport, ShadowState};
 use super::{Caller, Record, Refused, Registry, ShadowRequest, shown};
 use crate::pipeline::Tap;
@@ -66,137 +67,139 @@ impl Shadows {
     }
 }
 
-impl Registry {
-    /// Starts a shadow and returns at once.
-    ///
-    /// # Errors
-    /// Another one runs, the revision runs already, or there is nothing to run it beside.
-    pub async fn shadow(
-        &self,
-        by: Caller<'_>,
-        revision: &str,
-        request: ShadowRequest,
-    ) -> Result<ShadowReport, Refused> {
-        let show_input = request.show_input;
-        let outcome = self.start_shadow(revision, request).await;
-        let report = outcome.as_ref().ok();
-        let record = Record {
-            by,
-            action: "shadow",
-            transform: report.map(|shadow| shadow.transform.clone()),
-            revision: report.map(|shadow| shadow.candidate.clone()),
-            plan: None,
-            detail: if show_input {
-                "with inputs shown".into()
-            } else {
-                String::new()
-            },
-        };
-        self.record(record, outcome).await
-    }
+/// Starts a shadow and returns at once.
+///
+/// # Errors
+/// Another one runs, the revision runs already, or there is nothing to run it beside.
+pub async fn shadow(
+    registry: &Registry,
+    by: Caller<'_>,
+    revision: &str,
+    request: ShadowRequest,
+) -> Result<ShadowReport, Refused> {
+    let show_input = request.show_input;
+    let outcome = start_shadow(registry, revision, request).await;
+    let report = outcome.as_ref().ok();
+    let record = Record {
+        by,
+        action: "shadow",
+        transform: report.map(|shadow| shadow.transform.clone()),
+        revision: report.map(|shadow| shadow.candidate.clone()),
+        plan: None,
+        detail: if show_input {
+            "with inputs shown".into()
+        } else {
+            String::new()
+        },
+    };
+    registry.record(record, outcome).await
+}
 
-    /// # Errors
-    /// There is no such shadow any more.
-    pub fn find_shadow(&self, id: &str) -> Result<ShadowReport, Refused> {
-        Ok(self.shadows.lock().find(id)?.report())
-    }
+/// # Errors
+/// There is no such shadow any more.
+pub fn find_shadow(registry: &Registry, id: &str) -> Result<ShadowReport, Refused> {
+    Ok(registry.shadows.lock().find(id)?.report())
+}
 
-    /// Ends a shadow before its time; what it found stays.
-    ///
-    /// # Errors
-    /// There is no such shadow any more.
-    pub async fn stop_shadow(&self, by: Caller<'_>, id: &str) -> Result<ShadowReport, Refused> {
-        let found = self.shadows.lock().find(id);
-        let shadow = found.as_ref().ok();
-        if let Some(shadow) = shadow {
+/// Ends a shadow before its time; what it found stays.
+///
+/// # Errors
+/// There is no such shadow any more.
+pub async fn stop_shadow(
+    registry: &Registry,
+    by: Caller<'_>,
+    id: &str,
+) -> Result<ShadowReport, Refused> {
+    let found = registry.shadows.lock().find(id);
+    let shadow = found.as_ref().ok();
+    if let Some(shadow) = shadow {
+        shadow.stop.store(true, Ordering::Relaxed);
+        shadow.ended.cancelled().await;
+    }
+    let record = Record {
+        by,
+        action: "stop-shadow",
+        transform: shadow.map(|shadow| shadow.transform.clone()),
+        revision: shadow.map(|shadow| shadow.candidate.clone()),
+        plan: None,
+        detail: String::new(),
+    };
+    let outcome = found.map(|shadow| shadow.report());
+    registry.record(record, outcome).await
+}
+
+async fn start_shadow(
+    registry: &Registry,
+    revision: &str,
+    request: ShadowRequest,
+) -> Result<ShadowReport, Refused> {
+    registry.store()?;
+    registry.trail.ready().await?;
+    let revision = registry.known_revision(revision)?.revision;
+    let (running, active) = registry.with_running(&revision.transform, |running| {
+        (running.revision.clone(), running.component().clone())
+    })?;
+    if active.revision == revision.id {
+        return Err(Refused::AlreadyActive(revision.id));
+    }
+    let candidate = load_kept(registry, &revision).await?;
+    let mut patterns = active.globs();
+    patterns.extend(candidate.globs());
+    let seconds = request
+        .seconds
+        .unwrap_or(DEFAULT_SECONDS)
+        .clamp(1, MAX_SECONDS);
+    let shadow = {
+        let mut shadows = registry.shadows.lock();
+        if let Some(running) = shadows.0.iter().find(|shadow| shadow.is_running()) {
+            let who = format!("a shadow of {} runs ({})", running.transform, running.id);
+            return Err(Refused::Busy(who));
+        }
+        let id = crate::credentials::random_base32(5)
+            .map_err(|error| Refused::NotReady(error.to_string()))?;
+        let shadow = Arc::new(Shadow {
+            id,
+            transform: revision.transform.clone(),
+            active: active.revision.clone(),
+            candidate: revision.id.clone(),
+            events: request
+                .events
+                .unwrap_or(DEFAULT_EVENTS)
+                .clamp(1, MAX_EVENTS),
+            time: Duration::from_secs(seconds),
+            started: Instant::now(),
+            stop: AtomicBool::new(false),
+            ended: CancellationToken::new(),
+            seen: Mutex::new(ShadowProgress {
+                state: ShadowState::Running,
+                progress: 0.0,
+                comparison: Comparison::default(),
+            }),
+        });
+        shadows.0.push_back(shadow.clone());
+        if shadows.0.len() > MAX_SHADOWS {
+            shadows.0.pop_front();
+        }
+        shadow
+    };
+    let tap = registry.intake.tap(patterns);
+    let mut sides = Sides::new(&active, &running.surface, &candidate, request.show_input);
+    let at_work = shadow.clone();
+    let started = registry
+        .tasks
+        .brief_thread("shadow", move || at_work.run(&tap, &mut sides));
+    if let Err(error) = started {
+        drop(EndedShadow(&shadow));
+        return Err(Refused::NotReady(error.to_string()));
+    }
+    Ok(shadow.report())
+}
+
+/// Ends the shadow of a transform whose active revision is another now.
+pub(super) fn end_shadow_of(registry: &Registry, transform: &str) {
+    for shadow in &registry.shadows.lock().0 {
+        if shadow.transform == transform {
             shadow.stop.store(true, Ordering::Relaxed);
-            shadow.ended.cancelled().await;
-        }
-        let record = Record {
-            by,
-            action: "stop-shadow",
-            transform: shadow.map(|shadow| shadow.transform.clone()),
-            revision: shadow.map(|shadow| shadow.candidate.clone()),
-            plan: None,
-            detail: String::new(),
-        };
-        let outcome = found.map(|shadow| shadow.report());
-        self.record(record, outcome).await
-    }
-
-    async fn start_shadow(
-        &self,
-        revision: &str,
-        request: ShadowRequest,
-    ) -> Result<ShadowReport, Refused> {
-        self.store()?;
-        self.trail.ready().await?;
-        let revision = self.known_revision(revision)?.revision;
-        let (running, active) = self.with_running(&revision.transform, |running| {
-            (running.revision.clone(), running.component().clone())
-        })?;
-        if active.revision == revision.id {
-            return Err(Refused::AlreadyActive(revision.id));
-        }
-        let candidate = self.load_kept(&revision).await?;
-        let mut patterns = active.globs();
-        patterns.extend(candidate.globs());
-        let seconds = request
-            .seconds
-            .unwrap_or(DEFAULT_SECONDS)
-            .clamp(1, MAX_SECONDS);
-        let shadow = {
-            let mut shadows = self.shadows.lock();
-            if let Some(running) = shadows.0.iter().find(|shadow| shadow.is_running()) {
-                let who = format!("a shadow of {} runs ({})", running.transform, running.id);
-                return Err(Refused::Busy(who));
-            }
-            let id = crate::credentials::random_base32(5)
-                .map_err(|error| Refused::NotReady(error.to_string()))?;
-            let shadow = Arc::new(Shadow {
-                id,
-                transform: revision.transform.clone(),
-                active: active.revision.clone(),
-                candidate: revision.id.clone(),
-                events: request
-                    .events
-                    .unwrap_or(DEFAULT_EVENTS)
-                    .clamp(1, MAX_EVENTS),
-                time: Duration::from_secs(seconds),
-                started: Instant::now(),
-                stop: AtomicBool::new(false),
-                ended: CancellationToken::new(),
-                seen: Mutex::new(ShadowProgress {
-                    state: ShadowState::Running,
-                    progress: 0.0,
-                    comparison: Comparison::default(),
-                }),
-            });
-            shadows.0.push_back(shadow.clone());
-            if shadows.0.len() > MAX_SHADOWS {
-                shadows.0.pop_front();
-            }
-            shadow
-        };
-        let tap = self.intake.tap(patterns);
-        let mut sides = Sides::new(&active, &running.surface, &candidate, request.show_input);
-        let at_work = shadow.clone();
-        let started = self
-            .tasks
-            .brief_thread("shadow", move || at_work.run(&tap, &mut sides));
-        if let Err(error) = started {
-            drop(EndedShadow(&shadow));
-            return Err(Refused::NotReady(error.to_string()));
-        }
-        Ok(shadow.report())
-    }
-
-    /// Ends the shadow of a transform whose active revision is another now.
-    pub(super) fn end_shadow_of(&self, transform: &str) {
-        for shadow in &self.shadows.lock().0 {
-            if shadow.transform == transform {
-                shadow.stop.store(true, Ordering::Relaxed);
-            }
         }
     }
 }

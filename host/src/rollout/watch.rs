@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::apply::InNameOf;
+use super::apply::{InNameOf, apply_in_name_of};
+use super::plans::plan;
+use super::push::push;
 use super::{Caller, Consent, PushRequest, Refused, Registry};
 use crate::files::{FileStamp, read_within};
 use crate::settings::Allow;
@@ -76,189 +78,184 @@ pub struct Rights {
     pub max_size: u64,
 }
 
-impl Registry {
-    /// Follows the folder for as long as the host lives.
-    pub async fn watch_folder(self: Arc<Self>, folder: PathBuf, rights: Rights) {
-        let mut seen: BTreeMap<PathBuf, WatchedFile> = BTreeMap::new();
-        let (mut readable, mut first) = (true, true);
-        loop {
-            let at = folder.clone();
-            match blocking(move || list(&at)).await {
-                Ok(found) => {
-                    if !std::mem::replace(&mut readable, true) {
-                        tracing::info!(folder = %folder.display(), "the watched folder is back");
-                    }
-                    // A file that comes back with the same bytes is the same wish.
-                    if seen.len() > MAX_FILES {
-                        seen.retain(|path, _| found.contains_key(path));
-                    }
-                    self.take_all(&mut seen, found, rights, first).await;
-                    first = false;
+/// Follows the folder for as long as the host lives.
+pub async fn watch_folder(registry: Arc<Registry>, folder: PathBuf, rights: Rights) {
+    let mut seen: BTreeMap<PathBuf, WatchedFile> = BTreeMap::new();
+    let (mut readable, mut first) = (true, true);
+    loop {
+        let at = folder.clone();
+        match blocking(move || list(&at)).await {
+            Ok(found) => {
+                if !std::mem::replace(&mut readable, true) {
+                    tracing::info!(folder = %folder.display(), "the watched folder is back");
                 }
-                Err(error) => {
-                    if std::mem::replace(&mut readable, false) {
-                        tracing::error!(folder = %folder.display(), %error, "the watched folder cannot be read");
-                    }
+                // A file that comes back with the same bytes is the same wish.
+                if seen.len() > MAX_FILES {
+                    seen.retain(|path, _| found.contains_key(path));
                 }
+                take_all(&registry, &mut seen, found, rights, first).await;
+                first = false;
             }
-            tokio::time::sleep(EVERY).await;
-        }
-    }
-
-    /// Deals with what has stopped growing. Of several files for one transform, the one that was
-    /// written last is meant.
-    async fn take_all(
-        self: &Arc<Self>,
-        seen: &mut BTreeMap<PathBuf, WatchedFile>,
-        found: BTreeMap<PathBuf, FileStamp>,
-        rights: Rights,
-        first: bool,
-    ) {
-        let mut taken: Vec<(PathBuf, FileOutcome)> = Vec::new();
-        let mut candidates: Vec<WatchedCandidate> = Vec::new();
-        for (path, stamp) in found {
-            let Some(from_before) = ripe(seen, &path, stamp, first) else {
-                continue;
-            };
-            let known = seen.get(&path).and_then(|seen| seen.digest.clone());
-            match self
-                .candidate(&path, stamp, rights, from_before, known)
-                .await
-            {
-                Ok(candidate) => candidates.push(candidate),
-                Err(dealt_with) => taken.push((path, dealt_with)),
-            }
-        }
-        candidates.sort_by(|a, b| (a.written, &a.path).cmp(&(b.written, &b.path)));
-        while let Some(candidate) = candidates.pop() {
-            let (others, rest): (Vec<_>, Vec<_>) = candidates
-                .into_iter()
-                .partition(|earlier| earlier.transform == candidate.transform);
-            candidates = rest;
-            for passed_over in others {
-                tracing::warn!(
-                    file = passed_over.file,
-                    transform = passed_over.transform,
-                    newer = candidate.file,
-                    "a watched component is passed over: another file for its transform was \
-                     written later"
-                );
-                taken.push((passed_over.path, FileOutcome::DealtWith(passed_over.digest)));
-            }
-            let dealt_with = self.take(&candidate, rights.allow).await;
-            taken.push((candidate.path, dealt_with));
-        }
-        for (path, dealt_with) in taken {
-            let Some(seen) = seen.get_mut(&path) else {
-                continue;
-            };
-            match dealt_with {
-                FileOutcome::DealtWith(digest) => seen.digest = Some(digest),
-                FileOutcome::Later => seen.due = Some(LOOKS_UNTIL_RETRY),
-            }
-        }
-    }
-
-    /// A file's component as a revision, where it is another than was dealt with before.
-    async fn candidate(
-        self: &Arc<Self>,
-        path: &Path,
-        stamp: FileStamp,
-        rights: Rights,
-        from_before: bool,
-        known: Option<String>,
-    ) -> Result<WatchedCandidate, FileOutcome> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let file = crate::transform::printable(&name, 200);
-        let read = path.to_owned();
-        let bytes = match blocking(move || read_within(&read, rights.max_size)).await {
-            Ok(bytes) => bytes,
             Err(error) => {
-                tracing::error!(file, %error, "a watched component cannot be read");
-                return Err(FileOutcome::Later);
+                if std::mem::replace(&mut readable, false) {
+                    tracing::error!(folder = %folder.display(), %error, "the watched folder cannot be read");
+                }
             }
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Deals with what has stopped growing. Of several files for one transform, the one that was
+/// written last is meant.
+async fn take_all(
+    registry: &Arc<Registry>,
+    seen: &mut BTreeMap<PathBuf, WatchedFile>,
+    found: BTreeMap<PathBuf, FileStamp>,
+    rights: Rights,
+    first: bool,
+) {
+    let mut taken: Vec<(PathBuf, FileOutcome)> = Vec::new();
+    let mut candidates: Vec<WatchedCandidate> = Vec::new();
+    for (path, stamp) in found {
+        let Some(from_before) = ripe(seen, &path, stamp, first) else {
+            continue;
         };
-        let (print, bytes) = blocking(move || (Fingerprint::of(&bytes), bytes)).await;
-        let digest = print.digest;
-        if known.as_ref() == Some(&digest) {
-            return Err(FileOutcome::DealtWith(digest));
-        }
-        let origin = format!("watch: {file}");
-        match self.push(BY, &origin, bytes, PushRequest::default()).await {
-            Ok(pushed) => Ok(WatchedCandidate {
-                path: path.to_owned(),
-                file,
-                digest,
-                from_before,
-                written: stamp.modified,
-                revision: pushed.revision.id,
-                component: pushed.revision.component,
-                transform: pushed.revision.transform,
-            }),
-            Err(refused) => Err(told_refusal(&file, digest, &refused)),
+        let known = seen.get(&path).and_then(|seen| seen.digest.clone());
+        match candidate(registry, &path, stamp, rights, from_before, known).await {
+            Ok(candidate) => candidates.push(candidate),
+            Err(dealt_with) => taken.push((path, dealt_with)),
         }
     }
-
-    async fn take(self: &Arc<Self>, candidate: &WatchedCandidate, allow: Allow) -> FileOutcome {
-        let WatchedCandidate { file, digest, .. } = candidate;
-        match self.apply_candidate(candidate, allow).await {
-            Ok(()) => tracing::info!(file, "a watched component was applied"),
-            Err(Refused::AlreadyActive(_) | Refused::AlreadyChosen(_)) => {}
-            Err(Refused::Standing(transform)) => tracing::info!(
-                file,
-                transform,
-                "a watched component that was there before is not applied: what somebody chose \
-                 stays"
-            ),
-            Err(refused) => return told_refusal(file, digest.clone(), &refused),
+    candidates.sort_by(|a, b| (a.written, &a.path).cmp(&(b.written, &b.path)));
+    while let Some(candidate) = candidates.pop() {
+        let (others, rest): (Vec<_>, Vec<_>) = candidates
+            .into_iter()
+            .partition(|earlier| earlier.transform == candidate.transform);
+        candidates = rest;
+        for passed_over in others {
+            tracing::warn!(
+                file = passed_over.file,
+                transform = passed_over.transform,
+                newer = candidate.file,
+                "a watched component is passed over: another file for its transform was \
+                 written later"
+            );
+            taken.push((passed_over.path, FileOutcome::DealtWith(passed_over.digest)));
         }
-        FileOutcome::DealtWith(digest.clone())
+        let dealt_with = take(registry, &candidate, rights.allow).await;
+        taken.push((candidate.path, dealt_with));
     }
-
-    async fn apply_candidate(
-        self: &Arc<Self>,
-        candidate: &WatchedCandidate,
-        allow: Allow,
-    ) -> Result<(), Refused> {
-        let (id, name) = (&candidate.revision, &candidate.transform);
-        if let Ok(wanted) = self.with(name, |deployment| deployment.intent.wanted()) {
-            let chosen = &wanted.choice.revision;
-            // A host that comes to a fleet has nothing to say of what that wants.
-            let is_late = self.fleet.is_some() && candidate.from_before && chosen.is_some();
-            if is_late && chosen.as_ref() != Some(id) {
-                return Err(Refused::Standing(name.clone()));
-            }
-            // Also with other settings than it was left with.
-            let was_left = |id: &RevisionId| {
-                let record = self.recorded(name, id);
-                wanted.is_withdrawn(id)
-                    && record.is_some_and(|record| record.component == candidate.component)
-            };
-            if wanted.is_withdrawn(id) || wanted.withdrawn.keys().any(was_left) {
-                return Err(Refused::Withdrawn(name.clone()));
-            }
+    for (path, dealt_with) in taken {
+        let Some(seen) = seen.get_mut(&path) else {
+            continue;
+        };
+        match dealt_with {
+            FileOutcome::DealtWith(digest) => seen.digest = Some(digest),
+            FileOutcome::Later => seen.due = Some(LOOKS_UNTIL_RETRY),
         }
-        if self
-            .deployments
-            .lock()
-            .values()
-            .any(|deployment| deployment.lost)
-        {
+    }
+}
+
+/// A file's component as a revision, where it is another than was dealt with before.
+async fn candidate(
+    registry: &Arc<Registry>,
+    path: &Path,
+    stamp: FileStamp,
+    rights: Rights,
+    from_before: bool,
+    known: Option<String>,
+) -> Result<WatchedCandidate, FileOutcome> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let file = crate::transform::printable(&name, 200);
+    let read = path.to_owned();
+    let bytes = match blocking(move || read_within(&read, rights.max_size)).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            tracing::error!(file, %error, "a watched component cannot be read");
+            return Err(FileOutcome::Later);
+        }
+    };
+    let (print, bytes) = blocking(move || (Fingerprint::of(&bytes), bytes)).await;
+    let digest = print.digest;
+    if known.as_ref() == Some(&digest) {
+        return Err(FileOutcome::DealtWith(digest));
+    }
+    let origin = format!("watch: {file}");
+    match push(registry, BY, &origin, bytes, PushRequest::default()).await {
+        Ok(pushed) => Ok(WatchedCandidate {
+            path: path.to_owned(),
+            file,
+            digest,
+            from_before,
+            written: stamp.modified,
+            revision: pushed.revision.id,
+            component: pushed.revision.component,
+            transform: pushed.revision.transform,
+        }),
+        Err(refused) => Err(told_refusal(&file, digest, &refused)),
+    }
+}
+
+async fn take(registry: &Arc<Registry>, candidate: &WatchedCandidate, allow: Allow) -> FileOutcome {
+    let WatchedCandidate { file, digest, .. } = candidate;
+    match apply_candidate(registry, candidate, allow).await {
+        Ok(()) => tracing::info!(file, "a watched component was applied"),
+        Err(Refused::AlreadyActive(_) | Refused::AlreadyChosen(_)) => {}
+        Err(Refused::Standing(transform)) => tracing::info!(
+            file,
+            transform,
+            "a watched component that was there before is not applied: what somebody chose \
+             stays"
+        ),
+        Err(refused) => return told_refusal(file, digest.clone(), &refused),
+    }
+    FileOutcome::DealtWith(digest.clone())
+}
+
+async fn apply_candidate(
+    registry: &Arc<Registry>,
+    candidate: &WatchedCandidate,
+    allow: Allow,
+) -> Result<(), Refused> {
+    let (id, name) = (&candidate.revision, &candidate.transform);
+    if let Ok(wanted) = registry.with(name, |deployment| deployment.intent.wanted()) {
+        let chosen = &wanted.choice.revision;
+        // A host that comes to a fleet has nothing to say of what that wants.
+        let is_late = registry.fleet.is_some() && candidate.from_before && chosen.is_some();
+        if is_late && chosen.as_ref() != Some(id) {
             return Err(Refused::Standing(name.clone()));
         }
-        let plan = self.plan(BY, id.as_str()).await?;
-        let consent = Consent {
-            allow_wider: allow != Allow::None,
-            allow_breaking: allow == Allow::Breaking,
-            ..Consent::default()
+        // Also with other settings than it was left with.
+        let was_left = |id: &RevisionId| {
+            let record = registry.recorded(name, id);
+            wanted.is_withdrawn(id)
+                && record.is_some_and(|record| record.component == candidate.component)
         };
-        let name_of = InNameOf {
-            chooser: Chooser::Folder,
-            was_there: candidate.from_before,
-        };
-        let applied = self.apply_in_name_of(BY, &plan.id, consent, name_of);
-        applied.await.map(drop)
+        if wanted.is_withdrawn(id) || wanted.withdrawn.keys().any(was_left) {
+            return Err(Refused::Withdrawn(name.clone()));
+        }
     }
+    if registry
+        .deployments
+        .lock()
+        .values()
+        .any(|deployment| deployment.lost)
+    {
+        return Err(Refused::Standing(name.clone()));
+    }
+    let plan = plan(registry, BY, id.as_str()).await?;
+    let consent = Consent {
+        allow_wider: allow != Allow::None,
+        allow_breaking: allow == Allow::Breaking,
+        ..Consent::default()
+    };
+    let name_of = InNameOf {
+        chooser: Chooser::Folder,
+        was_there: candidate.from_before,
+    };
+    let applied = apply_in_name_of(registry, BY, &plan.id, consent, name_of);
+    applied.await.map(drop)
 }
 
 /// Says why a file was not applied.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::super::Registry;
+use super::super::decide::decide_stop;
 use super::super::prepare::ITSELF;
 use super::envelope::SharedDesired;
 use super::look::Read;
@@ -87,25 +88,25 @@ fn losers(mut claimants: Vec<Claimant>) -> Vec<Loser> {
     losers
 }
 
-impl Registry {
-    /// Leaves what claims the same as another transform of the fleet, on this host at once.
-    pub(super) async fn leave_conflicts(self: &std::sync::Arc<Self>, read: &Read) {
-        let claimants = read
-            .iter()
-            .filter_map(|(name, read)| Claimant::of(name, read.as_ref().ok()?));
-        for Loser {
-            name,
-            revision,
-            why,
-        } in losers(claimants.collect())
-        {
-            let fail = Request::Fail(Failed::new(&revision, &why));
-            // It may have been left already, and the fleet not know it yet.
-            if self.stop(&name, fail, ITSELF).is_ok() {
-                tracing::error!(transform = name, %revision, why, "two transforms of the fleet claim the same");
-                let written = self.trail.write_own("return", &name, Some(revision), &why);
-                written.await;
-            }
+/// Leaves what claims the same as another transform of the fleet, on this host at once.
+pub(super) async fn leave_conflicts(registry: &std::sync::Arc<Registry>, read: &Read) {
+    let claimants = read
+        .iter()
+        .filter_map(|(name, read)| Claimant::of(name, read.as_ref().ok()?));
+    for Loser {
+        name,
+        revision,
+        why,
+    } in losers(claimants.collect())
+    {
+        let fail = Request::Fail(Failed::new(&revision, &why));
+        // It may have been left already, and the fleet not know it yet.
+        if decide_stop(registry, &name, fail, ITSELF).is_ok() {
+            tracing::error!(transform = name, %revision, why, "two transforms of the fleet claim the same");
+            let written = registry
+                .trail
+                .write_own("return", &name, Some(revision), &why);
+            written.await;
         }
     }
 }

@@ -78,131 +78,131 @@ struct NameMove {
     records: Vec<Revision>,
 }
 
-impl Fleet {
-    /// Moves what there is under the names of before. Gives whether something else may be wanted
-    /// now than what was read.
-    ///
-    /// # Errors
-    /// Redis does not answer.
-    pub(super) async fn move_earlier(
-        &self,
-        read: &Read,
-        now: f64,
-        stamp: &Stamp,
-    ) -> Result<bool, Unreachable> {
-        let denied = self.earlier.lock().denied;
-        if self.link().in_cluster() || denied.is_some_and(|at| at.elapsed() < DENIED) {
+/// Moves what there is under the names of before. Gives whether something else may be wanted
+/// now than what was read.
+///
+/// # Errors
+/// Redis does not answer.
+pub(super) async fn move_earlier(
+    fleet: &Fleet,
+    read: &Read,
+    now: f64,
+    stamp: &Stamp,
+) -> Result<bool, Unreachable> {
+    let denied = fleet.earlier.lock().denied;
+    if fleet.link().in_cluster() || denied.is_some_and(|at| at.elapsed() < DENIED) {
+        return Ok(false);
+    }
+    type Fields = BTreeMap<String, String>;
+    let keys = fleet.member.names().earlier();
+    let mut look = redis::pipe();
+    look.cmd("HGETALL").arg(keys.deployments());
+    look.cmd("HGETALL").arg(keys.hosts());
+    look.cmd("EXISTS").arg(keys.history());
+    let asked: Result<(Fields, Fields, u8), Unreachable> = fleet.link().ask(&look).await;
+    let (wanted, hosts, has_history) = match asked {
+        Err(Unreachable(why)) if why.starts_with("NOPERM") => {
+            note_denied(fleet);
             return Ok(false);
         }
-        type Fields = BTreeMap<String, String>;
-        let keys = self.member.names().earlier();
-        let mut look = redis::pipe();
-        look.cmd("HGETALL").arg(keys.deployments());
-        look.cmd("HGETALL").arg(keys.hosts());
-        look.cmd("EXISTS").arg(keys.history());
-        let asked: Result<(Fields, Fields, u8), Unreachable> = self.link().ask(&look).await;
-        let (wanted, hosts, has_history) = match asked {
-            Err(Unreachable(why)) if why.starts_with("NOPERM") => {
-                self.note_denied();
-                return Ok(false);
-            }
-            asked => asked?,
-        };
-        let hosts = Hosts::of(now, &hosts);
-        // This host itself may have been one until a moment ago.
-        let alive = hosts.alive().filter(|record| record.host != self.host());
-        let alive: BTreeSet<String> = alive.map(|record| record.host.clone()).collect();
-        let anybody = !alive.is_empty();
-        self.note_alive(alive);
-        let names = wanted.keys().filter(|name| is_transform_name(name));
-        let mut names: BTreeSet<&String> = names.take(MAX_TRANSFORMS).collect();
-        if anybody || !names.is_empty() {
-            let known = read.iter().filter(|(_, read)| read.is_ok());
-            names.extend(known.map(|(name, _)| name));
-        }
-        let planned = names.into_iter().filter_map(|name| {
-            let here = read.get(name).map(Result::as_ref);
-            let here = here.map(|read| read.map(Arc::as_ref).ok());
-            plan(name, wanted.get(name), here, stamp)
-        });
-        let planned: Vec<NameMove> = planned.collect();
-        for planned in &planned {
-            self.carry_out(planned).await?;
-        }
-        if has_history > 0 {
-            let mut send = redis::pipe();
-            let script = send.cmd("EVAL").arg(MOVE_HISTORY).arg(2);
-            script
-                .arg(keys.history())
-                .arg(self.member.names().history());
-            let (_,): (u64,) = self.link().ask(&send).await?;
-        }
-        Ok(planned.iter().any(|planned| planned.from[1] != planned.to))
+        asked => asked?,
+    };
+    let hosts = Hosts::of(now, &hosts);
+    // This host itself may have been one until a moment ago.
+    let alive = hosts.alive().filter(|record| record.host != fleet.host());
+    let alive: BTreeSet<String> = alive.map(|record| record.host.clone()).collect();
+    let anybody = !alive.is_empty();
+    note_alive(fleet, alive);
+    let names = wanted.keys().filter(|name| is_transform_name(name));
+    let mut names: BTreeSet<&String> = names.take(MAX_TRANSFORMS).collect();
+    if anybody || !names.is_empty() {
+        let known = read.iter().filter(|(_, read)| read.is_ok());
+        names.extend(known.map(|(name, _)| name));
     }
-
-    async fn carry_out(&self, planned: &NameMove) -> Result<(), Unreachable> {
-        let keys = self.member.names().earlier();
-        let [before, here] = &planned.from;
+    let planned = names.into_iter().filter_map(|name| {
+        let here = read.get(name).map(Result::as_ref);
+        let here = here.map(|read| read.map(Arc::as_ref).ok());
+        plan(name, wanted.get(name), here, stamp)
+    });
+    let planned: Vec<NameMove> = planned.collect();
+    for planned in &planned {
+        move_names(fleet, planned).await?;
+    }
+    if has_history > 0 {
         let mut send = redis::pipe();
-        send.cmd("EVAL")
-            .arg(MOVE)
-            .arg(2)
-            .arg(keys.deployments())
-            .arg(self.member.names().deployments())
-            .arg(&planned.name)
-            .arg(before)
-            .arg(here)
-            .arg(&planned.left)
-            .arg(&planned.to)
-            .arg(LEFT_SECONDS);
-        let (moved,): (String,) = self.link().ask(&send).await?;
-        // Whoever was faster is heard at the next look.
-        if moved != "moved" || planned.records.is_empty() {
-            return Ok(());
-        }
+        let script = send.cmd("EVAL").arg(MOVE_HISTORY).arg(2);
+        script
+            .arg(keys.history())
+            .arg(fleet.member.names().history());
+        let (_,): (u64,) = fleet.link().ask(&send).await?;
+    }
+    Ok(planned.iter().any(|planned| planned.from[1] != planned.to))
+}
+
+async fn move_names(fleet: &Fleet, planned: &NameMove) -> Result<(), Unreachable> {
+    let keys = fleet.member.names().earlier();
+    let [before, here] = &planned.from;
+    let mut send = redis::pipe();
+    send.cmd("EVAL")
+        .arg(MOVE)
+        .arg(2)
+        .arg(keys.deployments())
+        .arg(fleet.member.names().deployments())
+        .arg(&planned.name)
+        .arg(before)
+        .arg(here)
+        .arg(&planned.left)
+        .arg(&planned.to)
+        .arg(LEFT_SECONDS);
+    let (moved,): (String,) = fleet.link().ask(&send).await?;
+    // Whoever was faster is heard at the next look.
+    if moved != "moved" || planned.records.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(
+        transform = planned.name,
+        "what an earlier version of Tidegate has shared of it stands under its new name"
+    );
+    for record in &planned.records {
+        let pairs = keys_of(&keys, record)
+            .into_iter()
+            .zip(keys_of(fleet.member.names(), record));
+        let names: Vec<String> = pairs.flat_map(|(before, here)| [before, here]).collect();
+        let mut send = redis::pipe();
+        let script = send.cmd("EVAL").arg(MOVE_COMPONENTS).arg(names.len());
+        script.arg(&names).arg(UNNAMED_SECONDS);
+        let (_,): (u64,) = fleet.link().ask(&send).await?;
+    }
+    Ok(())
+}
+
+fn note_denied(fleet: &Fleet) {
+    let mut earlier = fleet.earlier.lock();
+    if earlier.denied.replace(Instant::now()).is_none() {
         tracing::info!(
-            transform = planned.name,
-            "what an earlier version of Tidegate has shared of it stands under its new name"
+            fleet = fleet.member.fleet(),
+            "the Redis user may not look whether hosts of an earlier version of Tidegate are in this fleet; where \
+             there are any, give it the rights that these have"
         );
-        for record in &planned.records {
-            let pairs = keys_of(&keys, record).into_iter().zip(self.keys_of(record));
-            let names: Vec<String> = pairs.flat_map(|(before, here)| [before, here]).collect();
-            let mut send = redis::pipe();
-            let script = send.cmd("EVAL").arg(MOVE_COMPONENTS).arg(names.len());
-            script.arg(&names).arg(UNNAMED_SECONDS);
-            let (_,): (u64,) = self.link().ask(&send).await?;
-        }
-        Ok(())
     }
+}
 
-    fn note_denied(&self) {
-        let mut earlier = self.earlier.lock();
-        if earlier.denied.replace(Instant::now()).is_none() {
-            tracing::info!(
-                fleet = self.member.fleet(),
-                "the Redis user may not look whether hosts of an earlier version of Tidegate are in this fleet; where \
-                 there are any, give it the rights that these have"
-            );
-        }
+/// Says which hosts of before there are, once.
+fn note_alive(fleet: &Fleet, alive: BTreeSet<String>) {
+    let mut earlier = fleet.earlier.lock();
+    if earlier.alive == alive {
+        return;
     }
-
-    /// Says which hosts of before there are, once.
-    fn note_alive(&self, alive: BTreeSet<String>) {
-        let mut earlier = self.earlier.lock();
-        if earlier.alive == alive {
-            return;
-        }
-        if alive.is_empty() {
-            tracing::info!("no host of an earlier version of Tidegate is in this fleet any more");
-        } else {
-            tracing::warn!(
-                hosts = ?alive,
-                "hosts of an earlier version of Tidegate are in this fleet: they keep what they run and obey a pause, \
-                 and nothing else reaches them until they are updated"
-            );
-        }
-        earlier.alive = alive;
+    if alive.is_empty() {
+        tracing::info!("no host of an earlier version of Tidegate is in this fleet any more");
+    } else {
+        tracing::warn!(
+            hosts = ?alive,
+            "hosts of an earlier version of Tidegate are in this fleet: they keep what they run and obey a pause, \
+             and nothing else reaches them until they are updated"
+        );
     }
+    earlier.alive = alive;
 }
 
 /// What becomes of what is wanted of a transform, by what stands under its name of before and its

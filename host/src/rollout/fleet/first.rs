@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::{Refused, Registry};
 use super::Fleet;
+use super::hosts::hosts;
 use crate::wanted::canary;
 use crate::wanted::desired::{DecisionId, Desired};
 
@@ -13,48 +14,44 @@ use crate::wanted::desired::{DecisionId, Desired};
 const FIRST_GRACE: Duration = Duration::from_secs(60);
 const FIRST_FACTOR: u32 = 4;
 
-impl Registry {
-    /// How long first hosts may take.
-    pub(super) fn first_patience(&self) -> Duration {
-        self.options.probation * FIRST_FACTOR + FIRST_GRACE
-    }
-
-    /// The hosts that go first where a share of them shall.
-    ///
-    /// # Errors
-    /// There is no fleet, or its Redis does not answer.
-    pub(in crate::rollout) async fn first_hosts(
-        &self,
-        percent: Option<u8>,
-    ) -> Result<Vec<String>, Refused> {
-        let Some(percent) = percent else {
-            return Ok(Vec::new());
-        };
-        let fleet = self.fleet.as_ref().ok_or(Refused::NoFleet)?;
-        let hosts = fleet.hosts().await?;
-        let mut names: Vec<String> = hosts.alive().map(|host| host.host.clone()).collect();
-        if !names.iter().any(|name| name == fleet.host()) {
-            names.push(fleet.host().to_owned());
-        }
-        Ok(drawn(names, percent, getrandom::u64().unwrap_or_default()))
-    }
+/// How long first hosts may take.
+pub(super) fn first_patience(registry: &Registry) -> Duration {
+    registry.options.probation * FIRST_FACTOR + FIRST_GRACE
 }
 
-impl Fleet {
-    /// Whether first hosts have had this long since this process knows of their choice.
-    pub(super) fn is_overdue(&self, name: &str, desired: &Desired, patience: Duration) -> bool {
-        let mut since = self.tried_since.lock();
-        if desired.choice.first.is_empty() {
-            since.remove(name);
-            return false;
-        }
-        let fresh: (DecisionId, Instant) = (desired.choice.id, Instant::now());
-        let known = since.entry(name.to_owned()).or_insert(fresh);
-        if known.0 != desired.choice.id {
-            *known = fresh;
-        }
-        known.1.elapsed() > patience
+/// The hosts that go first where a share of them shall.
+///
+/// # Errors
+/// There is no fleet, or its Redis does not answer.
+pub(in crate::rollout) async fn first_hosts(
+    registry: &Registry,
+    percent: Option<u8>,
+) -> Result<Vec<String>, Refused> {
+    let Some(percent) = percent else {
+        return Ok(Vec::new());
+    };
+    let fleet = registry.fleet.as_ref().ok_or(Refused::NoFleet)?;
+    let hosts = hosts(fleet).await?;
+    let mut names: Vec<String> = hosts.alive().map(|host| host.host.clone()).collect();
+    if !names.iter().any(|name| name == fleet.host()) {
+        names.push(fleet.host().to_owned());
     }
+    Ok(drawn(names, percent, getrandom::u64().unwrap_or_default()))
+}
+
+/// Whether first hosts have had this long since this process knows of their choice.
+pub(super) fn is_overdue(fleet: &Fleet, name: &str, desired: &Desired, patience: Duration) -> bool {
+    let mut since = fleet.tried_since.lock();
+    if desired.choice.first.is_empty() {
+        since.remove(name);
+        return false;
+    }
+    let fresh: (DecisionId, Instant) = (desired.choice.id, Instant::now());
+    let known = since.entry(name.to_owned()).or_insert(fresh);
+    if known.0 != desired.choice.id {
+        *known = fresh;
+    }
+    known.1.elapsed() > patience
 }
 
 /// `percent` of the hosts, never more and one at least; others with each `draw`.

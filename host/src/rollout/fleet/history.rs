@@ -58,100 +58,96 @@ impl SharedHistory {
     }
 }
 
-impl Registry {
-    /// Shares the lines of this host's log that are new.
-    pub(super) async fn share_history(&self, fleet: &Fleet, now: f64) {
-        let Some(store) = self.loader.store.clone() else {
-            return;
-        };
-        let upto = fleet.history.upto.lock().clone();
-        let is_shared = upto == store.audit().head();
-        self.metrics.audit.unshared.set((!is_shared).into());
-        let refused = *fleet.history.refused.lock();
-        if is_shared || refused.is_some_and(|refused| refused.elapsed() < RETRY) {
-            return;
+/// Shares the lines of this host's log that are new.
+pub(super) async fn share_history(registry: &Registry, fleet: &Fleet, now: f64) {
+    let Some(store) = registry.loader.store.clone() else {
+        return;
+    };
+    let upto = fleet.history.upto.lock().clone();
+    let is_shared = upto == store.audit().head();
+    registry.metrics.audit.unshared.set((!is_shared).into());
+    let refused = *fleet.history.refused.lock();
+    if is_shared || refused.is_some_and(|refused| refused.elapsed() < RETRY) {
+        return;
+    }
+    let read = blocking(move || store.audit().since(upto.as_deref(), MAX_LINES)).await;
+    let shared = match read {
+        Ok((entries, last)) => {
+            let sent = send_history(fleet, entries, now).await;
+            sent.map(|()| last).map_err(|error| error.to_string())
         }
-        let read = blocking(move || store.audit().since(upto.as_deref(), MAX_LINES)).await;
-        let shared = match read {
-            Ok((entries, last)) => {
-                let sent = fleet.send_history(entries, now).await;
-                sent.map(|()| last).map_err(|error| error.to_string())
+        Err(error) => Err(error.to_string()),
+    };
+    let was_refused = fleet.history.refused.lock().take().is_some();
+    match shared {
+        Ok(last) => {
+            *fleet.history.upto.lock() = last;
+            registry.metrics.audit.unshared.set(0);
+        }
+        Err(why) => {
+            if !was_refused {
+                tracing::error!(
+                    why,
+                    "the audit log cannot be shared with the fleet now; it is whole on this \
+                     host's disk"
+                );
             }
-            Err(error) => Err(error.to_string()),
-        };
-        let was_refused = fleet.history.refused.lock().take().is_some();
-        match shared {
-            Ok(last) => {
-                *fleet.history.upto.lock() = last;
-                self.metrics.audit.unshared.set(0);
-            }
-            Err(why) => {
-                if !was_refused {
-                    tracing::error!(
-                        why,
-                        "the audit log cannot be shared with the fleet now; it is whole on this \
-                         host's disk"
-                    );
-                }
-                *fleet.history.refused.lock() = Some(Instant::now());
-            }
+            *fleet.history.refused.lock() = Some(Instant::now());
         }
     }
 }
 
-impl Fleet {
-    /// The last lines of all other hosts, of a transform or of all, in no certain order.
-    ///
-    /// # Errors
-    /// Redis does not answer.
-    pub(in crate::rollout) async fn history(
-        &self,
-        transform: Option<&str>,
-    ) -> Result<Vec<HistoryEntry>, String> {
-        let mut look = redis::pipe();
-        look.cmd("ZREVRANGE")
-            .arg(self.member.names().history())
-            .arg(0)
-            .arg(MAX_LINES - 1);
-        let read = self.link().ask(&look).await;
-        let (lines,): (Vec<Vec<u8>>,) = read.map_err(|Unreachable(why)| why)?;
-        let entries = lines.iter().filter_map(|line| checked(line));
-        let theirs = entries.filter(|line| line.host.as_deref() != Some(self.host()));
-        let of_it = |line: &HistoryEntry| {
-            transform.is_none_or(|name| line.entry.transform.as_deref() == Some(name))
-        };
-        Ok(theirs.filter(of_it).collect())
-    }
+/// The last lines of all other hosts, of a transform or of all, in no certain order.
+///
+/// # Errors
+/// Redis does not answer.
+pub(in crate::rollout) async fn fleet_history(
+    fleet: &Fleet,
+    transform: Option<&str>,
+) -> Result<Vec<HistoryEntry>, String> {
+    let mut look = redis::pipe();
+    look.cmd("ZREVRANGE")
+        .arg(fleet.member.names().history())
+        .arg(0)
+        .arg(MAX_LINES - 1);
+    let read = fleet.link().ask(&look).await;
+    let (lines,): (Vec<Vec<u8>>,) = read.map_err(|Unreachable(why)| why)?;
+    let entries = lines.iter().filter_map(|line| checked(line));
+    let theirs = entries.filter(|line| line.host.as_deref() != Some(fleet.host()));
+    let of_it = |line: &HistoryEntry| {
+        transform.is_none_or(|name| line.entry.transform.as_deref() == Some(name))
+    };
+    Ok(theirs.filter(of_it).collect())
+}
 
-    /// Adds lines of this host; those that are there already stay as they are.
-    async fn send_history(&self, entries: Vec<Entry>, now: f64) -> Result<(), Unreachable> {
-        let lines: Vec<(f64, String)> = entries
-            .into_iter()
-            .filter(|entry| entry.action != NOT_SHARED)
-            .filter_map(|entry| {
-                // A clock that is ahead keeps no line longer than those of others.
-                let at = (entry.at.as_millisecond() as f64 / 1e3).min(now);
-                let host = Some(self.host().to_owned());
-                let line = HistoryEntry { host, entry };
-                Some((at, serde_json::to_string(&line).ok()?))
-            })
-            .collect();
-        for lines in lines.chunks(AT_ONCE) {
-            let mut send = redis::pipe();
-            let add = send.cmd("ZADD").arg(self.member.names().history());
-            for (at, line) in lines {
-                add.arg(at).arg(line);
-            }
-            add.ignore();
-            send.cmd("ZREMRANGEBYRANK")
-                .arg(self.member.names().history())
-                .arg(0)
-                .arg(-(MAX_LINES as i64) - 1)
-                .ignore();
-            let () = self.link().ask(&send).await?;
+/// Adds lines of this host; those that are there already stay as they are.
+async fn send_history(fleet: &Fleet, entries: Vec<Entry>, now: f64) -> Result<(), Unreachable> {
+    let lines: Vec<(f64, String)> = entries
+        .into_iter()
+        .filter(|entry| entry.action != NOT_SHARED)
+        .filter_map(|entry| {
+            // A clock that is ahead keeps no line longer than those of others.
+            let at = (entry.at.as_millisecond() as f64 / 1e3).min(now);
+            let host = Some(fleet.host().to_owned());
+            let line = HistoryEntry { host, entry };
+            Some((at, serde_json::to_string(&line).ok()?))
+        })
+        .collect();
+    for lines in lines.chunks(AT_ONCE) {
+        let mut send = redis::pipe();
+        let add = send.cmd("ZADD").arg(fleet.member.names().history());
+        for (at, line) in lines {
+            add.arg(at).arg(line);
         }
-        Ok(())
+        add.ignore();
+        send.cmd("ZREMRANGEBYRANK")
+            .arg(fleet.member.names().history())
+            .arg(0)
+            .arg(-(MAX_LINES as i64) - 1)
+            .ignore();
+        let () = fleet.link().ask(&send).await?;
     }
+    Ok(())
 }
 
 /// A line as it may be shown; none where no host could have written it.

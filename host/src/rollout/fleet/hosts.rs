@@ -199,19 +199,16 @@ impl Hosts {
     }
 }
 
-impl Fleet {
-    /// # Errors
-    /// Redis does not answer.
-    pub(super) async fn hosts(&self) -> Result<Hosts, Unreachable> {
-        let mut look = redis::pipe();
-        look.cmd("TIME");
-        look.cmd("HGETALL").arg(self.member.names().hosts());
-        let (time, records): ((u64, u64), BTreeMap<String, String>) =
-            self.link().ask(&look).await?;
-        let now = seconds(time);
-        let ahead = self.member.clock_ahead(now);
-        Ok(Hosts::of(now, &records).by_a_clock_ahead(ahead))
-    }
+/// # Errors
+/// Redis does not answer.
+pub(super) async fn hosts(fleet: &Fleet) -> Result<Hosts, Unreachable> {
+    let mut look = redis::pipe();
+    look.cmd("TIME");
+    look.cmd("HGETALL").arg(fleet.member.names().hosts());
+    let (time, records): ((u64, u64), BTreeMap<String, String>) = fleet.link().ask(&look).await?;
+    let now = seconds(time);
+    let ahead = fleet.member.clock_ahead(now);
+    Ok(Hosts::of(now, &records).by_a_clock_ahead(ahead))
 }
 
 /// What `TIME` answers, as one number.

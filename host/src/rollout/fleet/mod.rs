@@ -31,8 +31,16 @@ use tokio::sync::Notify;
 
 use self::earlier::EarlierHosts;
 use self::envelope::SharedDesired;
+pub(super) use self::first::first_hosts;
 use self::history::SharedHistory;
-pub use self::report::{DesiredReport, FailedReport, FleetReport};
+pub(super) use self::history::fleet_history;
+use self::listen::listen;
+use self::look::keep_looking;
+use self::patience::wait_no_longer;
+pub(super) use self::receive::receive_revision;
+pub use self::report::{DesiredReport, FailedReport, FleetReport, fleet_report};
+pub(super) use self::share::{decide_with_all, hear_desired_now};
+use super::state::state_trouble;
 use super::{Refused, Registry};
 use crate::fleet::{Link, Member, Unreachable};
 use crate::revision::Revision;
@@ -98,35 +106,34 @@ impl Fleet {
     }
 }
 
-impl Registry {
-    /// Begins to follow the fleet, where there is one, which the host has joined.
-    pub fn follow_fleet(self: &Arc<Self>) {
-        let Some(fleet) = &self.fleet else {
-            return;
-        };
-        let (registry, of) = (self.clone(), fleet.clone());
-        self.tasks.spawn("fleet_look", Unasked::Restart, move || {
-            ever(registry.clone().keep_looking(of.clone()))
-        });
-        let of = fleet.clone();
-        self.tasks.spawn("fleet_listen", Unasked::Restart, move || {
-            ever(of.clone().listen())
-        });
-        let (registry, patience) = (self.clone(), fleet.patience);
-        // It ends by itself, and nobody waits for it.
-        drop(self.tasks.brief("fleet_patience", async move {
-            tokio::time::sleep(patience).await;
-            registry.wait_no_longer().await;
-        }));
-    }
+/// Begins to follow the fleet, where there is one, which the host has joined.
+pub fn follow_fleet(registry: &Arc<Registry>) {
+    let Some(fleet) = &registry.fleet else {
+        return;
+    };
+    let tasks = &registry.tasks;
+    let (looking, of) = (registry.clone(), fleet.clone());
+    tasks.spawn("fleet_look", Unasked::Restart, move || {
+        ever(keep_looking(looking.clone(), of.clone()))
+    });
+    let of = fleet.clone();
+    tasks.spawn("fleet_listen", Unasked::Restart, move || {
+        ever(listen(of.clone()))
+    });
+    let (waiting, patience) = (registry.clone(), fleet.patience);
+    // It ends by itself, and nobody waits for it.
+    drop(tasks.brief("fleet_patience", async move {
+        tokio::time::sleep(patience).await;
+        wait_no_longer(&waiting).await;
+    }));
+}
 
-    /// What is wrong that concerns no transform: the state folder takes nothing, or limits of keys
-    /// are not those of the whole fleet.
-    pub(super) fn host_troubles(&self) -> impl Iterator<Item = String> {
-        let fleet = self.fleet.as_ref();
-        let limits = fleet.and_then(|fleet| fleet.member.places().trouble());
-        self.state_trouble().into_iter().chain(limits)
-    }
+/// What is wrong that concerns no transform: the state folder takes nothing, or limits of keys
+/// are not those of the whole fleet.
+pub(super) fn host_troubles(registry: &Registry) -> impl Iterator<Item = String> {
+    let fleet = registry.fleet.as_ref();
+    let limits = fleet.and_then(|fleet| fleet.member.places().trouble());
+    state_trouble(registry).into_iter().chain(limits)
 }
 
 impl From<Unreachable> for Refused {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{Refused, Registry};
 use super::hosts::HostTransform;
+use super::look::read_all;
 use crate::transform::RevisionId;
 use crate::wanted::desired::Desired;
 
@@ -86,31 +87,29 @@ impl DesiredReport {
     }
 }
 
-impl Registry {
-    /// What each host of the fleet runs, and what it should.
-    ///
-    /// # Errors
-    /// There is no fleet, or its Redis does not answer.
-    pub async fn fleet(&self) -> Result<FleetReport, Refused> {
-        let fleet = self.fleet.as_ref().ok_or(Refused::NoFleet)?;
-        let (hosts, read) = fleet.look().await?;
-        let host = |record: &super::hosts::HostRecord| HostReport {
-            host: record.host.clone(),
-            version: record.version.clone(),
-            started: record.started,
-            seen_seconds_ago: hosts.age(record),
-            alive: hosts.is_alive(record),
-            transforms: record.transforms.clone(),
-        };
-        let desired = read.iter().filter_map(|(name, read)| {
-            let shared = read.as_ref().ok()?;
-            Some((name.clone(), DesiredReport::of(&shared.desired)?))
-        });
-        Ok(FleetReport {
-            fleet: fleet.member.fleet().to_owned(),
-            host: fleet.host().to_owned(),
-            hosts: hosts.records.iter().map(host).collect(),
-            desired: desired.collect(),
-        })
-    }
+/// What each host of the fleet runs, and what it should.
+///
+/// # Errors
+/// There is no fleet, or its Redis does not answer.
+pub async fn fleet_report(registry: &Registry) -> Result<FleetReport, Refused> {
+    let fleet = registry.fleet.as_ref().ok_or(Refused::NoFleet)?;
+    let (hosts, read) = read_all(fleet).await?;
+    let host = |record: &super::hosts::HostRecord| HostReport {
+        host: record.host.clone(),
+        version: record.version.clone(),
+        started: record.started,
+        seen_seconds_ago: hosts.age(record),
+        alive: hosts.is_alive(record),
+        transforms: record.transforms.clone(),
+    };
+    let desired = read.iter().filter_map(|(name, read)| {
+        let shared = read.as_ref().ok()?;
+        Some((name.clone(), DesiredReport::of(&shared.desired)?))
+    });
+    Ok(FleetReport {
+        fleet: fleet.member.fleet().to_owned(),
+        host: fleet.host().to_owned(),
+        hosts: hosts.records.iter().map(host).collect(),
+        desired: desired.collect(),
+    })
 }
