@@ -67,6 +67,33 @@ fn the_samples_of_a_project_are_started_from_and_say_what_is_public() {
     assert_eq!(stated["public"]["account"], json!(["mark"]), "{stated:#}");
 }
 
+/// What is public and what is secret of a component that lets `mark` out under its own name, of
+/// which an event is there that has it and that says nothing of what comes.
+fn of_recorded_mark(behaviour: &str, size: f64) -> Value {
+    let author = project(behaviour, "");
+    let mut recorded = unhedged();
+    recorded["event"]["payload"]["mark"] = json!("ACME-0042");
+    recorded["event"]["payload"]["size"] = json!(size);
+    let fields = recorded.as_object_mut().expect("an object");
+    fields.remove("expect");
+    author.write("samples/recorded.json", recorded.to_string());
+    author.json(0, &["fuzz", "--events", "5000"])
+}
+
+#[test]
+fn what_goes_out_under_its_own_name_is_told_where_an_event_has_it_and_says_nothing_of_it() {
+    let in_no_sample = json!(["mark (no sample shows it: give it one that does)"]);
+    let unstated = of_recorded_mark("shown-by-no-sample", 12.5);
+    assert_eq!(unstated["public"]["mark"], in_no_sample, "{unstated:#}");
+    assert!(!names(&unstated["secret"]).contains(&"mark"));
+    // Also where it goes out of such events alone as no sample is like.
+    let seldom = of_recorded_mark("shown-by-no-sample-and-seldom", 5_000.0);
+    assert_eq!(seldom["public"]["mark"], in_no_sample, "{seldom:#}");
+    assert!(!names(&seldom["secret"]).contains(&"mark"));
+    let kept = of_recorded_mark("plain", 12.5);
+    assert!(names(&kept["secret"]).contains(&"mark"), "{kept:#}");
+}
+
 #[test]
 fn a_sample_that_is_not_true_shows_nothing_and_is_refused() {
     let author = project("plain", "");

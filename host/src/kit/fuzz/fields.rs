@@ -4,8 +4,7 @@
 //! a number in any writing, a time, or a part of the channel; or, in whatever form, where what goes
 //! out has a field of the same name. As it could be chance, the field is given other values: what
 //! goes out has to follow. Every other field is secret, and so is what a pattern captures of the
-//! channel and no sample shows. The time of receipt is public: it is the host's own. A field that
-//! no sample has may go out under its own name, as the schema says so; that is told.
+//! channel and no sample shows. The time of receipt is public: it is the host's own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +13,8 @@ use fastrand::Rng;
 use super::alike::{alike, marks};
 use super::dictionary::Dictionary;
 use super::input::{FieldPlace, Input};
-use super::json::{Json, Path, Step};
-use super::judge::{AnswerSeen, Visible, differences, fields, parts_of_channel};
+use super::json::{Json, Path};
+use super::judge::{AnswerSeen, Visible, fields, parts_of_channel};
 use super::subject::Subject;
 use super::vary::in_shape;
 
@@ -24,12 +23,6 @@ const TRIES: usize = 48;
 
 /// How often a secret field is given another value of its shape to see whether any is taken.
 const PROBES: usize = 24;
-
-/// How many of the texts that somebody wrote down a field that no sample has is tried with.
-const WRITTEN: usize = 500;
-
-/// The name of a field that no component looks for.
-pub(super) const MEANINGLESS: &str = "zqxjkvbw";
 
 /// A sample's event, and what came of it.
 #[derive(Debug, Clone)]
@@ -43,7 +36,7 @@ pub(super) struct Base {
 /// How a public field goes out where its value is not to be seen, beside the name of the output.
 const IN_ANOTHER_FORM: &str = " (in another form)";
 
-/// How a field goes out that the component reads and no sample has.
+/// How a field goes out under its own name where no sample shows it.
 const IN_NO_SAMPLE: &str = " (no sample shows it: give it one that does)";
 
 /// What is known of the fields of a component's events, by name.
@@ -54,7 +47,7 @@ pub(super) struct EventFields {
     pub(super) secret: BTreeSet<String>,
     /// Secret fields of which hardly any value is taken, and those that are.
     pub(super) strict: BTreeMap<String, Vec<Json>>,
-    /// Fields that no sample has and that go out under their own name all the same.
+    /// Fields that go out under their own name although no sample shows it.
     pub(super) unsampled: BTreeSet<String>,
 }
 
@@ -102,19 +95,10 @@ impl EventFields {
         fields
     }
 
-    /// Finds the fields that no sample has among `outputs`, by giving them to samples: they go out
-    /// where the component reads them, and a field that it does not read changes nothing.
-    pub(super) fn find_unsampled(
-        &mut self,
-        subject: &mut Subject,
-        words: &Dictionary,
-        bases: &[Base],
-        outputs: &BTreeSet<String>,
-    ) {
-        let has = |name: &String| self.public.contains_key(name) || self.secret.contains(name);
-        let absent = outputs.iter().filter(|name| !has(name));
-        let unsampled = absent.filter(|name| is_read(subject, words, bases, name));
-        self.unsampled = unsampled.cloned().collect();
+    /// Notes that a field goes out under its own name although no sample shows it: it is no secret.
+    pub(super) fn goes_out_unsampled(&mut self, name: String) {
+        self.secret.remove(&name);
+        self.unsampled.insert(name);
     }
 
     /// What is public, with where it goes out and how, as people are told.
@@ -207,7 +191,7 @@ fn bare(name: &str) -> &str {
 }
 
 /// Samples of which somebody stated what comes, and which publish.
-fn stated(bases: &[Base]) -> impl Iterator<Item = &Base> {
+pub(super) fn stated(bases: &[Base]) -> impl Iterator<Item = &Base> {
     let publishes = |base: &&Base| !base.answer.published().is_empty();
     bases.iter().filter(|base| base.is_stated).filter(publishes)
 }
@@ -276,30 +260,6 @@ fn follows(
         }
     }
     !taken
-}
-
-/// Whether a field of this name, given to a sample, changes the output of that name, and a field of
-/// no meaning does not.
-fn is_read(subject: &mut Subject, words: &Dictionary, bases: &[Base], name: &str) -> bool {
-    let simple = [
-        Json::Literal("1".into()),
-        Json::Text("x".into()),
-        Json::Bool(true),
-    ];
-    let texts = words.texts().iter().take(WRITTEN).cloned().map(Json::Text);
-    let values: Vec<Json> = simple.into_iter().chain(texts).collect();
-    let is_object = |base: &&Base| matches!(base.input.payload, Json::Object(_));
-    stated(bases).filter(is_object).any(|base| {
-        let mut changes = |name: &str, value: &Json| {
-            let mut input = base.input.clone();
-            let place = FieldPlace::Payload(vec![Step::Name(name.to_owned())]);
-            input.set(&place, value.clone());
-            differences(&base.answer, &subject.answer(&input))
-        };
-        let mut values = values.iter();
-        changes(MEANINGLESS, &Json::Bool(true)).is_empty()
-            && values.any(|value| changes(name, value).contains(name))
-    })
 }
 
 /// Whether the component refuses events with other values of this field, although they are of its

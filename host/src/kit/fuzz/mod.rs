@@ -23,6 +23,7 @@ mod subject;
 mod suspect;
 mod sweep;
 mod trouble;
+mod unsampled;
 mod vary;
 
 use std::collections::BTreeSet;

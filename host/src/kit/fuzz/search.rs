@@ -15,10 +15,10 @@ use super::fields::{Base, EventFields};
 use super::finding::{FuzzFinding, StoppedEvent};
 use super::input::{FieldPlace, Input};
 use super::json::Json;
-use super::judge::{AnswerSeen, COUNT, REJECTION};
+use super::judge::AnswerSeen;
 use super::subject::Subject;
 use super::vary::in_shape;
-use super::{outputs, storm, suspect, trouble};
+use super::{outputs, storm, suspect, trouble, unsampled};
 
 /// How many events of a new kind are kept to go on from.
 const MAX_CORPUS: usize = 1_024;
@@ -82,19 +82,12 @@ impl<'a> Search<'a> {
         let mut rng = Rng::with_seed(seed);
         let outputs = outputs(subject.component());
         let mut fields = EventFields::of(&mut subject, &mut rng, &words, &bases);
-        fields.find_unsampled(&mut subject, &words, &bases, &outputs);
-        let declared = exceptions
-            .iter()
-            .map(|exception| (exception.on.clone(), exception.output.clone()));
-        // What goes out under its own name is public there, also where no sample has it; and where
-        // it cannot go out, nothing does.
-        let named = outputs.into_iter().map(|name| (name.clone(), name));
-        let unsampled = fields.unsampled.iter();
-        let absent = unsampled
-            .flat_map(|name| [COUNT, REJECTION].map(|output| (name.clone(), output.to_owned())));
-        let known = declared.chain(named).chain(absent);
+        unsampled::find(&mut fields, &mut subject, &words, &bases, &outputs);
+        let mut known = unsampled::exempt(&fields, &bases, outputs);
+        let declared = exceptions.iter();
+        known.extend(declared.map(|exception| (exception.on.clone(), exception.output.clone())));
         Self {
-            known: known.collect(),
+            known,
             subject,
             rng,
             words,

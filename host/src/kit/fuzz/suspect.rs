@@ -36,6 +36,13 @@ pub(super) fn pair(
         .iter()
         .map(|place| name(left, right, place))
         .collect();
+    if let [name] = names.as_slice()
+        && found.contains(name)
+        && is_untold(search, name)
+        && shows_afresh(search, left, right)
+    {
+        search.fields.goes_out_unsampled(name.clone());
+    }
     found.retain(|output| !names.iter().any(|name| is_known(search, name, output)));
     if found.is_empty() {
         let outputs: Vec<String> = differences(expected, answer).into_iter().collect();
@@ -145,6 +152,15 @@ fn of_field(
 
 fn is_known(search: &Search<'_>, name: &str, output: &str) -> bool {
     search.known.contains(&(name.to_owned(), output.to_owned()))
+}
+
+/// Whether nobody has shown, declared or told yet that a field goes out under its own name.
+fn is_untold(search: &Search<'_>, name: &str) -> bool {
+    let fields = &search.fields;
+    let mut declared = search.exceptions.iter();
+    !fields.is_public(name)
+        && !fields.unsampled.contains(name)
+        && !declared.any(|exception| exception.on == name && exception.output == name)
 }
 
 /// Whether the difference says no more than that one of the events is of another kind.

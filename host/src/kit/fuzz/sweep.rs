@@ -2,11 +2,11 @@
 //! type, each value of the dictionary in every field that could have it, each word that could be
 //! the name of a field that no sample has, and two values that the component looks for at once.
 
-use super::fields::MEANINGLESS;
 use super::input::{FieldPlace, Input};
 use super::json::{Json, Path, Step};
 use super::judge::AnswerSeen;
 use super::search::Search;
+use super::unsampled::MEANINGLESS;
 use super::vary::ill_typed;
 use super::{pairs, suspect};
 

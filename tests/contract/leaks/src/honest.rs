@@ -49,6 +49,9 @@ pub(super) fn answer(behaviour: &str, symbol: &str, deal: &Deal) -> Option<Answe
         "shown-by-no-sample" => {
             data.mark = deal.mark.clone().filter(|mark| mark.len() <= 80);
         }
+        "shown-by-no-sample-and-seldom" => {
+            data.mark = deal.mark.clone().filter(|_| deal.size > 1_000.0);
+        }
         "narrow-types" => {
             let fits = u8::try_from(deal.score).is_ok() && u16::try_from(deal.limit).is_ok();
             if !fits {
