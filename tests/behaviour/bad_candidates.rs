@@ -207,6 +207,12 @@ async fn what_can_be_seen_before_is_refused_with_its_reason() {
         ),
         (
             Guest::stamped("bad")
+                .when_bad("(loop $l (br $l))")
+                .descriptor(|d| d.samples[0].channel = "feed:ticks:XY".into()),
+            "its own does not come out as it says: deadline",
+        ),
+        (
+            Guest::stamped("bad")
                 .named("tocks")
                 .descriptor(|d| d.family = "ticks".into()),
             "ticks",

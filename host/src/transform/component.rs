@@ -26,6 +26,7 @@ use super::limits::Limits;
 use super::line_table::LineTable;
 use super::revision::RevisionId;
 use super::samples;
+use super::second_try::{Wrong, on_warm_code};
 use super::secrets::Secrets;
 use super::upstream_pattern::UpstreamPattern;
 use crate::event::Event;
@@ -215,9 +216,13 @@ pub(super) fn prepare(
     // What is counted before a component has a name is not worth keeping.
     let uncounted = Metrics::new().transform(NAMELESS);
     let clock = engine.clock.clone();
-    match StartedInstance::new(&pre, &clock, &limits, log, &lines, NAMELESS, &uncounted) {
+    let opened = on_warm_code(|| {
+        StartedInstance::new(&pre, &clock, &limits, log, &lines, NAMELESS, &uncounted)
+            .map_err(|fault| Wrong::of(&fault, format!("while an instance was made: {fault}")))
+    });
+    match opened {
         Ok(mut opened) => faults.extend(interface::ill_typed_exports(&mut opened)),
-        Err(fault) => faults.push(format!("while an instance was made: {fault}")),
+        Err(not_made) => faults.extend(not_made),
     }
     if !faults.is_empty() {
         return Err(faults);
@@ -250,7 +255,8 @@ pub(super) fn finish(
         descriptor: reading.descriptor.as_ref().ok(),
         settings: reading.settings.as_deref(),
     };
-    let configured = configure(&template, known, settings, &settings_text, tries);
+    let attempt = || configure(&template, known, settings, &settings_text, tries);
+    let configured = on_warm_code(attempt);
     let of_descriptor = |faults: Vec<String>| -> Vec<String> {
         let faults = faults.into_iter();
         faults
@@ -283,14 +289,14 @@ fn configure(
     settings: &Value,
     settings_text: &str,
     tries: bool,
-) -> Result<(Vec<EventPattern>, contract::Configuration), Vec<String>> {
+) -> Result<(Vec<EventPattern>, contract::Configuration), Wrong> {
     let refused = known.settings.map(|schema| schema.faults(settings));
     if let Some(refused) = refused.filter(|refused| !refused.is_empty()) {
-        return Err(refused);
+        return Err(refused.into());
     }
     let uncounted = Metrics::new().transform(NAMELESS);
     let (instance, stated) = Instance::configured(template, settings_text, NAMELESS, &uncounted)
-        .map_err(|fault| vec![not_configured(&fault)])?;
+        .map_err(|fault| Wrong::of(&fault, not_configured(&fault)))?;
     let patterns = configuration::check(&stated)?;
     if !tries {
         return Ok((patterns, stated));
@@ -301,7 +307,7 @@ fn configure(
         instance: Some(instance),
     };
     let wrong = samples::wrong(template, known, own, &stated.samples);
-    match wrong.is_empty() {
+    match wrong.faults.is_empty() {
         true => Ok((patterns, stated)),
         false => Err(wrong),
     }

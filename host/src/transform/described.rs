@@ -15,6 +15,7 @@ use super::guest_log::Allowance;
 use super::interface;
 use super::limits::Limits;
 use super::line_table::LineTable;
+use super::second_try::{Wrong, on_warm_code};
 use super::secrets::Secrets;
 use super::wasi;
 use crate::metrics::Metrics;
@@ -59,10 +60,11 @@ impl Described {
         let mut template = prepare(engine, &component, limits, log, lines)?;
         template.is_seeded = imports.iter().any(|import| wasi::is_random(import));
         let uncounted = Metrics::new().transform(NAMELESS);
-        let stated = template
-            .open(NAMELESS, &uncounted)
-            .and_then(|opened| opened.describe(&template.clock))
-            .map_err(|fault| vec![format!("while it described itself: {fault}")])?;
+        let stated = on_warm_code(|| {
+            let opened = template.open(NAMELESS, &uncounted);
+            let stated = opened.and_then(|opened| opened.describe(&template.clock));
+            stated.map_err(|fault| Wrong::of(&fault, format!("while it described itself: {fault}")))
+        })?;
         Ok(Self {
             template,
             reading: Reading::of(&stated),

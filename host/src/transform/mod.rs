@@ -39,6 +39,7 @@ mod reuse;
 mod revision;
 mod samples;
 pub(crate) mod schema;
+mod second_try;
 mod secrets;
 mod settings_schema;
 mod stated;

@@ -8,7 +8,9 @@ use super::contract::{Publication, Rejection, RejectionReason, Sample};
 use super::descriptor::Descriptor;
 use super::difference::{difference, outcome};
 use super::event_pattern::EventPattern;
+use super::fault::{Fault, FaultKind};
 use super::instance::{Instance, guarded};
+use super::second_try::Wrong;
 use super::secrets::Secrets;
 use super::settings_schema::SettingsSchema;
 use crate::count::count_of;
@@ -51,18 +53,19 @@ impl Setup {
         template: &InstanceTemplate,
         schema: Option<&SettingsSchema>,
         text: &str,
-    ) -> Result<Self, String> {
-        let settings: Value =
-            serde_json::from_str(text).map_err(|error| format!("its settings: {error}"))?;
+    ) -> Result<Self, Ran> {
+        let settings: Value = serde_json::from_str(text)
+            .map_err(|error| Ran::Failed(format!("its settings: {error}")))?;
         let faults = schema.map(|schema| schema.faults(&settings));
         if let Some(faults) = faults.filter(|faults| !faults.is_empty()) {
-            return Err(format!("its settings: {}", faults.join("; ")));
+            return Err(Ran::Failed(format!("its settings: {}", faults.join("; "))));
         }
         let uncounted = Metrics::new().transform(NAME);
         let text = settings.to_string();
         let (instance, stated) = Instance::configured(template, &text, NAME, &uncounted)
-            .map_err(|fault| not_configured(&fault))?;
-        let patterns = configuration::check(&stated).map_err(|faults| faults.join("; "))?;
+            .map_err(|fault| Ran::ended(&fault, not_configured(&fault)))?;
+        let patterns =
+            configuration::check(&stated).map_err(|faults| Ran::Failed(faults.join("; ")))?;
         Ok(Self {
             text,
             patterns,
@@ -84,7 +87,7 @@ impl Setups {
         template: &InstanceTemplate,
         schema: Option<&SettingsSchema>,
         settings: Option<&str>,
-    ) -> Result<&mut Setup, String> {
+    ) -> Result<&mut Setup, Ran> {
         let Some(text) = settings else {
             return Ok(&mut self.own);
         };
@@ -104,7 +107,7 @@ pub(super) fn wrong(
     known: KnownComponent<'_>,
     own: Setup,
     samples: &[Sample],
-) -> Vec<String> {
+) -> Wrong {
     let again = Setup {
         text: own.text.clone(),
         patterns: own.patterns.clone(),
@@ -112,12 +115,14 @@ pub(super) fn wrong(
     };
     let numbered: Vec<(usize, &Sample)> = (1..).zip(samples).collect();
     let wrong = in_turn(template, known, own, numbered.iter().copied());
-    if !wrong.is_empty() {
+    if !wrong.faults.is_empty() {
         return wrong;
     }
-    let wrong = in_turn(template, known, again, numbered.into_iter().rev());
-    let remembers = |fault| format!("after the samples that follow it, so it remembers: {fault}");
-    wrong.into_iter().map(remembers).collect()
+    let mut wrong = in_turn(template, known, again, numbered.into_iter().rev());
+    for fault in &mut wrong.faults {
+        *fault = format!("after the samples that follow it, so it remembers: {fault}");
+    }
+    wrong
 }
 
 fn in_turn<'a>(
@@ -125,8 +130,8 @@ fn in_turn<'a>(
     known: KnownComponent<'_>,
     own: Setup,
     samples: impl ExactSizeIterator<Item = (usize, &'a Sample)>,
-) -> Vec<String> {
-    let mut wrong = Vec::new();
+) -> Wrong {
+    let mut wrong = Wrong::default();
     let mut faults = 0;
     let mut setups = Setups {
         own,
@@ -136,9 +141,7 @@ fn in_turn<'a>(
     for (number, sample) in samples {
         left -= 1;
         let setup = setups.with(template, known.settings, sample.settings.as_deref());
-        let ran = setup
-            .map_err(Ran::Failed)
-            .and_then(|setup| run(template, known.descriptor, setup, sample));
+        let ran = setup.and_then(|setup| run(template, known.descriptor, setup, sample));
         let detail = match ran {
             Ok(()) => continue,
             Err(Ran::Otherwise(detail)) => detail,
@@ -146,13 +149,18 @@ fn in_turn<'a>(
                 faults += 1;
                 detail
             }
+            Err(Ran::Overran(detail)) => {
+                wrong.overran = true;
+                faults += 1;
+                detail
+            }
         };
-        wrong.push(format!(
+        wrong.faults.push(format!(
             "sample {number} of its own does not come out as it says: {detail}"
         ));
         if faults == MAX_FAULTS && left > 0 {
             let were = if left == 1 { "was" } else { "were" };
-            wrong.push(format!(
+            wrong.faults.push(format!(
                 "{} {were} not tried",
                 count_of(left, "more sample")
             ));
@@ -196,8 +204,20 @@ fn unsaid_in(publications: &[Publication], secrets: &Secrets) -> Vec<Publication
 /// How a sample did not come out as it says.
 pub(super) enum Ran {
     Otherwise(String),
-    /// It may have taken its whole deadline.
+    /// It may have taken long.
     Failed(String),
+    /// A call took more than its deadline.
+    Overran(String),
+}
+
+impl Ran {
+    /// How a fault ended it, in words for a person.
+    fn ended(fault: &Fault, words: String) -> Self {
+        match fault.kind {
+            FaultKind::Deadline => Self::Overran(words),
+            _ => Self::Failed(words),
+        }
+    }
 }
 
 /// What the component answers to an event, on the setup's instance or on a new one.
@@ -215,13 +235,13 @@ pub(super) fn answer(
         Some(instance) => instance,
         None => {
             Instance::configured(template, &setup.text, NAME, &uncounted)
-                .map_err(|fault| Ran::Failed(not_configured(&fault)))?
+                .map_err(|fault| Ran::ended(&fault, not_configured(&fault)))?
                 .0
         }
     };
     let answer = instance
         .answer(&template.limits, event, &captures)
-        .map_err(|fault| Ran::Failed(fault.to_string()))?;
+        .map_err(|fault| Ran::ended(&fault, fault.to_string()))?;
     setup.instance = Some(instance);
     Ok(answer)
 }

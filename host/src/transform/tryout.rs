@@ -3,7 +3,7 @@
 
 use super::blocked::Blocked;
 use super::component::Component;
-use super::contract::Publication;
+use super::contract::{self, Publication};
 use super::instance::guarded;
 use super::rejection::Rejection;
 use super::samples::{Ran, Setup, Setups, answer};
@@ -16,6 +16,8 @@ const MAX_DETAIL: usize = 500;
 pub struct Tryout<'a> {
     component: &'a Component,
     setups: Setups,
+    /// Whether an event has had its second try because the first took too long.
+    has_overrun: bool,
 }
 
 /// What a component did with one event.
@@ -53,27 +55,20 @@ impl<'a> Tryout<'a> {
                 own,
                 configured: None,
             },
+            has_overrun: false,
         }
     }
 
     /// Asks it about an event, with its own settings or with others, which are JSON. Instances
-    /// are kept and replaced as in a lane. It blocks for as long as that takes.
+    /// are kept and replaced as in a lane. The first event that takes too long is tried once more,
+    /// as the code may have been cold. It blocks for as long as that takes.
     pub fn ask(&mut self, settings: Option<&str>, event: &Event) -> Answered {
+        let mut asked = self.try_once(settings, event);
+        if matches!(asked, Err(Ran::Overran(_))) && !self.has_overrun {
+            self.has_overrun = true;
+            asked = self.try_once(settings, event);
+        }
         let template = &self.component.template;
-        template.log_allowance.listen();
-        let schema = Some(&*self.component.descriptor.settings);
-        let setup = self.setups.with(template, schema, settings);
-        let asked = setup.map_err(Ran::Failed).and_then(|setup| {
-            let answer = answer(template, setup, event)?;
-            if setup
-                .instance
-                .as_ref()
-                .is_some_and(|instance| instance.is_worn(self.component))
-            {
-                setup.instance = None;
-            }
-            Ok(answer)
-        });
         let secrets = template.log_allowance.secrets();
         let answer = match asked {
             Ok(Ok(publications)) => ComponentAnswer::Published(publications),
@@ -81,7 +76,9 @@ impl<'a> Tryout<'a> {
                 Rejection::of(&rejection, secrets),
                 secrets.shown(&rejection.detail, MAX_DETAIL),
             ),
-            Err(Ran::Otherwise(why) | Ran::Failed(why)) => ComponentAnswer::Failed(why),
+            Err(Ran::Otherwise(why) | Ran::Failed(why) | Ran::Overran(why)) => {
+                ComponentAnswer::Failed(why)
+            }
         };
         let publications = match &answer {
             ComponentAnswer::Published(publications) => &publications[..],
@@ -96,6 +93,29 @@ impl<'a> Tryout<'a> {
             answer,
             log: template.log_allowance.heard(),
         }
+    }
+
+    /// What the component itself answers. What it writes meanwhile is kept.
+    fn try_once(
+        &mut self,
+        settings: Option<&str>,
+        event: &Event,
+    ) -> Result<Result<Vec<Publication>, contract::Rejection>, Ran> {
+        let template = &self.component.template;
+        template.log_allowance.listen();
+        let schema = Some(&*self.component.descriptor.settings);
+        let setup = self.setups.with(template, schema, settings);
+        setup.and_then(|setup| {
+            let answer = answer(template, setup, event)?;
+            if setup
+                .instance
+                .as_ref()
+                .is_some_and(|instance| instance.is_worn(self.component))
+            {
+                setup.instance = None;
+            }
+            Ok(answer)
+        })
     }
 }
 
