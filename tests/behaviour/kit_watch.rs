@@ -102,17 +102,37 @@ async fn edits_in_javascript_are_built_and_tried() {
     edits_are_built_and_tried("javascript", "stream.js", price, mistake).await;
 }
 
-#[tokio::test]
-async fn an_edit_in_python_is_built_and_tried_and_a_build_can_be_interrupted() {
-    let watched = Watched::start("python", "stream.py");
-    watched.tells("4 passed, 0 failed", 1).await;
-    watched.edit("payload.decimal(\"price\")", "payload.decimal(\"cost\")");
-    watched.tells("1 passed, 3 failed", 1).await;
-    watched.edit("payload.decimal(\"cost\")", "payload.decimal(\"price\")");
+/// Waits until the next build has begun, of which nobody has asked for the end.
+async fn next_build(watched: &Watched) -> PathBuf {
     let builds = watched.author.path("tmp");
-    until("a build", secs(10), async || {
-        fs::read_dir(&builds).expect("the folder").count() > 0
+    let mut gate = None;
+    until("a build that waits", secs(PATIENCE), async || {
+        let builds = fs::read_dir(&builds).expect("the folder").flatten();
+        let mut gates = builds.map(|build| build.path().join("gate"));
+        gate = gates.find(|gate| gate.join("app.py").is_file() && !gate.join("go").exists());
+        gate.is_some()
     })
     .await;
+    gate.expect("it was found")
+}
+
+#[tokio::test]
+async fn an_edit_in_python_is_built_by_what_has_begun_before_and_that_ends_with_the_command() {
+    let watched = Watched::start("python", "stream.py");
+    watched.tells("4 passed, 0 failed", 1).await;
+    let first = next_build(&watched).await;
+    watched.edit("payload.decimal(\"price\")", "payload.decimal(\"cost\")");
+    until("it goes on", secs(PATIENCE), async || {
+        first.join("go").exists()
+    })
+    .await;
+    watched.tells("1 passed, 3 failed", 1).await;
+    // What it has read before is another now, so it is of no use.
+    let second = next_build(&watched).await;
+    let project = watched.source.parent().expect("a folder");
+    fs::write(project.join("NOTES.md"), "for us").expect("a file in one's own folder");
+    watched.tells("1 passed, 3 failed", 2).await;
+    assert!(!second.exists(), "it was given up");
+    next_build(&watched).await;
     watched.end().await;
 }

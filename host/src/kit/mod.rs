@@ -24,7 +24,7 @@ use std::io;
 use std::path::Path;
 
 pub use self::bench::{Benched, Measured, bench, own_events, wanted};
-pub use self::build::{Built, build};
+pub use self::build::{BuildSeries, Built, build};
 pub use self::candidate::{Candidate, Workshop, component_of};
 pub use self::check::{CheckVerdict, Tried, Warning, check};
 pub use self::new::{Begun, begin};

@@ -1,6 +1,7 @@
 //! Whether anything of a project has changed, so that it is tried again: by looking, as a mounted
 //! volume gives no notifications. What a file has in it counts: somebody may save it while a build
-//! runs, which may touch files itself. Folders that tools fill are passed over.
+//! runs, which may touch files itself. Folders that tools fill are passed over, and what a host leaves
+//! that is tried in the project.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Project, Target};
+use super::{PROJECT_FILE, Project, Target};
 use crate::files::FileStamp;
 
 /// How often it looks. A change is taken when two looks in a row see the same.
@@ -32,16 +33,20 @@ const OF_TOOLS: [&str; 6] = [
     "__pycache__",
 ];
 
+/// What says which names at the top of a project are left out of its history, as what a host leaves
+/// that is tried there: a line each, with a `/` before it and perhaps one behind it, or a `*`.
+const LEFT_OUT: &str = ".gitignore";
+
 /// A file as it was at a look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct LookedAt {
+pub(super) struct LookedAt {
     stamp: FileStamp,
     /// SHA-256 of what it had in it; none where that was not read.
     digest: Option<[u8; 32]>,
 }
 
 /// The files of a project, or a component alone.
-type Looked = BTreeMap<PathBuf, LookedAt>;
+pub(super) type Looked = BTreeMap<PathBuf, LookedAt>;
 
 /// What a project was when it was tried last.
 #[derive(Debug)]
@@ -61,6 +66,10 @@ impl ProjectWatch {
     /// Looks at this from now on: what a project's file says can change too.
     pub fn follow(&mut self, target: &Target) {
         self.target = target.clone();
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Whether a source was written after the component, or there is none yet.
@@ -119,17 +128,47 @@ fn is_source(target: &Target, file: &Path) -> bool {
     file != target.file && samples.is_none_or(|folder| !file.starts_with(folder))
 }
 
+/// What a build reads of a project before it comes to modules in Python, as far as that can change.
+pub(super) fn beside_modules(target: &Target) -> Looked {
+    let mut files = look(target, &Looked::new());
+    let is_module = |file: &Path| file.extension().is_some_and(|extension| extension == "py");
+    let is_stated = |file: &Path| file.file_name().is_some_and(|name| name == PROJECT_FILE);
+    files.retain(|file, _| is_source(target, file) && !is_module(file) && !is_stated(file));
+    files
+}
+
 /// What is there now. What has the stamp that it had `before` is not read again.
 fn look(target: &Target, before: &Looked) -> Looked {
     let mut now = Looked::new();
     note(&target.file, before, &mut now);
     if let Some(project) = &target.project {
-        walk(&project.folder, MAX_DEPTH, before, &mut now);
+        let left_out = std::fs::read_to_string(project.folder.join(LEFT_OUT));
+        let left_out = left_out.unwrap_or_default();
+        let is_left_out = |name: &str| is_left_out(&left_out, name);
+        walk(&project.folder, MAX_DEPTH, &is_left_out, before, &mut now);
     }
     now
 }
 
-fn walk(folder: &Path, deeper: usize, before: &Looked, now: &mut Looked) {
+/// Whether a list of what is left out has this name at the top of a project.
+fn is_left_out(list: &str, name: &str) -> bool {
+    let names = list
+        .lines()
+        .filter_map(|line| line.trim_end().strip_prefix('/'));
+    let mut names = names.map(|line| line.strip_suffix('/').unwrap_or(line));
+    names.any(|left_out| match left_out.strip_suffix('*') {
+        Some(begins) => !begins.is_empty() && name.starts_with(begins),
+        None => name == left_out,
+    })
+}
+
+fn walk(
+    folder: &Path,
+    deeper: usize,
+    is_left_out: &dyn Fn(&str) -> bool,
+    before: &Looked,
+    now: &mut Looked,
+) {
     let folder = match folder.as_os_str().is_empty() {
         true => Path::new("."),
         false => folder,
@@ -137,12 +176,15 @@ fn walk(folder: &Path, deeper: usize, before: &Looked, now: &mut Looked) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let is_passed_over = name.starts_with('.') || OF_TOOLS.contains(&&*name);
+        let is_passed_over =
+            name.starts_with('.') || OF_TOOLS.contains(&&*name) || is_left_out(&name);
         if is_passed_over || now.len() >= MAX_FILES {
             continue;
         }
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() && deeper > 0 => walk(&entry.path(), deeper - 1, before, now),
+            Ok(kind) if kind.is_dir() && deeper > 0 => {
+                walk(&entry.path(), deeper - 1, &|_| false, before, now);
+            }
             Ok(kind) if kind.is_file() => note(&entry.path(), before, now),
             _ => {}
         }
@@ -191,6 +233,8 @@ mod tests {
     #[test]
     fn what_an_author_writes_is_seen_and_what_tools_write_is_not() {
         let (folder, target) = Folder::with_project();
+        let left_out = "/host.log\n/keys.json*\n/state/\n/samples/recorded-*.json\n# /src\n";
+        folder.write(".gitignore", left_out);
         let mut before = look(&target, &Looked::new());
         for (name, is_seen) in [
             ("src/lib.rs", true),
@@ -199,13 +243,17 @@ mod tests {
             ("build/other", false),
             ("target/release/a", false),
             (".git/index", false),
+            ("host.log", false),
+            ("keys.json.lock", false),
+            ("state/audit", false),
+            ("src/state/mod.rs", true),
         ] {
             folder.write(name, "x");
             let now = look(&target, &before);
             let found = changed(&before, &now);
             assert_eq!(!found.is_empty(), is_seen, "{name}");
             let of_sources = found.iter().any(|file| is_source(&target, file));
-            assert_eq!(of_sources, name == "src/lib.rs", "{name}");
+            assert_eq!(of_sources, name.starts_with("src/"), "{name}");
             before = now;
         }
         folder.write("src/lib.rs", "x");

@@ -2,6 +2,7 @@
 //! looked for first, what they make is inspected as a host would, and only then does it take
 //! the place of the one before.
 
+mod ahead;
 mod javascript;
 mod python;
 mod rust;
@@ -15,8 +16,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 use tokio::process::Command;
 
+pub use self::ahead::BuildSeries;
 use super::{Language, Project, Unusable};
 use crate::files;
 use crate::tasks::blocking;
@@ -43,9 +46,7 @@ pub struct Built {
 pub async fn build(project: &Project) -> Result<Built, Unusable> {
     let folder = project.folder.canonicalize();
     let folder = folder.map_err(|cause| refused(&project.folder, &cause))?;
-    // Not in the project, where it would stay if somebody ended this in the middle.
-    let aside = tempfile::Builder::new().prefix("tidegate-build-").tempdir();
-    let aside = aside.map_err(|cause| refused(&std::env::temp_dir(), &cause))?;
+    let aside = aside()?;
     let artifact = match project.language {
         Language::Rust => rust::build(&folder).await,
         Language::JavaScript => javascript::build(&folder, aside.path()).await,
@@ -54,6 +55,12 @@ pub async fn build(project: &Project) -> Result<Built, Unusable> {
     let Artifact { file, said } = artifact?;
     let project = project.clone();
     blocking(move || hand_over(&project, &file, said)).await
+}
+
+/// Where tools work. Not in the project, where it would stay if somebody ended them in the middle.
+fn aside() -> Result<TempDir, Unusable> {
+    let aside = tempfile::Builder::new().prefix("tidegate-build-").tempdir();
+    aside.map_err(|cause| refused(&std::env::temp_dir(), &cause))
 }
 
 /// Puts what was made in its place, if it is a component that a host would take.
@@ -121,11 +128,13 @@ async fn run(command: &mut Command) -> Result<Output, Unusable> {
 
 /// Runs a tool to its end. What it says is kept, because progress is shown meanwhile.
 async fn end_of(command: &mut Command) -> Result<Output, Unusable> {
-    command.kill_on_drop(true).output().await.map_err(|cause| {
-        let advice = files::advice(&cause);
-        let name = name(command);
-        Unusable::Machine(format!("cannot run {name}: {cause}; {advice}"))
-    })
+    let output = command.kill_on_drop(true).output().await;
+    output.map_err(|cause| cannot_run(command, &cause))
+}
+
+fn cannot_run(command: &Command, cause: &io::Error) -> Unusable {
+    let (name, advice) = (name(command), files::advice(cause));
+    Unusable::Machine(format!("cannot run {name}: {cause}; {advice}"))
 }
 
 /// What of `said` is for people is shown where the tool failed.

@@ -9,7 +9,8 @@ use super::super::words::{Paint, safe};
 use super::{Ended, Found, TargetArgs, tell};
 use crate::count::count_of;
 use crate::kit::{
-    self, ProjectWatch, State, Target, Tested, TestedSample, Unlike, Unusable, Workshop,
+    self, BuildSeries, ProjectWatch, State, Target, Tested, TestedSample, Unlike, Unusable,
+    Workshop,
 };
 use crate::tasks::blocking;
 
@@ -63,10 +64,12 @@ async fn watch(
     target: &Target,
 ) -> Result<Found, Unusable> {
     let mut watch = ProjectWatch::on(target);
+    let mut builds = BuildSeries::default();
     let mut must_build = watch.is_behind();
     loop {
         let began = Instant::now();
-        match try_again(args, workshop, &mut watch, must_build).await {
+        let tried = try_again(args, workshop, (&mut watch, &mut builds), must_build).await;
+        match tried {
             Ok(found) if json => tell(&format!("{}\n", found.answer))?,
             Ok(found) => {
                 let took = began.elapsed().as_secs_f64();
@@ -75,6 +78,7 @@ async fn watch(
             }
             Err(unusable) => complain_of(unusable, json),
         }
+        builds.begin_next(watch.target());
         must_build = watch.changed().await;
     }
 }
@@ -83,14 +87,14 @@ async fn watch(
 async fn try_again(
     args: &TestArgs,
     workshop: &Workshop,
-    watch: &mut ProjectWatch,
+    (watch, builds): (&mut ProjectWatch, &mut BuildSeries),
     must_build: bool,
 ) -> Result<Found, Unusable> {
     let target = args.target.target()?;
     watch.follow(&target);
     if let Some(project) = target.project.as_ref().filter(|_| must_build) {
         let doing = format!("building {}", target.file.display());
-        shown(&doing, kit::build(project)).await?;
+        shown(&doing, builds.build(&target, project)).await?;
         watch.component_was_built();
     }
     once(args, workshop, target).await
