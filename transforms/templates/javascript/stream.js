@@ -3,7 +3,7 @@
 // `publicOf` is the function to fill in, and DATA names all that may leave. Nothing learnt from
 // one event may change the answer to another, so nothing is kept between events.
 
-import { DECIMAL, Payload, TIMESTAMP, published, reject, rejected } from './tidegate.js';
+import { DECIMAL, Payload, TIMESTAMP, closed, published, reject, rejected } from './tidegate.js';
 
 const FAMILY = 'example_stream';
 const MESSAGE_TYPE = 'example_stream_update';
@@ -11,16 +11,11 @@ const SYMBOL = '^[A-Za-z0-9]{1,32}-[A-Za-z0-9]{1,32}$';
 const SIDES = ['buy', 'sell'];
 
 // What may leave: each field with its bound, and no others.
-const DATA = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['price', 'side', 'time'],
-  properties: {
-    price: { ...DECIMAL, description: 'What was paid, exact to the last digit.' },
-    side: { type: 'string', enum: SIDES, description: 'Who took the offer.' },
-    time: { ...TIMESTAMP, description: 'When, in UTC with milliseconds.' },
-  },
-};
+const DATA = closed({
+  price: { ...DECIMAL, description: 'What was paid, exact to the last digit.' },
+  side: { type: 'string', enum: SIDES, description: 'Who took the offer.' },
+  time: { ...TIMESTAMP, description: 'When, in UTC with milliseconds.' },
+});
 
 // What is public of an event, or why nothing is: the part to fill in.
 function publicOf(payload) {

@@ -21,6 +21,14 @@ export const TIMESTAMP = {
   pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$',
 };
 
+// The schema of an object with these fields and no others: all of them, but for those named.
+export const closed = (fields, optional = []) => ({
+  type: 'object',
+  additionalProperties: false,
+  required: Object.keys(fields).filter((name) => !optional.includes(name)),
+  properties: fields,
+});
+
 // Refusals, to be thrown. They name fields, never values.
 export const reject = {
   malformed: (detail) => ({ reason: 'malformed', detail }),

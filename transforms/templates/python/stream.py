@@ -7,7 +7,7 @@ event may change the answer to another, so nothing is kept between events.
 import json
 import re
 
-from tidegate import DECIMAL, TIMESTAMP, Payload, invalid
+from tidegate import DECIMAL, TIMESTAMP, Payload, closed, invalid
 
 NAME = "example-stream"
 VERSION = "0.1.0"
@@ -30,16 +30,13 @@ SNAPSHOT = False
 SETTINGS = {"type": "object", "additionalProperties": False}
 
 # What may leave: each field with its bound, and no others.
-DATA = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["price", "side", "time"],
-    "properties": {
+DATA = closed(
+    {
         "price": {**DECIMAL, "description": "What was paid, exact to the last digit."},
         "side": {"type": "string", "enum": SIDES, "description": "Who took the offer."},
         "time": {**TIMESTAMP, "description": "When, in UTC with milliseconds."},
-    },
-}
+    }
+)
 
 
 def public(payload: Payload) -> dict:

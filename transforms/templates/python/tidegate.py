@@ -26,6 +26,17 @@ TIMESTAMP = {
 }
 
 
+def closed(fields: dict, optional: tuple = ()) -> dict:
+    """The schema of an object with these fields and no others: all of them, but for those named."""
+    required = [name for name in fields if name not in optional]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": fields,
+    }
+
+
 class Refused(Exception):
     """An event of which nothing goes out. It names fields, never values."""
 

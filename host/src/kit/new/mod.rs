@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use self::templates::{NAME, Template};
 use super::{Language, Unusable};
+use crate::transform::EventPattern;
 
 /// The longest name, in characters: what is made of it must not be longer than a contract's names.
 const MAX_NAME: usize = 48;
@@ -23,18 +24,26 @@ pub struct Begun {
     pub install: &'static str,
 }
 
-/// Makes a project of this name in the folder `place`.
+/// Makes a project of this name in the folder `place`, which listens to the upstream channels of
+/// that pattern, or to those that the template says.
 ///
 /// # Errors
-/// The name cannot be that of a transform, something has it already, or the folder takes nothing.
-pub fn begin(language: Language, name: &str, place: &Path) -> Result<Begun, Unusable> {
+/// The name cannot be that of a transform, or the pattern that of its channels; something has the
+/// name already, or the folder takes nothing.
+pub fn begin(
+    language: Language,
+    name: &str,
+    upstream: Option<&str>,
+    place: &Path,
+) -> Result<Begun, Unusable> {
     let template = Template::of(language);
     check_name(name, template)?;
+    upstream.map_or(Ok(()), check_upstream)?;
     let folder = place.join(name);
     if folder.symlink_metadata().is_ok() {
         return Err(taken(&folder));
     }
-    let written = write(template, name, place, &folder);
+    let written = write(template.files(name, upstream), place, &folder);
     let files = written.map_err(|cause| match cause.kind() {
         io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => taken(&folder),
         _ => Unusable::path("make", &folder, &cause),
@@ -75,13 +84,32 @@ fn check_name(name: &str, template: &Template) -> Result<(), Unusable> {
     Ok(())
 }
 
+/// What a template does with its channel: it takes a symbol of it. The rest stands in sources and in
+/// JSON as it is.
+fn check_upstream(pattern: &str) -> Result<(), Unusable> {
+    let parsed: Result<EventPattern, String> = pattern.parse();
+    parsed.map_err(Unusable::Given)?;
+    let is_plain = |sign: char| sign.is_ascii_graphic() && !"\"'`\\".contains(sign);
+    if !pattern.contains("{symbol}") || !pattern.chars().all(is_plain) {
+        return Err(Unusable::Given(format!(
+            "the upstream pattern {pattern:?}: a project begins with one that has {{symbol}} in it, in \
+             letters and signs of ASCII without quotes, such as feed:{{exchange}}:trades:{{symbol}}"
+        )));
+    }
+    Ok(())
+}
+
 /// Writes all of it to the side, and then gives it its place.
-fn write(template: &Template, name: &str, place: &Path, folder: &Path) -> io::Result<Vec<String>> {
+fn write(
+    files: impl Iterator<Item = (&'static str, String)>,
+    place: &Path,
+    folder: &Path,
+) -> io::Result<Vec<String>> {
     let aside = tempfile::Builder::new().prefix(".tmp-").tempdir_in(place)?;
     // A folder of its own, because the one around it is for its owner only.
     let whole = aside.path().join(NAME);
     let mut names = Vec::new();
-    for (path, text) in template.files(name) {
+    for (path, text) in files {
         let file = whole.join(path);
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)?;

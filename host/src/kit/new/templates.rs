@@ -6,6 +6,9 @@ use super::Language;
 /// The name that a template has itself. With `_`, it is that of its family.
 pub(super) const NAME: &str = "example-stream";
 
+/// How its upstream channel begins; a symbol or its capture follows.
+const FEED: &str = "feed:example-stream:";
+
 /// Where a lock file begins to tell of a package.
 const PACKAGE: &str = "[[package]]\n";
 
@@ -121,10 +124,18 @@ impl Template {
         names.map(|name| name.trim_matches('"'))
     }
 
-    /// The files of a project of this name.
-    pub(super) fn files(&self, name: &str) -> impl Iterator<Item = (&'static str, String)> {
+    /// The files of a project of this name that listens to this upstream pattern.
+    pub(super) fn files(
+        &self,
+        name: &str,
+        upstream: Option<&str>,
+    ) -> impl Iterator<Item = (&'static str, String)> {
         let family = name.replace('-', "_");
         let own = self.own.iter().map(move |(path, text)| {
+            let text = match upstream {
+                Some(pattern) => listening_to(pattern, text),
+                None => (*text).to_owned(),
+            };
             let text = text.replace(NAME, name);
             let text = text.replace(&NAME.replace('-', "_"), &family);
             match *path {
@@ -135,6 +146,20 @@ impl Template {
         let shared = self.shared.iter();
         own.chain(shared.map(|(path, text)| (*path, (*text).to_owned())))
     }
+}
+
+/// A file of a template with another upstream channel. In a sample's, each capture but the symbol
+/// has its own name as what it stands for.
+fn listening_to(pattern: &str, text: &str) -> String {
+    let captured = ["BTC-USD", "ETH-USD"].map(|symbol| {
+        let channel = pattern.replace("{symbol}", symbol);
+        (format!("{FEED}{symbol}"), channel.replace(['{', '}'], ""))
+    });
+    let stated = (format!("{FEED}{{symbol}}"), pattern.to_owned());
+    let channels = captured.into_iter().chain([stated]);
+    channels.fold(text.to_owned(), |text, (own, theirs)| {
+        text.replace(&own, &theirs)
+    })
 }
 
 /// The packages of a lock file, by name again.

@@ -5,7 +5,7 @@ use super::*;
 const LANGUAGES: [Language; 3] = [Language::Rust, Language::JavaScript, Language::Python];
 
 fn said(language: Language, name: &str, place: &Path) -> String {
-    begin(language, name, place).unwrap_err().to_string()
+    begin(language, name, None, place).unwrap_err().to_string()
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_name_is_that_of_a_transform_or_nothing_is_made() {
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     let longest = "a".repeat(MAX_NAME);
     for name in ["a", "order-books", "serde", "gap", &longest] {
-        begin(Language::Python, name, place.path()).unwrap();
+        begin(Language::Python, name, None, place.path()).unwrap();
     }
 }
 
@@ -53,7 +53,7 @@ fn nothing_is_written_over_and_nothing_half_written() {
 fn a_project_has_its_name_wherever_the_template_has_its_own() {
     for language in LANGUAGES {
         let place = tempfile::tempdir().unwrap();
-        let begun = begin(language, "zebra-fish", place.path()).unwrap();
+        let begun = begin(language, "zebra-fish", None, place.path()).unwrap();
         for name in &begun.files {
             let text = fs::read_to_string(begun.folder.join(name)).unwrap();
             assert!(!text.contains("example-stream"), "{name}");
@@ -68,12 +68,54 @@ fn a_project_has_its_name_wherever_the_template_has_its_own() {
     }
 }
 
+#[test]
+fn a_project_has_the_upstream_channel_that_was_named_wherever_the_template_has_its_own() {
+    let pattern = "perp:{exchange}:funding:{symbol}";
+    for language in LANGUAGES {
+        let place = tempfile::tempdir().unwrap();
+        let begun = begin(language, "rates", Some(pattern), place.path()).unwrap();
+        let texts = begun.files.iter().filter(|name| !name.starts_with("sdk/"));
+        let texts = texts.map(|name| fs::read_to_string(begun.folder.join(name)).unwrap());
+        let whole: String = texts.collect();
+        assert!(!whole.contains("feed:rates"), "{language}");
+        for (channel, times) in [
+            (pattern, 3),
+            ("perp:exchange:funding:BTC-USD", 2),
+            ("perp:exchange:funding:ETH-USD", 2),
+        ] {
+            assert_eq!(
+                whole.matches(channel).count(),
+                times,
+                "{language}: {channel}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_upstream_pattern_is_one_that_a_project_can_begin_with_or_nothing_is_made() {
+    let place = tempfile::tempdir().unwrap();
+    for (pattern, word) in [
+        ("feed:*", "name what that stands for"),
+        ("feed:{symbol", "without its '}'"),
+        ("feed:{name}", "has {symbol} in it"),
+        ("feed:\"{symbol}", "without quotes"),
+        ("feed:'{symbol}", "without quotes"),
+    ] {
+        let refused = begin(Language::Rust, "rates", Some(pattern), place.path());
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains(word), "{pattern}: {text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
 /// Cargo would write the file anew, and say so, if its packages stood in another order.
 #[test]
 fn packages_of_a_lock_file_stand_in_the_order_of_their_names() {
     for (name, before) in [("aa", "anyhow"), ("zz", "")] {
         let place = tempfile::tempdir().unwrap();
-        begin(Language::Rust, name, place.path()).unwrap();
+        begin(Language::Rust, name, None, place.path()).unwrap();
         let lock = fs::read_to_string(place.path().join(name).join("Cargo.lock")).unwrap();
         let names: Vec<&str> = lock
             .lines()

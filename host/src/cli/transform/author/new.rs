@@ -17,6 +17,10 @@ pub(in super::super) struct NewArgs {
     /// The language that it is written in
     #[arg(long, default_value = "rust", value_parser = languages())]
     language: Language,
+    /// The upstream channels that it listens to, with {symbol} where that stands, such as
+    /// perp:{exchange}:funding:{symbol} [default: feed:NAME:{symbol}]
+    #[arg(long, value_name = "PATTERN")]
+    upstream: Option<String>,
 }
 
 fn languages() -> impl TypedValueParser<Value = Language> {
@@ -28,8 +32,9 @@ fn languages() -> impl TypedValueParser<Value = Language> {
 }
 
 pub(super) async fn new(args: &NewArgs) -> Result<Found, Unusable> {
-    let (language, name) = (args.language, args.name.clone());
-    let begun = blocking(move || begin(language, &name, Path::new(""))).await?;
+    let (language, name, upstream) = (args.language, args.name.clone(), args.upstream.clone());
+    let making = move || begin(language, &name, upstream.as_deref(), Path::new(""));
+    let begun = blocking(making).await?;
     Ok(Found {
         text: told(&begun, language),
         answer: json!({
