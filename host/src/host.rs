@@ -282,7 +282,7 @@ impl Host {
         );
         log::say_what_happens_often(&tasks, &door.context.strangers, &metrics);
         let document = RunningDocument::new(registry.catalog().clone(), session_limits(&settings));
-        feed::relay(&settings, redis.server(), &intake, &door.context, &upstream);
+        feed::relay(&settings, &redis, &intake, &door.context, &upstream);
         if settings.role != Role::Edge {
             feed::feed(&tasks, source, redis, intake, upstream);
         }

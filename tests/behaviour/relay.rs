@@ -135,6 +135,29 @@ async fn an_ingest_host_that_stood_still_brings_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ingest_host_whose_path_stood_still_brings_nothing_twice() {
+    let relay = Relay::of(1, 1).await;
+    let proxy = Proxy::to(relay.redis.port()).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let late = relay.ingest(None).setting("redis-url", &url).start().await;
+    is_in_step(&late).await;
+    let account = Account::of(relay.subscriber(0, [CHANNEL]).await);
+    let publisher = Publisher::start(&[relay.redis.port()], 500);
+    // So short that its connections stand it, and so long that they do not.
+    for still in [1_500, 2_300, 5_000] {
+        publisher.takes(1_000).await;
+        proxy.delay(millis(still));
+        tokio::time::sleep(millis(200)).await;
+        // What was held back comes at once, then the rest.
+        proxy.delay(millis(0));
+        publisher.takes(2 * still / 3 + 500).await;
+        is_in_step(&late).await;
+    }
+    let sum = account.is_even(publisher.stop().await, secs(10)).await;
+    assert_eq!(sum.missing, 0, "{sum:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_redis_stood_still_nothing_comes_twice_and_one_of_two_ingest_hosts_goes_on() {
     let relay = Relay::of(2, 1).await;
     is_in_step(&relay.ingests[1]).await;

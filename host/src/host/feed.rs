@@ -39,7 +39,7 @@ pub(super) const fn role(role: Role) -> HostRole {
 /// host is both.
 pub(super) fn relay(
     settings: &Settings,
-    server: &redis::Server,
+    redis: &redis::Subscriber,
     intake: &Arc<Intake>,
     context: &Arc<SessionContext>,
     status: &Arc<Status>,
@@ -56,7 +56,7 @@ pub(super) fn relay(
     if let Some(outbox) = hub.outbox() {
         let makes = (hub.clone(), intake.clone(), catalog.clone());
         let says = (metrics.relay.clone(), status.clone());
-        let ingest = Ingest::new(server.clone(), outbox.clone(), makes, says, relay_settings);
+        let ingest = Ingest::new(redis, outbox.clone(), makes, says, relay_settings);
         let ingest = Arc::new(ingest);
         tasks.spawn("relay_out", Unasked::Restart, move || {
             let ingest = ingest.clone();
@@ -66,7 +66,13 @@ pub(super) fn relay(
         status.note_kind(UpstreamKind::Relay);
         let takes = (hub.clone(), catalog.clone(), interest.clone());
         let (metrics, status) = (metrics.clone(), status.clone());
-        let edge = Edge::new(server.clone(), takes, metrics, status, relay_settings);
+        let edge = Edge::new(
+            redis.server().clone(),
+            takes,
+            metrics,
+            status,
+            relay_settings,
+        );
         let edge = Arc::new(edge);
         tasks.spawn("relay_in", Unasked::Restart, move || {
             let edge = edge.clone();

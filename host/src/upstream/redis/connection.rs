@@ -60,7 +60,7 @@ impl<'a> UpstreamConnection<'a> {
         let inbox = UpstreamInbox::new(
             intake.clone(),
             patterns.clone(),
-            config.probe_channel.clone(),
+            (config.probe_channel.clone(), config.path_delay.clone()),
             AroundMoves {
                 crossing: config.crossing.clone(),
                 duplicates: status.metrics.servers.duplicates.clone(),

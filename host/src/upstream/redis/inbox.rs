@@ -10,6 +10,7 @@ use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 
 use super::crossing::{Crossing, Passage, UpstreamMessage};
+use super::path_delay::PathDelay;
 use super::probe::Probes;
 use super::sightings::ConnectionNumber;
 use crate::pipeline::Intake;
@@ -24,6 +25,7 @@ pub(super) struct UpstreamInbox {
     pub(super) probes: Mutex<Probes>,
     /// What is published where `redis-url` leads.
     pub(super) at_address: Mutex<Probes>,
+    path_delay: Arc<PathDelay>,
     /// A probe came back as a message: the subscription stands.
     proven: AtomicBool,
     pub(super) closed: Notify,
@@ -50,9 +52,10 @@ impl UpstreamInbox {
     pub(super) fn new(
         intake: Arc<Intake>,
         patterns: Vec<UpstreamPattern>,
-        probe_channel: String,
+        (probe_channel, path_delay): (String, Arc<PathDelay>),
         around_moves: AroundMoves,
     ) -> Self {
+        path_delay.begin();
         let number = around_moves
             .crossing
             .lock()
@@ -65,6 +68,7 @@ impl UpstreamInbox {
             probe_channel,
             probes: Mutex::new(Probes::new()),
             at_address: Mutex::new(Probes::new()),
+            path_delay,
             proven: AtomicBool::default(),
             closed: Notify::new(),
             flows: AtomicBool::default(),
@@ -152,6 +156,7 @@ impl UpstreamInbox {
     pub(super) fn message(&self, pattern: Option<&str>, channel: String, payload: Vec<u8>) {
         match pattern {
             None if channel == self.probe_channel => {
+                self.path_delay.came(&payload, Instant::now());
                 let probes = [&self.probes, &self.at_address];
                 if probes.iter().any(|probes| probes.lock().came(&payload)) {
                     self.proven.store(true, Ordering::Relaxed);

@@ -17,6 +17,7 @@ mod guide;
 mod inbox;
 mod leave;
 mod link;
+mod path_delay;
 mod probe;
 mod questions;
 mod reason;
@@ -40,6 +41,7 @@ use self::connection::UpstreamConnection;
 use self::course::Departure;
 use self::crossing::Crossing;
 use self::guide::Guide;
+pub(crate) use self::path_delay::PathDelay;
 pub use self::questions::{Surroundings, surroundings};
 pub use self::reason::{is_denied, reason};
 pub use self::record::listen;
@@ -82,6 +84,7 @@ struct Config {
     probe_channel: String,
     /// Zero turns the probe off.
     probe_interval: Duration,
+    path_delay: Arc<PathDelay>,
     /// It was said that the server does not allow the probe.
     warned: AtomicBool,
     /// What was last said to be refused.
@@ -205,6 +208,7 @@ impl Subscriber {
             overlap: settings.redis_move_window,
             probe_channel: settings.probe_channel.clone(),
             probe_interval: settings.probe_interval,
+            path_delay: Arc::new(PathDelay::new()),
             warned: AtomicBool::default(),
             refusal: Mutex::default(),
             tasks: tasks.clone(),
@@ -215,6 +219,11 @@ impl Subscriber {
     /// The server that is subscribed to.
     pub fn server(&self) -> &Server {
         &self.config.server
+    }
+
+    /// How late the subscription is, for whoever publishes what tells it on this channel.
+    pub(crate) fn path_delay(&self) -> (Arc<PathDelay>, &str) {
+        (self.config.path_delay.clone(), &self.config.probe_channel)
     }
 
     /// Subscribes, and does so again whenever the subscription is lost.

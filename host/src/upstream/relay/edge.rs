@@ -14,12 +14,12 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Pipeline, ProtocolVersion, PushInfo, RedisError, RedisResult};
 use tokio::time::MissedTickBehavior;
 
+use super::RelaySettings;
 use super::inbox::{EdgeInbox, Noted};
-use super::link::{RelayLost, identify};
+use super::link::{self, RelayLost};
 use super::names::RelayNames;
 use super::record::{self, FamilyNews, IngestRecord, MAX_HOSTS};
 use super::start::{self, OwedSince};
-use super::{PATIENCE, RelaySettings};
 use crate::catalog::Catalog;
 use crate::channel::{Channel, Pattern};
 use crate::hub::{Hub, Interest, Loss};
@@ -142,19 +142,12 @@ impl Edge {
     async fn connect(&self, inbox: &Arc<EdgeInbox>) -> Result<EdgeWork<'_>, RelayLost> {
         let lost = |error: RedisError| RelayLost::of(&error, &self.server);
         let into = inbox.begin();
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
-            .set_push_sender(move |push: PushInfo| {
-                into.receive(push);
-                Ok::<(), redis::aio::SendError>(())
-            });
-        let connecting = self.server.connect(ProtocolVersion::RESP3, &config);
-        let connected = tokio::time::timeout(2 * PATIENCE, connecting).await;
-        let connected =
-            connected.map_err(|_| RelayLost(format!("no answer within {:?}", 2 * PATIENCE)))?;
-        let mut connection = connected.map_err(lost)?;
-        identify(&self.server, &mut connection).await?;
+        let config = AsyncConnectionConfig::new().set_push_sender(move |push: PushInfo| {
+            into.receive(push);
+            Ok::<(), redis::aio::SendError>(())
+        });
+        let connecting = link::connect(&self.server, ProtocolVersion::RESP3, config);
+        let (mut connection, _) = connecting.await?;
         let mut subscribe = Pipeline::new();
         subscribe.cmd("SSUBSCRIBE").arg(self.names.notes()).ignore();
         let subscribed: RedisResult<()> = subscribe.query_async(&mut connection).await;

@@ -11,23 +11,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use data_encoding::HEXLOWER;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisError, RedisResult};
 use tokio::time::MissedTickBehavior;
 
+use super::RelaySettings;
 use super::dispatch::Dispatch;
-use super::link::{RelayLost, identify};
+use super::link::{self, RelayLost};
 use super::names::RelayNames;
 use super::presence::Presence;
 use super::record::{self, ALIVE, FRESH, GONE, IngestRecord, MAX_HOSTS, WINDOW};
-use super::{PATIENCE, RelaySettings};
 use crate::catalog::Catalog;
 use crate::hub::{Hub, Outbox};
 use crate::metrics::RelayMetrics;
 use crate::pipeline::Intake;
 use crate::upstream::Status;
-use crate::upstream::redis::Server;
+use crate::upstream::redis::{PathDelay, Server, Subscriber};
 
 const PUBLISH: &str = include_str!("publish.lua");
 const EPOCH: &str = include_str!("epoch.lua");
@@ -49,8 +48,9 @@ const CATALOG_STAYS: u64 = 120;
 #[derive(Debug)]
 pub struct Ingest {
     server: Server,
+    /// How late events are, and the channel by which that is found out.
+    path_delay: (Arc<PathDelay>, String),
     names: RelayNames,
-    host: String,
     outbox: Arc<Outbox>,
     hub: Arc<Hub>,
     intake: Arc<Intake>,
@@ -77,16 +77,17 @@ struct IngestWork<'a> {
 impl Ingest {
     /// Connects to nothing yet.
     pub fn new(
-        server: Server,
+        redis: &Subscriber,
         outbox: Arc<Outbox>,
         (hub, intake, catalog): (Arc<Hub>, Arc<Intake>, Arc<Catalog>),
         (metrics, status): (RelayMetrics, Arc<Status>),
         settings: RelaySettings,
     ) -> Self {
+        let (path_delay, channel) = redis.path_delay();
         Self {
-            server,
+            server: redis.server().clone(),
+            path_delay: (path_delay, channel.to_owned()),
             names: RelayNames::new(&settings.name),
-            host: settings.host.clone(),
             outbox,
             hub,
             intake,
@@ -108,17 +109,13 @@ impl Ingest {
             (self.settings.last_size, self.settings.max_channels),
         );
         loop {
-            let RelayLost(why) = self.work(&mut presence, &mut dispatch).await;
+            let RelayLost(why) = match self.try_work(&mut presence, &mut dispatch).await {
+                Ok(never) => match never {},
+                Err(lost) => lost,
+            };
             self.metrics.connected.set(0);
             self.status.note_relay_lost(&why);
             tokio::time::sleep(BEAT).await;
-        }
-    }
-
-    async fn work(&self, presence: &mut Presence, dispatch: &mut Dispatch) -> RelayLost {
-        match self.try_work(presence, dispatch).await {
-            Ok(never) => match never {},
-            Err(lost) => lost,
         }
     }
 
@@ -151,29 +148,21 @@ impl Ingest {
     }
 
     async fn connect(&self) -> Result<IngestWork<'_>, RelayLost> {
-        let lost = |error: RedisError| RelayLost::of(&error, &self.server);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
-        let connecting = self.server.connect(ProtocolVersion::RESP2, &config);
-        let connected = tokio::time::timeout(2 * PATIENCE, connecting).await;
-        let connected =
-            connected.map_err(|_| RelayLost(format!("no answer within {:?}", 2 * PATIENCE)))?;
-        let mut connection = connected.map_err(lost)?;
-        let server_id = identify(&self.server, &mut connection).await?;
-        let mut scripts = Vec::new();
-        for script in [PUBLISH, EPOCH, LEAVE] {
+        let config = AsyncConnectionConfig::new();
+        let connecting = link::connect(&self.server, ProtocolVersion::RESP2, config);
+        let (mut connection, server_id) = connecting.await?;
+        let mut scripts = [PUBLISH, EPOCH, LEAVE].map(str::to_owned);
+        for script in &mut scripts {
             let mut load = redis::cmd("SCRIPT");
-            load.arg("LOAD").arg(script);
+            load.arg("LOAD").arg(&*script);
             let loaded = load.query_async::<String>(&mut connection).await;
-            scripts.push(loaded.map_err(lost)?);
+            *script = loaded.map_err(|error| RelayLost::of(&error, &self.server))?;
         }
-        let leave = scripts.pop().unwrap_or_default();
-        let epoch = scripts.pop().unwrap_or_default();
+        let [publish, epoch, leave] = scripts;
         Ok(IngestWork {
             ingest: self,
             connection,
-            publish: scripts.pop().unwrap_or_default(),
+            publish,
             epoch,
             leave,
             server_id,
@@ -191,16 +180,15 @@ impl IngestWork<'_> {
     /// Takes the epoch that all ingest hosts have agreed on, or makes one. `lost` is the generation
     /// of which numbers are known to be lost.
     async fn agree(&mut self, dispatch: &mut Dispatch, lost: u64) -> Result<(), RelayLost> {
-        let mut name = [0; 8];
         // Its generation alone tells it from others.
-        let _ = getrandom::fill(&mut name);
+        let name = format!("{:016x}", getrandom::u64().unwrap_or_default());
         let mut agree = redis::cmd("EVALSHA");
         agree
             .arg(&self.epoch)
             .arg(1)
             .arg(self.ingest.names.epoch())
             .arg(&self.server_id)
-            .arg(HEXLOWER.encode(&name))
+            .arg(name)
             .arg(lost);
         let agreed = agree.query_async::<(u64, String)>(&mut self.connection);
         let agreed = agreed.await.map_err(|error| self.lost(&error))?;
@@ -241,15 +229,18 @@ impl IngestWork<'_> {
             tracing::info!("this ingest host is in step with the others");
         }
         let ingests = record::alive(now, &records).count();
-        self.ingest
-            .metrics
-            .ingests
-            .set(i64::try_from(ingests).unwrap_or(i64::MAX));
+        let count = i64::try_from(ingests).unwrap_or(i64::MAX);
+        self.ingest.metrics.ingests.set(count);
         self.ingest.status.note_relay(ingests);
         self.records = records;
         if speaks {
             self.speak(presence, now, &texts).await?;
         }
+        let (path_delay, channel) = &self.ingest.path_delay;
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(channel).arg(path_delay.next(Instant::now()));
+        // Where the user may not, nothing comes back, and nothing is made of that.
+        let _: RedisResult<u64> = publish.query_async(&mut self.connection).await;
         Ok(())
     }
 
@@ -287,7 +278,12 @@ impl IngestWork<'_> {
             let account = self.ingest.hub.account(&working.family);
             (working, account)
         });
-        let record = presence.record(&self.ingest.host, now, making.collect(), &self.records);
+        let record = presence.record(
+            &self.ingest.settings.host,
+            now,
+            making.collect(),
+            &self.records,
+        );
         serde_json::to_string(&record).map_err(|error| RelayLost(error.to_string()))
     }
 
@@ -328,18 +324,22 @@ impl IngestWork<'_> {
         Ok(())
     }
 
-    /// Says what this host does where that is due, and sees whether it stood still: then what it
-    /// has may have been sent by others long ago.
+    /// Says what this host does where that is due, and sees whether it stood still, or its events
+    /// did on their way: then what it has may have been sent by others long ago.
     async fn look_at_the_clock(
         &mut self,
         presence: &mut Presence,
         dispatch: &mut Dispatch,
     ) -> Result<(), RelayLost> {
-        let stood_still = presence.alive_at.elapsed() > Duration::from_millis(LATE);
+        let late = Duration::from_millis(LATE);
+        let stood_still = presence.alive_at.elapsed() > late;
         if stood_still || self.clock.1.elapsed() > BEAT * 4 / 5 {
             self.beat(presence, dispatch, !stood_still).await?;
         }
-        if stood_still {
+        // The beat itself may have been what was waited for.
+        let stood_still = stood_still || presence.alive_at.elapsed() > late;
+        let (path_delay, _) = &self.ingest.path_delay;
+        if stood_still || path_delay.lateness(Instant::now()) > late {
             self.step_in(presence, dispatch).await?;
         }
         presence.alive_at = Instant::now();

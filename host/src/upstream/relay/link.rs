@@ -1,9 +1,10 @@
 //! What ingest and edge hosts ask of a Redis before they use it: that it can do what the relay
 //! needs, and which server it is.
 
-use redis::RedisError;
 use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError};
 
+use super::PATIENCE;
 use crate::upstream::redis::{Server, reason};
 
 /// The first version with sharded channels.
@@ -19,11 +20,29 @@ impl RelayLost {
     }
 }
 
-/// Asks what the server is; gives what it calls itself, which is another one after each start.
+/// Connects, and asks what the server is; gives what it calls itself, which is another one after
+/// each start.
 ///
 /// # Errors
 /// It is not one that the relay can use, or does not answer.
-pub(super) async fn identify(
+pub(super) async fn connect(
+    server: &Server,
+    protocol: ProtocolVersion,
+    config: AsyncConnectionConfig,
+) -> Result<(MultiplexedConnection, String), RelayLost> {
+    let config = config
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    let connecting = server.connect(protocol, &config);
+    let connected = tokio::time::timeout(2 * PATIENCE, connecting).await;
+    let connected =
+        connected.map_err(|_| RelayLost(format!("no answer within {:?}", 2 * PATIENCE)))?;
+    let mut connection = connected.map_err(|error| RelayLost::of(&error, server))?;
+    let id = identify(server, &mut connection).await?;
+    Ok((connection, id))
+}
+
+async fn identify(
     server: &Server,
     connection: &mut MultiplexedConnection,
 ) -> Result<String, RelayLost> {

@@ -8,7 +8,7 @@ use crate::settings::Role;
 /// Every command that is sent to these, those of the scripts included, as rules for a restricted
 /// user.
 const OF_INGEST: &str = "+info +time +hget +hgetall +hmget +hset +hdel +hlen +hincrby +exists +del +rename +pexpire \
-     +rpush +ltrim +sadd +set +spublish +evalsha +script|load";
+     +rpush +ltrim +sadd +set +spublish +publish +evalsha +script|load";
 const OF_EDGE: &str = "+info +time +hgetall +hmget +lrange +sscan +get +ssubscribe +sunsubscribe";
 
 /// The names of one relay.
