@@ -77,6 +77,39 @@ async fn a_key_counts_on_all_hosts_within_a_second_and_a_revoked_one_is_out_ever
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_keys_of_a_file_are_taken_over_once_and_change_nothing_that_is_there() {
+    let redis = Redis::start().await;
+    let url = redis.url();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("keys.json");
+    let alice = keys::create(&file, "alice", &["--max-connections", "2"]);
+    let gone = keys::create(&file, "gone", &[]);
+    keys::revoke(&file, "gone");
+    let (imported, first) = keys::import(&file, &url);
+    assert!(imported, "{first}");
+    assert!(first.contains("took over 2 keys into "), "{first}");
+    let host = in_redis(Tidegate::on(&redis)).start().await;
+    let mut inside = comes_in(&host, &alice).await;
+    is_refused(&host, &gone).await;
+    let (imported, again) = keys::import(&file, &url);
+    assert!(imported && again.contains("took over 0 keys"), "{again}");
+    assert!(again.contains("; 2 there already"), "{again}");
+    // What was done there since stands, and so does whoever has the name.
+    keys::revoke_in_redis(&url, "alice");
+    keys::create_in_redis(&url, "bob", &[]);
+    keys::create(&file, "bob", &[]);
+    let (imported, refused) = keys::import(&file, &url);
+    assert!(!imported, "{refused}");
+    assert!(refused.contains("other keys stand there"), "{refused}");
+    assert!(refused.contains("names are in use there"), "{refused}");
+    let close = inside.closed_within(millis(1_500)).await;
+    assert_eq!(close, (ENDED.0, ENDED.1.to_owned()));
+    is_refused(&host, &alice).await;
+    let listed = keys::listed_in_redis(&url);
+    assert_eq!(listed.as_array().map(Vec::len), Some(3), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_the_keys_that_were_known_stay_in_force_and_nobody_comes_in_before_any_was() {
     let mut redis = Redis::start().await;
     let key = keys::create_in_redis(&redis.url(), "partner", &[]);

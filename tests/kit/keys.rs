@@ -60,6 +60,14 @@ pub fn listed_in_redis(url: &str) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+/// Takes the keys of a file over into a Redis: whether all were, and what was said.
+pub fn import(file: &Path, url: &str) -> (bool, String) {
+    let file = file.to_str().expect("a path of letters");
+    let output = in_redis(url, &["import", "--keys-file", file]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.success(), text + &said(&output))
+}
+
 fn in_redis(url: &str, words: &[&str]) -> std::process::Output {
     let typed = [&["key", words[0], "--redis-url", url], &words[1..]].concat();
     run(&std::env::temp_dir(), &typed)

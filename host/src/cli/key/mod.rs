@@ -1,8 +1,9 @@
-//! `tidegate key`: makes, lists and revokes API keys in a key file or in Redis. A running host
-//! notices by itself. The form of the file is `gate::keys`'s, the lock that keeps two writers apart
-//! `credentials`'s; this is what a person types and reads.
+//! `tidegate key`: makes, lists and revokes API keys in a key file or in Redis, and takes those of a
+//! file over into Redis. A running host notices by itself. The form of the file is `gate::keys`'s, the
+//! lock that keeps two writers apart `credentials`'s; this is what a person types and reads.
 
 mod channels;
+mod import;
 mod list;
 mod place;
 
@@ -35,6 +36,8 @@ enum KeyCommand {
     List(ListKeysArgs),
     /// End a key and the connections that use it
     Revoke(RevokeKeyArgs),
+    /// Take the keys of a file over into Redis, where none of them is yet
+    Import(ImportKeysArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +79,15 @@ struct RevokeKeyArgs {
     which: String,
 }
 
+#[derive(Debug, clap::Args)]
+struct ImportKeysArgs {
+    #[command(flatten)]
+    place: KeyPlaceArgs,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
 fn parse_name(text: &str) -> Result<String, &'static str> {
     let rule = "a name has 1 to 64 characters, no control characters and no space at its ends";
     credentials::is_name(text)
@@ -105,6 +117,7 @@ fn answer(args: KeyArgs, now: Timestamp, out: &mut impl Write) -> anyhow::Result
         KeyCommand::Create(args) => create(args, now, out),
         KeyCommand::List(args) => list::run(args, now, out),
         KeyCommand::Revoke(args) => revoke(args, now, out),
+        KeyCommand::Import(args) => import::run(args, now, out),
     }
 }
 

@@ -71,6 +71,19 @@ impl KeyPlaceArgs {
         let server = Server::new(&settings)?;
         Ok(KeyPlace::Redis(Box::new(RedisKeys::new(&settings, server))))
     }
+
+    /// A file, and the Redis that its keys shall be in.
+    ///
+    /// # Errors
+    /// One of them is not named, or what is said of the Redis cannot be used.
+    pub(super) fn both(self) -> anyhow::Result<(PathBuf, Box<RedisKeys>)> {
+        let file = self.keys_file.clone();
+        let file = file.context("name the file that the keys are in with --keys-file")?;
+        match self.place()? {
+            KeyPlace::Redis(keys) => Ok((file, keys)),
+            KeyPlace::File(_) => bail!("name the Redis that the keys shall be in with --redis-url"),
+        }
+    }
 }
 
 impl KeyPlace {
@@ -104,14 +117,14 @@ impl KeyPlace {
     }
 }
 
-fn unreachable(why: &str) -> anyhow::Error {
+pub(super) fn unreachable(why: &str) -> anyhow::Error {
     anyhow!(
         "the keys in Redis cannot be reached: {why}; look whether it answers there, and try again"
     )
 }
 
 /// A record as it stands in Redis, by an id that can be shown.
-fn parse(id: &str, text: &str) -> anyhow::Result<KeyRecord> {
+pub(super) fn parse(id: &str, text: &str) -> anyhow::Result<KeyRecord> {
     // serde's own words may quote what they found.
     serde_json::from_str(text).map_err(|_| {
         let shown = if is_id(id) { id } else { "of no allowed id" };
@@ -180,7 +193,7 @@ async fn revoke(
     Ok(Revoked::Now(record))
 }
 
-async fn write(keys: &RedisKeys, written: KeyWrite<'_>) -> anyhow::Result<()> {
+pub(super) async fn write(keys: &RedisKeys, written: KeyWrite<'_>) -> anyhow::Result<()> {
     let is_written = keys.write(written).await.map_err(|why| {
         unreachable(&why)
             .context("whether it was written is not known; `tidegate key list` shows it")
