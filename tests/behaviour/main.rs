@@ -52,6 +52,7 @@ mod floods;
 mod forecasts;
 mod fuzz_projects;
 mod gaps;
+mod gate_cluster;
 mod ghosts;
 mod goodbye;
 mod heartbeat;
