@@ -1,10 +1,10 @@
 //! The listener for operators: health, metrics, what is running, and the doors to change it.
 //!
 //! ```text
-//! table ─► routes ─► Endpoint: token, role, address, body ─► registry ─► Answer or Problem
+//! table ─► routes ─► Endpoint: token, role, address, body ─► rollout ─► Answer or Problem
 //!   └────► the OpenAPI document
 //! ```
-//! What is asked for is decided by the registry; here it is read, allowed and put in words.
+//! What is asked for is decided by the rollout; here it is read, allowed and put in words.
 
 mod body;
 mod change;

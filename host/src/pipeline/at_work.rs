@@ -12,18 +12,16 @@ pub struct WorkingFamily {
     pub mark: OriginMark,
 }
 
-impl Intake {
-    /// All families whose messages are made here.
-    pub fn at_work(&self) -> Vec<WorkingFamily> {
-        let routes = self.routes.read();
-        let families = routes.iter().flat_map(|route| {
-            let mark = route.origin.mark();
-            route.families.iter().map(move |family| WorkingFamily {
-                family: family.clone(),
-                transform: route.transform.clone(),
-                mark: mark.clone(),
-            })
-        });
-        families.collect()
-    }
+/// All families whose messages are made here.
+pub fn at_work(intake: &Intake) -> Vec<WorkingFamily> {
+    let routes = intake.routes.read();
+    let families = routes.iter().flat_map(|route| {
+        let mark = route.origin.mark();
+        route.families.iter().map(move |family| WorkingFamily {
+            family: family.clone(),
+            transform: route.transform.clone(),
+            mark: mark.clone(),
+        })
+    });
+    families.collect()
 }

@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-pub use self::at_work::WorkingFamily;
+pub use self::at_work::{WorkingFamily, at_work};
 pub use self::failure::Failure;
 use self::lane::{Lane, Order};
 pub use self::live::{Counts, Live, Runner};

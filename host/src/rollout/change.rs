@@ -228,9 +228,9 @@ fn do_the_rest(registry: &Arc<Registry>, name: &str, left: Aftermath) -> Option<
         let follows = futures_util::future::join_all(following.into_iter().map(Following::done));
         match tokio::time::timeout(LANE_PATIENCE, follows).await {
             // Taking instances down costs time that nobody needs to wait for.
-            Ok(seats) => drop(registry.tasks.brief(
+            Ok(instances) => drop(registry.tasks.brief(
                 "taking_down",
-                blocking(move || drop((seats, gone, ran, cold))),
+                blocking(move || drop((instances, gone, ran, cold))),
             )),
             Err(_) => tracing::warn!(transform = name, "a lane has not followed yet"),
         }

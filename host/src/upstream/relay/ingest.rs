@@ -24,7 +24,7 @@ use super::record::{self, ALIVE, FRESH, GONE, IngestRecord, MAX_HOSTS, WINDOW};
 use crate::catalog::Catalog;
 use crate::hub::{Hub, Outbox};
 use crate::metrics::RelayMetrics;
-use crate::pipeline::Intake;
+use crate::pipeline::{Intake, at_work};
 use crate::upstream::Status;
 use crate::upstream::redis::{PathDelay, Server, Subscriber};
 
@@ -273,7 +273,7 @@ impl IngestWork<'_> {
 
     /// What this host says of itself.
     fn record(&self, presence: &mut Presence, now: u64) -> Result<String, RelayLost> {
-        let making = self.ingest.intake.at_work().into_iter();
+        let making = at_work(&self.ingest.intake).into_iter();
         let making = making.map(|working| {
             let account = self.ingest.hub.account(&working.family);
             (working, account)
