@@ -100,8 +100,14 @@ async fn the_keys_of_a_file_are_taken_over_once_and_change_nothing_that_is_there
     keys::create(&file, "bob", &[]);
     let (imported, refused) = keys::import(&file, &url);
     assert!(!imported, "{refused}");
-    assert!(refused.contains("other keys stand there"), "{refused}");
-    assert!(refused.contains("names are in use there"), "{refused}");
+    assert!(
+        refused.contains("stand there already and say something else"),
+        "{refused}"
+    );
+    assert!(
+        refused.contains("keys in force have their names there"),
+        "{refused}"
+    );
     let close = inside.closed_within(millis(1_500)).await;
     assert_eq!(close, (ENDED.0, ENDED.1.to_owned()));
     is_refused(&host, &alice).await;

@@ -62,7 +62,7 @@ fn outside(word: &str, allowed: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn redis_is_named_only_upstream() {
+fn redis_is_named_only_upstream_and_where_a_fleet_meets() {
     let places = ["upstream/", "fleet/", "rollout/fleet/"];
     // Our own module of that name is reached through `upstream`; the crate is not.
     let imports_ours = |name: &str| {

@@ -100,7 +100,7 @@ impl Admin {
         tokens: Option<Tokens>,
         settings: &Settings,
     ) -> Self {
-        let tries = Tries::decide_start(&registry, &context.tasks);
+        let tries = Tries::start(&registry, &context.tasks);
         Self {
             context,
             registry,

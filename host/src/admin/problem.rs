@@ -1,4 +1,4 @@
-//! What the admin API answers instead: problem details (RFC 9457), from the registry's
+//! What the admin API answers instead: problem details (RFC 9457), from the rollout's
 //! refusals and from what is wrong with a request itself. The codes are part of the contract.
 
 use axum::http::{HeaderValue, StatusCode, header};

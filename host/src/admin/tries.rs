@@ -52,7 +52,7 @@ pub(super) struct Tries {
 impl Tries {
     /// Starts the task that counts, and writes down what was counted, for as long as the host
     /// lives.
-    pub(super) fn decide_start(registry: &Arc<Registry>, tasks: &Tasks) -> Arc<Self> {
+    pub(super) fn start(registry: &Arc<Registry>, tasks: &Tasks) -> Arc<Self> {
         let tries = Arc::new(Self::default());
         for (name, why) in [("audit_tries", Why::Unknown), ("audit_roles", Why::Role)] {
             let (tries, registry) = (tries.clone(), registry.clone());

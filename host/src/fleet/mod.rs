@@ -3,10 +3,10 @@
 //! from a place or a key for `gate`.
 //!
 //! ```text
-//! gate ─► places ─┐
-//! gate ─► usage ──┼─► link ─(routing)─► Redis, under names that have one hash tag
-//! api_keys ───────┤
-//! rollout ────────┘
+//! gate ─► places ──┐
+//! usage ─► usage ──┼─► link ─(routing)─► Redis, under names that have one hash tag
+//! api_keys ────────┤
+//! rollout ─────────┘
 //! ```
 
 mod api_keys;
@@ -121,7 +121,7 @@ impl Member {
         &self.names
     }
 
-    /// The connection that all but places share.
+    /// The connection for everything but places and API keys, which have their own.
     pub const fn link(&self) -> &Link {
         &self.link
     }
@@ -146,8 +146,8 @@ impl Member {
     }
 }
 
-/// What a restricted Redis user needs besides where something of a fleet lies there, as rules for
-/// `ACL SETUSER`.
+/// What a restricted Redis user needs besides, as rules for `ACL SETUSER`: names first, then
+/// commands. None where nothing of a fleet is in Redis.
 pub fn acl_rules(settings: &Settings) -> Option<[String; 2]> {
     let needs = settings.fleet == settings::Fleet::Redis || settings.has_keys_in_redis();
     needs.then(|| names::acl_rules(&settings.fleet_name))

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use crate::gate::fleet_limits::OwnerName;
 
-/// Every command that is sent to these, those of the script included, as rules for a restricted
+/// Every command that is sent to these, those of scripts included, as rules for a restricted
 /// user.
 const COMMANDS: &str = "+time +hget +hgetall +hvals +hset +hdel +get +set +exists +expire +persist +rename +eval \
      +zadd +zrevrange +zremrangebyrank +zrangebyscore +hscan +hmget +hexists +hlen +hincrby";

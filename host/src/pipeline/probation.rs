@@ -1,7 +1,7 @@
 //! The watch over a revision that was just applied, while the one before stands behind it.
 //!
 //! Lanes ask after each failure, and from the moment that a mark is passed they go through
-//! the revision behind again; making that lasting is the registry's work. What passes, they ask
+//! the revision behind again; making that lasting is the rollout's work. What passes, they ask
 //! the revision behind too, by `sampler`: so the two are compared on the same events and the
 //! same busy machine, whatever the one before did earlier, and also after a restart.
 
@@ -53,7 +53,7 @@ pub enum Stands {
     Answers,
 }
 
-/// Shared by the lanes of one transform and the registry.
+/// Shared by the lanes of one transform and the rollout.
 #[derive(Debug)]
 pub struct Probation {
     marks: ProbationMarks,

@@ -107,7 +107,7 @@ pub(super) async fn decide_start(
     Err(Refused::Busy(format!("{name} is being changed")))
 }
 
-/// Writes down what is decided before anybody follows it. To be called with `writing` held.
+/// Writes down what is decided before anybody follows it. To be called with `keeper.writing` held.
 async fn decide_alone(
     registry: &Registry,
     name: &str,

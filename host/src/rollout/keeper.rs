@@ -35,7 +35,7 @@ struct Written {
 }
 
 impl Keeper {
-    /// Notes a change, which the disk is to have. To be called with the deployments locked, so
+    /// Notes a change, which the disk is to have. Whoever changes a deployment calls it before the lock is released, so
     /// that who looks after it sees what it is about.
     pub(super) fn note_change(&self) -> u64 {
         let mut number = 0;
@@ -46,7 +46,7 @@ impl Keeper {
         number
     }
 
-    /// Of the last change. To be asked with the deployments locked.
+    /// Of the last change. Whoever takes a set with it asks with the deployments locked.
     pub(super) fn number(&self) -> u64 {
         *self.changed.borrow()
     }

@@ -5,8 +5,9 @@
 //! push ─► check ─► revision ─► plan ─► (shadow) ─► apply ─► probation ─► settled
 //!                                                    └── rollback ◄── return ◄──┘
 //! ```
-//! The registry is the state that all of this works on, and its methods only look at it. Each file
-//! has what is done with it as functions; events never wait for any of them.
+//! The registry is the state that all of this works on. Its methods look at it and write to the
+//! audit log, and change nothing of what runs. Each file has what is done with it as functions;
+//! events never wait for any of them.
 
 mod apply;
 mod audit;

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::audit::Trail;
 use super::change::change_deployment;
 use super::fleet::Fleet;
-use super::keeper::keep_what_changes;
+use super::keeper::{Keeper, keep_what_changes};
 use super::plans::Plans;
 use super::resolve::{Note, resolve};
 use super::start::StartError;
@@ -43,7 +43,7 @@ pub async fn open(
     let plans = Plans::open(store.clone(), options.plan_time).await;
     let registry = Arc::new(Registry {
         deployments: Mutex::new(BTreeMap::new()),
-        keeper: super::Keeper::default(),
+        keeper: Keeper::default(),
         planning: tokio::sync::Mutex::default(),
         plans: Mutex::new(plans),
         shadows: Mutex::default(),
@@ -88,8 +88,8 @@ pub async fn open(
             revision,
             detail,
         } = note;
-        let trail = &registry.trail;
-        trail
+        registry
+            .trail
             .write_own(action, &transform, Some(revision), &detail)
             .await;
     }

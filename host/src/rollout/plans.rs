@@ -187,7 +187,7 @@ async fn make_plan(
     {
         return Err(Refused::AlreadyActive(revision.id.clone()));
     }
-    let component = load_kept(registry, &revision).await?;
+    let component = load_component(registry, &revision).await?;
     refuse_conflicts(registry, &component)?;
     let runs = active.as_ref().map(|(running, component)| Side {
         revision: running,
@@ -274,12 +274,12 @@ pub(super) async fn load_planned(
     let id = &stored.plan.to;
     let revision = registry.store()?.revision(id);
     let revision = revision.ok_or_else(|| Refused::NoSuchRevision(id.to_string()))?;
-    let component = load_kept(registry, &revision).await?;
+    let component = load_component(registry, &revision).await?;
     Ok((revision, component))
 }
 
 /// The component of a revision that is on disk.
-pub(super) async fn load_kept(
+pub(super) async fn load_component(
     registry: &Registry,
     revision: &Revision,
 ) -> Result<Arc<Component>, Refused> {

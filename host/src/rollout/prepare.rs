@@ -62,7 +62,7 @@ async fn load_anywhere(
         Some(fleet) => match fleet.record(name, revision) {
             Some(record) => receive_revision(registry, fleet, &record)
                 .await
-                .map_err(|refused| in_words(&refused))?,
+                .map_err(|refused| faults_of(&refused))?,
             None => load_kept(&registry.loader, name, revision).await?,
         },
     };
@@ -147,10 +147,10 @@ pub(super) async fn note_fallback(
     why: String,
 ) {
     let detail = format!("it is wanted, and cannot be made ready; that is tried again: {why}");
-    let written = registry
+    registry
         .trail
-        .write_own("fallback", name, Some(failing), &detail);
-    written.await;
+        .write_own("fallback", name, Some(failing), &detail)
+        .await;
 }
 
 /// A revision that is being made ready, for as long as that takes: nobody else begins with it
@@ -234,7 +234,7 @@ async fn apart<T: Send + 'static>(
     done.unwrap_or_else(|_| Err("its preparation ended unasked; the log says why".to_owned()))
 }
 
-fn in_words(refused: &Refused) -> String {
+fn faults_of(refused: &Refused) -> String {
     match refused.faults() {
         [] => refused.to_string(),
         faults => faults.join("; "),

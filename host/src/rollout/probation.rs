@@ -168,10 +168,10 @@ async fn settle(registry: &Registry, live: &Arc<Live>, probation: &Probation) {
         counts.rejected
     );
     let revision = live.component.revision.clone();
-    let written = registry
+    registry
         .trail
-        .write_own("settle", live.name(), Some(revision), &detail);
-    written.await;
+        .write_own("settle", live.name(), Some(revision), &detail)
+        .await;
 }
 
 /// The revision was taken back.
@@ -186,8 +186,8 @@ async fn note_return(registry: &Registry, live: &Live, reason: &str, returned: O
     detail.extend(is_held.then(|| held.to_owned()));
     detail.extend(returned.into_iter().flat_map(|returned| returned.examples));
     let detail = detail.join("; ");
-    let written = registry
+    registry
         .trail
-        .write_own("return", name, Some(from.clone()), &detail);
-    written.await;
+        .write_own("return", name, Some(from.clone()), &detail)
+        .await;
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::plans::load_kept;
+use super::plans::load_component;
 use super::report::{ShadowReport, ShadowState};
 use super::{Caller, Record, Refused, Registry, ShadowRequest, shown};
 use crate::pipeline::Tap;
@@ -142,7 +142,7 @@ async fn start_shadow(
     if active.revision == revision.id {
         return Err(Refused::AlreadyActive(revision.id));
     }
-    let candidate = load_kept(registry, &revision).await?;
+    let candidate = load_component(registry, &revision).await?;
     let mut patterns = active.globs();
     patterns.extend(candidate.globs());
     let seconds = request

@@ -43,7 +43,7 @@ async fn try_for_ever(registry: Arc<Registry>, store: Arc<Store>) {
     }
 }
 
-/// Tries once, and says what is new since `told`.
+/// Tries once, and says what is new since what was `known`.
 async fn try_once(registry: &Registry, store: Arc<Store>, known: Option<String>) -> Option<String> {
     let trying = blocking(move || store.try_to_write());
     tokio::pin!(trying);

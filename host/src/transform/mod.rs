@@ -6,7 +6,7 @@
 //!         └─► Instance (a store under limits) ─► publications ─► Descriptor::admit ─► frames
 //! ```
 //! What a component says of itself is checked once, when it is loaded; what it publishes is
-//! checked every time. Which components there are, and who is live, is for the registry.
+//! checked every time. Which components there are, and who is live, is for the rollout.
 
 mod blocked;
 mod budget;

@@ -36,7 +36,7 @@ enum KeyCommand {
     List(ListKeysArgs),
     /// End a key and the connections that use it
     Revoke(RevokeKeyArgs),
-    /// Take the keys of a file over into Redis, where none of them is yet
+    /// Take the keys of a file over into Redis; those that are there already stay as they are
     Import(ImportKeysArgs),
 }
 

@@ -25,8 +25,8 @@ pub(super) struct KeyPlaceArgs {
         required_unless_present = "redis_url"
     )]
     keys_file: Option<PathBuf>,
-    /// The Redis of hosts that have their keys there, in place of a file; what belongs to it (TLS,
-    /// a file with the password) is as for `serve`
+    /// The Redis of hosts that have their keys there, in place of a file, and for `import` where
+    /// they go; what belongs to it (TLS, a file with the password) is as for `serve`
     #[arg(long, value_name = "URL")]
     redis_url: Option<String>,
     /// As of `serve`: whom a rediss:// address is trusted by
@@ -134,18 +134,31 @@ pub(super) fn parse(id: &str, text: &str) -> anyhow::Result<KeyRecord> {
     })
 }
 
+/// The key in force of this name; `named` is the id that stands for the name.
+///
+/// # Errors
+/// Redis does not answer, or the record cannot be read.
+pub(super) async fn holder_of(
+    keys: &RedisKeys,
+    name: &str,
+    named: Option<&str>,
+    now: Timestamp,
+) -> anyhow::Result<Option<KeyRecord>> {
+    let Some(id) = named else {
+        return Ok(None);
+    };
+    let text = keys.text(id).await.map_err(|why| unreachable(&why))?;
+    let known = text.map(|text| parse(id, &text)).transpose()?;
+    Ok(known.filter(|known| known.name == name && known.in_force(now)))
+}
+
 async fn add(keys: &RedisKeys, record: &KeyRecord, now: Timestamp) -> anyhow::Result<()> {
     let named = keys
         .named(&record.name)
         .await
         .map_err(|why| unreachable(&why))?;
-    if let Some(id) = &named
-        && let Some(text) = keys.text(id).await.map_err(|why| unreachable(&why))?
-    {
-        let old = parse(id, &text)?;
-        if old.name == record.name && old.in_force(now) {
-            return Err(records::in_use(&old));
-        }
+    if let Some(old) = holder_of(keys, &record.name, named.as_deref(), now).await? {
+        return Err(records::in_use(&old));
     }
     let written = KeyWrite {
         id: &record.id,

@@ -3,6 +3,7 @@
 //! the same all the same, every host finds the same one of them to leave.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::super::Registry;
 use super::super::decide::decide_stop;
@@ -89,7 +90,7 @@ fn losers(mut claimants: Vec<Claimant>) -> Vec<Loser> {
 }
 
 /// Leaves what claims the same as another transform of the fleet, on this host at once.
-pub(super) async fn leave_conflicts(registry: &std::sync::Arc<Registry>, read: &Read) {
+pub(super) async fn leave_conflicts(registry: &Arc<Registry>, read: &Read) {
     let claimants = read
         .iter()
         .filter_map(|(name, read)| Claimant::of(name, read.as_ref().ok()?));
@@ -103,10 +104,10 @@ pub(super) async fn leave_conflicts(registry: &std::sync::Arc<Registry>, read: &
         // It may have been left already, and the fleet not know it yet.
         if decide_stop(registry, &name, fail, ITSELF).is_ok() {
             tracing::error!(transform = name, %revision, why, "two transforms of the fleet claim the same");
-            let written = registry
+            registry
                 .trail
-                .write_own("return", &name, Some(revision), &why);
-            written.await;
+                .write_own("return", &name, Some(revision), &why)
+                .await;
         }
     }
 }

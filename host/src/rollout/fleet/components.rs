@@ -1,6 +1,8 @@
 //! Components on their way through Redis: in chunks, by digest, and gone after an hour unless
 //! something names them.
 
+use std::sync::Arc;
+
 use super::super::Refused;
 use super::Fleet;
 use crate::count::count;
@@ -19,12 +21,12 @@ const MAX_SIZE: u64 = 256 << 20;
 /// How long a component lasts that nothing names.
 pub(super) const UNNAMED_SECONDS: u64 = 3600;
 
-/// All keys of a component under such names.
-pub(super) fn keys_of(keys: &FleetNames, revision: &Revision) -> Vec<String> {
+/// All keys of a component, by the names of now or of before.
+pub(super) fn keys_of(names: &FleetNames, revision: &Revision) -> Vec<String> {
     let digest = &revision.component;
     let chunks = 0..revision.size.min(MAX_SIZE).div_ceil(CHUNK);
-    let chunks = chunks.map(|number| keys.chunk(digest, number));
-    chunks.chain([keys.component(digest)]).collect()
+    let chunks = chunks.map(|number| names.chunk(digest, number));
+    chunks.chain([names.component(digest)]).collect()
 }
 
 /// Sees to it that a component is in Redis.
@@ -33,7 +35,7 @@ pub(super) fn keys_of(keys: &FleetNames, revision: &Revision) -> Vec<String> {
 /// It is neither there nor here, or Redis does not answer.
 pub(super) async fn offer_component(
     fleet: &Fleet,
-    store: &std::sync::Arc<Store>,
+    store: &Arc<Store>,
     revision: &Revision,
 ) -> Result<(), Refused> {
     let keys = keys_of(fleet.member.names(), revision);

@@ -94,11 +94,11 @@ pub(super) async fn move_earlier(
         return Ok(false);
     }
     type Fields = BTreeMap<String, String>;
-    let keys = fleet.member.names().earlier();
+    let earlier = fleet.member.names().earlier();
     let mut look = redis::pipe();
-    look.cmd("HGETALL").arg(keys.deployments());
-    look.cmd("HGETALL").arg(keys.hosts());
-    look.cmd("EXISTS").arg(keys.history());
+    look.cmd("HGETALL").arg(earlier.deployments());
+    look.cmd("HGETALL").arg(earlier.hosts());
+    look.cmd("EXISTS").arg(earlier.history());
     let asked: Result<(Fields, Fields, u8), Unreachable> = fleet.link().ask(&look).await;
     let (wanted, hosts, has_history) = match asked {
         Err(Unreachable(why)) if why.starts_with("NOPERM") => {
@@ -132,7 +132,7 @@ pub(super) async fn move_earlier(
         let mut send = redis::pipe();
         let script = send.cmd("EVAL").arg(MOVE_HISTORY).arg(2);
         script
-            .arg(keys.history())
+            .arg(earlier.history())
             .arg(fleet.member.names().history());
         let (_,): (u64,) = fleet.link().ask(&send).await?;
     }
@@ -140,13 +140,13 @@ pub(super) async fn move_earlier(
 }
 
 async fn move_names(fleet: &Fleet, planned: &NameMove) -> Result<(), Unreachable> {
-    let keys = fleet.member.names().earlier();
+    let earlier = fleet.member.names().earlier();
     let [before, here] = &planned.from;
     let mut send = redis::pipe();
     send.cmd("EVAL")
         .arg(MOVE)
         .arg(2)
-        .arg(keys.deployments())
+        .arg(earlier.deployments())
         .arg(fleet.member.names().deployments())
         .arg(&planned.name)
         .arg(before)
@@ -164,7 +164,7 @@ async fn move_names(fleet: &Fleet, planned: &NameMove) -> Result<(), Unreachable
         "what an earlier version of Tidegate has shared of it stands under its new name"
     );
     for record in &planned.records {
-        let pairs = keys_of(&keys, record)
+        let pairs = keys_of(&earlier, record)
             .into_iter()
             .zip(keys_of(fleet.member.names(), record));
         let names: Vec<String> = pairs.flat_map(|(before, here)| [before, here]).collect();

@@ -14,9 +14,10 @@ use super::earlier::move_earlier;
 use super::envelope::{SharedDesired, Unreadable};
 use super::first::{first_patience, is_overdue};
 use super::history::share_history;
-use super::hosts::{HostRecord, Hosts, seconds};
+use super::hosts::{HostRecord, HostTransform, Hosts, seconds};
 use super::share::{hear_desired, offer_desired};
 use super::{Fleet, Unreachable};
+use crate::revision::Revision;
 use crate::transform::{is_transform_name, printable};
 use crate::wanted::desired::Failed;
 use crate::wanted::request::Request;
@@ -167,10 +168,10 @@ async fn speak_for_all(registry: &Arc<Registry>, fleet: &Arc<Fleet>, name: &str,
         let (revision, why) = (revision.clone(), why.clone());
         // It holds here at once, and is shared with the next look.
         if decide_stop(registry, name, request, ITSELF).is_ok() {
-            let written = registry
+            registry
                 .trail
-                .write_own("return", name, Some(revision), &why);
-            written.await;
+                .write_own("return", name, Some(revision), &why)
+                .await;
         }
         return;
     }
@@ -235,9 +236,8 @@ fn count(
 async fn report_to(registry: &Registry, fleet: &Fleet, hosts: &Hosts) -> Result<(), Unreachable> {
     let transforms = {
         let deployments = registry.deployments.lock();
-        let report = |(name, deployment): (&String, &_)| {
-            (name.clone(), super::hosts::HostTransform::of(deployment))
-        };
+        let report =
+            |(name, deployment): (&String, &_)| (name.clone(), HostTransform::of(deployment));
         deployments.iter().map(report).collect()
     };
     let record = HostRecord {
@@ -291,8 +291,8 @@ pub(super) async fn read_all(fleet: &Fleet) -> Result<(Hosts, Read), Unreachable
 /// Those of which something is not in Redis.
 async fn missing<'a>(
     fleet: &Fleet,
-    records: &[&'a super::super::Revision],
-) -> Result<Vec<&'a super::super::Revision>, Unreachable> {
+    records: &[&'a Revision],
+) -> Result<Vec<&'a Revision>, Unreachable> {
     if records.is_empty() {
         return Ok(Vec::new());
     }

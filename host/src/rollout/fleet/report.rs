@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::{Refused, Registry};
-use super::hosts::HostTransform;
+use super::hosts::{HostRecord, HostTransform};
 use super::look::read_all;
 use crate::transform::RevisionId;
 use crate::wanted::desired::Desired;
@@ -94,7 +94,7 @@ impl DesiredReport {
 pub async fn fleet_report(registry: &Registry) -> Result<FleetReport, Refused> {
     let fleet = registry.fleet.as_ref().ok_or(Refused::NoFleet)?;
     let (hosts, read) = read_all(fleet).await?;
-    let host = |record: &super::hosts::HostRecord| HostReport {
+    let host = |record: &HostRecord| HostReport {
         host: record.host.clone(),
         version: record.version.clone(),
         started: record.started,

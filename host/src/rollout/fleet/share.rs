@@ -160,7 +160,7 @@ pub(in crate::rollout) async fn hear_desired_now(
     fleet: &Fleet,
     name: &str,
 ) -> Result<(), Refused> {
-    let read = read(fleet, name).await?.map(Arc::new);
+    let read = read_one(fleet, name).await?.map(Arc::new);
     if let Some(read) = &read {
         fleet.shared.lock().insert(name.to_owned(), read.clone());
     }
@@ -182,15 +182,12 @@ pub(super) async fn offer_desired(
 ) -> Result<(), Refused> {
     let records = records_of(registry, name, &offer.desired, read, None);
     // What was decided already is not refused; `leave_conflicts` looks at it afterwards.
-    let shared = replace(fleet, name, read, offer.desired, records, &[]);
-    let shared = shared.await?;
-    let noted = change_deployment(registry, name, |deployment| {
-        deployment
-            .intent
-            .shared(shared.desired.clone(), &offer.stops);
-    });
+    let shared = replace(fleet, name, read, offer.desired, records, &[]).await?;
     // A transform that is gone here is of no interest.
-    let _ = noted;
+    let _ = change_deployment(registry, name, |deployment| {
+        let intent = &mut deployment.intent;
+        intent.shared(shared.desired.clone(), &offer.stops);
+    });
     Ok(())
 }
 
@@ -205,7 +202,7 @@ pub(in crate::rollout) async fn decide_with_all(
     record: Option<&Revision>,
     holds: &impl Fn(&Deployments) -> Result<(), Refused>,
 ) -> Result<(Desired, Vec<DecisionId>), Refused> {
-    let read = read(fleet, name).await?;
+    let read = read_one(fleet, name).await?;
     let offer = hear_desired(registry, name, Ok(read.as_ref()), false, stamp);
     let (from, stops) = {
         let deployments = registry.deployments.lock();
@@ -258,7 +255,7 @@ fn records_of(
 ///
 /// # Errors
 /// Redis does not answer, or it cannot be read.
-pub(super) async fn read(fleet: &Fleet, name: &str) -> Result<Option<SharedDesired>, Refused> {
+async fn read_one(fleet: &Fleet, name: &str) -> Result<Option<SharedDesired>, Refused> {
     let mut get = redis::pipe();
     get.cmd("HGET")
         .arg(fleet.member.names().deployments())
