@@ -153,6 +153,33 @@ async fn a_pause_reaches_clients_of_edges_and_what_it_cost_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_family_whose_only_host_dies_beside_another_is_stale_and_then_goes_on() {
+    let mut relay = Relay::with(1, 1, Some(&ticks("a")), |setup| setup).await;
+    // It lives, and makes others.
+    let _other = relay.ingest(None).start().await;
+    let mut client = relay.subscriber(0, ["ticks:AB"]).await;
+    relay.tick("AB", 1).await;
+    assert_eq!(next(&mut client).await, of("AB", 1, 1));
+    until("both to be heard of", secs(10), async || {
+        relay.edges[0].metric("tidegate_relay_ingests", &[]).await == 2.0
+    })
+    .await;
+    let (setup, key) = relay.ingests.remove(0).killed();
+    hears_state(&mut client, ["ticks:AB"], "stale").await;
+    client.expect_nothing_before_pong().await;
+    // Who comes now is let subscribe.
+    let mut late = relay.subscriber(0, ["ticks:*"]).await;
+    hears_state(&mut late, ["ticks:*"], "stale").await;
+    relay.ingests.push(setup.start_with_key(key).await);
+    for (client, channel) in [(&mut client, "ticks:AB"), (&mut late, "ticks:*")] {
+        hears_state(client, [channel], "live").await;
+    }
+    relay.tick("AB", 2).await;
+    assert_eq!(next(&mut client).await, of("AB", 2, 2));
+    assert_eq!(next(&mut late).await, of("AB", 2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_revision_reaches_edges_and_the_last_messages_of_before_do_not() {
     let relay = Relay::with(1, 2, Some(&with_snapshot("a")), |setup| setup).await;
     let admin = relay.ingests[0].admin_api();

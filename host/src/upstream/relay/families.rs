@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::record::{self, IngestRecord};
+use super::record::{self, ALIVE, GONE, IngestRecord};
 use crate::hub::{MessageOrigin, Standing};
 use crate::metrics::{FamilyMetrics, Metrics};
 use crate::transform::{Family, StatedFamily};
@@ -38,7 +38,7 @@ pub(super) struct EdgeFamilies {
     by_name: HashMap<String, EdgeFamily>,
     /// By digest.
     catalogs: BTreeMap<String, Vec<Arc<Family>>>,
-    /// The digests of the hosts that live, the latest last.
+    /// The digests of the hosts that are there, those that live last.
     sources: Vec<String>,
 }
 
@@ -77,19 +77,23 @@ impl EdgeFamilies {
         self.catalogs.insert(digest, families);
     }
 
-    /// Takes the families of the hosts that live. Of two that have one of the same name, the one
-    /// that has its catalog for less long counts. Gives all families where they are others than
-    /// before; where nobody lives, those of before stay.
+    /// Takes the families of the hosts that live, and of those that are silent and not gone: what
+    /// only these make is stale, and is served again when they are back. Of two that have one of the
+    /// same name, the one that lives counts, and then the one that has its catalog for less long.
+    /// Gives all families where they are others than before; where nobody lives, those of before
+    /// stay.
     pub(super) fn follow(
         &mut self,
         now: u64,
         records: &[IngestRecord],
         metrics: &Metrics,
     ) -> Option<Vec<Arc<Family>>> {
-        let mut living: Vec<&IngestRecord> = record::alive(now, records).collect();
-        living.sort_by_key(|record| record.catalog_since);
-        let sources: Vec<String> = living.iter().map(|record| record.catalog.clone()).collect();
-        if sources.is_empty() || sources == self.sources {
+        let is_silent = |record: &IngestRecord| now.saturating_sub(record.at) >= ALIVE;
+        let is_there = |record: &&IngestRecord| now.saturating_sub(record.at) < GONE;
+        let mut there: Vec<&IngestRecord> = records.iter().filter(is_there).collect();
+        there.sort_by_key(|record| (!is_silent(record), record.catalog_since));
+        let sources: Vec<String> = there.iter().map(|record| record.catalog.clone()).collect();
+        if there.iter().all(|record| is_silent(record)) || sources == self.sources {
             return None;
         }
         let mut families: BTreeMap<String, Arc<Family>> = BTreeMap::new();
@@ -150,6 +154,9 @@ mod tests {
         assert!(families.follow(1, &records, &metrics).is_none());
         // Nobody lives: what was served is served on.
         assert!(families.follow(60_000, &records, &metrics).is_none());
+        // Who makes them is silent for a while, and another host lives.
+        assert!(families.follow(10_000, &records, &metrics).is_none());
+        assert!(families.get("ticks").is_some());
         let wrong = &records[1..];
         assert_eq!(
             families
@@ -158,5 +165,29 @@ mod tests {
             Some(0)
         );
         assert!(families.get("ticks").is_none());
+    }
+
+    #[test]
+    fn of_two_catalogs_with_a_family_that_of_a_host_that_lives_counts() {
+        let example = descriptor_example();
+        let mut stated = serde_json::json!([StatedFamily::of(&example.families[0])]);
+        let record = |at: u64, catalog: &str, catalog_since: u64| IngestRecord {
+            host: String::new(),
+            instance: catalog.to_owned(),
+            at,
+            catalog: catalog.to_owned(),
+            catalog_since,
+            families: BTreeMap::new(),
+        };
+        let metrics = Metrics::new();
+        let mut families = EdgeFamilies::default();
+        families.learn("silent".into(), &stated.to_string());
+        stated[0]["summary"] = "of the one that lives".into();
+        families.learn("alive".into(), &stated.to_string());
+        // The one that is silent has its catalog for less long.
+        let records = [record(1_000, "silent", 900), record(9_000, "alive", 100)];
+        assert!(families.follow(9_000, &records, &metrics).is_some());
+        let known = families.get("ticks").expect("somebody has it");
+        assert_eq!(known.family.summary, "of the one that lives");
     }
 }
