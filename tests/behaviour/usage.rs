@@ -121,3 +121,62 @@ async fn all_hosts_of_a_fleet_count_together_and_an_outage_of_redis_loses_nothin
     assert_eq!(report["fleet"], "tidegate");
     assert_eq!(report["days"][0]["keys"].as_array().map(Vec::len), Some(3));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_beyond_the_bound_are_counted_together_and_none_of_it_is_lost() {
+    let redis = Redis::start().await;
+    let setup = Tidegate::on(&redis).state_dir().setting("usage-keys", "1");
+    let more = ["second", "third"].map(|name| keys::create(&setup.keys_file(), name, &[]));
+    let host = setup.start().await;
+    let mut clients = vec![host.subscriber(["candles:*:*"]).await];
+    for key in &more {
+        let mut client = Connect::to(host.public()).key(key).open().await;
+        client.subscribe(["candles:*:*"]).await;
+        clients.push(client);
+    }
+    let mut sent = [0, 0];
+    for number in 0..10 {
+        let channel = candle_channel(1, "BTC-USD", "1h");
+        redis.publish(&channel, candle(number)).await;
+        for client in &mut clients {
+            let more = take(client, 1).await;
+            sent = [sent[0] + more[0], sent[1] + more[1]];
+        }
+    }
+    let report = usage(&host).await;
+    assert_eq!(of(&report, ""), sent, "{report:#}");
+    let keys = report["days"][0]["keys"].as_array().map(Vec::len);
+    assert_eq!(keys, Some(2), "{report:#}");
+    assert_eq!(of(&report, "*")[0], 20, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_is_counted_once_though_its_host_is_killed() {
+    let mut fleet = Fleet::of_three(|setup: Setup| setup).await;
+    let mut sent = [0, 0];
+    for round in 0..2 {
+        let mut client = fleet.hosts[0].subscriber(["ticks:*"]).await;
+        for _ in 0..10 {
+            fleet.redis.publish("feed:ticks:AB", r#"{"n":0}"#).await;
+        }
+        let more = take(&mut client, 10).await;
+        sent = [sent[0] + more[0], sent[1] + more[1]];
+        until("all that was sent", secs(40), async || {
+            of(&usage(&fleet.hosts[1]).await, "k_") == sent
+        })
+        .await;
+        if round == 0 {
+            let killed = fleet.hosts.remove(0);
+            fleet.hosts.insert(0, killed.kill_and_restart().await);
+        }
+    }
+    // What a host has not written yet goes with it: not more, and nothing of others.
+    let mut client = fleet.hosts[0].subscriber(["ticks:*"]).await;
+    fleet.redis.publish("feed:ticks:AB", r#"{"n":0}"#).await;
+    let unwritten = take(&mut client, 1).await;
+    let killed = fleet.hosts.remove(0);
+    fleet.hosts.insert(0, killed.kill_and_restart().await);
+    let known = of(&usage(&fleet.hosts[1]).await, "k_");
+    let most = [sent[0] + unwritten[0], sent[1] + unwritten[1]];
+    assert!(known == sent || known == most, "{known:?}, {sent:?}");
+}
