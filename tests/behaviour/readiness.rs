@@ -17,7 +17,7 @@ async fn a_host_that_is_well_lists_its_families() {
     let server = format!("127.0.0.1:{}", redis.port());
     let body = json!({
         "ready": true, "reasons": [], "notes": [],
-        "upstream": {"kind": "single", "subscribed": true, "server": server},
+        "upstream": {"role": "both", "kind": "single", "subscribed": true, "server": server},
         "families": {"candles": well, "signals": well},
     });
     assert_eq!(tidegate.ready().await, (200, body));
