@@ -69,3 +69,19 @@ impl fmt::Debug for Message {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+impl Message {
+    /// One of so many bytes, on a channel that is always the same.
+    pub(crate) fn example(bytes: usize) -> Self {
+        Self {
+            channel: "ticks:A".parse().unwrap(),
+            text: "x".repeat(bytes),
+            head: 0,
+            received: Instant::now(),
+            family: crate::metrics::Metrics::new().family("ticks"),
+            standing: None,
+            identity: None,
+        }
+    }
+}

@@ -148,28 +148,16 @@ fn cost(message: &Message) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::metrics::Metrics;
-
-    fn message(bytes: usize) -> Message {
-        Message {
-            channel: "ticks:A".parse().unwrap(),
-            text: "x".repeat(bytes),
-            head: 0,
-            received: Instant::now(),
-            family: Metrics::new().family("ticks"),
-            standing: None,
-            identity: None,
-        }
-    }
 
     #[test]
     fn the_bound_is_kept_what_is_beyond_is_told_and_there_is_room_again() {
         let metrics = Metrics::new();
         let outbox = Outbox::new(2 * (100 + ENTRY_COST), &metrics.relay);
-        let put = |sizes: &[usize]| outbox.put(sizes.iter().map(|&size| message(size)).collect());
+        let put = |sizes: &[usize]| {
+            outbox.put(sizes.iter().map(|&size| Message::example(size)).collect())
+        };
         assert_eq!(put(&[100, 100]), [""; 0]);
         assert_eq!(put(&[0, 0]), ["ticks"]);
         assert_eq!(metrics.relay.dropped.get(), 2);

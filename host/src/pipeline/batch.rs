@@ -43,28 +43,13 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
-    use crate::metrics::Metrics;
-
-    fn message(bytes: usize) -> Message {
-        Message {
-            channel: "ticks:A".parse().unwrap(),
-            text: "x".repeat(bytes),
-            head: 0,
-            received: Instant::now(),
-            family: Metrics::new().family("ticks"),
-            standing: None,
-            identity: None,
-        }
-    }
 
     /// After how many events that each make one message a batch is full.
     fn full_after(bytes: usize, took: Duration) -> usize {
         let mut batch = Batch::default();
         let full = (1..).find(|_| {
-            batch.push(message(bytes));
+            batch.push(Message::example(bytes));
             batch.is_full_after(took)
         });
         let full = full.unwrap();
@@ -86,7 +71,7 @@ mod tests {
     fn the_time_before_the_first_message_is_nobodys_wait() {
         let mut batch = Batch::default();
         assert!(!batch.is_full_after(MAX_TIME));
-        batch.push(message(1));
+        batch.push(Message::example(1));
         assert!(!batch.is_full_after(Duration::from_micros(5)));
     }
 }
