@@ -9,7 +9,7 @@ use super::endpoint::{Call, NoQuery, Success};
 use super::problem::Problem;
 use super::revisions;
 use crate::rollout::report::{Applied, Pushed, TransformReport};
-use crate::rollout::{self, FollowRequest, PushRequest, RollbackRequest};
+use crate::rollout::{self, FollowRequest, PauseOrder, PushRequest, RollbackRequest};
 
 /// All transforms of this host.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -88,25 +88,21 @@ pub(super) struct PauseAsk {
 }
 
 pub(super) async fn pause(call: Call<PauseAsk>) -> Result<Success<TransformReport>, Problem> {
-    let (registry, local) = (&call.admin.registry, call.query.local);
-    let paused = rollout::pause(
-        registry,
-        call.holder.at(call.address),
-        &call.of,
-        true,
-        local,
-    );
-    Success::ok(paused.await?)
+    let order = match call.query.local {
+        true => PauseOrder::PauseHere,
+        false => PauseOrder::Pause,
+    };
+    change_pause(&call, order).await
 }
 
 pub(super) async fn resume(call: Call) -> Result<Success<TransformReport>, Problem> {
-    let registry = &call.admin.registry;
-    let resumed = rollout::pause(
-        registry,
-        call.holder.at(call.address),
-        &call.of,
-        false,
-        false,
-    );
-    Success::ok(resumed.await?)
+    change_pause(&call, PauseOrder::Resume).await
+}
+
+async fn change_pause<Q>(
+    call: &Call<Q>,
+    order: PauseOrder,
+) -> Result<Success<TransformReport>, Problem> {
+    let (registry, by) = (&call.admin.registry, call.holder.at(call.address));
+    Success::ok(rollout::pause(registry, by, &call.of, order).await?)
 }

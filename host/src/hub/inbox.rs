@@ -15,6 +15,7 @@ use super::doorbell::Doorbell;
 use super::frame;
 use super::held::{HeldMessage, Last, Shelf, Standing};
 use super::log::ChannelId;
+use super::message::Message;
 use super::notice::{Availability, Reason};
 use super::order::LoopOrder;
 use crate::channel::Channel;
@@ -61,29 +62,37 @@ impl FrameBatch {
         }
     }
 
-    /// Adds a message, and its frame of these parts, which is held where its family has it so.
+    /// Adds a message, and its frame, which is held where its family has it so. `seq_text` goes
+    /// to the head of its text; the number is that of its channel, its own, and the first that is
+    /// missing before it.
     pub(super) fn add(
         &mut self,
         shelf: &mut Shelf,
-        parts: [&str; 3],
-        standing: Option<Standing>,
-        message: NumberedMessage,
+        message: Message,
+        seq_text: &str,
+        (id, seq, missing): (ChannelId, u64, Option<u64>),
     ) {
         let start = self.frames.len();
-        frame::write_text(&parts, &mut self.frames);
-        let last = standing.map(|Standing { delivery, mark }| {
+        let (head, tail) = message.text.split_at(message.head);
+        frame::write_text(&[head, seq_text, tail], &mut self.frames);
+        let last = message.standing.map(|Standing { delivery, mark }| {
             let family = message.family.clone();
-            let held = HeldMessage::new(&self.frames[start..], message.seq, family, mark);
-            let held = shelf.hold(message.id, held);
+            let held = HeldMessage::new(&self.frames[start..], seq, family, mark);
+            let held = shelf.hold(id, held);
             if held.is_some() {
                 self.frames.truncate(start);
             }
             Last { delivery, held }
         });
         self.messages.push(NumberedMessage {
+            channel: message.channel,
+            id,
+            seq,
+            missing,
             end: self.frames.len(),
+            received: message.received,
+            family: message.family,
             last,
-            ..message
         });
     }
 

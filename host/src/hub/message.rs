@@ -39,6 +39,21 @@ pub struct RelayedMessage {
     pub standing: Option<Standing>,
 }
 
+/// With its number in its text already.
+impl From<RelayedMessage> for Message {
+    fn from(relayed: RelayedMessage) -> Self {
+        Self {
+            channel: relayed.channel,
+            head: relayed.text.len(),
+            text: relayed.text,
+            received: relayed.received,
+            family: relayed.family,
+            standing: relayed.standing,
+            identity: None,
+        }
+    }
+}
+
 /// Why an event of a family never became a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {

@@ -35,7 +35,7 @@ use tokio::sync::{Notify, oneshot};
 
 use self::held::Shelf;
 pub use self::held::{MessageOrigin, OriginMark, Standing};
-use self::inbox::{FrameBatch, Inbox, Item, NumberedMessage};
+use self::inbox::{FrameBatch, Inbox, Item};
 pub use self::interest::Interest;
 pub use self::message::{Loss, Message, RelayedMessage};
 use self::notice::{Availability, Reason};
@@ -122,23 +122,8 @@ impl Hub {
                 unnumbered.push(self.note_full(&numbers, &message.channel));
                 continue;
             };
-            let (head, tail) = message.text.split_at(message.head);
             let seq_text = format!(",\"seq\":{seq}");
-            batch.add(
-                &mut numbers.shelf,
-                [head, &seq_text, tail],
-                message.standing,
-                NumberedMessage {
-                    channel: message.channel,
-                    id,
-                    seq,
-                    missing: None,
-                    end: 0,
-                    received: message.received,
-                    family: message.family,
-                    last: None,
-                },
-            );
+            batch.add(&mut numbers.shelf, message, &seq_text, (id, seq, None));
         }
         self.put_batch(&mut numbers, batch, &unnumbered);
         drop(numbers);

@@ -3,7 +3,7 @@
 
 use tokio::sync::oneshot;
 
-use super::inbox::{FrameBatch, Item, NumberedMessage};
+use super::inbox::{FrameBatch, Item};
 use super::message::RelayedMessage;
 use super::numbers::{FamilyAccount, Placed};
 use super::{Hub, LoopOrder};
@@ -18,7 +18,8 @@ impl Hub {
         let mut unnumbered = Vec::new();
         let mut numbers = self.numbers.lock();
         for message in messages {
-            let (id, missing) = match numbers.place(&message.channel, message.seq) {
+            let seq = message.seq;
+            let (id, missing) = match numbers.place(&message.channel, seq) {
                 Placed::Next { id, missing } => (id, missing),
                 Placed::Known => continue,
                 Placed::Full => {
@@ -27,23 +28,9 @@ impl Hub {
                 }
             };
             if let Some(first) = missing {
-                self.metrics.relay.missed.inc_by(message.seq - first);
+                self.metrics.relay.missed.inc_by(seq - first);
             }
-            batch.add(
-                &mut numbers.shelf,
-                [&message.text, "", ""],
-                message.standing,
-                NumberedMessage {
-                    channel: message.channel,
-                    id,
-                    seq: message.seq,
-                    missing,
-                    end: 0,
-                    received: message.received,
-                    family: message.family,
-                    last: None,
-                },
-            );
+            batch.add(&mut numbers.shelf, message.into(), "", (id, seq, missing));
         }
         self.put_batch(&mut numbers, batch, &unnumbered);
         drop(numbers);

@@ -124,7 +124,7 @@ proptest! {
                     }
                     let make = |(channel, len)| message(channel, len, &metrics);
                     hub.publish(batch.into_iter().map(make).collect());
-                    let largest = 5 * (600 + 60 + 200 + size_of::<NumberedMessage>());
+                    let largest = 5 * (600 + 60 + 200 + size_of::<inbox::NumberedMessage>());
                     prop_assert!(inboxes[0].bytes() <= LIMIT.max(largest));
                 }
                 // The other loop takes at the end only.

@@ -62,7 +62,7 @@ use self::keeper::Keeper;
 use self::loader::Loader;
 pub use self::open::open;
 use self::options::Options;
-pub use self::pause::pause;
+pub use self::pause::{PauseOrder, pause};
 use self::plans::Plans;
 pub use self::plans::{find_plan, plan};
 pub use self::push::{check, checked, imports_of, push, reconfigure};

@@ -9,9 +9,17 @@ use super::report::TransformReport;
 use super::{Caller, Record, Refused, Registry, shown};
 use crate::wanted::request::Request;
 
+/// What is asked of a transform's pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseOrder {
+    Pause,
+    /// On this host of the fleet only, which goes its own way until it is resumed.
+    PauseHere,
+    Resume,
+}
+
 /// Stops a transform's events, or lets them through again. What waits is stopped too;
-/// what is stopped is counted and does not come later. `local` stops it on this host only,
-/// which goes its own way until it is resumed.
+/// what is stopped is counted and does not come later.
 ///
 /// # Errors
 /// There is no such transform, or a resumption cannot be decided now.
@@ -19,20 +27,21 @@ pub async fn pause(
     registry: &Arc<Registry>,
     by: Caller<'_>,
     name: &str,
-    paused: bool,
-    local: bool,
+    order: PauseOrder,
 ) -> Result<TransformReport, Refused> {
-    let outcome = set_paused(registry, by, name, paused, local).await;
+    let outcome = follow_order(registry, by, name, order).await;
     let record = Record {
         by,
-        action: if paused { "pause" } else { "resume" },
+        action: match order {
+            PauseOrder::Pause | PauseOrder::PauseHere => "pause",
+            PauseOrder::Resume => "resume",
+        },
         transform: Some(shown(name)),
         revision: None,
         plan: None,
-        detail: if local {
-            "on this host only".into()
-        } else {
-            String::new()
+        detail: match order {
+            PauseOrder::PauseHere => "on this host only".into(),
+            PauseOrder::Pause | PauseOrder::Resume => String::new(),
         },
     };
     registry
@@ -40,44 +49,43 @@ pub async fn pause(
         .await
 }
 
-async fn set_paused(
+async fn follow_order(
     registry: &Arc<Registry>,
     by: Caller<'_>,
     name: &str,
-    paused: bool,
-    local: bool,
+    order: PauseOrder,
 ) -> Result<TransformReport, Refused> {
-    if local && registry.fleet.is_none() {
-        return Err(Refused::NoFleet);
-    }
-    if !paused {
-        registry.trail.ready().await?;
-    }
-    let request = Request::Pause(paused);
-    let was_detached = registry.with(name, |deployment| deployment.intent.detached.is_some())?;
-    let changed = if paused {
-        match local {
-            true => pause_here(registry, name, by)?,
-            false => decide_stop(registry, name, request, by.name)?,
-        }
-    } else if was_detached {
-        // It follows the fleet again, paused or not.
-        change_deployment(registry, name, |deployment| deployment.intent.attach())?.1
-    } else {
-        decide_start(registry, name, &request, by.name, None, |_| Ok(())).await?
+    let changed = match order {
+        PauseOrder::Pause => decide_stop(registry, name, Request::Pause(true), by.name)?,
+        PauseOrder::PauseHere => pause_here(registry, name, by)?,
+        PauseOrder::Resume => resume(registry, name, by).await?,
     };
-    if !paused {
-        // Somebody has looked at what is there.
-        change_deployment(registry, name, |deployment| deployment.lost = false)?;
-    }
     let (number, _) = changed.followed().await;
     let mut report = registry.show(name)?;
     report.not_yet = not_yet(registry, name, number).await;
     Ok(report)
 }
 
+async fn resume(registry: &Arc<Registry>, name: &str, by: Caller<'_>) -> Result<Changed, Refused> {
+    registry.trail.ready().await?;
+    let was_detached = registry.with(name, |deployment| deployment.intent.detached.is_some())?;
+    let changed = if was_detached {
+        // It follows the fleet again, paused or not.
+        change_deployment(registry, name, |deployment| deployment.intent.attach())?.1
+    } else {
+        let request = Request::Pause(false);
+        decide_start(registry, name, &request, by.name, None, |_| Ok(())).await?
+    };
+    // Somebody has looked at what is there.
+    change_deployment(registry, name, |deployment| deployment.lost = false)?;
+    Ok(changed)
+}
+
 /// Goes this host's own way, and lets nothing through.
 fn pause_here(registry: &Arc<Registry>, name: &str, by: Caller<'_>) -> Result<Changed, Refused> {
+    if registry.fleet.is_none() {
+        return Err(Refused::NoFleet);
+    }
     let stamp = stamp(by.name);
     let ((), changed) = change_deployment(registry, name, |deployment| {
         deployment.intent.detach();
