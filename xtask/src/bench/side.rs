@@ -64,11 +64,17 @@ impl Process<'_> {
 pub(crate) struct Side<'a> {
     pub(crate) door: Door,
     patterns: Vec<String>,
+    traffic: Traffic,
+    process: Process<'a>,
+}
+
+/// Messages on their way: what sets them off, and who reads them.
+#[derive(Debug)]
+pub(crate) struct Traffic {
     trigger: Trigger,
     readers: Reader,
     /// The number of the next message.
     next: usize,
-    process: Process<'a>,
 }
 
 /// Clients of a side, all with the same subscription: to everything, or to the one market.
@@ -114,12 +120,11 @@ impl<'a> Side<'a> {
         let patterns = audience.patterns();
         let enter = |n| door.enter(n, &patterns);
         let clients = (0..audience.clients).map(enter).collect::<Result<_>>()?;
+        let readers = Reader::new(clients, audience.markets, Taste::Everything)?;
         let mut side = Self {
-            readers: Reader::new(clients, audience.markets, Taste::Everything)?,
             door,
             patterns,
-            trigger,
-            next: 0,
+            traffic: Traffic::new(trigger, readers),
             process,
         };
         let warm = side.send(Pace::UnderWay(1), WARM_UP)?;
@@ -136,28 +141,21 @@ impl<'a> Side<'a> {
     pub(crate) fn admit(&mut self, clients: Vec<Client>) -> Result<()> {
         clients
             .into_iter()
-            .try_for_each(|client| self.readers.push(client))
+            .try_for_each(|client| self.traffic.readers.push(client))
     }
 
     /// Only the first so many are left of those who read.
     pub(crate) fn keep(&mut self, clients: usize) {
-        self.readers.truncate(clients);
+        self.traffic.readers.truncate(clients);
     }
 
     pub(crate) fn send(&mut self, pace: Pace, messages: usize) -> Result<Batch> {
         let before = self.process.child().cpu()?;
-        let shared = Shared::new(messages);
-        let received = send(
-            &mut self.trigger,
-            &mut self.readers,
-            pace,
-            self.next,
-            &shared,
-        )?;
+        let received = self.traffic.send(pace, &Shared::new(messages))?;
         let cpu = self.process.child().cpu()?.since(&before);
-        self.next += messages;
         let (door, patterns) = (&self.door, &self.patterns);
-        self.readers.replace_closed(|n| door.enter(n, patterns))?;
+        let readers = &mut self.traffic.readers;
+        readers.replace_closed(|n| door.enter(n, patterns))?;
         ensure!(!received.deliveries.is_empty(), "nothing arrived");
         Ok(Batch {
             cpu,
@@ -172,20 +170,31 @@ impl<'a> Side<'a> {
 /// Messages before anything is measured.
 const WARM_UP: usize = 50;
 
-/// Publishes a batch in this thread and reads it in another.
-pub(crate) fn send(
-    trigger: &mut Trigger,
-    readers: &mut Reader,
-    pace: Pace,
-    first: usize,
-    shared: &Shared,
-) -> Result<Received> {
-    let publisher = std::thread::current();
-    std::thread::scope(|scope| {
-        let reading = scope.spawn(|| readers.read(first, shared, &publisher));
-        publisher::publish(trigger, pace, first, shared)?;
-        reading
-            .join()
-            .map_err(|_| anyhow::anyhow!("the reading thread panicked"))?
-    })
+impl Traffic {
+    pub(crate) fn new(trigger: Trigger, readers: Reader) -> Self {
+        Self {
+            trigger,
+            readers,
+            next: 0,
+        }
+    }
+
+    /// Publishes a batch in this thread and reads it in another.
+    pub(crate) fn send(&mut self, pace: Pace, shared: &Shared) -> Result<Received> {
+        let Self {
+            trigger,
+            readers,
+            next,
+        } = self;
+        let (first, publisher) = (*next, std::thread::current());
+        let received = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| readers.read(first, shared, &publisher));
+            publisher::publish(trigger, pace, first, shared)?;
+            reading
+                .join()
+                .map_err(|_| anyhow::anyhow!("the reading thread panicked"))?
+        })?;
+        *next += shared.end();
+        Ok(received)
+    }
 }

@@ -19,7 +19,7 @@ use crate::progress;
 use crate::publisher::{Pace, Shared, Trigger};
 use crate::reader::{Reader, Taste};
 use crate::row::{Row, Target};
-use crate::side;
+use crate::side::Traffic;
 use crate::spread::Ranked;
 
 /// Start this program as such clients; the door follows.
@@ -59,14 +59,12 @@ pub(crate) fn measure(plan: &Plan, binary: &Binary) -> Result<Vec<Row>> {
     let markets = Markets(1);
     let channel = [feed::public_channel(0)];
     let clients: Result<_> = (0..CLIENTS).map(|n| door.enter(n, &channel)).collect();
-    let mut readers = Reader::new(clients?, markets, Taste::Everything)?;
-    let mut trigger = Trigger::redis(host.ground.redis_port, markets)?;
-    let mut first = 0;
+    let readers = Reader::new(clients?, markets, Taste::Everything)?;
+    let trigger = Trigger::redis(host.ground.redis_port, markets)?;
+    let mut traffic = Traffic::new(trigger, readers);
     let mut delays = || -> Result<Ranked> {
         let shared = Shared::new((plan.paced.as_secs_f64() * f64::from(RATE)) as usize);
-        let pace = Pace::PerSecond(RATE);
-        let received = side::send(&mut trigger, &mut readers, pace, first, &shared)?;
-        first += shared.messages();
+        let received = traffic.send(Pace::PerSecond(RATE), &shared)?;
         Ok(Ranked::of(
             received.deliveries.iter().map(|delivery| delivery.delay),
         ))

@@ -12,7 +12,7 @@ use crate::progress;
 use crate::publisher::{Pace, Shared, Trigger};
 use crate::reader::{Reader, Taste};
 use crate::row::{Row, Target};
-use crate::side::send;
+use crate::side::Traffic;
 use crate::spread::Ranked;
 
 use super::shards;
@@ -28,9 +28,7 @@ const WARM_UP: usize = 200;
 /// Some hosts on one Redis, each of those that have clients with one.
 struct Crew<'a> {
     hosts: Vec<Sharer>,
-    trigger: Trigger,
-    readers: Reader,
-    next: usize,
+    traffic: Traffic,
     ground: Ground<'a>,
 }
 
@@ -58,11 +56,11 @@ impl<'a> Crew<'a> {
             members.push(host.door.enter(number, &patterns)?);
             hosts.push(host);
         }
+        let trigger = Trigger::redis(ground.redis_port, MARKETS)?;
+        let readers = Reader::new(members, MARKETS, Taste::Everything)?;
         let mut crew = Self {
             hosts,
-            trigger: Trigger::redis(ground.redis_port, MARKETS)?,
-            readers: Reader::new(members, MARKETS, Taste::Everything)?,
-            next: 0,
+            traffic: Traffic::new(trigger, readers),
             ground,
         };
         crew.send(Pace::UnderWay(1), WARM_UP)?;
@@ -79,15 +77,7 @@ impl<'a> Crew<'a> {
 
     fn send(&mut self, pace: Pace, messages: usize) -> Result<Figures> {
         let before = self.cpu()?;
-        let shared = Shared::new(messages);
-        let received = send(
-            &mut self.trigger,
-            &mut self.readers,
-            pace,
-            self.next,
-            &shared,
-        )?;
-        self.next += messages;
+        let received = self.traffic.send(pace, &Shared::new(messages))?;
         ensure!(received.losses.lost() == 0, "messages were lost");
         let after = self.cpu()?;
         let used = after

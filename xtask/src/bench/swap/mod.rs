@@ -22,8 +22,9 @@ use crate::host::{Binary, Host, wait_until};
 use crate::publisher::{Pace, Shared, Trigger};
 use crate::reader::{Delivery, Reader, Received, Taste};
 use crate::row::Row;
+use crate::side::Traffic;
 use crate::spread::Ranked;
-use crate::{plan, progress, side};
+use crate::{plan, progress};
 
 /// The transform that is swapped: a built-in one.
 const TRANSFORM: &str = "candle";
@@ -107,12 +108,11 @@ pub(crate) fn measure(plan: &plan::Plan, binary: &Binary) -> Result<Vec<Row>> {
     let door = host.door();
     let enter = |n| door.enter(n, &[feed::public_channel(markets.of(n))]);
     let clients = (0..plan.sessions).map(enter).collect::<Result<_>>()?;
+    let trigger = Trigger::redis(host.ground.redis_port, markets)?;
     let mut stream = Stream {
         plan: *plan,
         host: &host,
-        trigger: Trigger::redis(host.ground.redis_port, markets)?,
-        readers: Reader::new(clients, markets, Taste::One)?,
-        next: 0,
+        traffic: Traffic::new(trigger, Reader::new(clients, markets, Taste::One)?),
     };
     stream.quiet().context("before the first round")?;
     let component = builtin(TRANSFORM)?;
@@ -136,10 +136,7 @@ pub(crate) fn builtin(name: &str) -> Result<Vec<u8>> {
 struct Stream<'a> {
     plan: SwapPlan,
     host: &'a Host<'a>,
-    trigger: Trigger,
-    readers: Reader,
-    /// The number of the next event.
-    next: usize,
+    traffic: Traffic,
 }
 
 impl Stream<'_> {
@@ -210,10 +207,8 @@ impl Stream<'_> {
 
     fn send(&mut self, shared: &Shared) -> Result<Received> {
         let pace = Pace::PerSecond(self.plan.rate);
-        let (trigger, readers) = (&mut self.trigger, &mut self.readers);
-        let received = side::send(trigger, readers, pace, self.next, shared)?;
+        let received = self.traffic.send(pace, shared)?;
         ensure!(received.losses.lost() == 0, "messages were lost");
-        self.next += shared.end();
         Ok(received)
     }
 }
