@@ -6,10 +6,11 @@ use std::time::Instant;
 use serde_json::Value;
 use tidegate_tests::arrivals::next_event;
 use tidegate_tests::delivery::{Account, Publisher};
-use tidegate_tests::payloads::{candle, candle_channel, number_of};
+use tidegate_tests::payloads::{Payload, candle, candle_channel, number_of};
 use tidegate_tests::{Client, Cluster, Proxy, Redis, Setup, Tidegate, millis, secs, until};
 
 const MOVES: &str = "tidegate_upstream_moves_total";
+const WAITING: &str = "tidegate_upstream_waiting_bytes";
 const CHANNEL: &str = "candles:BTC-USD:1h";
 
 /// A cluster, a host on it, and a client.
@@ -279,4 +280,91 @@ fn the_check_prints_the_right_to_ask_a_cluster_for_its_nodes() {
     assert!(good && said.contains("+cluster|nodes"), "{said}");
     let (good, said) = Setup::new("redis://127.0.0.1:1").check();
     assert!(good && !said.contains("+cluster|nodes"), "{said}");
+}
+
+/// Of so many bytes is each event that may have to wait.
+const LARGE: usize = 10_000;
+
+/// A host that is at the first node by way of a proxy, and its client.
+struct ProxiedHost {
+    path: Proxy,
+    tidegate: Tidegate,
+    client: Client,
+}
+
+impl ProxiedHost {
+    async fn of(cluster: &Cluster, move_size: &str) -> Self {
+        let path = Proxy::to(cluster.nodes[0].port).await;
+        let tidegate = Setup::new(&format!("redis://127.0.0.1:{}", path.port()))
+            .state_dir()
+            .setting("redis-move-window", "8s")
+            .setting("redis-move-size", move_size)
+            .start()
+            .await;
+        let client = tidegate.subscriber([CHANNEL]).await;
+        Self {
+            path,
+            tidegate,
+            client,
+        }
+    }
+
+    async fn has_left(&self) {
+        until("a move", secs(10), async || {
+            self.tidegate.metric(MOVES, &[("reason", "demoted")]).await == 1.0
+        })
+        .await;
+        // What the server that was left brings from now on never comes.
+        self.path.go_silent();
+    }
+
+    async fn waiting(&self) -> f64 {
+        self.tidegate.metric(WAITING, &[]).await
+    }
+
+    async fn gets(&mut self, numbers: std::ops::Range<usize>) {
+        for number in numbers {
+            assert_eq!(number_of(&self.client.next_json().await), number);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_the_server_that_was_left_is_bounded_in_bytes_and_beyond_it_nothing_waits() {
+    let cluster = Cluster::start().await;
+    let mut small = ProxiedHost::of(&cluster, "64KiB").await;
+    let mut large = ProxiedHost::of(&cluster, "1MiB").await;
+    cluster.demote(0).await;
+    small.has_left().await;
+    large.has_left().await;
+    let publish = async |number: usize| {
+        let event = Payload::candle().with("hiddenOfTomorrow", "h".repeat(LARGE));
+        let channel = candle_channel(1, "BTC-USD", "1h");
+        let event = event.numbered(number).text();
+        cluster.nodes[2].publish(&channel, event).await;
+    };
+    let within = |events: usize| (events * LARGE) as f64..(events * LARGE + 8_192) as f64;
+    for number in 0..5 {
+        publish(number).await;
+    }
+    for host in [&mut small, &mut large] {
+        until("five events that wait", secs(2), async || {
+            within(5).contains(&host.waiting().await)
+        })
+        .await;
+        assert_eq!(host.client.text_within(millis(200)).await, None);
+    }
+    for number in 5..10 {
+        publish(number).await;
+    }
+    small.gets(0..10).await;
+    assert_eq!(small.waiting().await, 0.0);
+    until("ten events that wait", secs(2), async || {
+        within(10).contains(&large.waiting().await)
+    })
+    .await;
+    assert_eq!(large.client.text_within(millis(200)).await, None);
+    // Then the server that was left is let go.
+    large.gets(0..10).await;
+    assert_eq!(large.waiting().await, 0.0);
 }
