@@ -1,9 +1,9 @@
 //! Files that change in one step: a reader, or the next start after a crash, finds the old
 //! one or the new one, never a half. What stands in them is for others to say.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// How the names of copies begin that did not get to their places.
@@ -67,14 +67,18 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Whether something can be written into the folder now; it does not stay there.
+/// Whether something can be written into the folder now; it does not stay there. An error is the
+/// system's own: it does not name the file, whose name is another each time, so that the same
+/// trouble has the same words.
 pub(crate) fn try_to_write(folder: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
     let mut file = tempfile::Builder::new()
         .prefix(UNFINISHED)
-        .tempfile_in(folder)?;
+        .make_in(folder, |path| options.open(path))?;
     // A whole block, so that a full disk is noticed.
-    file.write_all(&[0; 4096])?;
-    file.close()
+    file.as_file_mut().write_all(&[0; 4096])?;
+    fs::remove_file(file.path())
 }
 
 /// Makes the folder, for its owner only, unless it is there.
@@ -208,6 +212,16 @@ mod tests {
         assert!(replace(&path, b"one").is_err());
         assert!(path.is_dir());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_try_leaves_nothing_and_the_same_trouble_has_the_same_words() {
+        let folder = tempfile::tempdir().unwrap();
+        try_to_write(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let trouble = || try_to_write(&folder.path().join("gone")).unwrap_err();
+        assert_eq!(trouble().kind(), io::ErrorKind::NotFound);
+        assert_eq!(trouble().to_string(), trouble().to_string());
     }
 
     #[test]
