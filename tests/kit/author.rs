@@ -118,12 +118,15 @@ impl Author {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{words:?}: {error}: {text}"))
     }
 
-    /// The one line with which it says that what it was given cannot be used.
+    /// The one line with which it says that what it was given cannot be used. What it says of a work
+    /// that takes long, on a busy machine, is passed over.
     pub fn refused(&self, words: &[&str]) -> String {
         let output = self.types(words);
         let line = said(&output);
         assert_eq!(output.status.code(), Some(2), "{words:?}: {line}");
-        assert_eq!(line.trim_end().lines().count(), 1, "{words:?}: {line}");
+        let lines = line.trim_end().lines();
+        let lines = lines.filter(|line| !line.ends_with(" …")).count();
+        assert_eq!(lines, 1, "{words:?}: {line}");
         assert!(output.stdout.is_empty(), "{words:?}: {line}");
         line
     }
