@@ -14,9 +14,8 @@ use redis::{
 };
 use tokio::sync::Notify;
 
-use super::routing::{Routing, route};
 use crate::settings::RedisNode;
-use crate::upstream::redis::{Server, Surroundings, reason, surroundings};
+use crate::upstream::redis::{Routing, Server, Surroundings, reason, route, surroundings};
 
 /// How long Redis may take to accept a connection, and to answer.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -14,7 +14,6 @@ mod clock;
 mod link;
 mod names;
 mod places;
-mod routing;
 mod usage;
 
 use std::sync::{Arc, OnceLock};

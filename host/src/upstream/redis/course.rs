@@ -137,7 +137,7 @@ fn has_master(view: &ClusterView) -> bool {
 }
 
 fn is_good_master(node: &ClusterNode) -> bool {
-    node.is_well() && node.has_slots && !node.is_replica
+    node.is_well() && node.has_slots() && !node.is_replica
 }
 
 /// A master that is well, or else a replica.

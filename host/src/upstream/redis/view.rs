@@ -1,6 +1,8 @@
 //! A cluster as one of its nodes sees it: what `CLUSTER NODES` says, read. Every release and
 //! every kin of Redis has that form since 3.0; newer ones say more in it, which is left alone.
 
+use std::ops::RangeInclusive;
+
 use crate::settings::RedisNode;
 
 /// What a node says of all.
@@ -16,7 +18,7 @@ pub(super) struct ClusterNode {
     pub(super) id: String,
     pub(super) at: RedisNode,
     pub(super) is_replica: bool,
-    pub(super) has_slots: bool,
+    pub(super) slots: Vec<RangeInclusive<u16>>,
     /// The cluster agrees that it failed.
     pub(super) failed: bool,
     /// It can be reached by the node that was asked.
@@ -54,7 +56,7 @@ impl ClusterView {
     pub(super) fn sees_majority(&self) -> bool {
         let voters = || {
             self.nodes()
-                .filter(|node| node.has_slots && !node.is_replica)
+                .filter(|node| node.has_slots() && !node.is_replica)
         };
         let reached = voters().filter(|node| node.is_well()).count();
         2 * reached > voters().count()
@@ -69,6 +71,10 @@ impl ClusterView {
 impl ClusterNode {
     pub(super) fn is_well(&self) -> bool {
         self.reached && !self.failed
+    }
+
+    pub(super) fn has_slots(&self) -> bool {
+        !self.slots.is_empty()
     }
 }
 
@@ -89,13 +95,18 @@ fn node(line: &str, asked: &RedisNode, by_name: bool) -> Option<(Option<ClusterN
         id: (*id).to_owned(),
         at: address_of(address, asked, is_own, by_name)?,
         is_replica: has("slave") || has("replica"),
-        // Slots that are on their way stand in brackets, and have not moved yet.
-        has_slots: slots.iter().any(|range| !range.starts_with('[')),
+        slots: slots.iter().filter_map(|range| slot_range(range)).collect(),
         failed: has("fail"),
         reached: is_own || (*link == "connected" && !has("fail?")),
         epoch: epoch.parse().ok()?,
     };
     Some((Some(node), is_own))
+}
+
+/// `7` or `0-5460`. Slots that are on their way stand in brackets, and have not moved yet.
+fn slot_range(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some(first.parse().ok()?..=last.parse().ok()?)
 }
 
 /// `ip:port@bus[,name[,key=value]…]`.
@@ -156,7 +167,10 @@ feed 127.0.0.1:7009@17009 handshake - 0 0 0 disconnected
         assert_eq!(view.others.len(), 5);
         let node = |id: &str| view.node(id).unwrap();
         assert!(node("b7d1").is_replica && node("b7d1").is_well());
-        assert!(!node("00b5").is_replica && node("00b5").has_slots);
+        assert!(!node("00b5").is_replica && node("00b5").has_slots());
+        assert_eq!(node("7232").slots, [0..=5460]);
+        assert_eq!(node("64a3").slots, [5461..=10_922]);
+        assert!(!node("b7d1").has_slots());
         assert!(node("c617").failed && !node("c617").is_well());
         assert!(!node("be97").failed && !node("be97").is_well());
         assert_eq!(node("00b5").at, at(7003));

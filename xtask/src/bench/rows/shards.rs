@@ -1,6 +1,8 @@
 //! How evenly public channels would lie on the shards of a cluster: the busiest one decides how much
 //! all of them carry. Worked out, not measured.
 
+use tidegate::upstream::redis::hash_slot;
+
 use crate::row::{Row, Target};
 
 const SHARDS: u64 = 8;
@@ -8,22 +10,8 @@ const SLOTS: u64 = 16_384;
 
 /// Slots of a cluster are divided evenly; a channel lies in the slot of its name.
 fn shard(channel: &str) -> usize {
-    let place = u64::from(crc16(channel.as_bytes())) % SLOTS;
+    let place = u64::from(hash_slot(channel));
     usize::try_from(place * SHARDS / SLOTS).unwrap_or_default()
-}
-
-/// CRC16 as Redis Cluster has it (XMODEM).
-fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc: u16, _| {
-            let shifted = crc << 1;
-            if crc & 0x8000 == 0 {
-                shifted
-            } else {
-                shifted ^ 0x1021
-            }
-        })
-    })
 }
 
 /// The load of the busiest shard, divided by the mean, where the channel of each rank has so much.
@@ -57,8 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_are_those_of_redis_and_shards_share_them() {
-        assert_eq!(crc16(b"123456789"), 0x31C3);
+    fn shards_share_what_lies_on_them() {
         assert!(imbalance(10_000, |_| 1.0) < 1.2);
         assert!(imbalance(1, |_| 1.0) > 7.9);
     }

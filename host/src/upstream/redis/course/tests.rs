@@ -1,5 +1,7 @@
 //! What is decided, of views as nodes would give them.
 
+use std::ops::RangeInclusive;
+
 use proptest::prelude::*;
 
 use super::super::view::tests::at;
@@ -10,11 +12,16 @@ fn node(port: u16) -> ClusterNode {
         id: port.to_string(),
         at: at(port),
         is_replica: port > 3,
-        has_slots: port <= 3,
+        slots: slots(port <= 3),
         failed: false,
         reached: true,
         epoch: 1,
     }
+}
+
+/// Those of a node that has some. Which does not matter here.
+fn slots(has_some: bool) -> Vec<RangeInclusive<u16>> {
+    has_some.then_some(0..=1).into_iter().collect()
 }
 
 /// Three masters, 1 to 3, and their replicas, 4 to 6, as the node of this port sees them.
@@ -70,10 +77,10 @@ fn a_node_that_failed_is_left_for_a_master_and_one_that_was_demoted_too() {
     }
     let demoted = view(2, |node| {
         if node.id == "1" {
-            (node.is_replica, node.has_slots) = (true, false);
+            (node.is_replica, node.slots) = (true, slots(false));
         }
         if node.id == "4" {
-            (node.is_replica, node.has_slots) = (false, true);
+            (node.is_replica, node.slots) = (false, slots(true));
         }
     });
     assert_eq!(why(&decide("1", &[&demoted])), Some(Departure::Demoted));
@@ -129,7 +136,7 @@ prop_compose! {
         let seen = |port: u16| {
             let (is_replica, failed, reached, epoch) = states[usize::from(port) - 1];
             let id = port.to_string();
-            ClusterNode { id, at: at(port), is_replica, has_slots: !is_replica, failed, reached, epoch }
+            ClusterNode { id, at: at(port), is_replica, slots: slots(!is_replica), failed, reached, epoch }
         };
         let mut own_node = seen(own);
         (own_node.failed, own_node.reached) = (false, true);

@@ -7,7 +7,7 @@ use crate::settings::RedisNode;
 
 /// What an answer means for the command that it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Routing {
+pub enum Routing {
     /// It is the answer, good or bad.
     Answered,
     /// That node has the slot from now on.
@@ -21,7 +21,7 @@ pub(super) enum Routing {
 }
 
 /// What an answer of the server at `asked` means.
-pub(super) fn route(answer: &Value, asked: &RedisNode) -> Routing {
+pub fn route(answer: &Value, asked: &RedisNode) -> Routing {
     let Value::ServerError(error) = answer else {
         return Routing::Answered;
     };
