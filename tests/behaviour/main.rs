@@ -119,6 +119,7 @@ mod redis_rights;
 mod refusals;
 mod refused;
 mod relay;
+mod relay_cluster;
 mod relay_families;
 mod relay_numbers;
 mod reload;

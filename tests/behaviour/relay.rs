@@ -5,6 +5,7 @@ use serde_json::json;
 use tidegate_tests::arrivals::{a_candle_comes, hears_state, next_event};
 use tidegate_tests::delivery::{Account, Publisher};
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
+use tidegate_tests::relay::is_in_step;
 use tidegate_tests::resp::Reply;
 use tidegate_tests::{Proxy, Redis, Relay, Setup, Tidegate, millis, secs, until};
 
@@ -18,16 +19,6 @@ async fn publish(relay: &Relay, number: usize) {
 async fn sent(ingest: &Tidegate, verdict: &str) -> f64 {
     let label = [("verdict", verdict)];
     ingest.metric("tidegate_relay_sent_total", &label).await
-}
-
-/// The ingest host sends all that it makes.
-async fn is_in_step(ingest: &Tidegate) {
-    until("in step", secs(10), async || {
-        let log = ingest.stderr().text();
-        log.matches("in step with the others").count()
-            == log.matches("leaves its messages to the others").count()
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -310,14 +301,6 @@ async fn a_channel_that_nobody_holds_is_let_go_after_a_while_and_found_again() {
 
 #[tokio::test]
 async fn what_the_roles_cannot_use_is_refused_in_words() {
-    for role in ["ingest", "edge"] {
-        let several = Setup::new("redis://127.0.0.1:1,127.0.0.1:2").setting("role", role);
-        let refused = several.refused().await;
-        assert!(
-            refused.said.contains("cannot use a cluster yet"),
-            "{refused:?}"
-        );
-    }
     let refused = Setup::new("redis://127.0.0.1:1").setting("role", "middle");
     let refused = refused.refused().await;
     assert!(refused.said.contains("both, ingest or edge"), "{refused:?}");
@@ -325,5 +308,12 @@ async fn what_the_roles_cannot_use_is_refused_in_words() {
     let edge = Tidegate::on(&redis).setting("role", "edge").not_ready();
     let edge = edge.start().await;
     edge.says_why("no ingest host of this fleet-name", secs(10))
+        .await;
+    // Only a cluster has several.
+    let (first, second) = (redis.port(), Redis::start().await);
+    let several = format!("redis://127.0.0.1:{first},127.0.0.1:{}", second.port());
+    let edge = Setup::new(&several).setting("role", "edge").not_ready();
+    let edge = edge.start().await;
+    edge.says_why("the one that answers is in none", secs(10))
         .await;
 }

@@ -215,7 +215,12 @@ async fn what_is_no_message_of_an_ingest_host_is_not_delivered() {
     let good = next_event(&mut client).await;
     let epoch = relay
         .redis
-        .ask(&["HMGET", "tidegate:relay:tidegate:epoch", "g", "e"])
+        .ask(&[
+            "HMGET",
+            "tidegate:relay:tidegate:{tidegate}:epoch",
+            "g",
+            "e",
+        ])
         .await;
     let Reply::Array(epoch) = epoch else {
         panic!("an epoch");

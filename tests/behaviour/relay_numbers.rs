@@ -4,9 +4,9 @@
 use serde_json::Value;
 use tidegate_tests::arrivals::{a_candle_comes, next_event};
 use tidegate_tests::payloads::{candle, candle_channel};
-use tidegate_tests::resp::Reply;
+use tidegate_tests::rights::refusals_in;
 use tidegate_tests::sentinels::Sentinels;
-use tidegate_tests::{Client, Guest, Relay, Setup, eventually, millis, secs, until};
+use tidegate_tests::{Client, Guest, Redis, Relay, Setup, eventually, millis, secs, until};
 
 const CHANNEL: &str = "candles:BTC-USD:1h";
 
@@ -145,64 +145,13 @@ async fn a_queue_that_is_full_is_told_as_a_gap_and_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_printed_rules_are_enough_for_both_roles() {
     let relay = Relay::of(0, 0).await;
-    let rules = |said: &str| -> Vec<String> {
-        let lines = said.lines().map(str::trim);
-        let rules = lines.filter(|line| line.starts_with(['+', '&', '~', '%']) && line.len() > 20);
-        rules
-            .flat_map(|line| {
-                line.split_whitespace()
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>()
-            })
-            .collect()
-    };
-    let mut hosts = Vec::new();
-    for role in ["ingest", "edge"] {
-        let setup = || match role {
-            "ingest" => relay.ingest(None),
-            _ => relay.edge(),
-        };
-        let (good, said) = setup().check();
-        assert!(good, "{said}");
-        let head = [
-            "ACL",
-            "SETUSER",
-            role,
-            "reset",
-            "on",
-            ">secret-word",
-            "resetchannels",
-            "-@all",
-        ];
-        let rules = rules(&said);
-        let command: Vec<&str> = head
-            .into_iter()
-            .chain(rules.iter().map(String::as_str))
-            .collect();
-        assert_eq!(
-            relay.redis.ask(&command).await,
-            Reply::Simple("OK".into()),
-            "{said}"
-        );
-        let url = format!(
-            "redis://{role}:secret-word@127.0.0.1:{}",
-            relay.redis.port()
-        );
-        hosts.push(setup().setting("redis-url", &url).start().await);
-    }
-    let mut client = hosts[1].subscriber(["candles:*:*"]).await;
+    let allow = async |redis: &Redis, command: &[&str]| redis.ask(command).await;
+    let relay = relay.with_printed_rights(allow).await;
+    let mut client = relay.subscriber(0, ["candles:*:*"]).await;
     a_candle_comes(&relay.redis, &mut client).await;
     client.close().await;
-    let Reply::Array(entries) = relay.redis.ask(&["ACL", "LOG"]).await else {
-        panic!("a list of entries");
-    };
-    let entries = entries.iter().map(|entry| format!("{entry:?}"));
-    let setinfo = format!("{:?}", b"client|setinfo".to_vec());
-    let setname = format!("{:?}", b"client|setname".to_vec());
-    let refused: Vec<String> = entries
-        .filter(|entry| !entry.contains(&setinfo) && !entry.contains(&setname))
-        .collect();
-    assert_eq!(refused, [""; 0]);
+    let log = relay.redis.ask(&["ACL", "LOG"]).await;
+    assert_eq!(refusals_in(&log), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

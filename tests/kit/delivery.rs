@@ -19,12 +19,15 @@ pub struct Publisher {
     ending: Arc<AtomicBool>,
     /// How many numbers were taken.
     taken: Arc<AtomicU64>,
-    ports: Arc<Mutex<Vec<u16>>>,
+    servers: Arc<Mutex<Vec<ServerPlace>>>,
     sending: JoinHandle<Taken>,
 }
 
+/// A host and a port.
+type ServerPlace = (String, u16);
+
 /// The numbers that Redis took, in their order.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Taken(Vec<usize>);
 
 impl Taken {
@@ -37,27 +40,32 @@ impl Taken {
 impl Publisher {
     /// At the first of these ports that takes it; another one where that fails.
     pub fn start(ports: &[u16], rate: u32) -> Self {
+        Self::start_at(local(ports), rate)
+    }
+
+    /// The same at servers that may be on other machines.
+    pub fn start_at(servers: Vec<ServerPlace>, rate: u32) -> Self {
         let ending = Arc::new(AtomicBool::new(false));
         let taken = Arc::new(AtomicU64::new(0));
-        let ports = Arc::new(Mutex::new(ports.to_vec()));
+        let servers = Arc::new(Mutex::new(servers));
         let line = PublisherLine {
             ending: ending.clone(),
             taken: taken.clone(),
-            ports: ports.clone(),
+            servers: servers.clone(),
             next: 0,
             numbers: Taken::default(),
         };
         Self {
             ending,
             taken,
-            ports,
+            servers,
             sending: tokio::spawn(line.run(rate)),
         }
     }
 
     /// Publishes at these from now on.
     pub fn lead_to(&self, ports: &[u16]) {
-        *self.ports.lock().unwrap_or_else(PoisonError::into_inner) = ports.to_vec();
+        *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = local(ports);
     }
 
     /// How many Redis has taken.
@@ -83,7 +91,7 @@ impl Publisher {
 struct PublisherLine {
     ending: Arc<AtomicBool>,
     taken: Arc<AtomicU64>,
-    ports: Arc<Mutex<Vec<u16>>>,
+    servers: Arc<Mutex<Vec<ServerPlace>>>,
     next: u64,
     numbers: Taken,
 }
@@ -92,7 +100,7 @@ impl PublisherLine {
     async fn run(mut self, rate: u32) -> Taken {
         let started = Instant::now();
         let mut beat = tokio::time::interval(millis(5));
-        let mut connection: Option<(u16, Resp)> = None;
+        let mut connection: Option<(ServerPlace, Resp)> = None;
         let mut failures = 0;
         while !self.ending.load(Ordering::SeqCst) {
             beat.tick().await;
@@ -100,25 +108,26 @@ impl PublisherLine {
             if due <= self.next {
                 continue;
             }
-            let ports = self
-                .ports
+            let servers = self
+                .servers
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
             if connection
                 .as_ref()
-                .is_none_or(|(port, _)| !ports.contains(port))
+                .is_none_or(|(server, _)| !servers.contains(server))
             {
                 // Redis keeps no order between what two nodes are sent: the first has to pass it on.
                 if connection.take().is_some() {
                     tokio::time::sleep(millis(500)).await;
                 }
-                let port = ports[failures % ports.len()];
-                let connecting = tokio::time::timeout(millis(500), Resp::connect(port)).await;
-                connection = connecting
+                let (host, port) = servers[failures % servers.len()].clone();
+                let connecting = Resp::connect_at(&host, port);
+                connection = tokio::time::timeout(millis(500), connecting)
+                    .await
                     .ok()
                     .and_then(Result::ok)
-                    .map(|resp| (port, resp));
+                    .map(|resp| ((host, port), resp));
                 failures += usize::from(connection.is_none());
             }
             let Some((_, resp)) = &mut connection else {
@@ -166,6 +175,11 @@ impl PublisherLine {
         }
         Some(())
     }
+}
+
+fn local(ports: &[u16]) -> Vec<ServerPlace> {
+    let ports = ports.iter();
+    ports.map(|port| ("127.0.0.1".to_owned(), *port)).collect()
 }
 
 fn channel() -> String {

@@ -40,6 +40,7 @@ pub mod record;
 pub mod redis;
 pub mod relay;
 pub mod resp;
+pub mod rights;
 pub mod roamer;
 pub mod segment;
 pub mod sentinels;

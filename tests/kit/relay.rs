@@ -1,16 +1,21 @@
-//! Ingest hosts and edge hosts on one Redis.
+//! Ingest hosts and edge hosts on one Redis, or on a cluster.
 
 use crate::client::Client;
+use crate::cluster::Cluster;
 use crate::guest::Guest;
 use crate::redis::Redis;
+use crate::resp::Reply;
+use crate::rights::{as_user, rules_in, set_user};
 use crate::settings::{Setup, Transform};
 use crate::stage::patient;
 use crate::tidegate::Tidegate;
+use crate::wait::{secs, until};
 
 /// So many of each, and what they have in common.
 #[derive(Debug)]
-pub struct Relay {
-    pub redis: Redis,
+pub struct Relay<R = Redis> {
+    pub redis: R,
+    url: String,
     pub ingests: Vec<Tidegate>,
     pub edges: Vec<Tidegate>,
 }
@@ -29,8 +34,37 @@ impl Relay {
         change: impl Fn(Setup) -> Setup,
     ) -> Self {
         let redis = Redis::start().await;
+        let url = redis.url();
+        Self::at(redis, url, (ingests, edges), guest, change).await
+    }
+
+    /// One tick of this symbol.
+    pub async fn tick(&self, symbol: &str, number: u64) {
+        let channel = format!("{}{symbol}", crate::guest::FEED);
+        let payload = format!(r#"{{"n":{number}}}"#);
+        self.redis.publish(&channel, payload).await;
+    }
+}
+
+impl Relay<Cluster> {
+    /// Hosts that run the two transforms that every host has, on a cluster.
+    pub async fn in_cluster(cluster: Cluster, ingests: usize, edges: usize) -> Self {
+        let url = cluster.url();
+        Self::at(cluster, url, (ingests, edges), None, |setup| setup).await
+    }
+}
+
+impl<R> Relay<R> {
+    async fn at(
+        redis: R,
+        url: String,
+        (ingests, edges): (usize, usize),
+        guest: Option<&Guest>,
+        change: impl Fn(Setup) -> Setup,
+    ) -> Self {
         let mut relay = Self {
             redis,
+            url,
             ingests: Vec::new(),
             edges: Vec::new(),
         };
@@ -47,7 +81,7 @@ impl Relay {
 
     /// A further ingest host.
     pub fn ingest(&self, guest: Option<&Guest>) -> Setup {
-        let setup = patient(Tidegate::on(&self.redis)).state_dir();
+        let setup = patient(Setup::new(&self.url)).state_dir();
         let setup = setup.setting("role", "ingest").without_keys();
         match guest {
             Some(guest) => {
@@ -60,18 +94,45 @@ impl Relay {
 
     /// A further edge host.
     pub fn edge(&self) -> Setup {
-        patient(Tidegate::on(&self.redis)).setting("role", "edge")
+        patient(Setup::new(&self.url)).setting("role", "edge")
+    }
+
+    /// Starts an ingest and an edge host, each as a Redis user that may do what the check prints for
+    /// its role and nothing else. `allow` runs a command on every server.
+    pub async fn with_printed_rights(mut self, allow: impl AsyncFn(&R, &[&str]) -> Reply) -> Self {
+        for role in ["ingest", "edge"] {
+            let setup = || match role {
+                "ingest" => self.ingest(None),
+                _ => self.edge(),
+            };
+            let (good, said) = setup().check();
+            assert!(good, "{said}");
+            let command = set_user(role, &rules_in(&said));
+            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            let answer = allow(&self.redis, &command).await;
+            assert_eq!(answer, Reply::Simple("OK".into()), "{said}");
+            let setup = setup().setting("redis-url", &as_user(role, &self.url));
+            let host = setup.start().await;
+            match role {
+                "ingest" => self.ingests.push(host),
+                _ => self.edges.push(host),
+            }
+        }
+        self
     }
 
     /// A client of an edge host that has subscribed.
     pub async fn subscriber<const N: usize>(&self, edge: usize, channels: [&str; N]) -> Client {
         self.edges[edge].subscriber(channels).await
     }
+}
 
-    /// One tick of this symbol.
-    pub async fn tick(&self, symbol: &str, number: u64) {
-        let channel = format!("{}{symbol}", crate::guest::FEED);
-        let payload = format!(r#"{{"n":{number}}}"#);
-        self.redis.publish(&channel, payload).await;
-    }
+/// The ingest host sends all that it makes.
+pub async fn is_in_step(ingest: &Tidegate) {
+    until("in step", secs(10), async || {
+        let log = ingest.stderr().text();
+        log.matches("in step with the others").count()
+            == log.matches("leaves its messages to the others").count()
+    })
+    .await;
 }

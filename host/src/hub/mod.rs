@@ -183,6 +183,7 @@ impl Hub {
     fn lose(&self, numbers: &mut Numbers, family: &str, loss: Loss) {
         if numbers.lose(family, loss, Instant::now()) {
             self.put_loss(family.into(), Reason::Transform);
+            self.note_change();
         } else if loss == Loss::Transform {
             self.untold.notify_one();
         }

@@ -6,6 +6,7 @@
 //! that made it: where two revisions make different messages of one event, one of the two goes out.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge};
@@ -65,6 +66,8 @@ pub struct Outbox {
     content: Mutex<OutboxContent>,
     filled: Notify,
     changed: Notify,
+    /// How often what is to be known of families has changed.
+    changes: AtomicU64,
     bytes: IntGauge,
     dropped: IntCounter,
 }
@@ -83,6 +86,7 @@ impl Outbox {
             content: Mutex::default(),
             filled: Notify::new(),
             changed: Notify::new(),
+            changes: AtomicU64::new(0),
             bytes: metrics.queue_bytes.clone(),
             dropped: metrics.dropped.clone(),
         }
@@ -128,7 +132,14 @@ impl Outbox {
 
     /// What is to be known of families has changed.
     pub(super) fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_one();
+    }
+
+    /// How often what is to be known of families has changed: counted before any message is here
+    /// that came after it.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
     }
 
     /// Waits until what is to be known of families has changed.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Fleet, Role, Settings, SettingsProblem};
+use super::{Fleet, Settings, SettingsProblem};
 
 /// What is wrong with several settings together.
 pub(super) fn broken(settings: &Settings) -> Vec<SettingsProblem> {
@@ -51,11 +51,6 @@ pub(super) fn broken(settings: &Settings) -> Vec<SettingsProblem> {
     must(
         settings.redis_sentinel_password_file.is_none() || settings.redis_url.watched().is_some(),
         "redis-sentinel-password-file needs a redis-url that names sentinels",
-    );
-    must(
-        settings.role == Role::Both || !settings.redis_url.names_several(),
-        "role=ingest and role=edge cannot use a cluster yet, and redis-url names several servers as of one; they need a \
-         redis-url of one server, or of sentinels",
     );
     must(
         settings.fleet == Fleet::Off || settings.state_dir.is_some(),

@@ -83,6 +83,12 @@ impl PathDelay {
         let longest = std::mem::take(&mut state.longest);
         longest.max(silent.unwrap_or_default())
     }
+
+    /// For how long nothing has come; zero where nothing is known.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        let came = self.state.lock().came;
+        came.map_or(Duration::ZERO, |came| now.saturating_duration_since(came))
+    }
 }
 
 #[cfg(test)]
@@ -102,11 +108,13 @@ mod tests {
         path_delay.came(b"\xff", at(20));
         let held = [500, 1_000, 1_500].map(|millis| path_delay.next(at(millis)));
         assert_eq!(late(1_600), 1_600, "nothing came");
+        assert_eq!(path_delay.silence(at(1_600)).as_millis(), 1_600);
         for next in &held {
             path_delay.came(next.as_bytes(), at(2_000));
         }
         assert_eq!(late(2_001), 1_500, "what it held back is as old");
         assert_eq!(late(2_002), 502);
+        assert_eq!(path_delay.silence(at(2_002)).as_millis(), 502);
         path_delay.begin();
         assert_eq!(late(9_000), 0);
         for millis in 0..1_000 {

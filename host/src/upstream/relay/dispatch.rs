@@ -3,14 +3,23 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, RedisResult};
+use futures_util::future::join_all;
+use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Value};
 
+use super::commands::KeyedCommand;
+use super::link::RelayLost;
 use super::names::RelayNames;
+use super::shards::Shards;
 use crate::channel::Channel;
 use crate::hub::{Hub, Loss, Message};
 use crate::metrics::RelayMetrics;
+use crate::upstream::redis::{Routing, route};
+
+/// For how long messages wait for a slot of a cluster that is on its way to another node. Moving one
+/// takes some milliseconds; a move that was begun and given up would hold all others up for ever.
+const SLOT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What became of a message, as the script answers.
 type ScriptAnswer = (i64, u64, u64);
@@ -20,11 +29,17 @@ type ScriptAnswer = (i64, u64, u64);
 pub(super) struct BatchOutcome {
     /// By how many milliseconds another host was earlier, at most.
     pub(super) behind: u64,
-    /// Another host knows a later epoch, or numbers were lost.
-    pub(super) epoch_is_over: bool,
+    /// The generation of a later epoch, which another host knows; 0 for none.
+    pub(super) later: u64,
     pub(super) numbers_were_lost: bool,
     /// Some were sent too late: the host stood still, or Redis did.
     pub(super) is_late: bool,
+    /// Some have another server now.
+    pub(super) has_moved: bool,
+    /// Some are to be tried again, as their slot is on its way.
+    pub(super) waits: bool,
+    /// A server did not answer, or refused.
+    pub(super) failure: Option<RedisError>,
 }
 
 /// A message that has its count.
@@ -45,10 +60,12 @@ pub(super) struct Dispatch {
     max_channels: usize,
     /// The epoch's generation, and its name.
     epoch: (u64, String),
-    /// Of each channel that this host has sent in the epoch the last number; none until Redis has
-    /// said one, which means that edge hosts know of the channel.
+    /// Of each channel that this host sends in the epoch the last number; none until edge hosts
+    /// have been told of the channel.
     channels: HashMap<Channel, Option<u64>>,
     pending: Vec<CountedMessage>,
+    /// Channels whose slot is on its way, and since when.
+    blocked: HashMap<Channel, Instant>,
     next: u64,
 }
 
@@ -70,6 +87,7 @@ impl Dispatch {
             epoch: (0, String::new()),
             channels: HashMap::new(),
             pending: Vec::new(),
+            blocked: HashMap::new(),
             next: 1,
         }
     }
@@ -86,6 +104,7 @@ impl Dispatch {
                 "the numbers of the relay have an epoch"
             );
             self.channels.clear();
+            self.blocked.clear();
             let pending = self.pending.iter();
             let channels = pending.map(|counted| counted.message.channel.clone());
             self.channels
@@ -103,9 +122,7 @@ impl Dispatch {
         for message in messages {
             let is_known = self.channels.contains_key(&message.channel);
             if !is_known && self.channels.len() >= self.max_channels {
-                self.metrics.dropped.inc();
-                let family = message.channel.as_pattern().family();
-                self.hub.note_loss(family, Loss::Transform);
+                self.drop_message(&message);
                 continue;
             }
             if !is_known {
@@ -119,6 +136,12 @@ impl Dispatch {
         }
     }
 
+    fn drop_message(&self, message: &Message) {
+        self.metrics.dropped.inc();
+        let family = message.channel.as_pattern().family();
+        self.hub.note_loss(family, Loss::Transform);
+    }
+
     /// Leaves what is pending, and so many messages more, to the other ingest hosts.
     pub(super) fn leave(&mut self, messages: usize) {
         let pending = std::mem::take(&mut self.pending);
@@ -130,72 +153,174 @@ impl Dispatch {
         sent.inc_by(messages as u64);
     }
 
-    /// Sends what is pending, in its order, and waits for the answers. What has no good answer stays
-    /// pending, such as what comes to Redis after `until`, in milliseconds by its clock.
+    /// Sends what is pending, each channel's in its order, and waits for the answers. What has no good
+    /// answer stays pending, such as what comes to its server later than `patience`. `now` is in
+    /// milliseconds by the clock that ingest hosts speak by, and `changes` what its record has.
     ///
     /// # Errors
-    /// Redis refuses it or does not answer; all of it stays pending.
+    /// Edge hosts cannot be told of new channels; all of it stays pending.
     pub(super) async fn send(
         &mut self,
-        connection: &mut MultiplexedConnection,
-        script: &str,
-        until: u64,
-    ) -> RedisResult<BatchOutcome> {
-        let mut batch = Pipeline::new();
-        let mut noted: HashSet<&str> = HashSet::new();
-        for CountedMessage { count, message } in &self.pending {
-            let last = self.channels.get(&message.channel).copied().flatten();
-            // Edge hosts are to know of the channel before its first message comes, and whether
-            // they do is known with the answer.
-            if last.is_none() && noted.insert(message.channel.as_str()) {
-                self.note_channel(&mut batch, &message.channel);
-            }
-            let floor = last.unwrap_or_default();
-            self.add(&mut batch, script, (*count, floor, until), message);
+        shards: &mut Shards,
+        patience: u64,
+        (now, changes): (u64, u64),
+    ) -> Result<BatchOutcome, RelayLost> {
+        self.note_channels(shards).await?;
+        let mut batches: Vec<(Pipeline, Vec<CountedMessage>)> = Vec::new();
+        batches.resize_with(shards.count(), Default::default);
+        for counted in std::mem::take(&mut self.pending) {
+            let place = shards.place(&self.names.channel(&counted.message.channel));
+            let until = shards.now(place).saturating_add(patience);
+            let (batch, messages) = &mut batches[place];
+            self.add(
+                batch,
+                &shards.at(place).script,
+                (until, now, changes),
+                &counted,
+            );
+            messages.push(counted);
         }
-        let answers: Vec<ScriptAnswer> = batch.query_async(connection).await?;
+        let sending = batches.into_iter().enumerate();
+        let sending = sending.filter(|(_, (batch, _))| !batch.is_empty());
+        let sending = sending.map(async |(place, (mut batch, messages))| {
+            let mut connection = shards.at(place).commands.clone();
+            batch.ignore_errors();
+            let answers: RedisResult<Vec<Value>> = batch.query_async(&mut connection).await;
+            (place, messages, answers)
+        });
+        let sent = join_all(sending).await;
         let mut outcome = BatchOutcome::default();
-        let pending = std::mem::take(&mut self.pending);
-        let (mut first, mut second) = (0, 0);
-        for (counted, (verdict, seq, behind)) in pending.into_iter().zip(answers) {
-            match verdict {
-                1 | 0 => {
-                    first += usize::from(verdict == 1);
-                    second += usize::from(verdict == 0);
-                    outcome.behind = outcome.behind.max(behind);
-                    self.channels.insert(counted.message.channel, Some(seq));
+        for (place, messages, answers) in sent {
+            match answers {
+                Ok(answers) => {
+                    for (counted, answer) in messages.into_iter().zip(answers) {
+                        let routing = route(&answer, &shards.at(place).at);
+                        self.judge(counted, answer, &routing, &mut outcome);
+                    }
                 }
-                -3 => {
-                    outcome.is_late = true;
-                    self.pending.push(counted);
-                }
-                _ => {
-                    outcome.epoch_is_over = true;
-                    outcome.numbers_were_lost |= verdict == -2;
-                    self.pending.push(counted);
+                Err(error) => {
+                    self.pending.extend(messages);
+                    outcome.failure = Some(error);
                 }
             }
         }
-        self.count("first", first);
-        self.count("second", second);
+        self.pending.sort_unstable_by_key(|counted| counted.count);
         Ok(outcome)
     }
 
-    fn note_channel(&self, batch: &mut Pipeline, channel: &Channel) {
-        let index = self.names.index(channel.as_pattern().family());
-        let name = channel.as_str();
-        batch.cmd("SADD").arg(index).arg(name).ignore();
-        let note = format!("c {name}");
-        batch.cmd("SPUBLISH").arg(self.names.notes()).arg(note);
-        batch.ignore();
+    /// What a server's answer means for a message.
+    fn judge(
+        &mut self,
+        counted: CountedMessage,
+        answer: Value,
+        routing: &Routing,
+        outcome: &mut BatchOutcome,
+    ) {
+        match routing {
+            Routing::Answered => {}
+            Routing::Moved(_) | Routing::Elsewhere => {
+                outcome.has_moved = true;
+                return self.pending.push(counted);
+            }
+            Routing::Ask(_) | Routing::Later => {
+                return self.wait_or_drop(counted, outcome);
+            }
+        }
+        let answer = answer
+            .extract_error()
+            .and_then(|answer| Ok(ScriptAnswer::from_redis_value(answer)?));
+        let (verdict, seq, behind) = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                outcome.failure = Some(error);
+                return self.pending.push(counted);
+            }
+        };
+        match verdict {
+            1 | 0 => {
+                self.count(if verdict == 1 { "first" } else { "second" }, 1);
+                outcome.behind = outcome.behind.max(behind);
+                if !self.blocked.is_empty() {
+                    self.blocked.remove(&counted.message.channel);
+                }
+                self.channels.insert(counted.message.channel, Some(seq));
+            }
+            -3 => {
+                outcome.is_late = true;
+                self.pending.push(counted);
+            }
+            -2 => {
+                outcome.numbers_were_lost = true;
+                self.pending.push(counted);
+            }
+            _ => {
+                outcome.later = outcome.later.max(seq);
+                self.pending.push(counted);
+            }
+        }
+    }
+
+    /// The slot of a message is on its way, and none of its nodes takes it.
+    fn wait_or_drop(&mut self, counted: CountedMessage, outcome: &mut BatchOutcome) {
+        let channel = &counted.message.channel;
+        let since = self.blocked.get(channel).copied();
+        let since = since.unwrap_or_else(|| {
+            self.blocked.insert(channel.clone(), Instant::now());
+            Instant::now()
+        });
+        if since.elapsed() < SLOT_PATIENCE {
+            outcome.waits = true;
+            return self.pending.push(counted);
+        }
+        if self.metrics.dropped.get() == 0 {
+            tracing::error!(
+                "a slot of the cluster is on its way to another node and does not arrive, so messages are dropped; \
+                 end the move (redis-cli --cluster fix)"
+            );
+        }
+        self.drop_message(&counted.message);
+    }
+
+    /// Edge hosts are to know of a channel before its first message comes.
+    async fn note_channels(&mut self, shards: &mut Shards) -> Result<(), RelayLost> {
+        let mut fresh: HashSet<&Channel> = HashSet::new();
+        for CountedMessage { message, .. } in &self.pending {
+            if self
+                .channels
+                .get(&message.channel)
+                .copied()
+                .flatten()
+                .is_none()
+            {
+                fresh.insert(&message.channel);
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let mut commands = Vec::new();
+        for channel in &fresh {
+            let (index, notes) = (
+                self.names.index(channel.as_pattern().family()),
+                self.names.notes(),
+            );
+            let note = format!("c {channel}", channel = channel.as_str());
+            commands.push(KeyedCommand::new("SADD", &index).with(channel.as_str()));
+            commands.push(KeyedCommand::new("SPUBLISH", &notes).with(note));
+        }
+        let _: Vec<Value> = shards.ask(&commands).await?;
+        let fresh: Vec<Channel> = fresh.into_iter().cloned().collect();
+        let noted = fresh.into_iter().map(|channel| (channel, Some(0)));
+        self.channels.extend(noted);
+        Ok(())
     }
 
     fn add(
         &self,
         batch: &mut Pipeline,
         script: &str,
-        (count, floor, until): (u64, u64, u64),
-        message: &Message,
+        (until, now, changes): (u64, u64, u64),
+        CountedMessage { count, message }: &CountedMessage,
     ) {
         let (head, tail) = message.text.split_at(message.head);
         let [seen, before] = self.names.seen(&message.channel);
@@ -207,6 +332,7 @@ impl Dispatch {
         });
         let identity = message.identity.map(|identity| identity.0);
         let waited = u64::try_from(message.received.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let floor = self.channels.get(&message.channel).copied().flatten();
         batch
             .cmd("EVALSHA")
             .arg(script)
@@ -224,8 +350,10 @@ impl Dispatch {
             .arg(head)
             .arg(tail)
             .arg(keeps)
-            .arg(floor)
+            .arg(floor.unwrap_or_default())
             .arg(until)
-            .arg(waited);
+            .arg(waited)
+            .arg(now)
+            .arg(changes);
     }
 }

@@ -2,36 +2,32 @@
 //! hands what comes to the hub with the numbers that it has.
 //!
 //! ```text
-//! interest ─► start ─► Redis ─► inbox (checked) ─► hub ─► loops
+//! interest ─► channels ─► start ─► Redis ─► inbox (checked) ─► hub ─► loops
 //! records of ingest hosts ─► watch ─► families: stale, live, paused, gaps
 //! ```
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Pipeline, ProtocolVersion, PushInfo, RedisError, RedisResult};
 use tokio::time::MissedTickBehavior;
 
 use super::RelaySettings;
-use super::inbox::{EdgeInbox, Noted};
-use super::link::{self, RelayLost};
+use super::commands::KeyedCommand;
+use super::inbox::EdgeInbox;
+use super::link::RelayLost;
 use super::names::RelayNames;
 use super::record::{self, FamilyNews, IngestRecord, MAX_HOSTS};
-use super::start::{self, OwedSince};
+use super::shards::{Purpose, Shards};
 use crate::catalog::Catalog;
-use crate::channel::{Channel, Pattern};
 use crate::hub::{Hub, Interest, Loss};
 use crate::metrics::Metrics;
+use crate::settings::RedisNode;
 use crate::upstream::Status;
 use crate::upstream::redis::Server;
 
 /// How often records are read, where nobody says that they have changed.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// The least time between two looks at what sessions hold.
-const RELEASE: Duration = Duration::from_secs(1);
 
 /// How long an edge host that hears of no live ingest host stays with a server, which may be one
 /// that was replaced.
@@ -44,23 +40,23 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Edge {
     server: Server,
-    names: RelayNames,
-    hub: Arc<Hub>,
+    pub(super) names: RelayNames,
+    pub(super) hub: Arc<Hub>,
     catalog: Arc<Catalog>,
-    interest: Arc<Interest>,
-    metrics: Metrics,
+    pub(super) interest: Arc<Interest>,
+    pub(super) metrics: Metrics,
     status: Arc<Status>,
-    settings: RelaySettings,
+    pub(super) settings: RelaySettings,
 }
 
-/// One connection at work.
-struct EdgeWork<'a> {
-    edge: &'a Edge,
-    inbox: Arc<EdgeInbox>,
-    connection: MultiplexedConnection,
+/// An edge host at work, for as long as all connections stand.
+pub(super) struct EdgeWork<'a> {
+    pub(super) edge: &'a Edge,
+    pub(super) inbox: Arc<EdgeInbox>,
+    pub(super) shards: Shards,
     /// Since when no ingest host was alive.
     lonely_since: Option<Instant>,
-    released_at: Instant,
+    pub(super) released_at: Instant,
 }
 
 impl Edge {
@@ -92,12 +88,12 @@ impl Edge {
             self.metrics.clone(),
             self.settings.max_message,
         ));
+        let mut nodes = Vec::new();
         loop {
-            let RelayLost(why) = match self.try_work(&inbox).await {
+            let RelayLost(why) = match self.try_work(&inbox, &mut nodes).await {
                 Ok(never) => match never {},
                 Err(lost) => lost,
             };
-            inbox.retire();
             self.interest.set_up(false);
             for family in inbox.forget() {
                 self.hub.set_stale(&family, true);
@@ -113,8 +109,9 @@ impl Edge {
     async fn try_work(
         &self,
         inbox: &Arc<EdgeInbox>,
+        nodes: &mut Vec<RedisNode>,
     ) -> Result<std::convert::Infallible, RelayLost> {
-        let mut work = self.connect(inbox).await?;
+        let mut work = self.connect(inbox, nodes).await?;
         work.look().await?;
         work.resume().await?;
         self.interest.set_up(true);
@@ -132,6 +129,8 @@ impl Edge {
                 noted = inbox.noted() => work.follow(noted).await?,
                 _ = looks.tick() => {
                     work.look().await?;
+                    work.shards.check().await?;
+                    work.follow_moves(&BTreeSet::new()).await?;
                     work.tell_news().await?;
                     work.release().await?;
                 }
@@ -139,23 +138,19 @@ impl Edge {
         }
     }
 
-    async fn connect(&self, inbox: &Arc<EdgeInbox>) -> Result<EdgeWork<'_>, RelayLost> {
-        let lost = |error: RedisError| RelayLost::of(&error, &self.server);
-        let into = inbox.begin();
-        let config = AsyncConnectionConfig::new().set_push_sender(move |push: PushInfo| {
-            into.receive(push);
-            Ok::<(), redis::aio::SendError>(())
-        });
-        let connecting = link::connect(&self.server, ProtocolVersion::RESP3, config);
-        let (mut connection, _) = connecting.await?;
-        let mut subscribe = Pipeline::new();
-        subscribe.cmd("SSUBSCRIBE").arg(self.names.notes()).ignore();
-        let subscribed: RedisResult<()> = subscribe.query_async(&mut connection).await;
-        subscribed.map_err(lost)?;
+    async fn connect(
+        &self,
+        inbox: &Arc<EdgeInbox>,
+        nodes: &mut Vec<RedisNode>,
+    ) -> Result<EdgeWork<'_>, RelayLost> {
+        let purpose = Purpose::Hear(inbox.clone());
+        let mut shards = Shards::connect(&self.server, nodes, purpose).await?;
+        *nodes = shards.nodes().to_vec();
+        shards.subscribe(&[self.names.notes()]).await?;
         Ok(EdgeWork {
             edge: self,
             inbox: inbox.clone(),
-            connection,
+            shards,
             lonely_since: None,
             released_at: Instant::now(),
         })
@@ -163,46 +158,44 @@ impl Edge {
 }
 
 impl EdgeWork<'_> {
-    fn lost(&self, error: &RedisError) -> RelayLost {
-        RelayLost::of(error, &self.edge.server)
-    }
-
     /// Reads what ingest hosts say, their families and the epoch.
-    async fn look(&mut self) -> Result<(), RelayLost> {
-        type Heard = (
-            (u64, u64),
-            BTreeMap<String, String>,
-            (Option<u64>, Option<String>),
-        );
+    pub(super) async fn look(&mut self) -> Result<(), RelayLost> {
+        type EpochFields = (Option<u64>, Option<String>, Option<String>);
+        type Heard = ((u64, u64), BTreeMap<String, String>, EpochFields);
         let edge = self.edge;
-        let mut question = Pipeline::new();
-        question.cmd("TIME");
-        question.cmd("HGETALL").arg(edge.names.ingests());
-        question
-            .cmd("HMGET")
-            .arg(edge.names.epoch())
-            .arg("g")
-            .arg("e");
-        let heard: RedisResult<Heard> = question.query_async(&mut self.connection).await;
-        let ((seconds, micros), texts, (generation, epoch)) =
-            heard.map_err(|error| self.lost(&error))?;
+        let epoch = edge.names.epoch();
+        let questions = [
+            KeyedCommand::beside("TIME", &epoch),
+            KeyedCommand::new("HGETALL", &edge.names.ingests()),
+            KeyedCommand::new("HMGET", &epoch).with(&["g", "e", "r"][..]),
+        ];
+        let heard: Heard = self.shards.ask(&questions).await?;
+        let ((seconds, micros), texts, (generation, epoch, servers)) = heard;
         let now = seconds * 1_000 + micros / 1_000;
         let mut records = super::read_records(&texts);
         records.truncate(MAX_HOSTS);
         for digest in self.inbox.unknown_catalogs(now, &records) {
-            let mut get = redis::cmd("GET");
-            get.arg(edge.names.catalog(&digest));
-            let text: RedisResult<Option<String>> = get.query_async(&mut self.connection).await;
-            if let Some(text) = text.map_err(|error| self.lost(&error))? {
+            let get = KeyedCommand::new("GET", &edge.names.catalog(&digest));
+            let (text,) = self.shards.ask::<(Option<String>,)>(&[get]).await?;
+            if let Some(text) = text {
                 self.inbox.learn(digest, &text);
             }
         }
-        if let Some((generation, epoch)) = generation.zip(epoch)
-            && self.inbox.set_epoch(generation, &epoch)
-        {
-            return Err(RelayLost(
-                "the relay's numbers begin anew, so its channels are subscribed to anew".to_owned(),
-            ));
+        if let Some((generation, epoch)) = generation.zip(epoch) {
+            let servers = servers.unwrap_or_default();
+            if !self.shards.ids().all(|id| servers.contains(id)) {
+                return Err(RelayLost(
+                    "a server of Redis was started or became a master, and no ingest host has said yet whether numbers \
+                     go on there"
+                        .to_owned(),
+                ));
+            }
+            if self.inbox.set_epoch(generation, &epoch) {
+                return Err(RelayLost(
+                    "the relay's numbers begin anew, so its channels are subscribed to anew"
+                        .to_owned(),
+                ));
+            }
         }
         if let Some(families) = self.inbox.follow(now, &records) {
             edge.catalog.replace_families(families);
@@ -232,7 +225,7 @@ impl EdgeWork<'_> {
     }
 
     /// Tells sessions what has changed for families.
-    async fn tell_news(&mut self) -> Result<(), RelayLost> {
+    pub(super) async fn tell_news(&mut self) -> Result<(), RelayLost> {
         let hub = &self.edge.hub;
         for (family, news) in self.inbox.take_news() {
             match news {
@@ -254,118 +247,7 @@ impl EdgeWork<'_> {
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Subscribes again to all that was subscribed to before the last connection was lost.
-    async fn resume(&mut self) -> Result<(), RelayLost> {
-        let channels = self.inbox.channels();
-        let wanted = channels
-            .into_iter()
-            .map(|channel| (channel, OwedSince::Last))
-            .collect();
-        self.begin(wanted).await
-    }
-
-    async fn begin(&mut self, channels: Vec<(Channel, OwedSince)>) -> Result<(), RelayLost> {
-        for piece in start::pieces(&channels) {
-            self.inbox.expect(piece);
-            let begun = start::begin(&mut self.connection, &self.edge.names, piece).await;
-            let states = begun.map_err(|error| self.lost(&error))?;
-            for ((channel, owed), state) in piece.iter().zip(states) {
-                self.inbox.begun(channel, *owed, state);
-            }
-        }
-        Ok(())
-    }
-
-    /// Brings what sessions ask for and nobody has asked for before, and has them answered.
-    async fn bring_what_is_asked_for(&mut self) -> Result<(), RelayLost> {
-        let interest = self.edge.interest.clone();
-        let patterns = interest.unbrought();
-        let (wide, single): (Vec<Pattern>, Vec<Pattern>) =
-            patterns.iter().cloned().partition(Pattern::has_wildcard);
-        let mut channels: HashSet<Channel> = single
-            .iter()
-            .filter_map(|pattern| pattern.as_str().parse().ok())
-            .collect();
-        let families: HashSet<&str> = wide.iter().map(Pattern::family).collect();
-        for family in families {
-            self.scan(family, &mut channels).await?;
-        }
-        let fresh = channels.into_iter();
-        let fresh = fresh.filter(|channel| !self.inbox.has(channel));
-        let fresh = fresh.map(|channel| (channel, OwedSince::Now)).collect();
-        self.begin(fresh).await?;
-        interest.note_brought(&patterns);
-        self.edge.hub.answer();
-        Ok(())
-    }
-
-    /// Adds the channels of a family that are asked for.
-    async fn scan(
-        &mut self,
-        family: &str,
-        channels: &mut HashSet<Channel>,
-    ) -> Result<(), RelayLost> {
-        let mut cursor = 0_u64;
-        loop {
-            let mut scan = redis::cmd("SSCAN");
-            scan.arg(self.edge.names.index(family)).arg(cursor);
-            scan.arg("COUNT").arg(1_000);
-            let scanned: RedisResult<(u64, Vec<String>)> =
-                scan.query_async(&mut self.connection).await;
-            let (next, names) = scanned.map_err(|error| self.lost(&error))?;
-            let named = names.iter().filter_map(|name| name.parse().ok());
-            channels.extend(named.filter(|channel| self.edge.interest.matches(channel)));
-            if channels.len() > self.edge.settings.max_channels || next == 0 {
-                return Ok(());
-            }
-            cursor = next;
-        }
-    }
-
-    /// Follows what ingest hosts have noted.
-    async fn follow(&mut self, noted: Noted) -> Result<(), RelayLost> {
-        if noted.epoch || noted.families {
-            self.look().await?;
-            self.tell_news().await?;
-        }
-        // Each ingest host notes a channel once.
-        let channels: HashSet<Channel> = noted.channels.into_iter().collect();
-        let fresh = channels
-            .into_iter()
-            .filter(|channel| !self.inbox.has(channel) && self.edge.interest.matches(channel));
-        let fresh: Vec<(Channel, OwedSince)> =
-            fresh.map(|channel| (channel, OwedSince::Begin)).collect();
-        self.begin(fresh).await
-    }
-
-    /// Lets go of what no session has held for a while.
-    async fn release(&mut self) -> Result<(), RelayLost> {
-        if self.released_at.elapsed() < RELEASE {
-            return Ok(());
-        }
-        self.released_at = Instant::now();
-        let edge = self.edge;
-        let (interest, relay) = (&edge.interest, &edge.metrics.relay);
-        let now = Instant::now();
-        let held: HashSet<Pattern> = edge.hub.patterns().await.into_iter().collect();
-        // Churn may not fill the table: then what nobody holds goes at once.
-        let is_full = interest.count() > edge.settings.max_channels;
-        let linger = if is_full {
-            RELEASE
-        } else {
-            edge.settings.linger
-        };
-        if interest.release(&held, linger, now) {
-            let gone = self.inbox.let_go(|channel| interest.matches(channel));
-            let ended = start::end(&mut self.connection, &edge.names, &gone).await;
-            ended.map_err(|error| self.lost(&error))?;
-        }
-        relay
-            .patterns
-            .set(i64::try_from(interest.count()).unwrap_or(i64::MAX));
+        self.inbox.release_held();
         Ok(())
     }
 }

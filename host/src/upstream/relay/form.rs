@@ -1,5 +1,5 @@
-//! A message as ingest hosts send it to edge hosts: `1 GENERATION EPOCH NUMBER`, a line's end, and
-//! what clients get. What comes is checked before anything of it is used.
+//! A message as ingest hosts send it to edge hosts: `1 GENERATION EPOCH NUMBER INSTANCE CHANGES`, a
+//! line's end, and what clients get. What comes is checked before anything of it is used.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,8 @@ use serde::de::IgnoredAny;
 
 use crate::transform::Family;
 
-/// The longest name of an epoch, in bytes.
-const MAX_EPOCH: usize = 32;
+/// The longest name of an epoch or an ingest host, in bytes.
+const MAX_NAME: usize = 32;
 
 /// The first line of a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub(super) struct RelayHead<'a> {
     pub(super) generation: u64,
     pub(super) epoch: &'a str,
     pub(super) seq: u64,
+    /// The ingest host that sent it, and how often what that says of itself had changed by then.
+    pub(super) instance: &'a str,
+    pub(super) changes: u64,
     /// What clients get.
     pub(super) text: &'a str,
 }
@@ -47,17 +50,20 @@ pub(super) fn read<'a>(payload: &'a [u8], channel: &str, family: &Family) -> Opt
 fn head(payload: &[u8]) -> Option<RelayHead<'_>> {
     let text = std::str::from_utf8(payload).ok()?;
     let (line, text) = text.split_once('\n')?;
-    let mut words = line.split(' ');
-    let (form, generation, epoch, seq) =
-        (words.next()?, words.next()?, words.next()?, words.next()?);
-    let is_word = epoch.bytes().all(|sign| sign.is_ascii_alphanumeric());
-    let good = form == "1" && words.next().is_none() && is_word;
-    let good = good && (1..=MAX_EPOCH).contains(&epoch.len());
-    let (generation, seq) = (generation.parse().ok()?, seq.parse().ok()?);
-    good.then_some(RelayHead {
-        generation,
+    let words: Vec<&str> = line.split(' ').collect();
+    let ["1", generation, epoch, seq, instance, changes] = words[..] else {
+        return None;
+    };
+    let is_name = |name: &str| {
+        let is_word = name.bytes().all(|sign| sign.is_ascii_alphanumeric());
+        is_word && (1..=MAX_NAME).contains(&name.len())
+    };
+    (is_name(epoch) && is_name(instance)).then_some(RelayHead {
+        generation: generation.parse().ok()?,
         epoch,
-        seq,
+        seq: seq.parse().ok()?,
+        instance,
+        changes: changes.parse().ok()?,
         text,
     })
 }
@@ -67,7 +73,7 @@ mod tests {
     use super::*;
     use crate::transform::descriptor_example;
 
-    const GOOD: &str = "1 7 abc 3\n{\"type\":\"tick\",\"channel\":\"ticks:A:bid\",\"seq\":3,\"data\":{\"price\":\"1\"}}";
+    const GOOD: &str = "1 7 abc 3 ef 5\n{\"type\":\"tick\",\"channel\":\"ticks:A:bid\",\"seq\":3,\"data\":{\"price\":\"1\"}}";
 
     fn is_taken(payload: &str) -> bool {
         let descriptor = descriptor_example();
@@ -85,6 +91,9 @@ mod tests {
             ("abc 3", "abc 4"),
             ("abc 3", "abc -3"),
             ("abc 3", "abc 3 3"),
+            ("ef 5", "ef"),
+            ("ef 5", "e-f 5"),
+            ("ef 5", "ef five"),
             ("\n", " "),
             ("tick\"", "tock\""),
             ("A:bid", "B:bid"),

@@ -1,29 +1,29 @@
 //! What Redis brings to an edge host, checked, and handed to the hub in its order; and what is known
 //! of the channels that it comes on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use redis::{PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 
 use super::families::EdgeFamilies;
 use super::form;
+use super::held::{HeldMessages, Release};
 use super::names::RelayNames;
 use super::record::{FamilyNews, IngestRecord, IngestWatch};
 use super::start::{ChannelState, MAX_KEPT, OwedSince};
 use crate::channel::{Channel, Pattern};
 use crate::hub::{Hub, RelayedMessage};
 use crate::metrics::Metrics;
+use crate::settings::RedisNode;
 use crate::transform::Family;
 
 /// Channels that were noted as new and are not looked at yet; over it the connection begins anew.
 const MAX_NOTED: usize = 100_000;
 
-/// What ingest hosts have noted.
+/// What ingest hosts have noted, and Redis.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
     pub(super) channels: Vec<Channel>,
@@ -31,6 +31,8 @@ pub(super) struct Noted {
     pub(super) families: bool,
     /// A message of a later epoch has come.
     pub(super) epoch: bool,
+    /// Nodes of a cluster that have ended subscriptions, as the slots of these are somewhere else.
+    pub(super) left: BTreeSet<RedisNode>,
 }
 
 #[derive(Debug)]
@@ -43,8 +45,6 @@ pub(super) struct EdgeInbox {
     noted: Notify,
     /// The connection is of no use any more.
     pub(super) closed: Notify,
-    /// Grows with each connection.
-    connection: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +55,7 @@ struct EdgeState {
     watch: IngestWatch,
     news: Vec<(String, FamilyNews)>,
     noted: Noted,
+    held: HeldMessages,
 }
 
 /// A channel that is subscribed to.
@@ -63,32 +64,6 @@ enum EdgeChannel {
     /// What came before it is known where it stands, and its bytes.
     Begins(Vec<Vec<u8>>, usize),
     Flows,
-}
-
-/// Where one connection's messages go.
-pub(super) struct PushReceiver {
-    inbox: Arc<EdgeInbox>,
-    connection: u64,
-}
-
-impl PushReceiver {
-    /// What comes over a connection that was given up belongs to nobody.
-    pub(super) fn receive(&self, push: PushInfo) {
-        let inbox = &self.inbox;
-        if inbox.connection.load(Ordering::SeqCst) != self.connection {
-            return;
-        }
-        match (push.kind, &push.data[..]) {
-            (PushKind::SMessage, [Value::BulkString(name), Value::BulkString(payload)]) => {
-                inbox.take(name, payload);
-            }
-            (PushKind::SUnsubscribe, [Value::BulkString(name), ..]) => {
-                inbox.note_unsubscribed(name)
-            }
-            (PushKind::Disconnection, _) => inbox.closed.notify_one(),
-            _ => {}
-        }
-    }
 }
 
 impl EdgeInbox {
@@ -106,30 +81,17 @@ impl EdgeInbox {
             state: Mutex::default(),
             noted: Notify::new(),
             closed: Notify::new(),
-            connection: AtomicU64::new(0),
         }
     }
 
-    /// Where a new connection's messages go.
-    pub(super) fn begin(self: &Arc<Self>) -> PushReceiver {
-        PushReceiver {
-            inbox: self.clone(),
-            connection: self.connection.fetch_add(1, Ordering::SeqCst) + 1,
-        }
-    }
-
-    /// Nothing is taken from the last connection any more.
-    pub(super) fn retire(&self) {
-        self.connection.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Waits until ingest hosts have noted something.
+    /// Waits until something is noted.
     pub(super) async fn noted(&self) -> Noted {
         self.noted.notified().await;
         std::mem::take(&mut self.state.lock().noted)
     }
 
-    fn take(&self, name: &[u8], payload: &[u8]) {
+    /// A message has come on a channel in Redis.
+    pub(super) fn take(&self, name: &[u8], payload: &[u8]) {
         let Ok(name) = std::str::from_utf8(name) else {
             return self.reject();
         };
@@ -155,7 +117,7 @@ impl EdgeInbox {
                     return self.reject();
                 };
                 if let Some(message) = self.read(&mut state, &channel, payload) {
-                    self.hub.deliver(vec![message]);
+                    self.deliver_or_hold(&mut state, message);
                 }
             }
         }
@@ -210,6 +172,7 @@ impl EdgeInbox {
             }
             return None;
         }
+        state.held.note_sender(head.instance, head.changes);
         Some(RelayedMessage {
             channel: channel.clone(),
             seq: head.seq,
@@ -220,13 +183,41 @@ impl EdgeInbox {
         })
     }
 
+    /// What was lost before a message is told before it: it waits until that is known.
+    fn deliver_or_hold(&self, state: &mut EdgeState, message: RelayedMessage) {
+        match state.held.hold(message) {
+            Some(message) => self.hub.deliver(vec![message]),
+            None => self.look_for_records(state),
+        }
+    }
+
+    fn look_for_records(&self, state: &mut EdgeState) {
+        state.noted.families = true;
+        self.noted.notify_one();
+    }
+
+    /// What is to be told of families was told: messages that waited for it go on.
+    pub(super) fn release_held(&self) {
+        let state = &mut *self.state.lock();
+        match state.held.release() {
+            Release::Deliver(messages) => self.hub.deliver(messages),
+            Release::LookAgain => self.look_for_records(state),
+        }
+    }
+
     /// The server has ended a subscription by itself: its channel is somewhere else now.
-    fn note_unsubscribed(&self, name: &[u8]) {
+    pub(super) fn note_unsubscribed(&self, name: &[u8], node: Option<&RedisNode>) {
         let name = std::str::from_utf8(name).unwrap_or_default();
         let public = self.names.public(name);
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         if public.is_none_or(|public| state.channels.contains_key(public)) {
-            self.closed.notify_one();
+            match node {
+                Some(node) => {
+                    state.noted.left.insert(node.clone());
+                    self.noted.notify_one();
+                }
+                None => self.closed.notify_one(),
+            }
         }
     }
 
@@ -268,7 +259,7 @@ impl EdgeInbox {
             OwedSince::Begin => {
                 self.hub.set_number(channel, 0);
             }
-            OwedSince::Last => {}
+            OwedSince::Last | OwedSince::Moved => {}
         }
         for payload in found.recent.iter().chain(&kept) {
             messages.extend(self.read(&mut state, channel, payload));
@@ -353,6 +344,7 @@ impl EdgeInbox {
         let state = &mut *self.state.lock();
         let news = state.watch.look(now, records);
         state.news.extend(news);
+        state.held.follow(records);
         state.families.follow(now, records, &self.metrics)
     }
 
@@ -366,6 +358,7 @@ impl EdgeInbox {
         let mut state = self.state.lock();
         state.watch.forget();
         state.news.clear();
+        state.held.forget();
         state.watch.families()
     }
 

@@ -7,71 +7,73 @@
 //! Where several work, each sends everything, and what was sent already goes no further. One that
 //! was late or cut off leaves its messages to the others for a moment, until it is in step again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisError, RedisResult};
 use tokio::time::MissedTickBehavior;
 
 use super::RelaySettings;
+use super::commands::KeyedCommand;
 use super::dispatch::Dispatch;
-use super::link::{self, RelayLost};
+use super::link::RelayLost;
 use super::names::RelayNames;
 use super::presence::Presence;
-use super::record::{self, ALIVE, FRESH, GONE, IngestRecord, MAX_HOSTS, WINDOW};
+use super::record::{IngestRecord, WINDOW};
+use super::shards::{Purpose, Shards};
 use crate::catalog::Catalog;
 use crate::hub::{Hub, Outbox};
 use crate::metrics::RelayMetrics;
-use crate::pipeline::{Intake, at_work};
+use crate::pipeline::Intake;
+use crate::settings::RedisNode;
 use crate::upstream::Status;
 use crate::upstream::redis::{PathDelay, Server, Subscriber};
 
 const PUBLISH: &str = include_str!("publish.lua");
 const EPOCH: &str = include_str!("epoch.lua");
-const LEAVE: &str = include_str!("leave.lua");
 
 /// How often an ingest host says what it does.
-const BEAT: Duration = Duration::from_millis(500);
+pub(super) const BEAT: Duration = Duration::from_millis(500);
 
 /// Messages that are sent together.
 const BATCH: usize = 256;
 
 /// A host that is later than this leaves its messages to the others, in milliseconds.
-const LATE: u64 = WINDOW / 2;
+pub(super) const LATE: u64 = WINDOW / 2;
 
-/// For how many seconds a catalog stays that nobody renews.
-const CATALOG_STAYS: u64 = 120;
+/// The pause before what a cluster does not take now is tried again.
+const CLUSTER_PAUSE: Duration = Duration::from_millis(20);
+
+/// For how long a host that knows less of a cluster than another one did waits to hear of it: longer
+/// than a master that was cut off from the others goes on. After that the other one is believed to
+/// have spoken of a cluster that is no more.
+const OLD_VIEW: Duration = Duration::from_secs(30);
 
 /// What an ingest host works with.
 #[derive(Debug)]
 pub struct Ingest {
     server: Server,
     /// How late events are, and the channel by which that is found out.
-    path_delay: (Arc<PathDelay>, String),
-    names: RelayNames,
-    outbox: Arc<Outbox>,
-    hub: Arc<Hub>,
-    intake: Arc<Intake>,
-    catalog: Arc<Catalog>,
-    metrics: RelayMetrics,
-    status: Arc<Status>,
-    settings: RelaySettings,
+    pub(super) path_delay: (Arc<PathDelay>, String),
+    pub(super) names: RelayNames,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) intake: Arc<Intake>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) metrics: RelayMetrics,
+    pub(super) status: Arc<Status>,
+    pub(super) settings: RelaySettings,
 }
 
-/// One connection at work.
-struct IngestWork<'a> {
-    ingest: &'a Ingest,
-    connection: MultiplexedConnection,
-    /// What Redis calls the scripts.
-    publish: String,
-    epoch: String,
-    leave: String,
-    server_id: String,
-    records: Vec<IngestRecord>,
-    /// The clock of Redis at a moment here.
-    clock: (u64, Instant),
+/// An ingest host at work, for as long as all connections stand.
+pub(super) struct IngestWork<'a> {
+    pub(super) ingest: &'a Ingest,
+    pub(super) shards: Shards,
+    pub(super) records: Vec<IngestRecord>,
+    /// The clock that ingest hosts speak by, in milliseconds, at a moment here.
+    pub(super) clock: (u64, Instant),
+    /// How often what is to be known of families had changed when this host last said what it is,
+    /// and what its record called that.
+    pub(super) said: (u64, u64),
 }
 
 impl Ingest {
@@ -108,8 +110,10 @@ impl Ingest {
             presence.instance.clone(),
             (self.settings.last_size, self.settings.max_channels),
         );
+        let mut nodes = Vec::new();
         loop {
-            let RelayLost(why) = match self.try_work(&mut presence, &mut dispatch).await {
+            let working = self.try_work(&mut presence, &mut dispatch, &mut nodes);
+            let RelayLost(why) = match working.await {
                 Ok(never) => match never {},
                 Err(lost) => lost,
             };
@@ -123,9 +127,19 @@ impl Ingest {
         &self,
         presence: &mut Presence,
         dispatch: &mut Dispatch,
+        nodes: &mut Vec<RedisNode>,
     ) -> Result<std::convert::Infallible, RelayLost> {
-        let mut work = self.connect().await?;
-        work.agree(dispatch, 0).await?;
+        let shards = Shards::connect(&self.server, nodes, Purpose::Send(PUBLISH)).await?;
+        *nodes = shards.nodes().to_vec();
+        let mut work = IngestWork {
+            ingest: self,
+            shards,
+            records: Vec::new(),
+            clock: (0, Instant::now()),
+            said: (0, 0),
+        };
+        let known = (dispatch.generation(), false);
+        work.agree(presence, dispatch, known).await?;
         work.beat(presence, dispatch, false).await?;
         work.step_in(presence, dispatch).await?;
         work.beat(presence, dispatch, true).await?;
@@ -146,203 +160,40 @@ impl Ingest {
             work.hand_on(presence, dispatch).await?;
         }
     }
-
-    async fn connect(&self) -> Result<IngestWork<'_>, RelayLost> {
-        let config = AsyncConnectionConfig::new();
-        let connecting = link::connect(&self.server, ProtocolVersion::RESP2, config);
-        let (mut connection, server_id) = connecting.await?;
-        let mut scripts = [PUBLISH, EPOCH, LEAVE].map(str::to_owned);
-        for script in &mut scripts {
-            let mut load = redis::cmd("SCRIPT");
-            load.arg("LOAD").arg(&*script);
-            let loaded = load.query_async::<String>(&mut connection).await;
-            *script = loaded.map_err(|error| RelayLost::of(&error, &self.server))?;
-        }
-        let [publish, epoch, leave] = scripts;
-        Ok(IngestWork {
-            ingest: self,
-            connection,
-            publish,
-            epoch,
-            leave,
-            server_id,
-            records: Vec::new(),
-            clock: (0, Instant::now()),
-        })
-    }
 }
 
 impl IngestWork<'_> {
-    fn lost(&self, error: &RedisError) -> RelayLost {
-        RelayLost::of(error, &self.ingest.server)
-    }
-
-    /// Takes the epoch that all ingest hosts have agreed on, or makes one. `lost` is the generation
-    /// of which numbers are known to be lost.
-    async fn agree(&mut self, dispatch: &mut Dispatch, lost: u64) -> Result<(), RelayLost> {
+    /// Takes the epoch that all ingest hosts have agreed on, or makes one. `last` is the last
+    /// generation that is known of, and `lost` whether numbers of it were lost.
+    pub(super) async fn agree(
+        &mut self,
+        presence: &mut Presence,
+        dispatch: &mut Dispatch,
+        (last, lost): (u64, bool),
+    ) -> Result<(), RelayLost> {
         // Its generation alone tells it from others.
         let name = format!("{:016x}", getrandom::u64().unwrap_or_default());
-        let mut agree = redis::cmd("EVALSHA");
-        agree
-            .arg(&self.epoch)
-            .arg(1)
-            .arg(self.ingest.names.epoch())
-            .arg(&self.server_id)
-            .arg(name)
-            .arg(lost);
-        let agreed = agree.query_async::<(u64, String)>(&mut self.connection);
-        let agreed = agreed.await.map_err(|error| self.lost(&error))?;
-        dispatch.set_epoch(agreed);
-        Ok(())
-    }
-
-    /// Hears what the other ingest hosts say, and says what this one does.
-    async fn beat(
-        &mut self,
-        presence: &mut Presence,
-        dispatch: &mut Dispatch,
-        speaks: bool,
-    ) -> Result<(), RelayLost> {
-        type Heard = ((u64, u64), BTreeMap<String, String>, Option<u64>);
-        let names = &self.ingest.names;
-        let mut hear = Pipeline::new();
-        hear.cmd("TIME");
-        hear.cmd("HGETALL").arg(names.ingests());
-        hear.cmd("HGET").arg(names.epoch()).arg("g");
-        let heard: RedisResult<Heard> = hear.query_async(&mut self.connection).await;
-        let ((seconds, micros), texts, generation) = heard.map_err(|error| self.lost(&error))?;
-        let now = seconds * 1_000 + micros / 1_000;
-        self.clock = (now, Instant::now());
-        let mut records = super::read_records(&texts);
-        records.truncate(MAX_HOSTS);
-        if generation != Some(dispatch.generation()) {
-            self.agree(dispatch, 0).await?;
+        let since = *presence.knows_less_since.get_or_insert_with(Instant::now);
+        let version = match since.elapsed() < OLD_VIEW {
+            true => self.shards.version(),
+            false => u64::from(u32::MAX),
+        };
+        let epoch = self.ingest.names.epoch();
+        let agree = KeyedCommand::beside("EVAL", &epoch).with(EPOCH);
+        let agree = agree.with(1).with(&epoch).with(name);
+        let agree = agree.with(last).with(u8::from(lost));
+        let ids: Vec<&str> = self.shards.ids().collect();
+        let agree = agree.with(version).with(ids);
+        let agreed = self.shards.ask::<((u64, String, bool),)>(&[agree]).await?;
+        let ((generation, name, knows_less),) = agreed;
+        if knows_less {
+            return Err(RelayLost(
+                "another ingest host knows of a later change of the cluster; looking again"
+                    .to_owned(),
+            ));
         }
-        // Who has just begun waits for nobody who is dead; others may have an old backlog.
-        let is_alone =
-            presence.is_new && !record::others_cover(now, &records, &presence.instance, FRESH);
-        let until = presence.away_until;
-        if until.is_some_and(|until| is_alone || Instant::now() >= until) {
-            presence.away_until = None;
-            presence.is_new = false;
-            presence.covers_since = Some(now);
-            tracing::info!("this ingest host is in step with the others");
-        }
-        let ingests = record::alive(now, &records).count();
-        let count = i64::try_from(ingests).unwrap_or(i64::MAX);
-        self.ingest.metrics.ingests.set(count);
-        self.ingest.status.note_relay(ingests);
-        self.records = records;
-        if speaks {
-            self.speak(presence, now, &texts).await?;
-        }
-        let (path_delay, channel) = &self.ingest.path_delay;
-        let mut publish = redis::cmd("PUBLISH");
-        publish.arg(channel).arg(path_delay.next(Instant::now()));
-        // Where the user may not, nothing comes back, and nothing is made of that.
-        let _: RedisResult<u64> = publish.query_async(&mut self.connection).await;
-        Ok(())
-    }
-
-    async fn speak(
-        &mut self,
-        presence: &mut Presence,
-        now: u64,
-        texts: &BTreeMap<String, String>,
-    ) -> Result<(), RelayLost> {
-        let names = &self.ingest.names;
-        let mut say = Pipeline::new();
-        if presence.catalog.follow(&self.ingest.catalog, now) {
-            let (digest, text) = (&presence.catalog.digest, &presence.catalog.text);
-            say.cmd("SET").arg(names.catalog(digest)).arg(text);
-            say.arg("EX").arg(CATALOG_STAYS).ignore();
-        }
-        let text = self.record(presence, now)?;
-        say.cmd("HSET").arg(names.ingests()).arg(&presence.instance);
-        say.arg(text).ignore();
-        for (instance, text) in texts {
-            let record: Option<IngestRecord> = serde_json::from_str(text).ok();
-            if record.is_none_or(|record| now.saturating_sub(record.at) > GONE) {
-                say.cmd("HDEL").arg(names.ingests()).arg(instance).ignore();
-            }
-        }
-        say.cmd("SPUBLISH").arg(names.notes()).arg("s").ignore();
-        let said: RedisResult<()> = say.query_async(&mut self.connection).await;
-        said.map_err(|error| self.lost(&error))
-    }
-
-    /// What this host says of itself.
-    fn record(&self, presence: &mut Presence, now: u64) -> Result<String, RelayLost> {
-        let making = at_work(&self.ingest.intake).into_iter();
-        let making = making.map(|working| {
-            let account = self.ingest.hub.account(&working.family);
-            (working, account)
-        });
-        let record = presence.record(
-            &self.ingest.settings.host,
-            now,
-            making.collect(),
-            &self.records,
-        );
-        serde_json::to_string(&record).map_err(|error| RelayLost(error.to_string()))
-    }
-
-    /// This host begins, or was out of step: others that send everything go on alone for a while.
-    async fn step_in(
-        &mut self,
-        presence: &mut Presence,
-        dispatch: &mut Dispatch,
-    ) -> Result<(), RelayLost> {
-        let (now, _) = self.clock;
-        let covers_since = presence.covers_since.take();
-        let text = self.record(presence, now)?;
-        let mut leave = redis::cmd("EVALSHA");
-        leave
-            .arg(&self.leave)
-            .arg(1)
-            .arg(self.ingest.names.ingests())
-            .arg(&presence.instance)
-            .arg(text)
-            .arg(ALIVE);
-        let left: RedisResult<bool> = leave.query_async(&mut self.connection).await;
-        // Where there is no answer, it is asked again on the next connection.
-        presence.covers_since = covers_since;
-        if left.map_err(|error| self.lost(&error))? {
-            if presence.away_until.is_none() {
-                tracing::info!(
-                    "this ingest host leaves its messages to the others until it is in step"
-                );
-            }
-            presence.covers_since = None;
-            presence.away_until = Some(Instant::now() + Duration::from_millis(WINDOW));
-            dispatch.leave(0);
-        } else if presence.covers_since.is_none() {
-            presence.away_until = None;
-            presence.is_new = false;
-            presence.covers_since = Some(now);
-        }
-        Ok(())
-    }
-
-    /// Says what this host does where that is due, and sees whether it stood still, or its events
-    /// did on their way: then what it has may have been sent by others long ago.
-    async fn look_at_the_clock(
-        &mut self,
-        presence: &mut Presence,
-        dispatch: &mut Dispatch,
-    ) -> Result<(), RelayLost> {
-        let late = Duration::from_millis(LATE);
-        let stood_still = presence.alive_at.elapsed() > late;
-        if stood_still || self.clock.1.elapsed() > BEAT * 4 / 5 {
-            self.beat(presence, dispatch, !stood_still).await?;
-        }
-        // The beat itself may have been what was waited for.
-        let stood_still = stood_still || presence.alive_at.elapsed() > late;
-        let (path_delay, _) = &self.ingest.path_delay;
-        if stood_still || path_delay.lateness(Instant::now()) > late {
-            self.step_in(presence, dispatch).await?;
-        }
-        presence.alive_at = Instant::now();
+        presence.knows_less_since = None;
+        dispatch.set_epoch((generation, name));
         Ok(())
     }
 
@@ -368,25 +219,26 @@ impl IngestWork<'_> {
             if !dispatch.has_pending() {
                 return Ok(());
             }
-            let (at, since) = self.clock;
-            let elapsed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let until = at.saturating_add(elapsed).saturating_add(LATE);
-            let sent = dispatch.send(&mut self.connection, &self.publish, until);
-            let outcome = sent.await.map_err(|error| self.lost(&error))?;
-            if outcome.epoch_is_over {
-                let lost = match outcome.numbers_were_lost {
-                    true => dispatch.generation(),
-                    false => 0,
-                };
-                let before = dispatch.generation();
-                self.agree(dispatch, lost).await?;
-                if dispatch.generation() == before {
-                    // The clock of Redis has gone back; it is tried until it has caught up.
-                    self.agree(dispatch, before).await?;
-                    return Err(RelayLost(
-                        "Redis has numbers of a later epoch than it knows of".to_owned(),
-                    ));
-                }
+            // What is lost before a message is to be known before it.
+            if self.said.0 != self.ingest.outbox.changes() {
+                self.beat(presence, dispatch, true).await?;
+            }
+            let now = self.now();
+            let sending = dispatch.send(&mut self.shards, LATE, (now, self.said.1));
+            let outcome = sending.await?;
+            if let Some(error) = outcome.failure {
+                return Err(RelayLost::of(&error, &self.ingest.server));
+            }
+            if outcome.has_moved || outcome.waits {
+                tokio::time::sleep(CLUSTER_PAUSE).await;
+            }
+            if outcome.has_moved {
+                self.shards.follow().await?;
+            }
+            let lost = outcome.numbers_were_lost;
+            if lost || outcome.later > 0 || self.shards.take_change().is_some() {
+                let last = outcome.later.max(dispatch.generation());
+                self.agree(presence, dispatch, (last, lost)).await?;
             }
             if outcome.is_late {
                 self.beat(presence, dispatch, false).await?;

@@ -1,10 +1,11 @@
-//! What ingest and edge hosts ask of a Redis before they use it: that it can do what the relay
-//! needs, and which server it is.
+//! What ingest and edge hosts ask of a server of Redis before they use it: that it can do what the
+//! relay needs, and which server it is.
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError};
 
 use super::PATIENCE;
+use crate::settings::RedisNode;
 use crate::upstream::redis::{Server, reason};
 
 /// The first version with sharded channels.
@@ -20,39 +21,66 @@ impl RelayLost {
     }
 }
 
-/// Connects, and asks what the server is; gives what it calls itself, which is another one after
-/// each start.
+/// What a server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServerIdentity {
+    /// Another one after each start, and each time that it becomes a master: what it holds then may
+    /// lack what was last written.
+    pub(super) id: String,
+    pub(super) in_cluster: bool,
+}
+
+/// Connects, and asks what the server is.
 ///
 /// # Errors
 /// It is not one that the relay can use, or does not answer.
 pub(super) async fn connect(
     server: &Server,
+    node: &RedisNode,
     protocol: ProtocolVersion,
     config: AsyncConnectionConfig,
-) -> Result<(MultiplexedConnection, String), RelayLost> {
+) -> Result<(MultiplexedConnection, ServerIdentity), RelayLost> {
+    let mut connection = open(server, node, protocol, config).await?;
+    let identity = identify(server, &mut connection).await?;
+    Ok((connection, identity))
+}
+
+/// Connects, within a bound.
+///
+/// # Errors
+/// It does not answer, or refuses.
+pub(super) async fn open(
+    server: &Server,
+    node: &RedisNode,
+    protocol: ProtocolVersion,
+    config: AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, RelayLost> {
     let config = config
         .set_connection_timeout(Some(PATIENCE))
         .set_response_timeout(Some(PATIENCE));
-    let connecting = server.connect(protocol, &config);
+    let connecting = async {
+        let mut connection = server.connect_to(node, protocol, &config).await?;
+        server.name(&mut connection).await?;
+        Ok(connection)
+    };
     let connected = tokio::time::timeout(2 * PATIENCE, connecting).await;
     let connected =
         connected.map_err(|_| RelayLost(format!("no answer within {:?}", 2 * PATIENCE)))?;
-    let mut connection = connected.map_err(|error| RelayLost::of(&error, server))?;
-    let id = identify(server, &mut connection).await?;
-    Ok((connection, id))
+    connected.map_err(|error| RelayLost::of(&error, server))
 }
 
 async fn identify(
     server: &Server,
     connection: &mut MultiplexedConnection,
-) -> Result<String, RelayLost> {
+) -> Result<ServerIdentity, RelayLost> {
     let mut info = redis::cmd("INFO");
-    let answer = info.arg("server").query_async::<String>(connection).await;
+    info.arg("server").arg("replication");
+    let answer = info.query_async::<String>(connection).await;
     let text = answer.map_err(|error| RelayLost::of(&error, server))?;
     judge(&text).map_err(RelayLost)
 }
 
-fn judge(info: &str) -> Result<String, String> {
+fn judge(info: &str) -> Result<ServerIdentity, String> {
     let field = |name: &str| {
         let lines = info.lines().filter_map(|line| line.split_once(':'));
         let mut fields = lines.filter(|(known, _)| *known == name);
@@ -66,17 +94,18 @@ fn judge(info: &str) -> Result<String, String> {
              with an older one use role=both"
         ));
     }
-    if field("redis_mode") == Some("cluster") {
+    let id = field("run_id").unwrap_or_default();
+    let history = field("master_replid").unwrap_or_default();
+    if id.is_empty() || history.is_empty() {
         return Err(
-            "role=ingest and role=edge cannot use a cluster yet, and this Redis is a node of one; give them a \
-             redis-url of a Redis that stands by itself, or of sentinels"
+            "Redis does not say which server it is (INFO server replication, run_id and master_replid)"
                 .to_owned(),
         );
     }
-    match field("run_id") {
-        Some(id) if !id.is_empty() => Ok(id.to_owned()),
-        _ => Err("Redis does not say which server it is (INFO server, run_id)".to_owned()),
-    }
+    Ok(ServerIdentity {
+        id: format!("{id}.{history}"),
+        in_cluster: field("redis_mode") == Some("cluster"),
+    })
 }
 
 #[cfg(test)]
@@ -84,17 +113,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_is_too_old_or_of_a_cluster_is_refused_in_words() {
+    fn a_server_says_which_it_is_and_whether_in_a_cluster_and_one_that_is_too_old_is_refused() {
         let info = |version: &str, mode: &str| {
-            format!("# Server\r\nredis_version:{version}\r\nredis_mode:{mode}\r\nrun_id:ab12\r\n")
+            format!(
+                "# Server\r\nredis_version:{version}\r\nredis_mode:{mode}\r\nrun_id:ab12\r\n\r\n\
+                 # Replication\r\nmaster_replid:cd34\r\n"
+            )
         };
-        for version in ["7.0.15", "7.2.4", "8.0.1", "10.0.0"] {
-            assert_eq!(judge(&info(version, "standalone")).unwrap(), "ab12");
+        for (mode, in_cluster) in [("standalone", false), ("cluster", true)] {
+            for version in ["7.0.15", "7.2.4", "8.0.1", "10.0.0"] {
+                let identity = judge(&info(version, mode)).unwrap();
+                assert_eq!(
+                    (&*identity.id, identity.in_cluster),
+                    ("ab12.cd34", in_cluster)
+                );
+            }
         }
         let old = judge(&info("6.2.14", "standalone")).unwrap_err();
         assert!(old.contains("7.0") && old.contains("role=both"), "{old}");
-        let cluster = judge(&info("7.0.15", "cluster")).unwrap_err();
-        assert!(cluster.contains("cluster yet"), "{cluster}");
         assert!(judge("").is_err());
+        assert!(judge("redis_version:8.0.0\r\nrun_id:ab12").is_err());
     }
 }

@@ -7,16 +7,22 @@
 //! Ingest hosts make and guard messages; a script gives the first of two equal ones its number. Edge
 //! hosts subscribe to what their sessions ask for, and number nothing.
 
+mod beats;
+mod channels;
+mod commands;
 mod dispatch;
 mod edge;
 mod families;
 mod form;
+mod held;
 mod inbox;
 mod ingest;
 mod link;
 mod names;
 mod presence;
+mod pushes;
 mod record;
+mod shards;
 mod start;
 
 use std::collections::BTreeMap;

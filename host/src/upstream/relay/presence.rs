@@ -28,8 +28,17 @@ pub(super) struct Presence {
     pub(super) is_new: bool,
     /// When it last did something: longer ago than usual means that it stood still.
     pub(super) alive_at: Instant,
+    /// Nothing has come over the path of its events for so long that nobody may rely on it.
+    pub(super) is_deaf: bool,
+    /// How often it has probed that path.
+    pub(super) probes: usize,
+    /// Since when it knows less of a cluster than another ingest host did.
+    pub(super) knows_less_since: Option<Instant>,
     /// Of each family: its revision and the count of withdrawals, and since when that is so.
     versions: BTreeMap<String, ((String, u64), u64)>,
+    /// What it says of families, and how often that has changed.
+    families: BTreeMap<String, FamilyRecord>,
+    changes: u64,
     pub(super) catalog: PublishedCatalog,
 }
 
@@ -55,7 +64,12 @@ impl Presence {
             away_until: None,
             is_new: true,
             alive_at: Instant::now(),
+            is_deaf: false,
+            probes: 0,
+            knows_less_since: None,
             versions: BTreeMap::new(),
+            families: BTreeMap::new(),
+            changes: 0,
             catalog: PublishedCatalog::default(),
         }
     }
@@ -69,6 +83,7 @@ impl Presence {
         making: Vec<(WorkingFamily, FamilyAccount)>,
         records: &[IngestRecord],
     ) -> IngestRecord {
+        let covers_since = self.covers_since.filter(|_| !self.is_deaf);
         let mut families = BTreeMap::new();
         for (working, account) in making {
             let (revision, times) = working.mark.version();
@@ -83,7 +98,7 @@ impl Presence {
                 transform: working.transform,
                 revision: version.0.clone(),
                 made_since,
-                covered_since: self.covers_since.filter(|_| !account.stale).map(|since| {
+                covered_since: covers_since.filter(|_| !account.stale).map(|since| {
                     let away = account.back.map(|back| back.elapsed().as_millis());
                     let away = away.and_then(|away| u64::try_from(away).ok());
                     let back = away.map_or(0, |away| now.saturating_sub(away));
@@ -99,10 +114,15 @@ impl Presence {
         }
         self.versions
             .retain(|family, _| families.contains_key(family));
+        if self.families != families {
+            self.changes += 1;
+            self.families.clone_from(&families);
+        }
         IngestRecord {
             host: host.to_owned(),
             instance: self.instance.clone(),
             at: now,
+            changes: self.changes,
             catalog: self.catalog.digest.clone(),
             catalog_since: self.catalog.since,
             families,

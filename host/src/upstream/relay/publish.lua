@@ -7,9 +7,12 @@
 -- ARGV  1 generation, 2 its epoch, 3 this ingest host, 4 its count of this message, 5 identity,
 --       6 the message up to its number, 7 the rest, 8 the largest last message that is kept, -1 for
 --       none, 9 the last number that this host knows of, 10 until when the message may be sent, by
---       this clock in milliseconds, 11 for how many milliseconds it has waited in this host
+--       this clock in milliseconds, 11 for how many milliseconds it has waited in this host, 12 when
+--       that is by the clock that ingest hosts speak by, as the servers of a cluster have one each,
+--       13 how often what this host says of itself has changed
 -- Answers the verdict (1 sent, 0 was sent before, -1 another host knows a later epoch, -2 numbers
--- were lost, -3 it is too late), the channel's last number, and how long ago it was sent before.
+-- were lost, -3 it is too late), the channel's last number or that epoch's generation, and how long
+-- ago it was sent before.
 
 -- How far apart two hosts may be, how long the last messages stay, and for how long identities stay
 -- that nothing follows, in milliseconds; how many messages, and of what size; identities at most.
@@ -22,7 +25,7 @@ if now > tonumber(ARGV[10]) then return {-3, 0, 0} end
 
 local known = redis.call('HMGET', KEYS[1], 'g', 's', 'w')
 local generation, mine = tonumber(known[1]) or 0, tonumber(ARGV[1])
-if mine < generation then return {-1, 0, 0} end
+if mine < generation then return {-1, generation, 0} end
 local seq = 0
 if mine == generation then seq = tonumber(known[2]) or 0 end
 if seq < tonumber(ARGV[9]) then return {-2, seq, 0} end
@@ -73,12 +76,12 @@ if first then return {0, seq, kept[first][3]} end
 
 seq = redis.call('HINCRBY', KEYS[1], 's', 1)
 local number = string.format('%.0f', seq)
-local head = '1 ' .. ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. number .. '\n'
+local head = table.concat({'1', ARGV[1], ARGV[2], number, ARGV[3], ARGV[13]}, ' ') .. '\n'
 local message = head .. ARGV[6] .. ',"seq":' .. number .. ARGV[7]
 local most = tonumber(ARGV[8])
 if most >= 0 then
   if #message <= most then
-    redis.call('HSET', KEYS[1], 'l', message, 't', now)
+    redis.call('HSET', KEYS[1], 'l', message, 't', ARGV[12])
   else
     redis.call('HDEL', KEYS[1], 'l', 't')
   end

@@ -36,6 +36,10 @@ pub(super) struct IngestRecord {
     pub(super) instance: String,
     /// When it said so.
     pub(super) at: u64,
+    /// How often what it says of families has changed. Its messages have that too: what has to be
+    /// told before them is in the record of that count.
+    #[serde(default)]
+    pub(super) changes: u64,
     /// The digest of its catalog, and since when that is its own.
     pub(super) catalog: String,
     pub(super) catalog_since: u64,
@@ -275,6 +279,7 @@ mod tests {
             host: instance.to_owned(),
             instance: instance.to_owned(),
             at,
+            changes: 0,
             catalog: String::new(),
             catalog_since: 0,
             families: [(FAMILY.to_owned(), family)].into(),

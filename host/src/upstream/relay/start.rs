@@ -1,10 +1,10 @@
 //! An edge host's subscription to one public channel, from its begin to its end: what comes before
 //! it is known where the channel stands is kept, so that nothing falls between the two.
 
-use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, RedisResult};
-
+use super::commands::KeyedCommand;
+use super::link::RelayLost;
 use super::names::RelayNames;
+use super::shards::Shards;
 use crate::channel::Channel;
 
 /// Channels that are begun together.
@@ -19,8 +19,11 @@ pub(super) const MAX_KEPT: usize = 1 << 20;
 pub(super) enum OwedSince {
     /// Nobody had subscribed before.
     Now,
-    /// Somebody has them up to what the hub knows.
+    /// Somebody has them up to what the hub knows, and was told that some may be lost.
     Last,
+    /// Somebody has them up to what the hub knows, and was told nothing: what is missing is told by
+    /// the numbers.
+    Moved,
     /// The channel is new, and somebody holds a pattern that it is of.
     Begin,
 }
@@ -48,41 +51,32 @@ pub(super) fn pieces(
 /// # Errors
 /// Redis refuses it or does not answer.
 pub(super) async fn begin(
-    connection: &mut MultiplexedConnection,
+    shards: &mut Shards,
     names: &RelayNames,
     channels: &[(Channel, OwedSince)],
-) -> RedisResult<Vec<ChannelState>> {
+) -> Result<Vec<ChannelState>, RelayLost> {
     type Known = (Option<u64>, Option<u64>, Option<Vec<u8>>, Option<u64>);
-    // One name each: that is how the library counts what the server confirms.
-    let mut subscribe = Pipeline::new();
-    for (channel, _) in channels {
-        subscribe
-            .cmd("SSUBSCRIBE")
-            .arg(names.channel(channel))
-            .ignore();
-    }
-    subscribe.query_async::<()>(connection).await?;
-    let mut question = Pipeline::new();
-    for (channel, _) in channels {
+    let subscribed: Vec<String> = channels
+        .iter()
+        .map(|(channel, _)| names.channel(channel))
+        .collect();
+    shards.subscribe(&subscribed).await?;
+    let question = |(channel, _): &(Channel, OwedSince)| {
         let fields = ["g", "s", "l", "t"];
-        question
-            .cmd("HMGET")
-            .arg(names.number(channel))
-            .arg(&fields[..]);
-    }
-    let known: Vec<Known> = question.query_async(connection).await?;
-    let mut question = Pipeline::new();
+        KeyedCommand::new("HMGET", &names.number(channel)).with(&fields[..])
+    };
+    let questions: Vec<KeyedCommand> = channels.iter().map(question).collect();
+    let known: Vec<Known> = shards.ask(&questions).await?;
     let is_owed = |owed: OwedSince| owed != OwedSince::Now;
-    for (channel, _) in channels.iter().filter(|(_, owed)| is_owed(*owed)) {
-        question
-            .cmd("LRANGE")
-            .arg(names.recent(channel))
-            .arg(0)
-            .arg(-1);
-    }
-    let recent: Vec<Vec<Vec<u8>>> = match question.is_empty() {
+    let owed = channels.iter().filter(|(_, owed)| is_owed(*owed));
+    let question = |(channel, _): &(Channel, OwedSince)| {
+        let list = KeyedCommand::new("LRANGE", &names.recent(channel));
+        list.with(0).with(-1)
+    };
+    let questions: Vec<KeyedCommand> = owed.map(question).collect();
+    let recent: Vec<Vec<Vec<u8>>> = match questions.is_empty() {
         true => Vec::new(),
-        false => question.query_async(connection).await?,
+        false => shards.ask(&questions).await?,
     };
     let mut recent = recent.into_iter();
     let states = channels.iter().zip(known).map(|((_, owed), known)| {
@@ -105,19 +99,13 @@ pub(super) async fn begin(
 /// # Errors
 /// Redis refuses it or does not answer.
 pub(super) async fn end(
-    connection: &mut MultiplexedConnection,
+    shards: &mut Shards,
     names: &RelayNames,
     channels: &[Channel],
-) -> RedisResult<()> {
+) -> Result<(), RelayLost> {
     for piece in channels.chunks(TOGETHER) {
-        let mut unsubscribe = Pipeline::new();
-        for channel in piece {
-            unsubscribe
-                .cmd("SUNSUBSCRIBE")
-                .arg(names.channel(channel))
-                .ignore();
-        }
-        unsubscribe.query_async::<()>(connection).await?;
+        let piece: Vec<String> = piece.iter().map(|channel| names.channel(channel)).collect();
+        shards.unsubscribe(&piece).await?;
     }
     Ok(())
 }

@@ -1,0 +1,202 @@
+//! The beat of an ingest host: what it hears of the others, what it says of itself, and whether it
+//! is in step with them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use redis::{RedisResult, Value};
+
+use super::commands::KeyedCommand;
+use super::dispatch::Dispatch;
+use super::ingest::{BEAT, IngestWork, LATE};
+use super::link::RelayLost;
+use super::presence::Presence;
+use super::record::{self, ALIVE, FRESH, GONE, IngestRecord, MAX_HOSTS, WINDOW};
+use crate::pipeline::at_work;
+
+const LEAVE: &str = include_str!("leave.lua");
+
+/// For how many seconds a catalog stays that nobody renews.
+const CATALOG_STAYS: u64 = 120;
+
+impl IngestWork<'_> {
+    /// Hears what the other ingest hosts say, and says what this one does.
+    pub(super) async fn beat(
+        &mut self,
+        presence: &mut Presence,
+        dispatch: &mut Dispatch,
+        speaks: bool,
+    ) -> Result<(), RelayLost> {
+        type Heard = ((u64, u64), BTreeMap<String, String>, Option<u64>);
+        self.shards.check().await?;
+        let (epoch, ingests) = (self.ingest.names.epoch(), self.ingest.names.ingests());
+        let hear = [
+            KeyedCommand::beside("TIME", &epoch),
+            KeyedCommand::new("HGETALL", &ingests),
+            KeyedCommand::new("HGET", &epoch).with("g"),
+        ];
+        let heard: Heard = self.shards.ask(&hear).await?;
+        let ((seconds, micros), texts, generation) = heard;
+        let now = seconds * 1_000 + micros / 1_000;
+        self.clock = (now, Instant::now());
+        self.shards.set_clock(&epoch, now);
+        let mut records = super::read_records(&texts);
+        records.truncate(MAX_HOSTS);
+        if generation != Some(dispatch.generation()) || self.shards.take_change().is_some() {
+            let known = (dispatch.generation(), false);
+            self.agree(presence, dispatch, known).await?;
+        }
+        // Who has just begun waits for nobody who is dead; others may have an old backlog.
+        let is_alone =
+            presence.is_new && !record::others_cover(now, &records, &presence.instance, FRESH);
+        let until = presence.away_until;
+        if until.is_some_and(|until| is_alone || Instant::now() >= until) {
+            presence.away_until = None;
+            presence.is_new = false;
+            presence.covers_since = Some(now);
+            tracing::info!("this ingest host is in step with the others");
+        }
+        let ingests = record::alive(now, &records).count();
+        let count = i64::try_from(ingests).unwrap_or(i64::MAX);
+        self.ingest.metrics.ingests.set(count);
+        self.ingest.status.note_relay(ingests);
+        self.records = records;
+        if speaks {
+            self.speak(presence, now, &texts).await?;
+        }
+        self.probe_the_path(presence).await;
+        Ok(())
+    }
+
+    /// The clock that ingest hosts speak by, in milliseconds.
+    pub(super) fn now(&self) -> u64 {
+        let (at, since) = self.clock;
+        let elapsed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        at.saturating_add(elapsed)
+    }
+
+    /// Publishes what shows how late events are: in a cluster at another node than the one that
+    /// brings them, as that may be cut off from where others publish.
+    async fn probe_the_path(&self, presence: &mut Presence) {
+        let (path_delay, channel) = &self.ingest.path_delay;
+        let brings = self.ingest.status.report().server.unwrap_or_default();
+        presence.probes = presence.probes.wrapping_add(1);
+        let mut connection = self
+            .shards
+            .another(&brings, presence.probes)
+            .commands
+            .clone();
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(channel).arg(path_delay.next(Instant::now()));
+        // Where the user may not, nothing comes back, and nothing is made of that.
+        let _: RedisResult<u64> = publish.query_async(&mut connection).await;
+    }
+
+    async fn speak(
+        &mut self,
+        presence: &mut Presence,
+        now: u64,
+        texts: &BTreeMap<String, String>,
+    ) -> Result<(), RelayLost> {
+        let names = &self.ingest.names;
+        let ingests = names.ingests();
+        let mut say = Vec::new();
+        if presence.catalog.follow(&self.ingest.catalog, now) {
+            let (digest, text) = (&presence.catalog.digest, &presence.catalog.text);
+            let set = KeyedCommand::new("SET", &names.catalog(digest)).with(text);
+            say.push(set.with("EX").with(CATALOG_STAYS));
+        }
+        let changes = self.ingest.outbox.changes();
+        let record = self.record(presence, now);
+        let set = KeyedCommand::new("HSET", &ingests).with(&presence.instance);
+        say.push(set.with(text_of(&record)?));
+        for (instance, text) in texts {
+            let record: Option<IngestRecord> = serde_json::from_str(text).ok();
+            if record.is_none_or(|record| now.saturating_sub(record.at) > GONE) {
+                say.push(KeyedCommand::new("HDEL", &ingests).with(instance));
+            }
+        }
+        say.push(KeyedCommand::new("SPUBLISH", &names.notes()).with("s"));
+        let _: Vec<Value> = self.shards.ask(&say).await?;
+        self.said = (changes, record.changes);
+        Ok(())
+    }
+
+    /// What this host says of itself.
+    fn record(&self, presence: &mut Presence, now: u64) -> IngestRecord {
+        let making = at_work(&self.ingest.intake).into_iter();
+        let making = making.map(|working| {
+            let account = self.ingest.hub.account(&working.family);
+            (working, account)
+        });
+        let host = &self.ingest.settings.host;
+        presence.record(host, now, making.collect(), &self.records)
+    }
+
+    /// This host begins, or was out of step: others that send everything go on alone for a while.
+    pub(super) async fn step_in(
+        &mut self,
+        presence: &mut Presence,
+        dispatch: &mut Dispatch,
+    ) -> Result<(), RelayLost> {
+        let (now, _) = self.clock;
+        let covers_since = presence.covers_since.take();
+        let text = text_of(&self.record(presence, now))?;
+        let ingests = self.ingest.names.ingests();
+        let leave = KeyedCommand::beside("EVAL", &ingests).with(LEAVE);
+        let leave = leave.with(1).with(&ingests);
+        let leave = leave.with(&presence.instance).with(text).with(ALIVE);
+        let left = self.shards.ask::<(bool,)>(&[leave]).await;
+        // Where there is no answer, it is asked again on the next connection.
+        presence.covers_since = covers_since;
+        let (has_left,) = left?;
+        if has_left {
+            if presence.away_until.is_none() {
+                tracing::info!(
+                    "this ingest host leaves its messages to the others until it is in step"
+                );
+            }
+            presence.covers_since = None;
+            presence.away_until = Some(Instant::now() + Duration::from_millis(WINDOW));
+            dispatch.leave(0);
+        } else if presence.covers_since.is_none() {
+            presence.away_until = None;
+            presence.is_new = false;
+            presence.covers_since = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Says what this host does where that is due, and sees whether it stood still, or its events
+    /// did on their way: then what it has may have been sent by others long ago.
+    pub(super) async fn look_at_the_clock(
+        &mut self,
+        presence: &mut Presence,
+        dispatch: &mut Dispatch,
+    ) -> Result<(), RelayLost> {
+        let late = Duration::from_millis(LATE);
+        let stood_still = presence.alive_at.elapsed() > late;
+        if stood_still || self.clock.1.elapsed() > BEAT * 4 / 5 {
+            self.beat(presence, dispatch, !stood_still).await?;
+        }
+        // The beat itself may have been what was waited for.
+        let stood_still = stood_still || presence.alive_at.elapsed() > late;
+        let (path_delay, _) = &self.ingest.path_delay;
+        if stood_still || path_delay.lateness(Instant::now()) > late {
+            self.step_in(presence, dispatch).await?;
+        }
+        let is_deaf = path_delay.silence(Instant::now()) > Duration::from_millis(WINDOW);
+        if presence.is_deaf != is_deaf {
+            presence.is_deaf = is_deaf;
+            let now = self.now();
+            presence.covers_since = presence.covers_since.map(|_| now);
+            self.beat(presence, dispatch, true).await?;
+        }
+        presence.alive_at = Instant::now();
+        Ok(())
+    }
+}
+
+fn text_of(record: &IngestRecord) -> Result<String, RelayLost> {
+    serde_json::to_string(record).map_err(|error| RelayLost(error.to_string()))
+}

@@ -1,0 +1,375 @@
+//! The servers that the relay lies on: one, or every master of a cluster, and which has what: that is
+//! decided by the slot of its name.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::try_join_all;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisResult, Value};
+
+use super::inbox::EdgeInbox;
+use super::link::{self, RelayLost};
+use super::pushes::PushReceiver;
+use crate::settings::RedisNode;
+use crate::upstream::redis::{ClusterMap, Server, SlotRanges, cluster_map, hash_slot};
+
+/// What connections are for.
+#[derive(Clone)]
+pub(super) enum Purpose {
+    /// Messages are sent, by this script.
+    Send(&'static str),
+    /// Messages are brought to this.
+    Hear(Arc<EdgeInbox>),
+}
+
+pub(super) struct Shards {
+    pub(super) server: Server,
+    purpose: Purpose,
+    /// Nodes of the cluster that are well; none where there is no cluster.
+    nodes: Vec<RedisNode>,
+    pub(super) masters: Vec<Shard>,
+    /// How new what is known of the cluster is.
+    version: u64,
+    /// Who had which slots before that changed, until somebody asks.
+    before: Option<SlotOwners>,
+}
+
+/// One master.
+pub(super) struct Shard {
+    pub(super) at: RedisNode,
+    slots: SlotRanges,
+    id: String,
+    pub(super) commands: MultiplexedConnection,
+    /// What brings messages: in a cluster for nothing else, as there the server ends subscriptions
+    /// by itself, and the library takes what it says then for the answer to something else.
+    pub(super) pushes: MultiplexedConnection,
+    /// What `pushes` brings counts for as long as this is there.
+    _alive: Arc<()>,
+    /// Its clock, in milliseconds, at a moment here.
+    clock: (u64, Instant),
+    /// What the server calls the script that messages are sent by.
+    pub(super) script: String,
+}
+
+/// Which master has which slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SlotOwners(Vec<(RedisNode, SlotRanges)>);
+
+impl SlotOwners {
+    pub(super) fn of(&self, name: &str) -> Option<&RedisNode> {
+        let hash_slot = hash_slot(name);
+        let has = |slots: &SlotRanges| slots.iter().any(|range| range.contains(&hash_slot));
+        let mut owners = self.0.iter();
+        owners.find(|(_, slots)| has(slots)).map(|(node, _)| node)
+    }
+}
+
+impl Shards {
+    /// Connects to all. `nodes` are those of a cluster that were known before.
+    ///
+    /// # Errors
+    /// Some cannot be had, or cannot be used.
+    pub(super) async fn connect(
+        server: &Server,
+        nodes: &[RedisNode],
+        purpose: Purpose,
+    ) -> Result<Self, RelayLost> {
+        let mut shards = Self {
+            server: server.clone(),
+            purpose,
+            nodes: nodes.to_vec(),
+            masters: Vec::new(),
+            version: 0,
+            before: None,
+        };
+        if server.names_several() {
+            shards.nodes.extend_from_slice(server.nodes());
+        }
+        if !shards.nodes.is_empty() {
+            let followed = shards.follow().await;
+            // What was a node of a cluster may stand by itself now.
+            if followed.is_ok() || server.names_several() {
+                return followed.map(|()| shards);
+            }
+        }
+        let lead = server.lead().await;
+        let node = lead.map_err(|error| RelayLost::of(&error, server))?;
+        let (shard, in_cluster) = shards.open(node.clone(), vec![0..=u16::MAX], false).await?;
+        if in_cluster {
+            drop(shard);
+            shards.nodes = vec![node];
+            shards.follow().await?;
+        } else {
+            shards.nodes.clear();
+            shards.masters = vec![shard];
+        }
+        // It was not there before.
+        shards.before = None;
+        Ok(shards)
+    }
+
+    pub(super) fn in_cluster(&self) -> bool {
+        !self.nodes.is_empty()
+    }
+
+    /// The nodes of the cluster; none where there is no cluster.
+    pub(super) fn nodes(&self) -> &[RedisNode] {
+        &self.nodes
+    }
+
+    /// How new what is known of the cluster is; 0 where there is none.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What the servers call themselves.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.masters.iter().map(|shard| &*shard.id)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.masters.len()
+    }
+
+    /// The place among all servers of the one that has this name.
+    pub(super) fn place(&self, name: &str) -> usize {
+        match self.masters.len() {
+            1 => 0,
+            _ => self.place_of(hash_slot(name)),
+        }
+    }
+
+    /// Every slot has a master, or there would be no map.
+    pub(super) fn place_of(&self, hash_slot: u16) -> usize {
+        let has = |shard: &Shard| shard.slots.iter().any(|range| range.contains(&hash_slot));
+        self.masters.iter().position(has).unwrap_or_default()
+    }
+
+    pub(super) fn at(&self, place: usize) -> &Shard {
+        &self.masters[place]
+    }
+
+    /// A server, another one for each count, that is not at this address if there is more than one.
+    pub(super) fn another(&self, than: &str, count: usize) -> &Shard {
+        let masters = self.masters.iter();
+        let others: Vec<&Shard> = masters
+            .filter(|shard| shard.at.to_string() != than)
+            .collect();
+        match others.len() {
+            0 => &self.masters[0],
+            length => others[count % length],
+        }
+    }
+
+    pub(super) fn owners(&self) -> SlotOwners {
+        let masters = self.masters.iter();
+        SlotOwners(
+            masters
+                .map(|shard| (shard.at.clone(), shard.slots.clone()))
+                .collect(),
+        )
+    }
+
+    /// Who had which slots before that changed, where it has since this was last asked.
+    pub(super) fn take_change(&mut self) -> Option<SlotOwners> {
+        self.before.take()
+    }
+
+    /// Looks who has which slots in a cluster, and connects to masters that are new.
+    ///
+    /// # Errors
+    /// Nobody knows, or a master cannot be had.
+    pub(super) async fn follow(&mut self) -> Result<(), RelayLost> {
+        if !self.in_cluster() {
+            return Ok(());
+        }
+        let known = self.masters.first_mut();
+        let known = known.map(|shard| (&mut shard.commands, &shard.at));
+        let asked = cluster_map(&self.server, known, &self.nodes).await;
+        let ClusterMap {
+            masters,
+            nodes,
+            epoch,
+        } = asked.map_err(RelayLost)?;
+        if epoch < self.version {
+            // A node that has not heard of it yet.
+            return Ok(());
+        }
+        self.version = epoch;
+        self.nodes = nodes;
+        if self.server.names_several() {
+            let named = self.server.nodes().iter();
+            let missing = named.filter(|node| !self.nodes.contains(node));
+            let missing: Vec<_> = missing.cloned().collect();
+            self.nodes.extend(missing);
+        }
+        let owners = self.owners();
+        if owners.0 == masters {
+            return Ok(());
+        }
+        self.before.get_or_insert(owners);
+        let mut known = std::mem::take(&mut self.masters);
+        let (mut kept, mut fresh) = (Vec::new(), Vec::new());
+        for (node, slots) in masters {
+            match known.iter().position(|shard| shard.at == node) {
+                Some(place) => {
+                    let shard = known.swap_remove(place);
+                    kept.push(Shard { slots, ..shard });
+                }
+                None => fresh.push(self.open(node, slots, true)),
+            }
+        }
+        let fresh = try_join_all(fresh).await?;
+        kept.extend(fresh.into_iter().map(|(shard, _)| shard));
+        kept.sort_by(|left, right| left.at.cmp(&right.at));
+        self.masters = kept;
+        Ok(())
+    }
+
+    /// A connection to a master, and whether it is one of a cluster.
+    async fn open(
+        &self,
+        at: RedisNode,
+        slots: SlotRanges,
+        in_cluster: bool,
+    ) -> Result<(Shard, bool), RelayLost> {
+        let alive = Arc::new(());
+        let (mut commands, identity, pushes) = match &self.purpose {
+            Purpose::Hear(inbox) if !in_cluster => {
+                let config = hearing(inbox, &alive, None);
+                let connecting = link::connect(&self.server, &at, ProtocolVersion::RESP3, config);
+                let (connection, identity) = connecting.await?;
+                (connection.clone(), identity, connection)
+            }
+            purpose => {
+                let config = AsyncConnectionConfig::new();
+                let connecting = link::connect(&self.server, &at, ProtocolVersion::RESP2, config);
+                let (commands, identity) = connecting.await?;
+                let pushes = match purpose {
+                    Purpose::Send(_) => commands.clone(),
+                    Purpose::Hear(inbox) => self.open_pushes(&at, inbox, &alive).await?,
+                };
+                (commands, identity, pushes)
+            }
+        };
+        let mut script = String::new();
+        if let Purpose::Send(text) = self.purpose {
+            let mut load = redis::cmd("SCRIPT");
+            load.arg("LOAD").arg(text);
+            let loaded = load.query_async::<String>(&mut commands).await;
+            script = loaded.map_err(|error| RelayLost::of(&error, &self.server))?;
+        }
+        let shard = Shard {
+            at,
+            slots,
+            id: identity.id,
+            commands,
+            pushes,
+            _alive: alive,
+            clock: (0, Instant::now()),
+            script,
+        };
+        Ok((shard, identity.in_cluster))
+    }
+
+    async fn open_pushes(
+        &self,
+        at: &RedisNode,
+        inbox: &Arc<EdgeInbox>,
+        alive: &Arc<()>,
+    ) -> Result<MultiplexedConnection, RelayLost> {
+        let config = hearing(inbox, alive, Some(at));
+        link::open(&self.server, at, ProtocolVersion::RESP3, config).await
+    }
+
+    /// Connects anew to what brings messages from this server, if it is still one of these. Nothing
+    /// is subscribed to there then.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub(super) async fn reopen(&mut self, at: &RedisNode) -> Result<(), RelayLost> {
+        let Purpose::Hear(inbox) = self.purpose.clone() else {
+            return Ok(());
+        };
+        let Some(place) = self.masters.iter().position(|shard| shard.at == *at) else {
+            return Ok(());
+        };
+        let alive = Arc::new(());
+        let pushes = self.open_pushes(at, &inbox, &alive).await?;
+        let shard = &mut self.masters[place];
+        (shard.pushes, shard._alive) = (pushes, alive);
+        Ok(())
+    }
+
+    /// Notes the clock of the server that has this name.
+    pub(super) fn set_clock(&mut self, name: &str, now: u64) {
+        let place = self.place(name);
+        self.masters[place].clock = (now, Instant::now());
+    }
+
+    /// The clock of a server, as far as that can be told without asking it.
+    pub(super) fn now(&self, place: usize) -> u64 {
+        let (at, since) = self.masters[place].clock;
+        let elapsed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        at.saturating_add(elapsed)
+    }
+
+    /// Asks each server of a cluster for its clock, and sees that all are there and who has which
+    /// slots.
+    ///
+    /// # Errors
+    /// A server does not answer, or nobody knows who has which slots.
+    pub(super) async fn check(&mut self) -> Result<(), RelayLost> {
+        if !self.in_cluster() {
+            return Ok(());
+        }
+        let hears = matches!(self.purpose, Purpose::Hear(_));
+        let checks = self.masters.iter_mut().map(async |shard| {
+            if hears {
+                let ping = redis::cmd("PING");
+                ping.query_async::<Value>(&mut shard.pushes).await?;
+            }
+            let time = redis::cmd("TIME");
+            let (seconds, micros): (u64, u64) = time.query_async(&mut shard.commands).await?;
+            shard.clock = (seconds * 1_000 + micros / 1_000, Instant::now());
+            RedisResult::Ok(())
+        });
+        let checked = try_join_all(checks).await;
+        checked.map_err(|error| RelayLost::of(&error, &self.server))?;
+        self.follow().await
+    }
+}
+
+/// How a connection brings messages, from this node of a cluster if it is in one.
+fn hearing(
+    inbox: &Arc<EdgeInbox>,
+    alive: &Arc<()>,
+    node: Option<&RedisNode>,
+) -> AsyncConnectionConfig {
+    let into = PushReceiver::new(inbox, alive, node.cloned());
+    AsyncConnectionConfig::new().set_push_sender(move |push: PushInfo| {
+        into.receive(push);
+        Ok::<(), redis::aio::SendError>(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_where_its_slot_is() {
+        let node = |port| RedisNode {
+            host: "a".into(),
+            port,
+        };
+        let owners = SlotOwners(vec![
+            (node(1), vec![0..=99, 12_000..=16_383]),
+            (node(2), vec![100..=11_999]),
+        ]);
+        // The slot of `foo` is 12182.
+        assert_eq!(owners.of("x{foo}:n"), Some(&node(1)));
+        assert_eq!(owners.of("bar"), Some(&node(2)));
+    }
+}
