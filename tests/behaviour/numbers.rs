@@ -48,9 +48,14 @@ async fn a_file_or_a_folder_that_cannot_be_used_shows_until_it_is_mended() {
     std::fs::write(&file, tokens).expect("written");
     std::fs::write(tidegate.keys_file(), keys).expect("written");
     gauges_become(1.0).await;
+    // The log is written beside everything else, a moment after the gauge.
+    until("the line of the mended folder", secs(10), async || {
+        let log = tidegate.stderr();
+        log.lines_with("state folder can be written to again") == 1
+    })
+    .await;
     let log = tidegate.stderr();
     assert_eq!(log.lines_with("state folder cannot be written to"), 1);
-    assert_eq!(log.lines_with("state folder can be written to again"), 1);
 }
 
 #[tokio::test]
