@@ -135,6 +135,7 @@ mod shadow;
 mod shutdown;
 mod signals;
 mod signed_tokens;
+mod slow_links;
 mod snapshots;
 mod source_lines;
 mod stacks;

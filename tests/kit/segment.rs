@@ -110,6 +110,24 @@ impl Segment {
         }
     }
 
+    /// Whatever this machine sends goes at this rate at most, in kilobits a second, and waits for that as
+    /// long as it has to. False where the system has no such queue, which is said loudly.
+    pub fn slow(&self, machine: u8, rate: u32) -> bool {
+        let rate = format!("{rate}kbit");
+        let namespace = self.namespace(machine);
+        let queue = ["tbf", "rate", &rate, "burst", "10kb", "latency", "60s"];
+        let head = [
+            "netns", "exec", &namespace, "tc", "qdisc", "replace", "dev", "eth0", "root",
+        ];
+        match ip(&[&head[..], &queue[..]].concat()) {
+            Ok(()) => true,
+            Err(why) => {
+                eprintln!("SKIPPED: this machine lets nobody make a slow link: {why}");
+                false
+            }
+        }
+    }
+
     /// Undoes `cut_off`.
     pub fn join(&self, machine: u8, to: &[u8]) {
         for peer in to {

@@ -88,6 +88,8 @@ impl Shards {
         }
         if !shards.nodes.is_empty() {
             let followed = shards.follow().await;
+            // Nothing was there before.
+            shards.before = None;
             // What was a node of a cluster may stand by itself now.
             if followed.is_ok() || server.names_several() {
                 return followed.map(|()| shards);
@@ -104,7 +106,6 @@ impl Shards {
             shards.nodes.clear();
             shards.masters = vec![shard];
         }
-        // It was not there before.
         shards.before = None;
         Ok(shards)
     }
