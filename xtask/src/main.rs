@@ -23,7 +23,7 @@ Tasks:
   examples                 Build the examples of each language into target/examples
   test [-- FILTER...]      Install what the tests need, then run every test there is;
                            filters go to the tests of the whole system
-  bench [PART...] [--quick] [--json] [--host PATH]
+  bench [PART...] [--quick] [--json] [--host PATH] [--against PATH]
                            Measure the host beside two loops that do no more than send, the
                            guests beside plain Rust, and what is lost; all of it, or PARTs;
                            docs/performance.md says more

@@ -39,7 +39,7 @@ impl Binary {
         let folder = tempfile::tempdir()?;
         std::fs::copy(given.unwrap_or(&built), folder.path().join("tidegate")).context(
             "no such host: start this with `cargo xtask bench`, which builds one, or name a \
-             binary with --host",
+             binary with --host or --against",
         )?;
         Ok(Self { folder })
     }

@@ -31,17 +31,23 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::feed::Markets;
+use crate::row::Row;
 use crate::rows::{PARTS, Part};
 
 const HELP: &str = "\
-Usage: cargo xtask bench [PART...] [--quick] [--json] [--host PATH]
+Usage: cargo xtask bench [PART...] [--quick] [--json] [--host PATH] [--against PATH]
 
   --quick      A small run of under a minute: to see that it works, not to quote
   --json       Each row as a line of JSON as soon as it is known, instead of a table
   --host PATH  Measure that binary instead of this tree's; also TIDEGATE_BENCH_HOST
+  --against PATH
+               What a delivery costs beside that binary, in turns, and no part that is not named
 
 Parts, all of them if none is named:
 ";
+
+/// What the rows beside another binary stand under.
+const AGAINST: &str = "against";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -76,6 +82,7 @@ fn run(words: &[&str]) -> Result<()> {
 fn bench(words: &[&str]) -> Result<()> {
     let (mut plan, mut as_json) = (plan::FULL, false);
     let mut host = std::env::var_os("TIDEGATE_BENCH_HOST").map(PathBuf::from);
+    let mut against: Option<PathBuf> = None;
     let mut parts: Vec<&Part> = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -83,6 +90,9 @@ fn bench(words: &[&str]) -> Result<()> {
             "--quick" => plan = plan::QUICK,
             "--json" => as_json = true,
             "--host" => host = Some(words.next().context("--host needs a path")?.into()),
+            "--against" => {
+                against = Some(words.next().context("--against needs a path")?.into());
+            }
             "-h" | "--help" => {
                 println!("{}", help());
                 return Ok(());
@@ -93,43 +103,66 @@ fn bench(words: &[&str]) -> Result<()> {
             },
         }
     }
-    if parts.is_empty() {
+    if parts.is_empty() && against.is_none() {
         parts.extend(&PARTS);
     }
     allow_files()?;
     let binary = host::Binary::prepare(host.as_deref())?;
-    let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    let against = against.map(|path| host::Binary::prepare(Some(&path)));
+    let against = against.transpose()?;
+    let mut report = Report {
+        as_json,
+        rows: Vec::new(),
+        failed: Vec::new(),
+    };
     for part in parts {
+        report.take(part.name, || (part.measure)(&plan, &binary));
+    }
+    if let Some(against) = &against {
+        report.take(AGAINST, || rows::measure_against(&plan, &binary, against));
+    }
+    report.end()
+}
+
+/// What was measured so far.
+struct Report {
+    as_json: bool,
+    rows: Vec<Row>,
+    /// Names of parts.
+    failed: Vec<&'static str>,
+}
+
+impl Report {
+    fn take(&mut self, name: &'static str, measure: impl FnOnce() -> Result<Vec<Row>>) {
         let started = Instant::now();
-        match (part.measure)(&plan, &binary) {
+        match measure() {
             Ok(measured) => {
-                if as_json {
+                if self.as_json {
                     measured
                         .iter()
-                        .for_each(|row| println!("{}", row.json(part.name)));
+                        .for_each(|row| println!("{}", row.json(name)));
                 }
-                rows.extend(measured);
+                self.rows.extend(measured);
             }
             Err(error) => {
-                eprintln!("\n{} failed: {error:#}\n", part.name);
-                failed.push(part.name);
+                eprintln!("\n{name} failed: {error:#}\n");
+                self.failed.push(name);
             }
         }
-        progress(&format!(
-            "{}: {:.0} s",
-            part.name,
-            started.elapsed().as_secs_f64()
-        ));
+        progress(&format!("{name}: {:.0} s", started.elapsed().as_secs_f64()));
     }
-    if !as_json {
-        print!("\n{}", row::table(&rows));
+
+    fn end(self) -> Result<()> {
+        if !self.as_json {
+            print!("\n{}", row::table(&self.rows));
+        }
+        ensure!(
+            self.failed.is_empty(),
+            "could not measure: {}",
+            self.failed.join(", ")
+        );
+        Ok(())
     }
-    ensure!(
-        failed.is_empty(),
-        "could not measure: {}",
-        failed.join(", ")
-    );
-    Ok(())
 }
 
 fn help() -> String {

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     /// Sessions, and messages to each in a burst, whose costs should be the same.
     pub(crate) flat: [usize; 3],
     pub(crate) starts: usize,
+    /// How often two hosts take turns, of which a small difference is to be seen.
+    pub(crate) turns: usize,
     pub(crate) swap: swap::SwapPlan,
 }
 
@@ -42,6 +44,7 @@ pub(crate) const FULL: Plan = Plan {
     losses: 3,
     flat: [100, 1_000, 10_000],
     starts: 10,
+    turns: 40,
     swap: swap::SwapPlan {
         rounds: 20,
         sessions: 200,
@@ -63,6 +66,7 @@ pub(crate) const QUICK: Plan = Plan {
     losses: 1,
     flat: [100, 300, 1_000],
     starts: 2,
+    turns: 2,
     swap: swap::SwapPlan {
         rounds: 1,
         ..FULL.swap

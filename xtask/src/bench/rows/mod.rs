@@ -1,6 +1,7 @@
 //! What is measured, a part a file. Each gives its rows; where sides are compared they take
 //! turns within a round, and a ratio is taken round by round.
 
+mod against;
 mod burst;
 mod calls;
 mod connects;
@@ -22,6 +23,7 @@ use crate::plan::Plan;
 use crate::row::Row;
 use crate::swap;
 
+pub(crate) use against::measure as measure_against;
 /// The programs that this one starts of itself.
 pub(crate) use connects::{REQUESTS, STORM, ask_much, storm};
 pub(crate) use links::{WORD as BEHIND_LINK, run as behind_link};
