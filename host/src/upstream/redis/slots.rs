@@ -98,7 +98,9 @@ pub(in crate::upstream) async fn cluster_map(
         match word {
             NodeWord::View(view) if view.sees_majority() => return ClusterMap::of(&view),
             NodeWord::View(_) => {
-                why = "no node that answers reaches most of its cluster".to_owned();
+                why = "no node that answers reaches most of its cluster; see that redis-url names nodes that belong to it, \
+                       and that they reach each other (CLUSTER NODES)"
+                    .to_owned();
             }
             NodeWord::Denied => {
                 why = format!(

@@ -62,9 +62,13 @@ impl ClusterView {
         2 * reached > voters().count()
     }
 
-    /// The last change that it knows of.
+    /// The last change of who has which slots that it knows of. What masters without slots have is
+    /// left out: it may be the highest for a moment, until they are replicas, and nothing went to them.
     pub(super) fn epoch(&self) -> u64 {
-        self.nodes().map(|node| node.epoch).max().unwrap_or(0)
+        let masters = self
+            .nodes()
+            .filter(|node| node.has_slots() && !node.is_replica);
+        masters.map(|node| node.epoch).max().unwrap_or(0)
     }
 }
 
@@ -176,6 +180,9 @@ feed 127.0.0.1:7009@17009 handshake - 0 0 0 disconnected
         assert_eq!(node("00b5").at, at(7003));
         assert!(view.sees_majority());
         assert_eq!(view.epoch(), 3);
+        let joined = format!("{SEVEN}beef 127.0.0.1:7010@17010 master - 0 0 9 connected\n");
+        let joined = ClusterView::read(&joined, &at(7001), false).unwrap();
+        assert_eq!(joined.epoch(), 3, "a master that has nothing");
         let named = ClusterView::read(SEVEN, &at(7001), true).unwrap();
         assert_eq!(named.node("00b5").unwrap().at.host, "cache-3.example");
         assert_eq!(named.node("64a3").unwrap().at, at(7002));

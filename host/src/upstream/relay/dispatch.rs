@@ -113,8 +113,8 @@ impl Dispatch {
         self.epoch = epoch;
     }
 
-    pub(super) fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     /// Takes messages; those of a channel that is one too many are dropped and told.
@@ -145,6 +145,7 @@ impl Dispatch {
     /// Leaves what is pending, and so many messages more, to the other ingest hosts.
     pub(super) fn leave(&mut self, messages: usize) {
         let pending = std::mem::take(&mut self.pending);
+        self.blocked.clear();
         self.count("away", messages + pending.len());
     }
 
@@ -168,16 +169,21 @@ impl Dispatch {
         self.note_channels(shards).await?;
         let mut batches: Vec<(Pipeline, Vec<CountedMessage>)> = Vec::new();
         batches.resize_with(shards.count(), Default::default);
+        // Of each channel the last message.
+        let mut on_their_way: HashMap<Channel, u64> = HashMap::new();
         for counted in std::mem::take(&mut self.pending) {
+            let channel = &counted.message.channel;
+            let ahead = on_their_way.get(channel).copied();
+            if ahead.is_some() && self.is_waiting(channel) {
+                self.pending.push(counted);
+                continue;
+            }
+            on_their_way.insert(channel.clone(), counted.count);
             let place = shards.place(&self.names.channel(&counted.message.channel));
             let until = shards.now(place).saturating_add(patience);
             let (batch, messages) = &mut batches[place];
-            self.add(
-                batch,
-                &shards.at(place).script,
-                (until, now, changes),
-                &counted,
-            );
+            let script = &shards.at(place).script;
+            self.add(batch, script, (until, now, changes), &counted, ahead);
             messages.push(counted);
         }
         let sending = batches.into_iter().enumerate();
@@ -253,11 +259,19 @@ impl Dispatch {
                 outcome.numbers_were_lost = true;
                 self.pending.push(counted);
             }
+            // It goes again behind that one.
+            -4 => self.pending.push(counted),
             _ => {
                 outcome.later = outcome.later.max(seq);
                 self.pending.push(counted);
             }
         }
+    }
+
+    /// Whether a slot is on its way, so that its first message is enough to see when it has arrived.
+    fn is_waiting(&self, channel: &Channel) -> bool {
+        let since = self.blocked.get(channel);
+        since.is_some_and(|since| since.elapsed() < SLOT_PATIENCE)
     }
 
     /// The slot of a message is on its way, and none of its nodes takes it.
@@ -321,6 +335,7 @@ impl Dispatch {
         script: &str,
         (until, now, changes): (u64, u64, u64),
         CountedMessage { count, message }: &CountedMessage,
+        ahead: Option<u64>,
     ) {
         let (head, tail) = message.text.split_at(message.head);
         let [seen, before] = self.names.seen(&message.channel);
@@ -354,6 +369,7 @@ impl Dispatch {
             .arg(until)
             .arg(waited)
             .arg(now)
-            .arg(changes);
+            .arg(changes)
+            .arg(ahead.unwrap_or_default());
     }
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio::time::MissedTickBehavior;
 
 use super::RelaySettings;
@@ -111,41 +112,22 @@ impl Edge {
         inbox: &Arc<EdgeInbox>,
         nodes: &mut Vec<RedisNode>,
     ) -> Result<std::convert::Infallible, RelayLost> {
+        // The end of the connections before this is known.
+        let _ = inbox.closed.notified().now_or_never();
         let mut work = self.connect(inbox, nodes).await?;
-        work.look().await?;
-        work.resume().await?;
-        self.interest.set_up(true);
-        self.metrics.relay.connected.set(1);
-        work.bring_what_is_asked_for().await?;
-        work.tell_news().await?;
-        let mut looks = tokio::time::interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = inbox.closed.notified() => {
-                    return Err(RelayLost("the connection was closed".to_owned()));
-                }
-                () = self.interest.asked() => work.bring_what_is_asked_for().await?,
-                noted = inbox.noted() => work.follow(noted).await?,
-                _ = looks.tick() => {
-                    work.look().await?;
-                    work.shards.check().await?;
-                    work.follow_moves(&BTreeSet::new()).await?;
-                    work.tell_news().await?;
-                    work.release().await?;
-                }
-            }
-        }
+        let working = work.run().await;
+        // By now it may be other nodes than at first.
+        *nodes = work.shards.nodes().to_vec();
+        working
     }
 
     async fn connect(
         &self,
         inbox: &Arc<EdgeInbox>,
-        nodes: &mut Vec<RedisNode>,
+        nodes: &[RedisNode],
     ) -> Result<EdgeWork<'_>, RelayLost> {
         let purpose = Purpose::Hear(inbox.clone());
         let mut shards = Shards::connect(&self.server, nodes, purpose).await?;
-        *nodes = shards.nodes().to_vec();
         shards.subscribe(&[self.names.notes()]).await?;
         Ok(EdgeWork {
             edge: self,
@@ -158,6 +140,34 @@ impl Edge {
 }
 
 impl EdgeWork<'_> {
+    async fn run(&mut self) -> Result<std::convert::Infallible, RelayLost> {
+        let (edge, inbox) = (self.edge, self.inbox.clone());
+        self.look().await?;
+        self.resume().await?;
+        edge.interest.set_up(true);
+        edge.metrics.relay.connected.set(1);
+        self.bring_what_is_asked_for().await?;
+        self.tell_news().await?;
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = inbox.closed.notified() => {
+                    return Err(RelayLost("the connection was closed".to_owned()));
+                }
+                () = edge.interest.asked() => self.bring_what_is_asked_for().await?,
+                noted = inbox.noted() => self.follow(noted).await?,
+                _ = looks.tick() => {
+                    self.look().await?;
+                    self.shards.check().await?;
+                    self.follow_moves(&BTreeSet::new()).await?;
+                    self.tell_news().await?;
+                    self.release().await?;
+                }
+            }
+        }
+    }
+
     /// Reads what ingest hosts say, their families and the epoch.
     pub(super) async fn look(&mut self) -> Result<(), RelayLost> {
         type EpochFields = (Option<u64>, Option<String>, Option<String>);

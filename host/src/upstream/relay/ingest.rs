@@ -34,8 +34,11 @@ const EPOCH: &str = include_str!("epoch.lua");
 /// How often an ingest host says what it does.
 pub(super) const BEAT: Duration = Duration::from_millis(500);
 
-/// Messages that are sent together.
+/// Messages that are taken together.
 const BATCH: usize = 256;
+
+/// Messages that may wait for slots of a cluster that are on their way, before all others wait too.
+const MAX_WAITING: usize = 4 * BATCH;
 
 /// A host that is later than this leaves its messages to the others, in milliseconds.
 pub(super) const LATE: u64 = WINDOW / 2;
@@ -130,7 +133,6 @@ impl Ingest {
         nodes: &mut Vec<RedisNode>,
     ) -> Result<std::convert::Infallible, RelayLost> {
         let shards = Shards::connect(&self.server, nodes, Purpose::Send(PUBLISH)).await?;
-        *nodes = shards.nodes().to_vec();
         let mut work = IngestWork {
             ingest: self,
             shards,
@@ -138,31 +140,42 @@ impl Ingest {
             clock: (0, Instant::now()),
             said: (0, 0),
         };
-        let known = (dispatch.generation(), false);
-        work.agree(presence, dispatch, known).await?;
-        work.beat(presence, dispatch, false).await?;
-        work.step_in(presence, dispatch).await?;
-        work.beat(presence, dispatch, true).await?;
-        self.metrics.connected.set(1);
-        let mut beats = tokio::time::interval(BEAT);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let changed = tokio::select! {
-                () = self.outbox.filled() => false,
-                () = self.outbox.changed() => true,
-                // What is due then is seen by the clock.
-                _ = beats.tick() => false,
-            };
-            work.look_at_the_clock(presence, dispatch).await?;
-            if changed {
-                work.beat(presence, dispatch, true).await?;
-            }
-            work.hand_on(presence, dispatch).await?;
-        }
+        let working = work.run(presence, dispatch).await;
+        // By now it may be other nodes than at first.
+        *nodes = work.shards.nodes().to_vec();
+        working
     }
 }
 
 impl IngestWork<'_> {
+    async fn run(
+        &mut self,
+        presence: &mut Presence,
+        dispatch: &mut Dispatch,
+    ) -> Result<std::convert::Infallible, RelayLost> {
+        let known = (dispatch.generation(), false);
+        self.agree(presence, dispatch, known).await?;
+        self.beat(presence, dispatch, false).await?;
+        self.step_in(presence, dispatch).await?;
+        self.beat(presence, dispatch, true).await?;
+        self.ingest.metrics.connected.set(1);
+        let mut beats = tokio::time::interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let changed = tokio::select! {
+                () = self.ingest.outbox.filled() => false,
+                () = self.ingest.outbox.changed() => true,
+                // What is due then is seen by the clock.
+                _ = beats.tick() => false,
+            };
+            self.look_at_the_clock(presence, dispatch).await?;
+            if changed {
+                self.beat(presence, dispatch, true).await?;
+            }
+            self.hand_on(presence, dispatch).await?;
+        }
+    }
+
     /// Takes the epoch that all ingest hosts have agreed on, or makes one. `last` is the last
     /// generation that is known of, and `lost` whether numbers of it were lost.
     pub(super) async fn agree(
@@ -173,20 +186,19 @@ impl IngestWork<'_> {
     ) -> Result<(), RelayLost> {
         // Its generation alone tells it from others.
         let name = format!("{:016x}", getrandom::u64().unwrap_or_default());
-        let since = *presence.knows_less_since.get_or_insert_with(Instant::now);
-        let version = match since.elapsed() < OLD_VIEW {
-            true => self.shards.version(),
-            false => u64::from(u32::MAX),
-        };
+        let since = presence.knows_less_since;
+        let insists = since.is_some_and(|since| since.elapsed() >= OLD_VIEW);
         let epoch = self.ingest.names.epoch();
         let agree = KeyedCommand::beside("EVAL", &epoch).with(EPOCH);
         let agree = agree.with(1).with(&epoch).with(name);
         let agree = agree.with(last).with(u8::from(lost));
         let ids: Vec<&str> = self.shards.ids().collect();
-        let agree = agree.with(version).with(ids);
+        let agree = agree.with(self.shards.version());
+        let agree = agree.with(u8::from(insists)).with(ids);
         let agreed = self.shards.ask::<((u64, String, bool),)>(&[agree]).await?;
         let ((generation, name, knows_less),) = agreed;
         if knows_less {
+            presence.knows_less_since.get_or_insert_with(Instant::now);
             return Err(RelayLost(
                 "another ingest host knows of a later change of the cluster; looking again"
                     .to_owned(),
@@ -204,10 +216,8 @@ impl IngestWork<'_> {
     ) -> Result<(), RelayLost> {
         loop {
             self.look_at_the_clock(presence, dispatch).await?;
-            let messages = match dispatch.has_pending() {
-                true => Vec::new(),
-                false => self.ingest.outbox.take(BATCH),
-            };
+            let room = MAX_WAITING.saturating_sub(dispatch.pending());
+            let messages = self.ingest.outbox.take(room.min(BATCH));
             if presence.away_until.is_some() {
                 if messages.is_empty() {
                     return Ok(());
@@ -216,7 +226,7 @@ impl IngestWork<'_> {
                 continue;
             }
             dispatch.take(messages);
-            if !dispatch.has_pending() {
+            if dispatch.pending() == 0 {
                 return Ok(());
             }
             // What is lost before a message is to be known before it.

@@ -19,6 +19,11 @@ impl RelayLost {
     pub(super) fn of(error: &RedisError, server: &Server) -> Self {
         Self(reason(error, server.user()))
     }
+
+    /// The same of one server of several.
+    pub(super) fn at(self, node: &RedisNode) -> Self {
+        Self(format!("{node}: {}", self.0))
+    }
 }
 
 /// What a server says of itself.

@@ -9,9 +9,10 @@
 --       none, 9 the last number that this host knows of, 10 until when the message may be sent, by
 --       this clock in milliseconds, 11 for how many milliseconds it has waited in this host, 12 when
 --       that is by the clock that ingest hosts speak by, as the servers of a cluster have one each,
---       13 how often what this host says of itself has changed
+--       13 how often what this host says of itself has changed, 14 its count of the message of this
+--       channel that is on its way before this one, 0 for none
 -- Answers the verdict (1 sent, 0 was sent before, -1 another host knows a later epoch, -2 numbers
--- were lost, -3 it is too late), the channel's last number or that epoch's generation, and how long
+-- were lost, -3 it is too late, -4 the message before it was refused), the channel's last number or that epoch's generation, and how long
 -- ago it was sent before.
 
 -- How far apart two hosts may be, how long the last messages stay, and for how long identities stay
@@ -33,6 +34,13 @@ if mine > generation then
   redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
   redis.call('HSET', KEYS[1], 'g', ARGV[1])
   known[3] = false
+end
+
+-- A slot that arrives or a script that comes back between two messages must not swap them.
+local latest = 'last ' .. ARGV[3]
+if ARGV[14] ~= '0' then
+  local done = redis.call('HGET', KEYS[3], latest) or redis.call('HGET', KEYS[4], latest)
+  if (tonumber(done) or 0) < tonumber(ARGV[14]) then return {-4, 0, 0} end
 end
 
 local since = tonumber(known[3]) or 0
@@ -70,7 +78,7 @@ else
 end
 local entries = {}
 for place, entry in ipairs(kept) do entries[place] = entry[1] .. ':' .. entry[2] .. ';' end
-redis.call('HSET', KEYS[3], ARGV[5], table.concat(entries))
+redis.call('HSET', KEYS[3], ARGV[5], table.concat(entries), latest, ARGV[4])
 if turned then redis.call('PEXPIRE', KEYS[3], idle) end
 if first then return {0, seq, kept[first][3]} end
 

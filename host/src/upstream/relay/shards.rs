@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisResult, Value};
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, Value};
 
 use super::inbox::EdgeInbox;
 use super::link::{self, RelayLost};
@@ -218,14 +218,21 @@ impl Shards {
                     let shard = known.swap_remove(place);
                     kept.push(Shard { slots, ..shard });
                 }
-                None => fresh.push(self.open(node, slots, true)),
+                None => fresh.push(self.open_master(node, slots)),
             }
         }
         let fresh = try_join_all(fresh).await?;
-        kept.extend(fresh.into_iter().map(|(shard, _)| shard));
+        kept.extend(fresh);
         kept.sort_by(|left, right| left.at.cmp(&right.at));
         self.masters = kept;
         Ok(())
+    }
+
+    /// A connection to a master of a cluster.
+    async fn open_master(&self, at: RedisNode, slots: SlotRanges) -> Result<Shard, RelayLost> {
+        let opened = self.open(at.clone(), slots, true).await;
+        let (shard, _) = opened.map_err(|lost| lost.at(&at))?;
+        Ok(shard)
     }
 
     /// A connection to a master, and whether it is one of a cluster.
@@ -329,15 +336,16 @@ impl Shards {
         let checks = self.masters.iter_mut().map(async |shard| {
             if hears {
                 let ping = redis::cmd("PING");
-                ping.query_async::<Value>(&mut shard.pushes).await?;
+                let answer = ping.query_async::<Value>(&mut shard.pushes).await;
+                answer.map_err(|error| RelayLost::of(&error, &self.server).at(&shard.at))?;
             }
-            let time = redis::cmd("TIME");
-            let (seconds, micros): (u64, u64) = time.query_async(&mut shard.commands).await?;
+            let answer = redis::cmd("TIME").query_async(&mut shard.commands).await;
+            let (seconds, micros): (u64, u64) =
+                answer.map_err(|error| RelayLost::of(&error, &self.server).at(&shard.at))?;
             shard.clock = (seconds * 1_000 + micros / 1_000, Instant::now());
-            RedisResult::Ok(())
+            Ok::<(), RelayLost>(())
         });
-        let checked = try_join_all(checks).await;
-        checked.map_err(|error| RelayLost::of(&error, &self.server))?;
+        try_join_all(checks).await?;
         self.follow().await
     }
 }

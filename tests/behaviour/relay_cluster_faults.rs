@@ -1,0 +1,113 @@
+//! What befalls ingest and edge hosts on a Redis Cluster beside the death of a master: moves that
+//! are taken back, slots that are on their way, and a cluster that is made anew.
+
+use std::time::Instant;
+
+use serde_json::Value;
+use tidegate_tests::arrivals::next_event;
+use tidegate_tests::delivery::{Account, Publisher};
+use tidegate_tests::payloads::{candle, candle_channel};
+use tidegate_tests::{Client, Cluster, Relay, eventually, secs, until};
+
+const CHANNEL: &str = "candles:BTC-USD:1h";
+
+/// What the relay calls the channel, and what is noted of all.
+const OF_CHANNEL: &str = "tidegate:relay:tidegate:{candles:BTC-USD:1h}:n";
+const OF_ALL: &str = "tidegate:relay:tidegate:{tidegate}:epoch";
+
+async fn publish(cluster: &Cluster, by: usize, symbol: &str, number: usize) {
+    let channel = candle_channel(1, &format!("{symbol}-USD"), "1h");
+    cluster.nodes[by].publish(&channel, candle(number)).await;
+}
+
+/// A client of the first edge host, once that can answer one.
+async fn comes_again(relay: &Relay<Cluster>, within: u64) -> (Client, Value) {
+    eventually("a subscription", secs(within), async || {
+        let mut client = relay.edges[0].client().await;
+        let answer = client.subscribe([CHANNEL]).await;
+        (answer["type"] == "subscribed").then_some((client, answer))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_that_is_begun_and_taken_back_under_load_changes_no_order() {
+    let relay = Relay::in_cluster(Cluster::start().await, 1, 1).await;
+    let cluster = &relay.redis;
+    let account = Account::of(relay.subscriber(0, [CHANNEL]).await);
+    let publisher = Publisher::start(&[cluster.nodes[0].port], 2_000);
+    publisher.takes(1_000).await;
+    let (from, hash_slot) = cluster.owner_of(OF_CHANNEL, 0).await;
+    let to = &cluster.nodes[(from + 1) % 3];
+    let to = to.ask(&["CLUSTER", "MYID"]).await.text();
+    let mut operator = cluster.nodes[from].connect().await.expect("it listens");
+    let moving = hash_slot.as_bytes();
+    let begin: [&[u8]; 5] = [b"CLUSTER", b"SETSLOT", moving, b"MIGRATING", to.as_bytes()];
+    let take_back: [&[u8]; 4] = [b"CLUSTER", b"SETSLOT", moving, b"STABLE"];
+    for _ in 0..100 {
+        let goal = publisher.taken() + 40;
+        operator.ask(&begin).await.expect("an answer");
+        operator.ask(&take_back).await.expect("an answer");
+        until("more events", secs(5), async || publisher.taken() > goal).await;
+    }
+    let taken = publisher.stop().await;
+    let sum = account.is_even(taken, secs(20)).await;
+    assert_eq!((sum.missing, sum.gaps), (0, 0), "{sum:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_of_other_slots_do_not_wait_for_one_that_is_on_its_way() {
+    let relay = Relay::in_cluster(Cluster::start().await, 1, 1).await;
+    let cluster = &relay.redis;
+    let mut stuck = relay.subscriber(0, [CHANNEL]).await;
+    let mut free = relay.subscriber(0, ["candles:ETH-USD:1h"]).await;
+    for symbol in ["BTC", "ETH"] {
+        publish(cluster, 0, symbol, 1).await;
+    }
+    for client in [&mut stuck, &mut free] {
+        assert_eq!(next_event(client).await["seq"], 1);
+    }
+    let (from, hash_slot) = cluster.owner_of(OF_CHANNEL, 0).await;
+    let to = (from + 1) % 3;
+    cluster.begin_to_move(&hash_slot, from, to).await;
+    let began = Instant::now();
+    for number in 2..12 {
+        publish(cluster, 0, "BTC", number).await;
+        publish(cluster, 0, "ETH", number).await;
+        assert_eq!(next_event(&mut free).await["seq"], number);
+    }
+    let waited = began.elapsed();
+    cluster.end_the_move(&hash_slot, from, to).await;
+    assert!(waited < secs(1), "{waited:?}");
+    for number in 2..12 {
+        assert_eq!(next_event(&mut stuck).await["seq"], number);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_knew_more_of_a_cluster_that_is_no_more_is_believed_for_a_while_only() {
+    let relay = Relay::in_cluster(Cluster::start().await, 1, 1).await;
+    let cluster = &relay.redis;
+    let mut client = relay.subscriber(0, [CHANNEL]).await;
+    publish(cluster, 0, "BTC", 1).await;
+    next_event(&mut client).await;
+    let (home, _) = cluster.owner_of(OF_ALL, 0).await;
+    let foreign = ["HSET", OF_ALL, "g", "5", "r", "others", "v", "1000"];
+    cluster.nodes[home].ask(&foreign).await;
+    assert_eq!(client.closed_within(secs(60)).await.0, 1012);
+    comes_again(&relay, 20).await;
+    let version = cluster.nodes[home].ask(&["HGET", OF_ALL, "v"]).await.text();
+    assert!(
+        version.parse::<u32>().expect("a number") < 1_000,
+        "{version}"
+    );
+    // The next change is believed at once.
+    let (place, _) = cluster.owner_of(OF_CHANNEL, 0).await;
+    let (mut client, answer) = comes_again(&relay, 20).await;
+    let began = Instant::now();
+    cluster.demote(place).await;
+    assert_eq!(client.closed_within(secs(25)).await.0, 1012);
+    let (_, next) = comes_again(&relay, 20).await;
+    assert_ne!(answer["epoch"], next["epoch"]);
+    assert!(began.elapsed() < secs(25));
+}
