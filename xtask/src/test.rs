@@ -17,7 +17,7 @@ use crate::{apt, examples, root, toolchain};
 const ASYNCAPI_PARSER: (&str, &str) = ("@asyncapi/parser", "3.6.3");
 
 /// What the tests run, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &[&str], &str); 8] = [
+const PROGRAMS: [(&str, &[&str], &str); 9] = [
     ("redis-server", &["--version"], "redis-server"),
     ("node", &["--version"], "nodejs"),
     ("npm", &["--version"], "npm"),
@@ -34,6 +34,8 @@ const PROGRAMS: [(&str, &[&str], &str); 8] = [
     ),
     ("chromium", &["--version"], "chromium"),
     ("faketime", &["--version"], "faketime"),
+    // Machines of a test's own, and slow links to them.
+    ("tc", &["-V"], "iproute2"),
 ];
 
 /// Always all of them, whichever are run: what is chosen decides over features, and so over what is
