@@ -1,9 +1,11 @@
 //! The numbers of a relay when its Redis does not keep them, its bounds, and the rights that its
 //! hosts need.
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tidegate_tests::arrivals::{a_candle_comes, next_event};
-use tidegate_tests::payloads::{candle, candle_channel};
+use tidegate_tests::payloads::{candle, candle_channel, number_of};
+use tidegate_tests::relay::is_in_step;
 use tidegate_tests::rights::refusals_in;
 use tidegate_tests::sentinels::Sentinels;
 use tidegate_tests::{Client, Guest, Redis, Relay, Setup, eventually, millis, secs, until};
@@ -183,4 +185,43 @@ async fn where_sentinels_promote_another_master_both_roles_follow_and_numbers_be
     })
     .await;
     drop(ingest);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_missed_events_lets_one_that_is_still_at_them_go_first() {
+    let mut relay = Relay::of(1, 1).await;
+    let brings = async |relay: &Relay| {
+        let list = ["CLIENT", "LIST", "TYPE", "PUBSUB"];
+        let list = relay.redis.ask(&list).await.text();
+        let classic = list.lines().filter(|line| !line.contains(" psub=0 "));
+        let ids = classic.filter_map(|line| line.strip_prefix("id=")?.split(' ').next());
+        ids.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let first = brings(&relay).await;
+    relay.ingests.push(relay.ingest(None).start().await);
+    is_in_step(&relay.ingests[1]).await;
+    let mut client = relay.edges[0].client().await;
+    client.subscribe([CHANNEL]).await;
+    publish(&relay, 1).await;
+    assert_eq!(next_event(&mut client).await["seq"], 1);
+    relay.ingests[1].process.signal(Signal::STOP);
+    let mut kill = vec!["CLIENT", "KILL", "ID"];
+    kill.extend(first.iter().map(String::as_str));
+    relay.redis.ask(&kill).await;
+    for number in 2..5 {
+        publish(&relay, number).await;
+    }
+    until("the first host again", secs(5), async || {
+        let now = brings(&relay).await;
+        now.len() == 2 && !now.contains(&first[0])
+    })
+    .await;
+    publish(&relay, 5).await;
+    let early = client.text_within(millis(200)).await.unwrap_or_default();
+    relay.ingests[1].process.signal(Signal::CONT);
+    assert!(!early.contains("\"data\""), "{early}");
+    for number in 2..6 {
+        let message = next_event(&mut client).await;
+        assert_eq!(number_of(&message), number);
+    }
 }

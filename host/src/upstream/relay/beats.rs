@@ -133,6 +133,20 @@ impl IngestWork<'_> {
         presence.record(host, now, making.collect(), &self.records)
     }
 
+    /// Whether its events were lost for a moment since this was last asked, and are there again.
+    pub(super) fn events_came_back(&self, presence: &mut Presence) -> bool {
+        let changes = self.ingest.outbox.changes();
+        if changes == presence.seen_changes {
+            return false;
+        }
+        presence.seen_changes = changes;
+        let making = at_work(&self.ingest.intake).into_iter();
+        let back = making.filter_map(|working| self.ingest.hub.account(&working.family).back);
+        let back = back.max();
+        let before = std::mem::replace(&mut presence.back, back);
+        back > before
+    }
+
     /// This host begins, or was out of step: others that send everything go on alone for a while.
     pub(super) async fn step_in(
         &mut self,

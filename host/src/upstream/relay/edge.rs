@@ -142,6 +142,9 @@ impl Edge {
 impl EdgeWork<'_> {
     async fn run(&mut self) -> Result<std::convert::Infallible, RelayLost> {
         let (edge, inbox) = (self.edge, self.inbox.clone());
+        // A master that does not let the host do what it needs is found before anybody is told that
+        // all is well.
+        self.shards.check().await?;
         self.look().await?;
         self.resume().await?;
         edge.interest.set_up(true);

@@ -33,9 +33,15 @@ pub(super) enum Release<M> {
 impl HeldMessages {
     /// A message has come that this ingest host sent when its record had changed so often.
     pub(super) fn note_sender(&mut self, instance: &str, changes: u64) {
-        if self.known(instance) < changes {
-            self.awaited = Some((instance.to_owned(), changes));
+        if self.known(instance) >= changes {
+            return;
         }
+        // Its next record is looked for anew; of two hosts each of which has none, neither is.
+        self.looked &= match &self.awaited {
+            Some((awaited, before)) => awaited != instance || *before >= changes,
+            None => false,
+        };
+        self.awaited = Some((instance.to_owned(), changes));
     }
 
     fn known(&self, instance: &str) -> u64 {
@@ -142,6 +148,30 @@ mod tests {
         assert_eq!(numbers(held.release()), None);
         held.follow(&[record("a", 9)]);
         assert_eq!(numbers(held.release()), Some(vec![1]));
+        assert_eq!(numbers(held.release()), Some(Vec::new()));
+    }
+
+    #[test]
+    fn the_next_record_of_a_host_is_looked_for_anew_and_two_of_which_none_is_there_end_the_wait() {
+        let mut held = HeldMessages::default();
+        held.note_sender("a", 1);
+        assert!(held.hold(message(1, 1)).is_none());
+        assert_eq!(numbers(held.release()), None);
+        held.note_sender("a", 2);
+        held.follow(&[record("a", 1)]);
+        assert_eq!(
+            numbers(held.release()),
+            None,
+            "a look that had begun before"
+        );
+        held.follow(&[record("a", 2)]);
+        assert_eq!(numbers(held.release()), Some(vec![1]));
+        held.note_sender("b", 1);
+        assert_eq!(numbers(held.release()), None);
+        for _ in 0..2 {
+            held.note_sender("c", 1);
+            held.note_sender("b", 1);
+        }
         assert_eq!(numbers(held.release()), Some(Vec::new()));
     }
 

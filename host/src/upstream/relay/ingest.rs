@@ -218,14 +218,21 @@ impl IngestWork<'_> {
             self.look_at_the_clock(presence, dispatch).await?;
             let room = MAX_WAITING.saturating_sub(dispatch.pending());
             let messages = self.ingest.outbox.take(room.min(BATCH));
+            let is_empty = messages.is_empty();
+            match presence.away_until {
+                Some(_) => dispatch.leave(messages.len()),
+                None => dispatch.take(messages),
+            }
+            if self.events_came_back(presence) {
+                // Others may still be at what is missing here: what came after it would go out first.
+                self.step_in(presence, dispatch).await?;
+            }
             if presence.away_until.is_some() {
-                if messages.is_empty() {
+                if is_empty {
                     return Ok(());
                 }
-                dispatch.leave(messages.len());
                 continue;
             }
-            dispatch.take(messages);
             if dispatch.pending() == 0 {
                 return Ok(());
             }

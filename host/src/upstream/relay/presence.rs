@@ -32,6 +32,10 @@ pub(super) struct Presence {
     pub(super) is_deaf: bool,
     /// How often it has probed that path.
     pub(super) probes: usize,
+    /// How often what is to be known of families had changed when it was last looked whether events
+    /// were lost and came back, and when they last did.
+    pub(super) seen_changes: u64,
+    pub(super) back: Option<Instant>,
     /// Since when it knows less of a cluster than another ingest host did.
     pub(super) knows_less_since: Option<Instant>,
     /// Of each family: its revision and the count of withdrawals, and since when that is so.
@@ -66,6 +70,8 @@ impl Presence {
             alive_at: Instant::now(),
             is_deaf: false,
             probes: 0,
+            seen_changes: 0,
+            back: None,
             knows_less_since: None,
             versions: BTreeMap::new(),
             families: BTreeMap::new(),
