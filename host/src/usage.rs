@@ -114,7 +114,10 @@ impl UsageKeeper {
         let mut own = self.own.lock();
         for UsageEntry { day, key, count } in entries {
             let keys = own.entry(day).or_default();
-            let key = match keys.len() >= self.max_keys && !keys.contains_key(&key) {
+            // Where all others are counted is none of them.
+            let told_apart = keys.len() - usize::from(keys.contains_key(OTHERS));
+            let is_full = told_apart >= self.max_keys && !keys.contains_key(&key);
+            let key = match is_full {
                 true => OTHERS.to_owned(),
                 false => key,
             };

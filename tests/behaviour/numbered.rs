@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use tidegate_tests::guest::FEED;
 use tidegate_tests::payloads::{candle, candle_channel};
-use tidegate_tests::{Client, Guest, Redis, Stage, Tape, Tidegate, secs};
+use tidegate_tests::{Client, Guest, Redis, Stage, Tape, Tidegate, secs, until};
 
 fn epoch(answer: &Value) -> String {
     let epoch = answer["epoch"].as_str().expect("an epoch");
@@ -116,6 +116,12 @@ async fn the_numbers_go_on_while_nobody_listens_and_over_reconnects() {
         tidegate
             .metric_becomes(name, &[published], last as f64)
             .await;
+        // What is counted gets its number in the same moment, or the next.
+        until("the last number", secs(5), async || {
+            let answer = tidegate.client().await.subscribe([channel]).await;
+            answer["seq"][channel] == last
+        })
+        .await;
         let answer = client.subscribe([channel]).await;
         assert_eq!(answer["seq"][channel], last, "turn {round}");
         client.reset();

@@ -3,7 +3,6 @@
 //! What is there is left alone; what is missing comes from Debian and, for one npm package,
 //! from npm into a folder under `target`. The examples bring their own tools.
 
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -109,7 +108,6 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
             .args(TESTED)
             .arg("--")
             .args(filters)
-            .env("RUST_TEST_THREADS", at_once().to_string())
             .env("TIDEGATE_NODE_MODULES", node_modules)
             .envs(library.environment().iter().copied()),
     )
@@ -117,16 +115,6 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
 
     eprintln!("\nEverything passed.");
     Ok(())
-}
-
-/// How many tests of the whole system run at once, unless somebody has said so: half as many again
-/// as there are cores. Most of their time they wait: for a failover, a deadline, or for something
-/// that must not come.
-fn at_once() -> usize {
-    let said = std::env::var("RUST_TEST_THREADS").ok();
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    said.and_then(|said| said.parse().ok())
-        .unwrap_or(cores + cores.div_ceil(2))
 }
 
 fn works(program: &str, arguments: &[&str]) -> bool {

@@ -29,7 +29,10 @@ redis.call('HSET', KEYS[1], ARGV[1], written)
 for i = 2, #KEYS do
   local day, at = KEYS[i], 6 + (i - 2) * 3
   local key = ARGV[at]
-  if redis.call('HEXISTS', day, key .. '/m') == 0 and redis.call('HLEN', day) >= 2 * tonumber(ARGV[4]) then
+  -- Where all others are counted is none of them.
+  local others = redis.call('HEXISTS', day, '*/m')
+  local keys = redis.call('HLEN', day) / 2 - others
+  if redis.call('HEXISTS', day, key .. '/m') == 0 and keys >= tonumber(ARGV[4]) then
     key = '*'
   end
   redis.call('HINCRBY', day, key .. '/m', ARGV[at + 1])
