@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tidegate_tests::arrivals::next_event;
 use tidegate_tests::delivery::{Account, Publisher};
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
-use tidegate_tests::relay::is_in_step;
+use tidegate_tests::relay::{OF_ALL, OF_CHANNEL, is_in_step};
 use tidegate_tests::resp::Reply;
 use tidegate_tests::rights::refusals_in;
 use tidegate_tests::roamer::Roamer;
@@ -15,15 +15,6 @@ use tidegate_tests::{Client, Cluster, Relay, Segment, Tidegate, eventually, mill
 
 const CHANNEL: &str = "candles:BTC-USD:1h";
 const SYMBOLS: [&str; 8] = ["BTC", "ETH", "SOL", "ADA", "XRP", "DOT", "LTC", "UNI"];
-
-/// What the relay calls the channel, and what is noted of all.
-const OF_CHANNEL: &str = "tidegate:relay:tidegate:{candles:BTC-USD:1h}:n";
-const OF_ALL: &str = "tidegate:relay:tidegate:{tidegate}:epoch";
-
-async fn publish(cluster: &Cluster, by: usize, symbol: &str, number: usize) {
-    let channel = candle_channel(1, &format!("{symbol}-USD"), "1h");
-    cluster.nodes[by].publish(&channel, candle(number)).await;
-}
 
 /// Moves the slot of a key to another master, as operators do; says to which.
 async fn move_slot(cluster: &Cluster, key: &str) -> usize {
@@ -52,7 +43,7 @@ async fn channels_of_all_masters_have_the_same_numbers_at_every_edge() {
     for round in 1..=3 {
         for symbol in SYMBOLS {
             // Channels that nobody has seen before are brought with their first message.
-            publish(cluster, round, symbol, round).await;
+            cluster.candle(round, symbol, round).await;
             let message = next_event(&mut wide).await;
             assert_eq!(message["channel"], format!("candles:{symbol}-USD:1h"));
             assert_eq!(
@@ -220,7 +211,7 @@ async fn a_master_that_gives_its_slots_away_begins_the_numbers_anew_once() {
     let (place, _) = cluster.owner_of(OF_CHANNEL, 0).await;
     let by = (place + 1) % 3;
     let mut client = relay.subscriber(0, [CHANNEL]).await;
-    publish(cluster, by, "BTC", 1).await;
+    cluster.candle(by, "BTC", 1).await;
     next_event(&mut client).await;
     // Nothing is published meanwhile: it is noticed all the same.
     cluster.demote(place).await;
@@ -233,7 +224,7 @@ async fn a_master_that_gives_its_slots_away_begins_the_numbers_anew_once() {
     .await;
     relay.edges[0].becomes_ready(secs(20)).await;
     for number in 2..10 {
-        publish(cluster, by, "BTC", number).await;
+        cluster.candle(by, "BTC", number).await;
         assert_eq!(next_event(&mut client).await["seq"], number - 1);
     }
     let renumbered = "tidegate_relay_renumbered_total";
@@ -247,7 +238,7 @@ async fn a_slot_that_stays_on_its_way_holds_up_its_own_channels_only_and_is_told
     let mut stuck = relay.subscriber(0, [CHANNEL]).await;
     let mut free = relay.subscriber(0, ["candles:ETH-USD:1h"]).await;
     for symbol in ["BTC", "ETH"] {
-        publish(cluster, 0, symbol, 1).await;
+        cluster.candle(0, symbol, 1).await;
     }
     for client in [&mut stuck, &mut free] {
         assert_eq!(next_event(client).await["seq"], 1);
@@ -256,7 +247,7 @@ async fn a_slot_that_stays_on_its_way_holds_up_its_own_channels_only_and_is_told
     let to = (from + 1) % 3;
     cluster.begin_to_move(&hash_slot, from, to).await;
     cluster.move_key(OF_CHANNEL, from, to).await;
-    publish(cluster, 0, "BTC", 2).await;
+    cluster.candle(0, "BTC", 2).await;
     let gap = eventually("a gap", secs(20), async || {
         let text = stuck.text_within(millis(200)).await?;
         let message: Value = serde_json::from_str(&text).expect("JSON");
@@ -266,8 +257,8 @@ async fn a_slot_that_stays_on_its_way_holds_up_its_own_channels_only_and_is_told
     assert_eq!(gap["reason"], "transform");
     // From now on they are let go at once, and others do not wait for them.
     for number in 3..200 {
-        publish(cluster, 0, "BTC", number).await;
-        publish(cluster, 0, "ETH", number).await;
+        cluster.candle(0, "BTC", number).await;
+        cluster.candle(0, "ETH", number).await;
     }
     until("the others", secs(5), async || {
         let text = free.text_within(secs(1)).await.unwrap_or_default();
@@ -279,7 +270,7 @@ async fn a_slot_that_stays_on_its_way_holds_up_its_own_channels_only_and_is_told
     assert_eq!(late.subscribe([CHANNEL]).await["seq"][CHANNEL], 1);
     cluster.end_the_move(&hash_slot, from, to).await;
     eventually("a message", secs(20), async || {
-        publish(cluster, 0, "BTC", 1_000).await;
+        cluster.candle(0, "BTC", 1_000).await;
         let text = stuck.text_within(millis(300)).await?;
         text.contains("\"data\"").then_some(())
     })
@@ -299,7 +290,7 @@ async fn the_printed_rules_are_enough_for_both_roles_in_a_cluster() {
     let relay = relay.with_printed_rights(allow).await;
     let cluster = &relay.redis;
     let mut client = relay.subscriber(0, ["candles:*:*"]).await;
-    publish(cluster, 1, "BTC", 1).await;
+    cluster.candle(1, "BTC", 1).await;
     assert_eq!(next_event(&mut client).await["seq"], 1);
     // What is asked of a slot that is on its way is asked of the node that it goes to.
     for key in [OF_CHANNEL, OF_ALL] {
@@ -312,7 +303,7 @@ async fn the_printed_rules_are_enough_for_both_roles_in_a_cluster() {
         late.close().await;
         cluster.end_the_move(&hash_slot, from, to).await;
     }
-    publish(cluster, 1, "BTC", 2).await;
+    cluster.candle(1, "BTC", 2).await;
     assert_eq!(next_event(&mut client).await["seq"], 2);
     client.close().await;
     for node in &cluster.nodes {

@@ -6,19 +6,10 @@ use std::time::Instant;
 use serde_json::Value;
 use tidegate_tests::arrivals::next_event;
 use tidegate_tests::delivery::{Account, Publisher};
-use tidegate_tests::payloads::{candle, candle_channel};
+use tidegate_tests::relay::{OF_ALL, OF_CHANNEL};
 use tidegate_tests::{Client, Cluster, Relay, eventually, secs, until};
 
 const CHANNEL: &str = "candles:BTC-USD:1h";
-
-/// What the relay calls the channel, and what is noted of all.
-const OF_CHANNEL: &str = "tidegate:relay:tidegate:{candles:BTC-USD:1h}:n";
-const OF_ALL: &str = "tidegate:relay:tidegate:{tidegate}:epoch";
-
-async fn publish(cluster: &Cluster, by: usize, symbol: &str, number: usize) {
-    let channel = candle_channel(1, &format!("{symbol}-USD"), "1h");
-    cluster.nodes[by].publish(&channel, candle(number)).await;
-}
 
 /// A client of the first edge host, once that can answer one.
 async fn comes_again(relay: &Relay<Cluster>, within: u64) -> (Client, Value) {
@@ -62,7 +53,7 @@ async fn channels_of_other_slots_do_not_wait_for_one_that_is_on_its_way() {
     let mut stuck = relay.subscriber(0, [CHANNEL]).await;
     let mut free = relay.subscriber(0, ["candles:ETH-USD:1h"]).await;
     for symbol in ["BTC", "ETH"] {
-        publish(cluster, 0, symbol, 1).await;
+        cluster.candle(0, symbol, 1).await;
     }
     for client in [&mut stuck, &mut free] {
         assert_eq!(next_event(client).await["seq"], 1);
@@ -72,8 +63,8 @@ async fn channels_of_other_slots_do_not_wait_for_one_that_is_on_its_way() {
     cluster.begin_to_move(&hash_slot, from, to).await;
     let began = Instant::now();
     for number in 2..12 {
-        publish(cluster, 0, "BTC", number).await;
-        publish(cluster, 0, "ETH", number).await;
+        cluster.candle(0, "BTC", number).await;
+        cluster.candle(0, "ETH", number).await;
         assert_eq!(next_event(&mut free).await["seq"], number);
     }
     let waited = began.elapsed();
@@ -89,7 +80,7 @@ async fn who_knew_more_of_a_cluster_that_is_no_more_is_believed_for_a_while_only
     let relay = Relay::in_cluster(Cluster::start().await, 1, 1).await;
     let cluster = &relay.redis;
     let mut client = relay.subscriber(0, [CHANNEL]).await;
-    publish(cluster, 0, "BTC", 1).await;
+    cluster.candle(0, "BTC", 1).await;
     next_event(&mut client).await;
     let (home, _) = cluster.owner_of(OF_ALL, 0).await;
     let foreign = ["HSET", OF_ALL, "g", "5", "r", "others", "v", "1000"];

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tidegate_tests::admin::everything;
 use tidegate_tests::arrivals::{hears_state, next_event};
 use tidegate_tests::payloads::{candle, candle_channel};
+use tidegate_tests::relay::OF_ALL;
 use tidegate_tests::resp::Reply;
 use tidegate_tests::{Client, Guest, Relay, secs, until};
 
@@ -213,15 +214,7 @@ async fn what_is_no_message_of_an_ingest_host_is_not_delivered() {
     let channel = candle_channel(1, "BTC-USD", "1h");
     relay.redis.publish(&channel, candle(1)).await;
     let good = next_event(&mut client).await;
-    let epoch = relay
-        .redis
-        .ask(&[
-            "HMGET",
-            "tidegate:relay:tidegate:{tidegate}:epoch",
-            "g",
-            "e",
-        ])
-        .await;
+    let epoch = relay.redis.ask(&["HMGET", OF_ALL, "g", "e"]).await;
     let Reply::Array(epoch) = epoch else {
         panic!("an epoch");
     };

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tidegate_tests::delivery::{Account, Publisher};
 use tidegate_tests::payloads::{candle, candle_channel};
+use tidegate_tests::relay::OF_CHANNEL;
 use tidegate_tests::{Cluster, Relay, Segment, Setup, Tidegate, secs};
 
 const CHANNEL: &str = "candles:BTC-USD:1h";
@@ -71,8 +72,7 @@ async fn a_master_of_the_relay_behind_a_slow_link_costs_no_message() {
         return;
     };
     let relay = Relay::in_cluster(Cluster::on(&segment).await, 1, 1).await;
-    let key = format!("tidegate:relay:tidegate:{{{CHANNEL}}}");
-    let (place, _) = relay.redis.owner_of(&key, 0).await;
+    let (place, _) = relay.redis.owner_of(OF_CHANNEL, 0).await;
     let account = Account::of(relay.subscriber(0, [CHANNEL]).await);
     if !segment.slow(machine(place), RELAY_RATE) {
         return;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::dice::Dice;
 use crate::nodes::{Node, NodePlace};
+use crate::payloads::{candle, candle_channel};
 use crate::segment::Segment;
 use crate::wait::{eventually, secs, until};
 
@@ -104,6 +105,12 @@ impl Cluster {
         let nodes = self.nodes.iter();
         let nodes: Vec<_> = nodes.map(Node::address).collect();
         format!("redis://{}", nodes.join(","))
+    }
+
+    /// Publishes an hourly candle of this symbol in dollars, at the node of this place.
+    pub async fn candle(&self, by: usize, symbol: &str, number: usize) {
+        let channel = candle_channel(1, &format!("{symbol}-USD"), "1h");
+        self.nodes[by].publish(&channel, candle(number)).await;
     }
 
     /// The place of the node that listens at this address.

@@ -11,6 +11,12 @@ use crate::stage::patient;
 use crate::tidegate::Tidegate;
 use crate::wait::{secs, until};
 
+/// What the relay calls the number of `candles:BTC-USD:1h`, which lies with that channel.
+pub const OF_CHANNEL: &str = "tidegate:relay:tidegate:{candles:BTC-USD:1h}:n";
+
+/// What it calls its epoch, which lies with what belongs to no channel.
+pub const OF_ALL: &str = "tidegate:relay:tidegate:{tidegate}:epoch";
+
 /// So many of each, and what they have in common.
 #[derive(Debug)]
 pub struct Relay<R = Redis> {

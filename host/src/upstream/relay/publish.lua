@@ -12,8 +12,8 @@
 --       13 how often what this host says of itself has changed, 14 its count of the message of this
 --       channel that is on its way before this one, 0 for none
 -- Answers the verdict (1 sent, 0 was sent before, -1 another host knows a later epoch, -2 numbers
--- were lost, -3 it is too late, -4 the message before it was refused), the channel's last number or that epoch's generation, and how long
--- ago it was sent before.
+-- were lost, -3 it is too late, -4 the message before it was refused), the channel's last number or
+-- that epoch's generation, and how long ago it was sent before.
 
 -- How far apart two hosts may be, how long the last messages stay, and for how long identities stay
 -- that nothing follows, in milliseconds; how many messages, and of what size; identities at most.
