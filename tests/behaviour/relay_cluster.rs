@@ -235,14 +235,7 @@ async fn a_master_that_gives_its_slots_away_begins_the_numbers_anew_once() {
 async fn a_slot_that_stays_on_its_way_holds_up_its_own_channels_only_and_is_told() {
     let relay = Relay::in_cluster(Cluster::start().await, 1, 1).await;
     let cluster = &relay.redis;
-    let mut stuck = relay.subscriber(0, [CHANNEL]).await;
-    let mut free = relay.subscriber(0, ["candles:ETH-USD:1h"]).await;
-    for symbol in ["BTC", "ETH"] {
-        cluster.candle(0, symbol, 1).await;
-    }
-    for client in [&mut stuck, &mut free] {
-        assert_eq!(next_event(client).await["seq"], 1);
-    }
+    let [mut stuck, mut free] = relay.listeners().await;
     let (from, hash_slot) = cluster.owner_of(OF_CHANNEL, 0).await;
     let to = (from + 1) % 3;
     cluster.begin_to_move(&hash_slot, from, to).await;

@@ -1,5 +1,6 @@
 //! Ingest hosts and edge hosts on one Redis, or on a cluster.
 
+use crate::arrivals::next_event;
 use crate::client::Client;
 use crate::cluster::Cluster;
 use crate::guest::Guest;
@@ -57,6 +58,22 @@ impl Relay<Cluster> {
     pub async fn in_cluster(cluster: Cluster, ingests: usize, edges: usize) -> Self {
         let url = cluster.url();
         Self::at(cluster, url, (ingests, edges), None, |setup| setup).await
+    }
+
+    /// A client of BTC's hourly candles and one of ETH's, which lie in different slots; each has got
+    /// the first.
+    pub async fn listeners(&self) -> [Client; 2] {
+        let mut clients = [
+            self.subscriber(0, ["candles:BTC-USD:1h"]).await,
+            self.subscriber(0, ["candles:ETH-USD:1h"]).await,
+        ];
+        for symbol in ["BTC", "ETH"] {
+            self.redis.candle(0, symbol, 1).await;
+        }
+        for client in &mut clients {
+            assert_eq!(next_event(client).await["seq"], 1);
+        }
+        clients
     }
 }
 
