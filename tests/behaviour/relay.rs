@@ -149,6 +149,25 @@ async fn an_ingest_host_whose_path_stood_still_brings_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ingest_host_that_comes_in_step_overtakes_none_of_what_a_later_one_has_still_to_send() {
+    let mut relay = Relay::of(1, 1).await;
+    let proxy = Proxy::to(relay.redis.port()).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let late = relay.ingest(None).setting("redis-url", &url).start().await;
+    is_in_step(&late).await;
+    let account = Account::of(relay.subscriber(0, [CHANNEL]).await);
+    let publisher = Publisher::start(&[relay.redis.port()], 500);
+    publisher.takes(500).await;
+    proxy.delay(millis(10));
+    relay.ingests[0].process.kill();
+    relay.ingests[0] = relay.ingest(None).start().await;
+    is_in_step(&relay.ingests[0]).await;
+    publisher.takes(500).await;
+    let sum = account.is_even(publisher.stop().await, secs(10)).await;
+    assert_eq!(sum.missing, 0, "{sum:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_redis_stood_still_nothing_comes_twice_and_one_of_two_ingest_hosts_goes_on() {
     let relay = Relay::of(2, 1).await;
     is_in_step(&relay.ingests[1]).await;

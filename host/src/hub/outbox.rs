@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge};
@@ -125,6 +126,21 @@ impl Outbox {
         taken
     }
 
+    /// Lets go of messages whose events came before `before`, and of what fills more than half of the
+    /// bound; says of how many.
+    pub fn leave(&self, before: Instant) -> usize {
+        let mut content = self.content.lock();
+        let count = content.messages.len();
+        while let Some(first) = content.messages.front()
+            && (first.received < before || content.bytes > self.limit / 2)
+        {
+            content.bytes -= cost(first);
+            content.messages.pop_front();
+        }
+        self.show(&content);
+        count - content.messages.len()
+    }
+
     /// Waits until there may be messages.
     pub async fn filled(&self) {
         self.filled.notified().await;
@@ -159,8 +175,12 @@ fn cost(message: &Message) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::metrics::Metrics;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
 
     #[test]
     fn the_bound_is_kept_what_is_beyond_is_told_and_there_is_room_again() {
@@ -178,6 +198,21 @@ mod tests {
         assert_eq!(metrics.relay.queue_bytes.get(), 0);
         // The largest message fits where nothing else waits.
         assert_eq!(put(&[10_000]), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_left_is_what_came_before_a_moment_and_what_fills_more_than_half() {
+        let metrics = Metrics::new();
+        let outbox = Outbox::new(4 * (100 + ENTRY_COST), &metrics.relay);
+        let put = |count: usize| outbox.put((0..count).map(|_| Message::example(100)).collect());
+        put(2);
+        let later = Instant::now();
+        assert_eq!(outbox.leave(later.checked_sub(HOUR).unwrap()), 0);
+        assert_eq!(outbox.leave(later), 2);
+        put(3);
+        assert_eq!(outbox.leave(later), 1, "half of the bound is free");
+        assert_eq!(outbox.take(9).len(), 2);
+        assert_eq!(metrics.relay.queue_bytes.get(), 0);
     }
 
     #[test]

@@ -54,6 +54,7 @@ impl IngestWork<'_> {
             presence.away_until = None;
             presence.is_new = false;
             presence.covers_since = Some(now);
+            dispatch.come_in_step();
             tracing::info!("this ingest host is in step with the others");
         }
         let ingests = record::alive(now, &records).count();
@@ -177,6 +178,7 @@ impl IngestWork<'_> {
             presence.away_until = None;
             presence.is_new = false;
             presence.covers_since = Some(now);
+            dispatch.come_in_step();
         }
         Ok(())
     }

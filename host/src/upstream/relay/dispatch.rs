@@ -67,6 +67,8 @@ pub(super) struct Dispatch {
     /// Channels whose slot is on its way, and since when.
     blocked: HashMap<Channel, Instant>,
     next: u64,
+    /// When this host came in step: what it had held back until then is not late for that.
+    in_step_since: Option<Instant>,
 }
 
 impl Dispatch {
@@ -89,7 +91,13 @@ impl Dispatch {
             pending: Vec::new(),
             blocked: HashMap::new(),
             next: 1,
+            in_step_since: None,
         }
+    }
+
+    /// From now on this host sends what it makes, with what it has held back.
+    pub(super) fn come_in_step(&mut self) {
+        self.in_step_since = Some(Instant::now());
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -245,7 +253,8 @@ impl Dispatch {
         match verdict {
             1 | 0 => {
                 self.count(if verdict == 1 { "first" } else { "second" }, 1);
-                outcome.behind = outcome.behind.max(behind);
+                let held = self.held_back(&counted.message);
+                outcome.behind = outcome.behind.max(behind.saturating_sub(held));
                 if !self.blocked.is_empty() {
                     self.blocked.remove(&counted.message.channel);
                 }
@@ -266,6 +275,16 @@ impl Dispatch {
                 self.pending.push(counted);
             }
         }
+    }
+
+    /// For how many milliseconds a message waited for this host to be in step.
+    fn held_back(&self, message: &Message) -> u64 {
+        let held = self
+            .in_step_since
+            .map(|since| since.saturating_duration_since(message.received));
+        held.map_or(0, |held| {
+            u64::try_from(held.as_millis()).unwrap_or(u64::MAX)
+        })
     }
 
     /// Whether a slot is on its way, so that its first message is enough to see when it has arrived.

@@ -205,6 +205,12 @@ impl IngestWork<'_> {
             ));
         }
         presence.knows_less_since = None;
+        // What others have sent in the epoch before is not known again in this one.
+        if generation != dispatch.generation()
+            && let Some(until) = &mut presence.away_until
+        {
+            *until = (*until).max(Instant::now() + Duration::from_millis(WINDOW));
+        }
         dispatch.set_epoch((generation, name));
         Ok(())
     }
@@ -216,24 +222,19 @@ impl IngestWork<'_> {
     ) -> Result<(), RelayLost> {
         loop {
             self.look_at_the_clock(presence, dispatch).await?;
-            let room = MAX_WAITING.saturating_sub(dispatch.pending());
-            let messages = self.ingest.outbox.take(room.min(BATCH));
-            let is_empty = messages.is_empty();
-            match presence.away_until {
-                Some(_) => dispatch.leave(messages.len()),
-                None => dispatch.take(messages),
+            if presence.away_until.is_some() {
+                // Others may be so late, and have what is younger still before them.
+                let before = Instant::now().checked_sub(Duration::from_millis(LATE));
+                dispatch.leave(before.map_or(0, |before| self.ingest.outbox.leave(before)));
+            } else {
+                let room = MAX_WAITING.saturating_sub(dispatch.pending());
+                dispatch.take(self.ingest.outbox.take(room.min(BATCH)));
             }
             if self.events_came_back(presence) {
                 // Others may still be at what is missing here: what came after it would go out first.
                 self.step_in(presence, dispatch).await?;
             }
-            if presence.away_until.is_some() {
-                if is_empty {
-                    return Ok(());
-                }
-                continue;
-            }
-            if dispatch.pending() == 0 {
+            if presence.away_until.is_some() || dispatch.pending() == 0 {
                 return Ok(());
             }
             // What is lost before a message is to be known before it.

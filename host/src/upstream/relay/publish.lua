@@ -15,9 +15,10 @@
 -- were lost, -3 it is too late, -4 the message before it was refused), the channel's last number or
 -- that epoch's generation, and how long ago it was sent before.
 
--- How far apart two hosts may be, how long the last messages stay, and for how long identities stay
--- that nothing follows, in milliseconds; how many messages, and of what size; identities at most.
-local window, stays, idle = 2000, 10000, 60000
+-- How far apart two hosts may be, how long one that comes in step has held messages back, how long the
+-- last messages stay, and for how long identities stay that nothing follows, in milliseconds; how many
+-- messages, and of what size; identities at most.
+local window, held, stays, idle = 2000, 1000, 10000, 60000
 local recent, largest, identities = 64, 16384, 10000
 
 local time = redis.call('TIME')
@@ -45,7 +46,7 @@ end
 
 local since = tonumber(known[3]) or 0
 local full = seq % 64 == 0 and redis.call('HLEN', KEYS[3]) > identities
-local turned = now - since > window or full
+local turned = now - since > window + held or full
 if turned then
   if redis.call('EXISTS', KEYS[3]) == 1 then
     redis.call('RENAME', KEYS[3], KEYS[4])
@@ -59,7 +60,8 @@ end
 local own, own_count = ARGV[3] .. '=', ARGV[3] .. '=' .. ARGV[4] .. ','
 local before = redis.call('HGET', KEYS[3], ARGV[5]) or redis.call('HGET', KEYS[4], ARGV[5])
 local kept, first = {}, nil
--- A message that has waited, as Redis did not answer, was sent by another host that much longer ago.
+-- A message that has waited, as Redis did not answer or its host was not in step, was sent by another
+-- host that much longer ago.
 local sight = window + tonumber(ARGV[11])
 if before then
   for at, hosts in string.gmatch(before, '(%d+):([^;]*);') do

@@ -266,6 +266,7 @@ impl WatchedFamily {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ingest::LATE;
     use super::*;
 
     const FAMILY: &str = "ticks";
@@ -305,7 +306,9 @@ mod tests {
     #[test]
     fn the_script_remembers_for_as_long_as_hosts_may_be_apart() {
         let script = include_str!("publish.lua");
-        assert!(script.contains(&format!("local window, stays, idle = {WINDOW}, ")));
+        assert!(script.contains(&format!(
+            "local window, held, stays, idle = {WINDOW}, {LATE}, "
+        )));
     }
 
     #[test]
