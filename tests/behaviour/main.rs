@@ -120,6 +120,7 @@ mod refusals;
 mod refused;
 mod relay;
 mod relay_cluster;
+mod relay_cluster_chaos;
 mod relay_cluster_faults;
 mod relay_families;
 mod relay_numbers;

@@ -1,5 +1,6 @@
 //! What befalls ingest and edge hosts on a Redis Cluster beside the death of a master: moves that
-//! are taken back, slots that are on their way, and a cluster that is made anew.
+//! are taken back, slots that are on their way, nodes that are all replaced, and a cluster that is
+//! made anew.
 
 use std::time::Instant;
 
@@ -7,7 +8,8 @@ use serde_json::Value;
 use tidegate_tests::arrivals::next_event;
 use tidegate_tests::delivery::{Account, Publisher};
 use tidegate_tests::relay::{OF_ALL, OF_CHANNEL};
-use tidegate_tests::{Client, Cluster, Relay, eventually, secs, until};
+use tidegate_tests::roamer::Roamer;
+use tidegate_tests::{Client, Cluster, Relay, Tidegate, eventually, secs, until};
 
 const CHANNEL: &str = "candles:BTC-USD:1h";
 
@@ -66,6 +68,52 @@ async fn channels_of_other_slots_do_not_wait_for_one_that_is_on_its_way() {
     for number in 2..12 {
         assert_eq!(next_event(&mut stuck).await["seq"], number);
     }
+}
+
+/// A client that comes again whenever it is cut gets what is published at this node now.
+async fn brings(relay: &Relay<Cluster>, roamer: &Roamer, by: usize, number: usize) {
+    until("an event", secs(40), async || {
+        relay.redis.candle(by, "BTC", number).await;
+        roamer.last() == Some(number)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_come_back_though_no_node_is_left_of_those_that_they_began_with() {
+    let mut cluster = Cluster::start().await;
+    // Hosts begin with three nodes, of which they are told one.
+    for node in &mut cluster.nodes[3..] {
+        node.kill();
+    }
+    until("nodes that failed", secs(30), async || {
+        let nodes = cluster.nodes[0].ask(&["CLUSTER", "NODES"]).await.text();
+        nodes.matches("slave,fail ").count() == 3
+    })
+    .await;
+    let url = format!("redis://{}", cluster.nodes[0].address());
+    let mut relay = Relay::in_cluster_at(cluster, url, 1, 1).await;
+    let doors = relay.edges.iter().map(Tidegate::connect).collect();
+    let roamer = Roamer::start(doors, 0, CHANNEL);
+    brings(&relay, &roamer, 0, 1).await;
+    for node in &mut relay.redis.nodes[3..] {
+        node.restart().await;
+    }
+    relay.redis.settles().await;
+    for place in 0..3 {
+        relay.redis.demote(place).await;
+    }
+    relay.redis.settles().await;
+    brings(&relay, &roamer, 3, 2).await;
+    for node in &mut relay.redis.nodes[..3] {
+        node.kill();
+    }
+    brings(&relay, &roamer, 3, 3).await;
+    for node in &relay.redis.nodes[3..] {
+        let kill = ["CLIENT", "KILL", "TYPE", "NORMAL", "SKIPME", "YES"];
+        node.ask(&kill).await;
+    }
+    brings(&relay, &roamer, 3, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

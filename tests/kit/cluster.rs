@@ -1,6 +1,7 @@
 //! A real Redis Cluster for one test: three masters, and a replica of each. Nodes can be killed,
 //! paused, started again, and made to give their mastership away.
 
+use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use crate::dice::Dice;
@@ -82,22 +83,29 @@ impl Cluster {
         }
     }
 
-    /// Waits until all that live agree that the cluster is well and every replica follows.
+    /// Waits until all that live agree that the cluster is well and who is a replica, and every replica
+    /// follows.
     pub async fn settles(&self) {
-        for node in &self.nodes {
-            until("a cluster that is well", secs(30), async || {
+        until("a cluster that is well", secs(30), async || {
+            let (mut views, mut replicas) = (Vec::new(), 0);
+            for node in &self.nodes {
                 let info = node.ask(&["CLUSTER", "INFO"]).await.text();
-                let nodes = node.ask(&["CLUSTER", "NODES"]).await.text();
-                let role = node.info("role").await;
+                let is_replica = node.info("role").await == "slave";
                 let link = node.info("master_link_status").await;
-                info.contains("cluster_state:ok")
-                    && nodes.lines().count() == self.nodes.len()
-                    && !nodes.contains("fail")
-                    && !nodes.contains("disconnected")
-                    && (role == "master" || link == "up")
+                if !info.contains("cluster_state:ok") || (is_replica && link != "up") {
+                    return false;
+                }
+                replicas += usize::from(is_replica);
+                views.push(node.ask(&["CLUSTER", "NODES"]).await.text());
+            }
+            views.iter().all(|view| {
+                let known = view.lines().count();
+                let is_well = !view.contains("fail") && !view.contains("disconnected");
+                let following = view.lines().filter(|line| line.contains("slave ")).count();
+                known == self.nodes.len() && is_well && following == replicas
             })
-            .await;
-        }
+        })
+        .await;
     }
 
     /// All nodes, as `redis-url` takes them.
@@ -137,23 +145,72 @@ impl Cluster {
         let hash_slot = self.nodes[by].ask(&["CLUSTER", "KEYSLOT", key]).await;
         let hash_slot = hash_slot.integer();
         let nodes = self.nodes[by].ask(&["CLUSTER", "NODES"]).await.text();
-        let owns = |line: &&str| {
-            let mut ranges = line
-                .split(' ')
-                .skip(8)
-                .filter(|range| !range.starts_with('['));
-            ranges.any(|range| {
-                let (first, last) = range.split_once('-').unwrap_or((range, range));
-                let end = |end: &str| end.trim().parse::<i64>().expect("a slot");
-                (end(first)..=end(last)).contains(&hash_slot)
-            })
-        };
+        let owns = |line: &&str| slots_in(line).any(|range| range.contains(&hash_slot));
         let line = nodes.lines().find(owns).expect("a slot has a master");
         let address = line
             .split([' ', '@'])
             .nth(1)
             .expect("a line has an address");
         (self.place(address), hash_slot.to_string())
+    }
+
+    /// The slots that a node has by its own word.
+    pub async fn slots_of(&self, place: usize) -> Vec<i64> {
+        let nodes = self.nodes[place].ask(&["CLUSTER", "NODES"]).await.text();
+        let own = nodes.lines().find(|line| line.contains("myself"));
+        slots_in(own.unwrap_or_default()).flatten().collect()
+    }
+
+    /// The masters other than this, by their own word.
+    pub async fn masters_beside(&self, place: usize) -> Vec<usize> {
+        let mut masters = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            if at != place && node.info("role").await == "master" {
+                masters.push(at);
+            }
+        }
+        masters
+    }
+
+    /// Gives slots from one master to another, one after the other, and tells all masters of each, as
+    /// `redis-cli --cluster reshard` does.
+    pub async fn reshard(&self, slots: &[i64], from: usize, to: usize) {
+        let id = self.nodes[to].ask(&["CLUSTER", "MYID"]).await.text();
+        let mut masters = vec![to];
+        masters.extend(self.masters_beside(to).await);
+        for number in slots {
+            let number = number.to_string();
+            self.begin_to_move(&number, from, to).await;
+            self.move_all_keys(&number, from, to).await;
+            for place in &masters {
+                self.nodes[*place]
+                    .ask(&["CLUSTER", "SETSLOT", &number, "NODE", &id])
+                    .await;
+            }
+        }
+    }
+
+    /// A master without slots joins; gives its place.
+    pub async fn join(&mut self) -> usize {
+        let fresh = node(NodePlace::here()).await;
+        let port = self.nodes[0].port.to_string();
+        fresh
+            .ask(&["CLUSTER", "MEET", self.nodes[0].host(), &port])
+            .await;
+        self.nodes.push(fresh);
+        self.settles().await;
+        self.nodes.len() - 1
+    }
+
+    /// A node leaves: all others forget it, and it ends.
+    pub async fn leave(&mut self, place: usize) {
+        let mut gone = self.nodes.remove(place);
+        let id = gone.ask(&["CLUSTER", "MYID"]).await.text();
+        for node in &self.nodes {
+            let forgotten = node.ask(&["CLUSTER", "FORGET", &id]).await.text();
+            assert_eq!(forgotten, "OK");
+        }
+        gone.kill();
     }
 
     /// Begins to move a slot: keys that are not at `from` any more are asked for at `to`.
@@ -178,6 +235,16 @@ impl Cluster {
 
     /// Moves all the keys that are left, and says whose the slot is.
     pub async fn end_the_move(&self, hash_slot: &str, from: usize, to: usize) {
+        self.move_all_keys(hash_slot, from, to).await;
+        let id = self.nodes[to].ask(&["CLUSTER", "MYID"]).await.text();
+        for place in [to, from] {
+            self.nodes[place]
+                .ask(&["CLUSTER", "SETSLOT", hash_slot, "NODE", &id])
+                .await;
+        }
+    }
+
+    async fn move_all_keys(&self, hash_slot: &str, from: usize, to: usize) {
         loop {
             let keys = ["CLUSTER", "GETKEYSINSLOT", hash_slot, "100"];
             let crate::resp::Reply::Array(keys) = self.nodes[from].ask(&keys).await else {
@@ -189,12 +256,6 @@ impl Cluster {
             for key in keys {
                 self.move_key(&key.text(), from, to).await;
             }
-        }
-        let id = self.nodes[to].ask(&["CLUSTER", "MYID"]).await.text();
-        for place in [to, from] {
-            self.nodes[place]
-                .ask(&["CLUSTER", "SETSLOT", hash_slot, "NODE", &id])
-                .await;
         }
     }
 
@@ -212,6 +273,17 @@ impl Cluster {
         })
         .await;
     }
+}
+
+/// The slots in a line of `CLUSTER NODES`, without those that are on their way.
+fn slots_in(line: &str) -> impl Iterator<Item = RangeInclusive<i64>> {
+    let ranges = line.split(' ').skip(8);
+    let ranges = ranges.filter(|range| !range.starts_with('['));
+    ranges.map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let end = |end: &str| end.trim().parse::<i64>().expect("a slot");
+        end(first)..=end(last)
+    })
 }
 
 /// A node on a free port. Its second port lies 10,000 above, and neither is one that the system

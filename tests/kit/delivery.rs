@@ -1,6 +1,7 @@
 //! A publisher that knows which of its events Redis took, and an account of what came of them:
 //! each once, in order, or told as missed. Events are candles with numbers that grow.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,6 +35,12 @@ impl Taken {
     /// The last of them.
     pub fn last(&self) -> Option<usize> {
         self.0.last().copied()
+    }
+
+    /// Whether it took some of these.
+    pub fn has_of(&self, numbers: Range<usize>) -> bool {
+        let next = self.0.partition_point(|number| *number < numbers.start);
+        self.0.get(next).is_some_and(|number| *number < numbers.end)
     }
 }
 

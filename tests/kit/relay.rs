@@ -57,6 +57,16 @@ impl Relay<Cluster> {
     /// Hosts that run the two transforms that every host has, on a cluster.
     pub async fn in_cluster(cluster: Cluster, ingests: usize, edges: usize) -> Self {
         let url = cluster.url();
+        Self::in_cluster_at(cluster, url, ingests, edges).await
+    }
+
+    /// The same with another `redis-url`.
+    pub async fn in_cluster_at(
+        cluster: Cluster,
+        url: String,
+        ingests: usize,
+        edges: usize,
+    ) -> Self {
         Self::at(cluster, url, (ingests, edges), None, |setup| setup).await
     }
 
@@ -147,6 +157,17 @@ impl<R> Relay<R> {
     /// A client of an edge host that has subscribed.
     pub async fn subscriber<const N: usize>(&self, edge: usize, channels: [&str; N]) -> Client {
         self.edges[edge].subscriber(channels).await
+    }
+}
+
+/// A test that fails shows what its hosts said.
+impl<R> Drop for Relay<R> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for host in self.ingests.iter().chain(&self.edges) {
+                eprintln!("{:?}", host.stderr());
+            }
+        }
     }
 }
 

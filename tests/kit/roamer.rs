@@ -3,12 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::{Client, Connect};
+use crate::delivery::Taken;
 use crate::payloads::number_of;
 use crate::wait::{millis, secs};
 
@@ -19,8 +21,23 @@ pub struct Visit {
     pub last: Option<usize>,
     /// The code of the goodbye; none while it stands.
     pub end: Option<u16>,
+    /// What the answer to the subscription called the epoch.
+    pub epoch: Option<String>,
+    /// Of each event, the channel's number that it came with, and its own.
+    pub numbers: Vec<(u64, usize)>,
     gap: bool,
-    pub wrong: Vec<String>,
+    wrong: Vec<String>,
+    holes: Vec<Hole>,
+}
+
+/// Events that did not come, and of which nothing was told before those that followed.
+#[derive(Debug, Clone)]
+struct Hole {
+    from: usize,
+    to: usize,
+    seen: Instant,
+    /// How long after that a gap was told.
+    told_after: Option<Duration>,
 }
 
 /// The client, until it is dropped.
@@ -63,7 +80,8 @@ impl Roamer {
 
     /// The highest number that came over any connection.
     pub fn last(&self) -> Option<usize> {
-        self.visits().iter().filter_map(|visit| visit.last).max()
+        let visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
+        visits.iter().filter_map(|visit| visit.last).max()
     }
 }
 
@@ -107,22 +125,49 @@ impl Visit {
     fn note(&mut self, message: &Value) {
         if message["type"] == "gap" {
             self.gap = true;
+            for hole in &mut self.holes {
+                hole.told_after.get_or_insert(hole.seen.elapsed());
+            }
             return;
+        }
+        if message["type"] == "subscribed" {
+            self.epoch = message["epoch"].as_str().map(str::to_owned);
         }
         if message.get("data").is_none() {
             return;
         }
         let number = number_of(message);
+        let seq = message["seq"].as_u64().expect("a number of the channel");
+        if self.numbers.last().is_some_and(|(last, _)| *last >= seq) {
+            self.wrong.push(format!("{number} has the number {seq}"));
+        }
         match self.last.map(|last| last + 1) {
             Some(due) if number < due => self.wrong.push(format!("{number} where {due} was due")),
-            Some(due) if number > due && !self.gap => {
-                self.wrong
-                    .push(format!("{due} to {number} are missing, and nothing told"));
-            }
+            Some(due) if number > due && !self.gap => self.holes.push(Hole {
+                from: due,
+                to: number,
+                seen: Instant::now(),
+                told_after: None,
+            }),
             _ => {}
         }
         self.gap = false;
         self.first.get_or_insert(number);
         self.last = Some(number);
+        self.numbers.push((seq, number));
+    }
+
+    /// What came twice or out of its order, and what Redis took and is missing with no gap before what
+    /// followed, nor within `late` after that.
+    pub fn faults(&self, taken: &Taken, late: Duration) -> Vec<String> {
+        let is_told = |hole: &Hole| hole.told_after.is_some_and(|after| after <= late);
+        let holes = self.holes.iter();
+        let untold = holes.filter(|hole| taken.has_of(hole.from..hole.to) && !is_told(hole));
+        let untold = untold.map(|hole| {
+            let Hole { from, to, .. } = hole;
+            let (ago, after) = (hole.seen.elapsed(), hole.told_after);
+            format!("{from} to {to} are missing since {ago:?}, and a gap came {after:?} after that")
+        });
+        self.wrong.iter().cloned().chain(untold).collect()
     }
 }
