@@ -1,14 +1,18 @@
 //! The numbers of a relay when its Redis does not keep them, its bounds, and the rights that its
 //! hosts need.
 
+use std::sync::{Arc, Mutex};
+
 use rustix::process::Signal;
 use serde_json::Value;
 use tidegate_tests::arrivals::{a_candle_comes, next_event};
+use tidegate_tests::delivery::Publisher;
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
-use tidegate_tests::relay::is_in_step;
+use tidegate_tests::relay::{OF_ALL, is_in_step};
+use tidegate_tests::resp::{Reply, Resp};
 use tidegate_tests::rights::refusals_in;
 use tidegate_tests::sentinels::Sentinels;
-use tidegate_tests::{Client, Guest, Redis, Relay, Setup, eventually, millis, secs, until};
+use tidegate_tests::{Client, Guest, Proxy, Redis, Relay, Setup, eventually, millis, secs, until};
 
 const CHANNEL: &str = "candles:BTC-USD:1h";
 
@@ -224,4 +228,62 @@ async fn a_host_that_missed_events_lets_one_that_is_still_at_them_go_first() {
         let message = next_event(&mut client).await;
         assert_eq!(number_of(&message), number);
     }
+}
+
+/// What ingest hosts send to edges: of each message its generation and its event.
+async fn listen(redis: &Redis) -> Arc<Mutex<Vec<(String, usize)>>> {
+    let mut connection = Resp::connect(redis.port()).await.expect("it listens");
+    let channel = format!("tidegate:relay:tidegate:{{{CHANNEL}}}");
+    let subscribe: [&[u8]; 2] = [b"SSUBSCRIBE", channel.as_bytes()];
+    connection.ask(&subscribe).await.expect("an answer");
+    let heard = Arc::<Mutex<Vec<_>>>::default();
+    let into = heard.clone();
+    tokio::spawn(async move {
+        while let Ok(Reply::Array(push)) = connection.reply().await {
+            let text = push[2].text();
+            let (head, message) = text.split_once('\n').expect("a head and a message");
+            let generation = head.split(' ').nth(1).expect("a generation").to_owned();
+            let message = serde_json::from_str(message).expect("JSON");
+            let mut heard = into.lock().expect("nothing fails while it is held");
+            heard.push((generation, number_of(&message)));
+        }
+    });
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_another_epoch_nothing_comes_behind_that_was_sent_in_the_one_before() {
+    let relay = Relay::of(1, 0).await;
+    let proxy = Proxy::to(relay.redis.port()).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let late = relay.ingest(None).setting("redis-url", &url).start().await;
+    is_in_step(&late).await;
+    let heard = listen(&relay.redis).await;
+    let publisher = Publisher::start(&[relay.redis.port()], 500);
+    publisher.takes(500).await;
+    proxy.delay(millis(10));
+    for _ in 0..2 {
+        publisher.takes(500).await;
+        relay.redis.ask(&["DEL", OF_ALL]).await;
+        publisher.takes(500).await;
+        for ingest in [&relay.ingests[0], &late] {
+            is_in_step(ingest).await;
+        }
+    }
+    publisher.stop().await;
+    let heard = heard
+        .lock()
+        .expect("nothing fails while it is held")
+        .clone();
+    let mut epochs = 1;
+    for pair in heard.windows(2) {
+        let ((before, last), (generation, event)) = (&pair[0], &pair[1]);
+        epochs += usize::from(before != generation);
+        assert!(before != generation || last < event, "{event} after {last}");
+    }
+    assert_eq!(epochs, 3);
+    let mut events: Vec<usize> = heard.into_iter().map(|(_, event)| event).collect();
+    events.sort_unstable();
+    let hole = events.windows(2).find(|pair| pair[0] + 1 < pair[1]);
+    assert_eq!(hole, None);
 }

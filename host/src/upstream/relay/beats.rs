@@ -44,7 +44,9 @@ impl IngestWork<'_> {
         records.truncate(MAX_HOSTS);
         if generation != Some(dispatch.generation()) || self.shards.take_change().is_some() {
             let known = (dispatch.generation(), false);
-            self.agree(presence, dispatch, known).await?;
+            if self.agree(presence, dispatch, known).await? {
+                self.step_in(presence, dispatch).await?;
+            }
         }
         // Who has just begun waits for nobody who is dead; others may have an old backlog.
         let is_alone =

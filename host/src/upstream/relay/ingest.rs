@@ -177,20 +177,22 @@ impl IngestWork<'_> {
     }
 
     /// Takes the epoch that all ingest hosts have agreed on, or makes one. `last` is the last
-    /// generation that is known of, and `lost` whether numbers of it were lost.
+    /// generation that is known of, and `lost` whether numbers of it were lost. Says whether it is
+    /// another one than before in which others may have sent already what waits here, as it is not
+    /// known again there.
     pub(super) async fn agree(
         &mut self,
         presence: &mut Presence,
         dispatch: &mut Dispatch,
         (last, lost): (u64, bool),
-    ) -> Result<(), RelayLost> {
+    ) -> Result<bool, RelayLost> {
         // Its generation alone tells it from others.
-        let name = format!("{:016x}", getrandom::u64().unwrap_or_default());
+        let own_name = format!("{:016x}", getrandom::u64().unwrap_or_default());
         let since = presence.knows_less_since;
         let insists = since.is_some_and(|since| since.elapsed() >= OLD_VIEW);
         let epoch = self.ingest.names.epoch();
         let agree = KeyedCommand::beside("EVAL", &epoch).with(EPOCH);
-        let agree = agree.with(1).with(&epoch).with(name);
+        let agree = agree.with(1).with(&epoch).with(&own_name);
         let agree = agree.with(last).with(u8::from(lost));
         let ids: Vec<&str> = self.shards.ids().collect();
         let agree = agree.with(self.shards.version());
@@ -205,14 +207,10 @@ impl IngestWork<'_> {
             ));
         }
         presence.knows_less_since = None;
-        // What others have sent in the epoch before is not known again in this one.
-        if generation != dispatch.generation()
-            && let Some(until) = &mut presence.away_until
-        {
-            *until = (*until).max(Instant::now() + Duration::from_millis(WINDOW));
-        }
+        let is_another = ![0, generation].contains(&dispatch.generation());
+        let others_send = name != own_name || presence.away_until.is_some();
         dispatch.set_epoch((generation, name));
-        Ok(())
+        Ok(is_another && others_send)
     }
 
     async fn hand_on(
@@ -256,7 +254,9 @@ impl IngestWork<'_> {
             let lost = outcome.numbers_were_lost;
             if lost || outcome.later > 0 || self.shards.take_change().is_some() {
                 let last = outcome.later.max(dispatch.generation());
-                self.agree(presence, dispatch, (last, lost)).await?;
+                if self.agree(presence, dispatch, (last, lost)).await? {
+                    self.step_in(presence, dispatch).await?;
+                }
             }
             if outcome.is_late {
                 self.beat(presence, dispatch, false).await?;
