@@ -4,27 +4,25 @@
 use std::time::SystemTime;
 
 use tidegate_tests::payloads::{candle, candle_channel, number_of};
-use tidegate_tests::{Redis, Tidegate, secs, until};
-
-use crate::clock::{set, with_clock};
+use tidegate_tests::{Redis, Tidegate, WallClock, secs, until};
 
 /// How far it is to the last day that HTTP has a name for; the calendar of the keys ends
 /// some hours before.
-fn to_the_last_day() -> String {
+fn to_the_last_day() -> i64 {
     const NOON_OF_9999_12_31: u64 = 253_402_257_600;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.expect("this machine's clock is later").as_secs();
-    format!("+{}", NOON_OF_9999_12_31 - now)
+    i64::try_from(NOON_OF_9999_12_31 - now).expect("eight thousand years are few seconds")
 }
 
 #[tokio::test]
 async fn a_task_that_dies_is_shown_and_started_again_and_clients_lose_nothing() {
-    let redis = Redis::start().await;
-    let tidegate = with_clock(Tidegate::on(&redis)).start().await;
+    let (redis, clock) = (Redis::start().await, WallClock::new());
+    let tidegate = Tidegate::on(&redis).clock(&clock).start().await;
     let mut client = tidegate.subscriber(["candles:*:*"]).await;
     let channel = candle_channel(1, "BTC-USD", "1h");
     // Whoever asks what day it is panics: the task that ends keys does, twice a second.
-    set(&tidegate, &to_the_last_day());
+    clock.set(to_the_last_day());
     let reasons = tidegate.becomes_unready(secs(10)).await;
     assert!(
         reasons.contains("key_expiry ended: it panicked at "),
@@ -44,7 +42,7 @@ async fn a_task_that_dies_is_shown_and_started_again_and_clients_lose_nothing() 
         redis.publish(&channel, candle(number)).await;
         assert_eq!(number_of(&client.next_json().await), number);
     }
-    set(&tidegate, "+0");
+    clock.set(0);
     tidegate.becomes_ready(secs(15)).await;
     until("it to run again", secs(10), async || {
         tidegate.metric("tidegate_tasks_down", &[]).await == 0.0

@@ -9,6 +9,7 @@ use crate::nodes::{Node, NodePlace};
 use crate::payloads::{candle, candle_channel};
 use crate::segment::Segment;
 use crate::wait::{eventually, secs, until};
+use crate::wall_clock::WallClock;
 
 const SLOTS: u16 = 16_384;
 const MASTERS: u16 = 3;
@@ -29,6 +30,15 @@ impl Cluster {
         let mut nodes = Vec::new();
         for _ in 0..2 * MASTERS {
             nodes.push(node(NodePlace::here()).await);
+        }
+        Self::of(nodes).await
+    }
+
+    /// Each node with a wall clock of its own, of which there are six.
+    pub async fn with_clocks(clocks: &[WallClock; 2 * MASTERS as usize]) -> Self {
+        let mut nodes = Vec::new();
+        for clock in clocks {
+            nodes.push(node(NodePlace::with_clock(clock)).await);
         }
         Self::of(nodes).await
     }

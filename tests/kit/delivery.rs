@@ -301,7 +301,9 @@ impl Entries {
         let number = number_of(message);
         let due = self.last.map_or(number, |last| last + 1);
         if number < due {
-            self.wrong.push(format!("{number} where {due} was due"));
+            let seq = &message["seq"];
+            self.wrong
+                .push(format!("{number} where {due} was due, with number {seq}"));
         } else if number > due {
             self.missing += u64::try_from(number - due).expect("a small number");
             if !self.gap {

@@ -53,6 +53,7 @@ pub mod tide;
 pub mod tidegate;
 pub mod tls;
 pub mod wait;
+pub mod wall_clock;
 
 pub use admin::{Admin, Answer};
 pub use client::{Client, Connect, Door};
@@ -79,3 +80,4 @@ pub use tape::Tape;
 pub use tide::Tide;
 pub use tidegate::Tidegate;
 pub use wait::{eventually, millis, secs, until};
+pub use wall_clock::WallClock;

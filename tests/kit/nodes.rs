@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::process::Process;
 use crate::resp::{Reply, Resp};
 use crate::wait::{eventually, secs};
+use crate::wall_clock::WallClock;
 
 /// What is run as `redis-server`: `TIDEGATE_TEST_REDIS` where that is set, so that other releases
 /// and kin can be tried.
@@ -31,6 +32,17 @@ impl NodePlace {
         Self {
             host: "127.0.0.1".to_owned(),
             launcher: Vec::new(),
+        }
+    }
+
+    /// The same, with this wall clock.
+    pub fn with_clock(clock: &WallClock) -> Self {
+        let variables = clock.environment().into_iter();
+        let variables = variables.map(|(name, value)| format!("{name}={value}"));
+        let launcher = std::iter::once("env".to_owned()).chain(variables).collect();
+        Self {
+            launcher,
+            ..Self::here()
         }
     }
 }

@@ -13,18 +13,26 @@ use crate::process::Process;
 use crate::resp::{Reply, Resp, encode};
 use crate::tls::Certificates;
 use crate::wait::{eventually, secs};
+use crate::wall_clock::WallClock;
 
 /// What the server shall be like.
 #[derive(Debug, Default)]
 pub struct RedisBuilder {
     config: Vec<String>,
     tls: bool,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl RedisBuilder {
     /// Adds a line to its configuration.
     pub fn config(mut self, line: &str) -> Self {
         self.config.push(line.to_owned());
+        self
+    }
+
+    /// Its wall clock is this.
+    pub fn clock(mut self, clock: &WallClock) -> Self {
+        self.environment.extend(clock.environment());
         self
     }
 
@@ -44,12 +52,14 @@ impl RedisBuilder {
         });
         for _ in 0..20 {
             let port = free_port();
-            if let Ok(process) = launch(folder.path(), port, &self.config).await {
+            let launched = launch(folder.path(), port, &self.config, &self.environment).await;
+            if let Ok(process) = launched {
                 return Redis {
                     process,
                     folder,
                     port,
                     config: self.config,
+                    environment: self.environment,
                     tls,
                     commands: Mutex::new(None),
                 };
@@ -66,6 +76,7 @@ pub struct Redis {
     folder: TempDir,
     port: u16,
     config: Vec<String>,
+    environment: Vec<(&'static str, String)>,
     tls: Option<(Certificates, u16)>,
     commands: Mutex<Option<Resp>>,
 }
@@ -162,8 +173,9 @@ impl Redis {
         self.config
             .extend(config.iter().map(|&line| line.to_owned()));
         let (folder, port, config) = (self.folder.path(), self.port, &self.config);
+        let environment = &self.environment;
         self.process = eventually("redis-server on its old port", secs(10), async || {
-            launch(folder, port, config).await.ok()
+            launch(folder, port, config, environment).await.ok()
         })
         .await;
     }
@@ -181,7 +193,12 @@ async fn flush(connection: &mut Resp, bytes: &mut Vec<u8>, count: &mut usize) {
     *count = 0;
 }
 
-async fn launch(folder: &Path, port: u16, config: &[String]) -> Result<Process, ()> {
+async fn launch(
+    folder: &Path,
+    port: u16,
+    config: &[String],
+    environment: &[(&'static str, String)],
+) -> Result<Process, ()> {
     let file = folder.join("redis.conf");
     let text = format!(
         "port {port}\nbind 127.0.0.1\nsave \"\"\nappendonly no\ndir {}\n{}\n",
@@ -190,7 +207,7 @@ async fn launch(folder: &Path, port: u16, config: &[String]) -> Result<Process, 
     );
     std::fs::write(&file, text).expect("a file in one's own folder");
     let mut process = Process::start(&redis_binary(), |command| {
-        command.arg(&file);
+        command.arg(&file).envs(environment.iter().cloned());
     });
     eventually("redis-server to answer", secs(10), async || {
         if process.ended().is_some() {

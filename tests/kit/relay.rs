@@ -40,9 +40,18 @@ impl Relay {
         guest: Option<&Guest>,
         change: impl Fn(Setup) -> Setup,
     ) -> Self {
-        let redis = Redis::start().await;
+        Self::on(Redis::start().await, (ingests, edges), guest, change).await
+    }
+
+    /// The same on a Redis that is there.
+    pub async fn on(
+        redis: Redis,
+        count: (usize, usize),
+        guest: Option<&Guest>,
+        change: impl Fn(Setup) -> Setup,
+    ) -> Self {
         let url = redis.url();
-        Self::at(redis, url, (ingests, edges), guest, change).await
+        Self::at(redis, url, count, guest, change).await
     }
 
     /// One tick of this symbol.

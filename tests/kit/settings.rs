@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::wall_clock::WallClock;
+
 /// The operator's token of a host with a state folder.
 pub const OPERATOR: &str = "token-of-an-operator-in-tests";
 
@@ -132,6 +134,12 @@ impl Setup {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// A host whose wall clock is this.
+    pub fn clock(self, clock: &WallClock) -> Self {
+        let variables = clock.environment().into_iter();
+        variables.fold(self, |setup, (name, value)| setup.env(name, &value))
     }
 
     pub fn admin_token(self, token: &str) -> Self {

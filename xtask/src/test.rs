@@ -16,7 +16,7 @@ use crate::{apt, examples, root, toolchain};
 const ASYNCAPI_PARSER: (&str, &str) = ("@asyncapi/parser", "3.6.3");
 
 /// What the tests run, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &[&str], &str); 9] = [
+const PROGRAMS: [(&str, &[&str], &str); 8] = [
     ("redis-server", &["--version"], "redis-server"),
     ("node", &["--version"], "nodejs"),
     ("npm", &["--version"], "npm"),
@@ -32,7 +32,6 @@ const PROGRAMS: [(&str, &[&str], &str); 9] = [
         "python3-venv",
     ),
     ("chromium", &["--version"], "chromium"),
-    ("faketime", &["--version"], "faketime"),
     // Machines of a test's own, and slow links to them.
     ("tc", &["-V"], "iproute2"),
 ];
