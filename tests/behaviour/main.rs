@@ -132,6 +132,7 @@ mod safety_net;
 mod schemas;
 mod secure_commands;
 mod sessions;
+mod set_clocks;
 mod settings;
 mod shadow;
 mod shutdown;

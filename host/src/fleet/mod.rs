@@ -10,19 +10,18 @@
 //! ```
 
 mod api_keys;
-mod clock;
 mod link;
 mod names;
 mod places;
 mod usage;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
 pub use self::api_keys::{KeyChanges, KeyText, KeyWrite, RedisKeys};
-use self::clock::RedisClock;
 pub use self::link::{Link, Unreachable};
 pub use self::names::FleetNames;
 use self::places::exchange_places;
@@ -31,7 +30,7 @@ use crate::gate::fleet_limits::FleetPlaces;
 use crate::metrics::Metrics;
 use crate::settings::{self, Settings};
 use crate::tasks::{Tasks, Unasked, ever};
-use crate::upstream::redis::{Server, machine_name};
+use crate::upstream::redis::{ASK_THE_CLOCK, Server, SteadyClock, machine_name, with_steady_clock};
 
 /// After how many silent seconds a host does not count as alive.
 pub const SILENT: f64 = 15.0;
@@ -49,7 +48,7 @@ pub struct Member {
     /// Its own, as newcomers wait for it.
     places_link: Link,
     places: Arc<FleetPlaces>,
-    clock: Mutex<RedisClock>,
+    clock: Mutex<SteadyClock>,
 }
 
 impl Member {
@@ -130,10 +129,26 @@ impl Member {
         &self.places
     }
 
-    /// By how many seconds the clock of Redis, which says `now`, is ahead of the one by which hosts
-    /// were seen.
-    pub fn clock_ahead(&self, now: f64) -> f64 {
-        self.clock.lock().ahead(now, std::time::Instant::now())
+    /// Adds the question what the clock is that the fleet's hosts speak by, which has two numbers for
+    /// an answer.
+    pub fn ask_the_clock(&self, look: &mut redis::Pipeline) {
+        look.cmd("EVAL")
+            .arg(with_steady_clock(ASK_THE_CLOCK))
+            .arg(1)
+            .arg(self.names.clock())
+            .arg(self.clock_now());
+    }
+
+    /// What that clock says here, in milliseconds; 0 before the first answer.
+    fn clock_now(&self) -> u64 {
+        self.clock.lock().now(Instant::now())
+    }
+
+    /// Takes in what all hosts have reached, and gives in seconds what the clock says now.
+    pub fn reach(&self, reached: u64) -> f64 {
+        let (mut clock, now) = (self.clock.lock(), Instant::now());
+        clock.reach(reached, now);
+        clock.now(now) as f64 / 1e3
     }
 
     /// Reads the certificates for the next connections anew.

@@ -46,6 +46,11 @@ impl FleetNames {
         format!("{}hosts", self.prefix)
     }
 
+    /// A hash: the clock that the hosts speak by.
+    pub fn clock(&self) -> String {
+        format!("{}clock", self.prefix)
+    }
+
     /// A hash: what keys were sent on that day.
     pub fn usage_of(&self, day: Date) -> String {
         format!("{}usage:{day}", self.prefix)
@@ -132,6 +137,8 @@ mod tests {
     fn the_rules_have_every_command_that_is_sent_and_no_other() {
         let sources = [
             include_str!("api_keys.rs"),
+            include_str!("mod.rs"),
+            include_str!("../upstream/redis/steady_clock.lua"),
             include_str!("../rollout/fleet/components.rs"),
             include_str!("../rollout/fleet/earlier.rs"),
             include_str!("../rollout/fleet/history.rs"),

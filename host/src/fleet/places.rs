@@ -2,7 +2,8 @@
 //! same step. What follows from it is for `gate` to say.
 //!
 //! ```text
-//! places            hash: host -> instance, number of its last exchange, when that was
+//! places            hash: host -> instance, number of its last exchange, when that was by the clock
+//!                   that hosts speak by
 //! places:<owner>    hash: instance -> connections
 //! ```
 //! An owner is known by a digest. Whoever is silent does not count, and an owner without
@@ -12,31 +13,33 @@ use std::sync::Arc;
 
 use super::{Member, SILENT, Unreachable};
 use crate::gate::fleet_limits::{Exchange, ExchangeAnswer};
+use crate::upstream::redis::with_steady_clock;
 
-/// How long an owner's hash lasts that nobody says again; each host says all that it has every
-/// minute.
-const OWNER_SECONDS: u64 = 300;
+/// How long an owner's hash lasts that nobody says again. Each host says all that it has every minute;
+/// this is by the clock of Redis, which may be set ahead.
+const OWNER_SECONDS: u64 = 24 * 3600;
 
 /// For how long a host is remembered that is silent.
 const REMEMBERED_SECONDS: f64 = 24.0 * 3600.0;
 
 /// Sets what this host has of each owner and gives what the other live ones have, in one step.
 ///
-/// `KEYS`: the hash of hosts, then those of the owners. `ARGV`: host, instance, number, after how
-/// many seconds a host is silent and is forgotten, how long an owner's hash lasts, then for each
-/// owner what this host has of it.
+/// `KEYS`: the hash of hosts, the clock that hosts speak by, then the hashes of the owners. `ARGV`:
+/// host, instance, number, after how many seconds a host is silent and is forgotten, how long an
+/// owner's hash lasts, what this host has reached of that clock, then for each owner what this host
+/// has of it. Answers what all have reached, and then the answer.
 const EXCHANGE: &str = r"
-local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local reached = steady_clock(KEYS[2], ARGV[7])
+local now = reached / 1000
 local number, silent = tonumber(ARGV[3]), tonumber(ARGV[4])
 local live, hosts, previous = {}, 1, -1
 local known = redis.call('HGETALL', KEYS[1])
 for i = 1, #known, 2 do
   local instance, last, seen = string.match(known[i + 1], '^(%x+) (%d+) ([%d.]+)$')
-  local age = instance and math.abs(now - tonumber(seen))
+  local age = instance and now - tonumber(seen)
   if known[i] == ARGV[1] then
     if instance == ARGV[2] then
-      if tonumber(last) > number then return { -2 } end
+      if tonumber(last) > number then return { reached } end
       if age < silent then previous = tonumber(last) end
     end
   elseif instance and age < silent then
@@ -47,8 +50,8 @@ for i = 1, #known, 2 do
   end
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. string.format('%.6f', now))
-local answer = { previous, hosts }
-for i = 2, #KEYS do
+local answer = { reached, previous, hosts }
+for i = 3, #KEYS do
   local others, fields = 0, redis.call('HGETALL', KEYS[i])
   for j = 1, #fields, 2 do
     if live[fields[j]] then
@@ -97,9 +100,10 @@ async fn exchange_once(
 ) -> Result<ExchangeAnswer, Unreachable> {
     let mut send = redis::pipe();
     send.cmd("EVAL")
-        .arg(EXCHANGE)
-        .arg(exchange.reports.len() + 1)
-        .arg(member.names.places());
+        .arg(with_steady_clock(EXCHANGE))
+        .arg(exchange.reports.len() + 2)
+        .arg(member.names.places())
+        .arg(member.names.clock());
     for report in &exchange.reports {
         send.arg(member.names.places_of(&report.owner));
     }
@@ -108,7 +112,8 @@ async fn exchange_once(
         .arg(exchange.number)
         .arg(SILENT)
         .arg(REMEMBERED_SECONDS)
-        .arg(OWNER_SECONDS);
+        .arg(OWNER_SECONDS)
+        .arg(member.clock_now());
     for report in &exchange.reports {
         send.arg(report.announced);
     }
@@ -118,7 +123,13 @@ async fn exchange_once(
         answer => answer,
     };
     let (answer,): (Vec<i64>,) = answer?;
-    read(&answer, exchange.reports.len())
+    let [reached, answer @ ..] = &answer[..] else {
+        return Err(Unreachable(
+            "Redis answers a script with nothing".to_owned(),
+        ));
+    };
+    member.reach(u64::try_from(*reached).unwrap_or_default());
+    read(answer, exchange.reports.len())
         .ok_or_else(|| Unreachable("what was said later is known there already".to_owned()))
 }
 

@@ -34,7 +34,7 @@ pub(super) struct HostRecord {
     pub(super) instance: String,
     pub(super) version: String,
     pub(super) started: Timestamp,
-    /// By the clock of Redis, in seconds.
+    /// By the clock that hosts speak by, in seconds.
     pub(super) seen: f64,
     pub(super) transforms: BTreeMap<String, HostTransform>,
 }
@@ -121,10 +121,8 @@ impl From<String> for Progress {
 /// All hosts, at one moment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hosts {
-    /// By the clock of Redis, in seconds.
+    /// By the clock that they speak by, in seconds.
     pub(super) now: f64,
-    /// How many of these seconds its clock is ahead of the one by which hosts were seen.
-    ahead: f64,
     pub(super) records: Vec<HostRecord>,
 }
 
@@ -136,16 +134,7 @@ impl Hosts {
             .filter_map(|text| serde_json::from_str(text).ok())
             .collect();
         records.sort_by(|a, b| a.host.cmp(&b.host));
-        Self {
-            now,
-            ahead: 0.0,
-            records,
-        }
-    }
-
-    /// The same, seen by a clock that is another one since a moment ago.
-    pub(super) fn by_a_clock_ahead(self, ahead: f64) -> Self {
-        Self { ahead, ..self }
+        Self { now, records }
     }
 
     pub(super) fn record_of(&self, host: &str) -> Option<&HostRecord> {
@@ -153,7 +142,7 @@ impl Hosts {
     }
 
     pub(super) fn age(&self, host: &HostRecord) -> f64 {
-        (self.now - self.ahead - host.seen).max(0.0)
+        (self.now - host.seen).max(0.0)
     }
 
     pub(super) fn is_alive(&self, host: &HostRecord) -> bool {
@@ -203,17 +192,10 @@ impl Hosts {
 /// Redis does not answer.
 pub(super) async fn hosts(fleet: &Fleet) -> Result<Hosts, Unreachable> {
     let mut look = redis::pipe();
-    look.cmd("TIME");
+    fleet.member.ask_the_clock(&mut look);
     look.cmd("HGETALL").arg(fleet.member.names().hosts());
-    let (time, records): ((u64, u64), BTreeMap<String, String>) = fleet.link().ask(&look).await?;
-    let now = seconds(time);
-    let ahead = fleet.member.clock_ahead(now);
-    Ok(Hosts::of(now, &records).by_a_clock_ahead(ahead))
-}
-
-/// What `TIME` answers, as one number.
-pub(super) fn seconds((seconds, micros): (u64, u64)) -> f64 {
-    seconds as f64 + micros as f64 / 1e6
+    let (clock, records): ((u64, u64), BTreeMap<String, String>) = fleet.link().ask(&look).await?;
+    Ok(Hosts::of(fleet.member.reach(clock.0), &records))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::earlier::move_earlier;
 use super::envelope::{SharedDesired, Unreadable};
 use super::first::{first_patience, is_overdue};
 use super::history::share_history;
-use super::hosts::{HostRecord, HostTransform, Hosts, seconds};
+use super::hosts::{HostRecord, HostTransform, Hosts};
 use super::share::{hear_desired, offer_desired};
 use super::{Fleet, Unreachable};
 use crate::revision::Revision;
@@ -39,7 +39,7 @@ pub(super) const MAX_TRANSFORMS: usize = 1_000;
 struct Said {
     connected: Option<bool>,
     unreadable: BTreeMap<String, Unreadable>,
-    /// When this process wrote its report last, by the clock of Redis.
+    /// When this process wrote its report last, by the clock that hosts speak by.
     reported: Option<f64>,
     /// Another process with this host's name.
     namesake: Option<String>,
@@ -271,20 +271,18 @@ fn read((name, text): (String, String)) -> (String, Result<Arc<SharedDesired>, U
 pub(super) async fn read_all(fleet: &Fleet) -> Result<(Hosts, Read), Unreachable> {
     type Fields = BTreeMap<String, String>;
     let mut look = redis::pipe();
-    look.cmd("TIME");
+    fleet.member.ask_the_clock(&mut look);
     // In this order: who is there has said before what it knows.
     look.cmd("HGETALL").arg(fleet.member.names().hosts());
     look.cmd("HGETALL").arg(fleet.member.names().deployments());
-    let (time, hosts, fields): ((u64, u64), Fields, Fields) = fleet.link().ask(&look).await?;
+    let (clock, hosts, fields): ((u64, u64), Fields, Fields) = fleet.link().ask(&look).await?;
     let read: Read = fields.into_iter().map(read).take(MAX_TRANSFORMS).collect();
     let known = read.iter().filter_map(|(name, read)| {
         let shared = read.as_ref().ok()?;
         Some((name.clone(), shared.clone()))
     });
     *fleet.shared.lock() = known.collect();
-    let now = seconds(time);
-    let ahead = fleet.member.clock_ahead(now);
-    let hosts = Hosts::of(now, &hosts).by_a_clock_ahead(ahead);
+    let hosts = Hosts::of(fleet.member.reach(clock.0), &hosts);
     Ok((hosts, read))
 }
 

@@ -30,6 +30,7 @@ mod server;
 mod sightings;
 mod slots;
 mod stay;
+mod steady_clock;
 mod view;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub use self::routing::{Routing, route};
 pub use self::server::{Server, is_resp2_only, machine_name};
 pub use self::slots::hash_slot;
 pub(super) use self::slots::{ClusterMap, SlotRanges, cluster_map};
+pub use self::steady_clock::{ASK_THE_CLOCK, SteadyClock, with_steady_clock};
 use super::place::UpstreamKind;
 use super::{NOT_CONNECTED, Status};
 use crate::pipeline::Intake;

@@ -12,7 +12,9 @@ use super::ingest::{BEAT, IngestWork, LATE};
 use super::link::RelayLost;
 use super::presence::Presence;
 use super::record::{self, ALIVE, FRESH, GONE, IngestRecord, MAX_HOSTS, WINDOW};
+use super::server_clock::ServerClock;
 use crate::pipeline::at_work;
+use crate::upstream::redis::{ASK_THE_CLOCK, with_steady_clock};
 
 const LEAVE: &str = include_str!("leave.lua");
 
@@ -30,16 +32,22 @@ impl IngestWork<'_> {
         type Heard = ((u64, u64), BTreeMap<String, String>, Option<u64>);
         self.shards.check().await?;
         let (epoch, ingests) = (self.ingest.names.epoch(), self.ingest.names.ingests());
+        let clock = KeyedCommand::beside("EVAL", &epoch).with(with_steady_clock(ASK_THE_CLOCK));
         let hear = [
-            KeyedCommand::beside("TIME", &epoch),
+            clock.with(1).with(&epoch).with(presence.now()),
             KeyedCommand::new("HGETALL", &ingests),
             KeyedCommand::new("HGET", &epoch).with("g"),
         ];
         let heard: Heard = self.shards.ask(&hear).await?;
-        let ((seconds, micros), texts, generation) = heard;
-        let now = seconds * 1_000 + micros / 1_000;
-        self.clock = (now, Instant::now());
-        self.shards.set_clock(&epoch, now);
+        let ((reached, server_now), texts, generation) = heard;
+        self.heard_at = Instant::now();
+        presence.clock.reach(reached, self.heard_at);
+        let now = presence.clock.now(self.heard_at);
+        let clock = ServerClock {
+            said: server_now,
+            at: self.heard_at,
+        };
+        self.shards.note_clock(self.shards.place(&epoch), clock);
         let mut records = super::read_records(&texts);
         records.truncate(MAX_HOSTS);
         if generation != Some(dispatch.generation()) || self.shards.take_change().is_some() {
@@ -71,13 +79,6 @@ impl IngestWork<'_> {
         Ok(())
     }
 
-    /// The clock that ingest hosts speak by, in milliseconds.
-    pub(super) fn now(&self) -> u64 {
-        let (at, since) = self.clock;
-        let elapsed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        at.saturating_add(elapsed)
-    }
-
     /// Publishes what shows how late events are: in a cluster at another node than the one that
     /// brings them, as that may be cut off from where others publish.
     async fn probe_the_path(&self, presence: &mut Presence) {
@@ -104,6 +105,10 @@ impl IngestWork<'_> {
         let names = &self.ingest.names;
         let ingests = names.ingests();
         let mut say = Vec::new();
+        if self.shards.leap() > 1_000 * CATALOG_STAYS / 2 {
+            // It may have been taken for old.
+            presence.catalog.renewed = None;
+        }
         if presence.catalog.follow(&self.ingest.catalog, now) {
             let (digest, text) = (&presence.catalog.digest, &presence.catalog.text);
             let set = KeyedCommand::new("SET", &names.catalog(digest)).with(text);
@@ -156,13 +161,14 @@ impl IngestWork<'_> {
         presence: &mut Presence,
         dispatch: &mut Dispatch,
     ) -> Result<(), RelayLost> {
-        let (now, _) = self.clock;
+        let now = presence.now();
         let covers_since = presence.covers_since.take();
         let text = text_of(&self.record(presence, now))?;
-        let ingests = self.ingest.names.ingests();
-        let leave = KeyedCommand::beside("EVAL", &ingests).with(LEAVE);
-        let leave = leave.with(1).with(&ingests);
+        let (epoch, ingests) = (self.ingest.names.epoch(), self.ingest.names.ingests());
+        let leave = KeyedCommand::beside("EVAL", &ingests).with(with_steady_clock(LEAVE));
+        let leave = leave.with(2).with(&ingests).with(&epoch);
         let leave = leave.with(&presence.instance).with(text).with(ALIVE);
+        let leave = leave.with(presence.now());
         let left = self.shards.ask::<(bool,)>(&[leave]).await;
         // Where there is no answer, it is asked again on the next connection.
         presence.covers_since = covers_since;
@@ -194,7 +200,7 @@ impl IngestWork<'_> {
     ) -> Result<(), RelayLost> {
         let late = Duration::from_millis(LATE);
         let stood_still = presence.alive_at.elapsed() > late;
-        if stood_still || self.clock.1.elapsed() > BEAT * 4 / 5 {
+        if stood_still || self.heard_at.elapsed() > BEAT * 4 / 5 {
             self.beat(presence, dispatch, !stood_still).await?;
         }
         // The beat itself may have been what was waited for.
@@ -206,7 +212,7 @@ impl IngestWork<'_> {
         let is_deaf = path_delay.silence(Instant::now()) > Duration::from_millis(WINDOW);
         if presence.is_deaf != is_deaf {
             presence.is_deaf = is_deaf;
-            let now = self.now();
+            let now = presence.now();
             presence.covers_since = presence.covers_since.map(|_| now);
             self.beat(presence, dispatch, true).await?;
         }

@@ -175,6 +175,7 @@ impl Dispatch {
         (now, changes): (u64, u64),
     ) -> Result<BatchOutcome, RelayLost> {
         self.note_channels(shards).await?;
+        let leap = shards.leap();
         let mut batches: Vec<(Pipeline, Vec<CountedMessage>)> = Vec::new();
         batches.resize_with(shards.count(), Default::default);
         // Of each channel the last message.
@@ -191,7 +192,13 @@ impl Dispatch {
             let until = shards.now(place).saturating_add(patience);
             let (batch, messages) = &mut batches[place];
             let script = &shards.at(place).script;
-            self.add(batch, script, (until, now, changes), &counted, ahead);
+            self.add(
+                batch,
+                script,
+                (until, now, changes),
+                &counted,
+                (leap, ahead),
+            );
             messages.push(counted);
         }
         let sending = batches.into_iter().enumerate();
@@ -219,6 +226,7 @@ impl Dispatch {
             }
         }
         self.pending.sort_unstable_by_key(|counted| counted.count);
+        outcome.behind = outcome.behind.saturating_sub(leap);
         Ok(outcome)
     }
 
@@ -318,13 +326,8 @@ impl Dispatch {
     async fn note_channels(&mut self, shards: &mut Shards) -> Result<(), RelayLost> {
         let mut fresh: HashSet<&Channel> = HashSet::new();
         for CountedMessage { message, .. } in &self.pending {
-            if self
-                .channels
-                .get(&message.channel)
-                .copied()
-                .flatten()
-                .is_none()
-            {
+            let noted = self.channels.get(&message.channel);
+            if !matches!(noted, Some(Some(_))) {
                 fresh.insert(&message.channel);
             }
         }
@@ -354,7 +357,7 @@ impl Dispatch {
         script: &str,
         (until, now, changes): (u64, u64, u64),
         CountedMessage { count, message }: &CountedMessage,
-        ahead: Option<u64>,
+        (leap, ahead): (u64, Option<u64>),
     ) {
         let (head, tail) = message.text.split_at(message.head);
         let [seen, before] = self.names.seen(&message.channel);
@@ -389,6 +392,7 @@ impl Dispatch {
             .arg(waited)
             .arg(now)
             .arg(changes)
-            .arg(ahead.unwrap_or_default());
+            .arg(ahead.unwrap_or_default())
+            .arg(leap);
     }
 }

@@ -19,13 +19,12 @@ use super::inbox::EdgeInbox;
 use super::link::RelayLost;
 use super::names::RelayNames;
 use super::record::{self, FamilyNews, IngestRecord, MAX_HOSTS};
-use super::shards::{Purpose, Shards};
+use super::shards::{KnownServers, Purpose, Shards};
 use crate::catalog::Catalog;
 use crate::hub::{Hub, Interest, Loss};
 use crate::metrics::Metrics;
-use crate::settings::RedisNode;
 use crate::upstream::Status;
-use crate::upstream::redis::Server;
+use crate::upstream::redis::{Server, SteadyClock};
 
 /// How often records are read, where nobody says that they have changed.
 const LOOK: Duration = Duration::from_millis(500);
@@ -55,6 +54,7 @@ pub(super) struct EdgeWork<'a> {
     pub(super) edge: &'a Edge,
     pub(super) inbox: Arc<EdgeInbox>,
     pub(super) shards: Shards,
+    clock: SteadyClock,
     /// Since when no ingest host was alive.
     lonely_since: Option<Instant>,
     pub(super) released_at: Instant,
@@ -89,9 +89,9 @@ impl Edge {
             self.metrics.clone(),
             self.settings.max_message,
         ));
-        let mut nodes = Vec::new();
+        let mut known = KnownServers::default();
         loop {
-            let RelayLost(why) = match self.try_work(&inbox, &mut nodes).await {
+            let RelayLost(why) = match self.try_work(&inbox, &mut known).await {
                 Ok(never) => match never {},
                 Err(lost) => lost,
             };
@@ -110,29 +110,30 @@ impl Edge {
     async fn try_work(
         &self,
         inbox: &Arc<EdgeInbox>,
-        nodes: &mut Vec<RedisNode>,
+        known: &mut KnownServers,
     ) -> Result<std::convert::Infallible, RelayLost> {
         // The end of the connections before this is known.
         let _ = inbox.closed.notified().now_or_never();
-        let mut work = self.connect(inbox, nodes).await?;
+        let mut work = self.connect(inbox, known).await?;
         let working = work.run().await;
-        // By now it may be other nodes than at first.
-        *nodes = work.shards.nodes().to_vec();
+        // By now it may be others than at first.
+        *known = work.shards.known().clone();
         working
     }
 
     async fn connect(
         &self,
         inbox: &Arc<EdgeInbox>,
-        nodes: &[RedisNode],
+        known: &KnownServers,
     ) -> Result<EdgeWork<'_>, RelayLost> {
         let purpose = Purpose::Hear(inbox.clone());
-        let mut shards = Shards::connect(&self.server, nodes, purpose).await?;
+        let mut shards = Shards::connect(&self.server, known, purpose).await?;
         shards.subscribe(&[self.names.notes()]).await?;
         Ok(EdgeWork {
             edge: self,
             inbox: inbox.clone(),
             shards,
+            clock: SteadyClock::default(),
             lonely_since: None,
             released_at: Instant::now(),
         })
@@ -174,17 +175,28 @@ impl EdgeWork<'_> {
     /// Reads what ingest hosts say, their families and the epoch.
     pub(super) async fn look(&mut self) -> Result<(), RelayLost> {
         type EpochFields = (Option<u64>, Option<String>, Option<String>);
-        type Heard = ((u64, u64), BTreeMap<String, String>, EpochFields);
+        type ClockFields = (Option<u64>, Option<u64>);
+        type Heard = (
+            (u64, u64),
+            ClockFields,
+            BTreeMap<String, String>,
+            EpochFields,
+        );
         let edge = self.edge;
         let epoch = edge.names.epoch();
         let questions = [
             KeyedCommand::beside("TIME", &epoch),
+            KeyedCommand::new("HMGET", &epoch).with(&["t", "w"][..]),
             KeyedCommand::new("HGETALL", &edge.names.ingests()),
             KeyedCommand::new("HMGET", &epoch).with(&["g", "e", "r"][..]),
         ];
         let heard: Heard = self.shards.ask(&questions).await?;
-        let ((seconds, micros), texts, (generation, epoch, servers)) = heard;
-        let now = seconds * 1_000 + micros / 1_000;
+        let ((seconds, micros), clock, texts, (generation, epoch, servers)) = heard;
+        if let (Some(reached), Some(when)) = clock {
+            let server_now = seconds * 1_000 + micros / 1_000;
+            self.clock.read(reached, (when, server_now), Instant::now());
+        }
+        let now = self.clock.now(Instant::now());
         let mut records = super::read_records(&texts);
         records.truncate(MAX_HOSTS);
         for digest in self.inbox.unknown_catalogs(now, &records) {

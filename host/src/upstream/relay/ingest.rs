@@ -19,12 +19,11 @@ use super::link::RelayLost;
 use super::names::RelayNames;
 use super::presence::Presence;
 use super::record::{IngestRecord, WINDOW};
-use super::shards::{Purpose, Shards};
+use super::shards::{KnownServers, Purpose, Shards};
 use crate::catalog::Catalog;
 use crate::hub::{Hub, Outbox};
 use crate::metrics::RelayMetrics;
 use crate::pipeline::Intake;
-use crate::settings::RedisNode;
 use crate::upstream::Status;
 use crate::upstream::redis::{PathDelay, Server, Subscriber};
 
@@ -72,8 +71,8 @@ pub(super) struct IngestWork<'a> {
     pub(super) ingest: &'a Ingest,
     pub(super) shards: Shards,
     pub(super) records: Vec<IngestRecord>,
-    /// The clock that ingest hosts speak by, in milliseconds, at a moment here.
-    pub(super) clock: (u64, Instant),
+    /// When it last heard what the others say.
+    pub(super) heard_at: Instant,
     /// How often what is to be known of families had changed when this host last said what it is,
     /// and what its record called that.
     pub(super) said: (u64, u64),
@@ -113,9 +112,9 @@ impl Ingest {
             presence.instance.clone(),
             (self.settings.last_size, self.settings.max_channels),
         );
-        let mut nodes = Vec::new();
+        let mut known = KnownServers::default();
         loop {
-            let working = self.try_work(&mut presence, &mut dispatch, &mut nodes);
+            let working = self.try_work(&mut presence, &mut dispatch, &mut known);
             let RelayLost(why) = match working.await {
                 Ok(never) => match never {},
                 Err(lost) => lost,
@@ -130,19 +129,19 @@ impl Ingest {
         &self,
         presence: &mut Presence,
         dispatch: &mut Dispatch,
-        nodes: &mut Vec<RedisNode>,
+        known: &mut KnownServers,
     ) -> Result<std::convert::Infallible, RelayLost> {
-        let shards = Shards::connect(&self.server, nodes, Purpose::Send(PUBLISH)).await?;
+        let shards = Shards::connect(&self.server, known, Purpose::Send(PUBLISH)).await?;
         let mut work = IngestWork {
             ingest: self,
             shards,
             records: Vec::new(),
-            clock: (0, Instant::now()),
+            heard_at: Instant::now(),
             said: (0, 0),
         };
         let working = work.run(presence, dispatch).await;
-        // By now it may be other nodes than at first.
-        *nodes = work.shards.nodes().to_vec();
+        // By now it may be others than at first.
+        *known = work.shards.known().clone();
         working
     }
 }
@@ -239,7 +238,7 @@ impl IngestWork<'_> {
             if self.said.0 != self.ingest.outbox.changes() {
                 self.beat(presence, dispatch, true).await?;
             }
-            let now = self.now();
+            let now = presence.now();
             let sending = dispatch.send(&mut self.shards, LATE, (now, self.said.1));
             let outcome = sending.await?;
             if let Some(error) = outcome.failure {
@@ -261,7 +260,9 @@ impl IngestWork<'_> {
             if outcome.is_late {
                 self.beat(presence, dispatch, false).await?;
             }
-            if outcome.is_late || outcome.behind > LATE {
+            // One whose server's clock was set ahead only seems to be late.
+            let is_late = outcome.is_late && self.shards.leap() < LATE;
+            if is_late || outcome.behind > LATE {
                 self.step_in(presence, dispatch).await?;
             }
         }

@@ -1,12 +1,12 @@
 -- Lets an ingest host leave its messages to others, if another one lives that sends everything: of two
--- hosts that are late together, as Redis stood still, one has to stay.
+-- hosts that are late together, as Redis stood still, one has to stay. The text before this has
+-- `steady_clock`.
 --
--- KEYS  1 what each ingest host says of itself
+-- KEYS  1 what each ingest host says of itself   2 the epoch, which has the clock that hosts speak by
 -- ARGV  1 this ingest host, 2 what it says once it has left, 3 after how many silent milliseconds a
---       host does not count as alive
+--       host does not count as alive, 4 what this host has reached of that clock
 -- Answers 1 if it has left, 0 if it is to stay.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = steady_clock(KEYS[2], ARGV[4])
 local said = redis.call('HGETALL', KEYS[1])
 for place = 1, #said, 2 do
   -- What cannot be read was written by another version, and counts as nobody.

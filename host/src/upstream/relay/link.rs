@@ -1,10 +1,13 @@
 //! What ingest and edge hosts ask of a server of Redis before they use it: that it can do what the
 //! relay needs, and which server it is.
 
+use std::time::Instant;
+
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError};
+use redis::{AsyncConnectionConfig, ProtocolVersion, RedisError, RedisResult};
 
 use super::PATIENCE;
+use super::server_clock::ServerClock;
 use crate::settings::RedisNode;
 use crate::upstream::redis::{Server, reason};
 
@@ -72,6 +75,19 @@ pub(super) async fn open(
     let connected =
         connected.map_err(|_| RelayLost(format!("no answer within {:?}", 2 * PATIENCE)))?;
     connected.map_err(|error| RelayLost::of(&error, server))
+}
+
+/// What the server's clock says.
+///
+/// # Errors
+/// It does not answer.
+pub(super) async fn clock(connection: &mut MultiplexedConnection) -> RedisResult<ServerClock> {
+    let time: (u64, u64) = redis::cmd("TIME").query_async(connection).await?;
+    let (seconds, micros) = time;
+    Ok(ServerClock {
+        said: seconds * 1_000 + micros / 1_000,
+        at: Instant::now(),
+    })
 }
 
 async fn identify(

@@ -19,9 +19,11 @@ mod inbox;
 mod ingest;
 mod link;
 mod names;
+mod owners;
 mod presence;
 mod pushes;
 mod record;
+mod server_clock;
 mod shards;
 mod start;
 

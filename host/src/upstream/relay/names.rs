@@ -133,6 +133,7 @@ mod tests {
             include_str!("publish.lua"),
             include_str!("epoch.lua"),
             include_str!("leave.lua"),
+            include_str!("../redis/steady_clock.lua"),
         ];
         let edge = [
             include_str!("edge.rs"),

@@ -12,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::hub::FamilyAccount;
 use crate::pipeline::WorkingFamily;
 use crate::transform::StatedFamily;
+use crate::upstream::redis::SteadyClock;
 
 /// How often a catalog is written again, so that it stays.
 const RENEW: Duration = Duration::from_secs(30);
@@ -20,7 +21,8 @@ const RENEW: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Presence {
     pub(super) instance: String,
-    /// Since when, by the clock of Redis; none while it leaves its messages to others.
+    pub(super) clock: SteadyClock,
+    /// Since when, by that clock; none while it leaves its messages to others.
     pub(super) covers_since: Option<u64>,
     /// Until when it does.
     pub(super) away_until: Option<Instant>,
@@ -52,7 +54,7 @@ pub(super) struct PublishedCatalog {
     pub(super) digest: String,
     pub(super) text: String,
     since: u64,
-    renewed: Option<Instant>,
+    pub(super) renewed: Option<Instant>,
 }
 
 impl Presence {
@@ -64,6 +66,7 @@ impl Presence {
         }
         Self {
             instance: HEXLOWER.encode(&token),
+            clock: SteadyClock::default(),
             covers_since: None,
             away_until: None,
             is_new: true,
@@ -80,8 +83,13 @@ impl Presence {
         }
     }
 
+    /// The clock that hosts speak by, in milliseconds.
+    pub(super) fn now(&self) -> u64 {
+        self.clock.now(Instant::now())
+    }
+
     /// The record of a host that makes these families, of which each account is given. `records`
-    /// are those of all ingest hosts, and times are in milliseconds by the clock of Redis.
+    /// are those of all ingest hosts, and times are in milliseconds by the clock that hosts speak by.
     pub(super) fn record(
         &mut self,
         host: &str,

@@ -8,9 +8,9 @@
 --       6 the message up to its number, 7 the rest, 8 the largest last message that is kept, -1 for
 --       none, 9 the last number that this host knows of, 10 until when the message may be sent, by
 --       this clock in milliseconds, 11 for how many milliseconds it has waited in this host, 12 when
---       that is by the clock that ingest hosts speak by, as the servers of a cluster have one each,
---       13 how often what this host says of itself has changed, 14 its count of the message of this
---       channel that is on its way before this one, 0 for none
+--       that is by the clock that hosts speak by, 13 how often what this host says of itself has
+--       changed, 14 its count of the message of this channel that is on its way before this one, 0 for
+--       none, 15 by how many milliseconds this clock was set ahead of late
 -- Answers the verdict (1 sent, 0 was sent before, -1 another host knows a later epoch, -2 numbers
 -- were lost, -3 it is too late, -4 the message before it was refused), the channel's last number or
 -- that epoch's generation, and how long ago it was sent before.
@@ -18,7 +18,7 @@
 -- How far apart two hosts may be, how long one that comes in step has held messages back, how long the
 -- last messages stay, and for how long identities stay that nothing follows, in milliseconds; how many
 -- messages, and of what size; identities at most.
-local window, held, stays, idle = 2000, 1000, 10000, 60000
+local window, held, stays, idle = 2000, 1000, 10000, 86400000
 local recent, largest, identities = 64, 16384, 10000
 
 local time = redis.call('TIME')
@@ -44,17 +44,19 @@ if ARGV[14] ~= '0' then
   if (tonumber(done) or 0) < tonumber(ARGV[14]) then return {-4, 0, 0} end
 end
 
-local since = tonumber(known[3]) or 0
+-- Where the clock was set, what it says of `seen` means nothing, and identities stay for a window more.
+local leap, filled = tonumber(ARGV[15]), now - (tonumber(known[3]) or 0)
+local was_set = filled < 0 or (filled > window + held and filled - leap <= window + held)
 local full = seq % 64 == 0 and redis.call('HLEN', KEYS[3]) > identities
-local turned = now - since > window + held or full
+local turned = (filled > window + held and not was_set) or full
 if turned then
   if redis.call('EXISTS', KEYS[3]) == 1 then
     redis.call('RENAME', KEYS[3], KEYS[4])
   else
     redis.call('DEL', KEYS[4])
   end
-  redis.call('HSET', KEYS[1], 'w', now)
 end
+if turned or was_set then redis.call('HSET', KEYS[1], 'w', now) end
 
 -- Of each identity: when a message was sent that has it, and the count of each host that had it.
 local own, own_count = ARGV[3] .. '=', ARGV[3] .. '=' .. ARGV[4] .. ','
@@ -62,10 +64,10 @@ local before = redis.call('HGET', KEYS[3], ARGV[5]) or redis.call('HGET', KEYS[4
 local kept, first = {}, nil
 -- A message that has waited, as Redis did not answer or its host was not in step, was sent by another
 -- host that much longer ago.
-local sight = window + tonumber(ARGV[11])
+local sight = window + tonumber(ARGV[11]) + leap
 if before then
   for at, hosts in string.gmatch(before, '(%d+):([^;]*);') do
-    local age = now - tonumber(at)
+    local age = math.max(0, now - tonumber(at))
     if age <= sight then
       if string.find(hosts, own_count, 1, true) then return {0, seq, 0} end
       kept[#kept + 1] = {at, hosts, age}

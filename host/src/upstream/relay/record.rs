@@ -28,7 +28,8 @@ pub(super) const GONE: u64 = 60_000;
 pub(super) const MAX_HOSTS: usize = 64;
 const MAX_FAMILIES: usize = 10_000;
 
-/// What one ingest host says of itself. Times are in milliseconds by the clock of Redis.
+/// What one ingest host says of itself. Times are in milliseconds by the clock that
+/// hosts speak by.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct IngestRecord {
     pub(super) host: String,

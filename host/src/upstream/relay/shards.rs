@@ -10,7 +10,9 @@ use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, Value};
 
 use super::inbox::EdgeInbox;
 use super::link::{self, RelayLost};
+use super::owners::SlotOwners;
 use super::pushes::PushReceiver;
+use super::server_clock::{ServerClock, ServerClocks};
 use crate::settings::RedisNode;
 use crate::upstream::redis::{ClusterMap, Server, SlotRanges, cluster_map, hash_slot};
 
@@ -26,13 +28,20 @@ pub(super) enum Purpose {
 pub(super) struct Shards {
     pub(super) server: Server,
     purpose: Purpose,
-    /// Nodes of the cluster that are well; none where there is no cluster.
-    nodes: Vec<RedisNode>,
+    known: KnownServers,
     pub(super) masters: Vec<Shard>,
     /// How new what is known of the cluster is.
     version: u64,
     /// Who had which slots before that changed, until somebody asks.
     before: Option<SlotOwners>,
+}
+
+/// What stays known of servers across connections.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownServers {
+    /// Nodes of the cluster that are well; none where there is no cluster.
+    nodes: Vec<RedisNode>,
+    clocks: ServerClocks,
 }
 
 /// One master.
@@ -46,47 +55,32 @@ pub(super) struct Shard {
     pub(super) pushes: MultiplexedConnection,
     /// What `pushes` brings counts for as long as this is there.
     _alive: Arc<()>,
-    /// Its clock, in milliseconds, at a moment here.
-    clock: (u64, Instant),
     /// What the server calls the script that messages are sent by.
     pub(super) script: String,
 }
 
-/// Which master has which slots.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SlotOwners(Vec<(RedisNode, SlotRanges)>);
-
-impl SlotOwners {
-    pub(super) fn of(&self, name: &str) -> Option<&RedisNode> {
-        let hash_slot = hash_slot(name);
-        let has = |slots: &SlotRanges| slots.iter().any(|range| range.contains(&hash_slot));
-        let mut owners = self.0.iter();
-        owners.find(|(_, slots)| has(slots)).map(|(node, _)| node)
-    }
-}
-
 impl Shards {
-    /// Connects to all. `nodes` are those of a cluster that were known before.
+    /// Connects to all. `known` is what was known of them before.
     ///
     /// # Errors
     /// Some cannot be had, or cannot be used.
     pub(super) async fn connect(
         server: &Server,
-        nodes: &[RedisNode],
+        known: &KnownServers,
         purpose: Purpose,
     ) -> Result<Self, RelayLost> {
         let mut shards = Self {
             server: server.clone(),
             purpose,
-            nodes: nodes.to_vec(),
+            known: known.clone(),
             masters: Vec::new(),
             version: 0,
             before: None,
         };
         if server.names_several() {
-            shards.nodes.extend_from_slice(server.nodes());
+            shards.known.nodes.extend_from_slice(server.nodes());
         }
-        if !shards.nodes.is_empty() {
+        if !shards.known.nodes.is_empty() {
             let followed = shards.follow().await;
             // Nothing was there before.
             shards.before = None;
@@ -97,13 +91,15 @@ impl Shards {
         }
         let lead = server.lead().await;
         let node = lead.map_err(|error| RelayLost::of(&error, server))?;
-        let (shard, in_cluster) = shards.open(node.clone(), vec![0..=u16::MAX], false).await?;
+        let opened = shards.open(node.clone(), vec![0..=u16::MAX], false).await?;
+        let (shard, clock, in_cluster) = opened;
         if in_cluster {
             drop(shard);
-            shards.nodes = vec![node];
+            shards.known.nodes = vec![node];
             shards.follow().await?;
         } else {
-            shards.nodes.clear();
+            shards.known.nodes.clear();
+            shards.known.clocks.note(&node, clock);
             shards.masters = vec![shard];
         }
         shards.before = None;
@@ -111,12 +107,12 @@ impl Shards {
     }
 
     pub(super) fn in_cluster(&self) -> bool {
-        !self.nodes.is_empty()
+        !self.known.nodes.is_empty()
     }
 
-    /// The nodes of the cluster; none where there is no cluster.
-    pub(super) fn nodes(&self) -> &[RedisNode] {
-        &self.nodes
+    /// What stays known across connections.
+    pub(super) fn known(&self) -> &KnownServers {
+        &self.known
     }
 
     /// How new what is known of the cluster is; 0 where there is none.
@@ -165,7 +161,7 @@ impl Shards {
 
     pub(super) fn owners(&self) -> SlotOwners {
         let masters = self.masters.iter();
-        SlotOwners(
+        SlotOwners::new(
             masters
                 .map(|shard| (shard.at.clone(), shard.slots.clone()))
                 .collect(),
@@ -187,7 +183,7 @@ impl Shards {
         }
         let known = self.masters.first_mut();
         let known = known.map(|shard| (&mut shard.commands, &shard.at));
-        let asked = cluster_map(&self.server, known, &self.nodes).await;
+        let asked = cluster_map(&self.server, known, &self.known.nodes).await;
         let ClusterMap {
             masters,
             nodes,
@@ -198,15 +194,15 @@ impl Shards {
             return Ok(());
         }
         self.version = epoch;
-        self.nodes = nodes;
+        self.known.nodes = nodes;
         if self.server.names_several() {
             let named = self.server.nodes().iter();
-            let missing = named.filter(|node| !self.nodes.contains(node));
+            let missing = named.filter(|node| !self.known.nodes.contains(node));
             let missing: Vec<_> = missing.cloned().collect();
-            self.nodes.extend(missing);
+            self.known.nodes.extend(missing);
         }
         let owners = self.owners();
-        if owners.0 == masters {
+        if owners.is(&masters) {
             return Ok(());
         }
         self.before.get_or_insert(owners);
@@ -221,27 +217,35 @@ impl Shards {
                 None => fresh.push(self.open_master(node, slots)),
             }
         }
-        let fresh = try_join_all(fresh).await?;
-        kept.extend(fresh);
+        for (shard, clock) in try_join_all(fresh).await? {
+            self.known.clocks.note(&shard.at, clock);
+            kept.push(shard);
+        }
         kept.sort_by(|left, right| left.at.cmp(&right.at));
         self.masters = kept;
+        let servers = self.masters.iter().map(|shard| &shard.at);
+        self.known.clocks.keep(servers, Instant::now());
         Ok(())
     }
 
     /// A connection to a master of a cluster.
-    async fn open_master(&self, at: RedisNode, slots: SlotRanges) -> Result<Shard, RelayLost> {
+    async fn open_master(
+        &self,
+        at: RedisNode,
+        slots: SlotRanges,
+    ) -> Result<(Shard, ServerClock), RelayLost> {
         let opened = self.open(at.clone(), slots, true).await;
-        let (shard, _) = opened.map_err(|lost| lost.at(&at))?;
-        Ok(shard)
+        let (shard, clock, _) = opened.map_err(|lost| lost.at(&at))?;
+        Ok((shard, clock))
     }
 
-    /// A connection to a master, and whether it is one of a cluster.
+    /// A connection to a master, its clock, and whether it is one of a cluster.
     async fn open(
         &self,
         at: RedisNode,
         slots: SlotRanges,
         in_cluster: bool,
-    ) -> Result<(Shard, bool), RelayLost> {
+    ) -> Result<(Shard, ServerClock, bool), RelayLost> {
         let alive = Arc::new(());
         let (mut commands, identity, pushes) = match &self.purpose {
             Purpose::Hear(inbox) if !in_cluster => {
@@ -261,6 +265,8 @@ impl Shards {
                 (commands, identity, pushes)
             }
         };
+        let clock = link::clock(&mut commands).await;
+        let clock = clock.map_err(|error| RelayLost::of(&error, &self.server))?;
         let mut script = String::new();
         if let Purpose::Send(text) = self.purpose {
             let mut load = redis::cmd("SCRIPT");
@@ -275,10 +281,9 @@ impl Shards {
             commands,
             pushes,
             _alive: alive,
-            clock: (0, Instant::now()),
             script,
         };
-        Ok((shard, identity.in_cluster))
+        Ok((shard, clock, identity.in_cluster))
     }
 
     async fn open_pushes(
@@ -310,17 +315,22 @@ impl Shards {
         Ok(())
     }
 
-    /// Notes the clock of the server that has this name.
-    pub(super) fn set_clock(&mut self, name: &str, now: u64) {
-        let place = self.place(name);
-        self.masters[place].clock = (now, Instant::now());
+    /// Notes the clock of a server.
+    pub(super) fn note_clock(&mut self, place: usize, clock: ServerClock) {
+        self.known.clocks.note(&self.masters[place].at, clock);
+    }
+
+    /// By how many milliseconds more than it was a message may seem to have been sent before, as a
+    /// clock was set ahead of late, or a channel is on a server whose clock is ahead.
+    pub(super) fn leap(&self) -> u64 {
+        self.known.clocks.leap(Instant::now())
     }
 
     /// The clock of a server, as far as that can be told without asking it.
     pub(super) fn now(&self, place: usize) -> u64 {
-        let (at, since) = self.masters[place].clock;
-        let elapsed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        at.saturating_add(elapsed)
+        self.known
+            .clocks
+            .now(&self.masters[place].at, Instant::now())
     }
 
     /// Asks each server of a cluster for its clock, and sees that all are there and who has which
@@ -339,13 +349,13 @@ impl Shards {
                 let answer = ping.query_async::<Value>(&mut shard.pushes).await;
                 answer.map_err(|error| RelayLost::of(&error, &self.server).at(&shard.at))?;
             }
-            let answer = redis::cmd("TIME").query_async(&mut shard.commands).await;
-            let (seconds, micros): (u64, u64) =
-                answer.map_err(|error| RelayLost::of(&error, &self.server).at(&shard.at))?;
-            shard.clock = (seconds * 1_000 + micros / 1_000, Instant::now());
-            Ok::<(), RelayLost>(())
+            let clock = link::clock(&mut shard.commands).await;
+            clock.map_err(|error| RelayLost::of(&error, &self.server).at(&shard.at))
         });
-        try_join_all(checks).await?;
+        let clocks = try_join_all(checks).await?;
+        for (place, clock) in clocks.into_iter().enumerate() {
+            self.note_clock(place, clock);
+        }
         self.follow().await
     }
 }
@@ -361,24 +371,4 @@ fn hearing(
         into.receive(push);
         Ok::<(), redis::aio::SendError>(())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_where_its_slot_is() {
-        let node = |port| RedisNode {
-            host: "a".into(),
-            port,
-        };
-        let owners = SlotOwners(vec![
-            (node(1), vec![0..=99, 12_000..=16_383]),
-            (node(2), vec![100..=11_999]),
-        ]);
-        // The slot of `foo` is 12182.
-        assert_eq!(owners.of("x{foo}:n"), Some(&node(1)));
-        assert_eq!(owners.of("bar"), Some(&node(2)));
-    }
 }
