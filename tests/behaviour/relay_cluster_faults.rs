@@ -4,12 +4,13 @@
 
 use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tidegate_tests::arrivals::next_event;
 use tidegate_tests::delivery::{Account, Publisher};
-use tidegate_tests::relay::{OF_ALL, OF_CHANNEL};
+use tidegate_tests::relay::{OF_ALL, OF_CHANNEL, is_in_step};
 use tidegate_tests::roamer::Roamer;
-use tidegate_tests::{Client, Cluster, Relay, Tidegate, eventually, secs, until};
+use tidegate_tests::{Client, Cluster, Relay, Tidegate, eventually, millis, secs, until};
 
 const CHANNEL: &str = "candles:BTC-USD:1h";
 
@@ -114,6 +115,31 @@ async fn hosts_come_back_though_no_node_is_left_of_those_that_they_began_with() 
         node.ask(&kill).await;
     }
     brings(&relay, &roamer, 3, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ingest_host_that_stood_still_while_a_master_gave_way_and_came_back_sees_it() {
+    let relay = Relay::in_cluster(Cluster::start().await, 2, 1).await;
+    let cluster = &relay.redis;
+    is_in_step(&relay.ingests[1]).await;
+    let (place, _) = cluster.owner_of(OF_CHANNEL, 0).await;
+    let replica = cluster.replica_of(place).await;
+    relay.ingests[1].process.signal(Signal::STOP);
+    for (master, times) in [(place, 1.0), (replica, 2.0)] {
+        cluster.settles().await;
+        cluster.demote(master).await;
+        let renumbered = "tidegate_relay_renumbered_total";
+        relay.edges[0].metric_becomes(renumbered, &[], times).await;
+    }
+    let connected = "tidegate_relay_connected";
+    relay.edges[0].metric_becomes(connected, &[], 1.0).await;
+    let (mut client, _) = comes_again(&relay, 20).await;
+    relay.ingests[1].process.signal(Signal::CONT);
+    for number in 1..100 {
+        cluster.candle(3, "BTC", number).await;
+        assert_eq!(next_event(&mut client).await["seq"], number);
+        tokio::time::sleep(millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -129,6 +129,20 @@ impl Shards {
         Ok(answers.into_iter().next_back().unwrap_or(Value::Nil))
     }
 
+    /// Asks each server again what it is: one that gave way and is the master again is another one,
+    /// and connections may have stood through all of that.
+    ///
+    /// # Errors
+    /// A server does not answer.
+    pub(super) async fn identify(&mut self) -> Result<(), RelayLost> {
+        let asking = self.masters.iter_mut().map(async |shard| {
+            let identity = link::identify(&self.server, &mut shard.commands).await;
+            shard.id = identity.map_err(|lost| lost.at(&shard.at))?.id;
+            Ok(())
+        });
+        try_join_all(asking).await.map(drop)
+    }
+
     /// Subscribes to these sharded channels.
     ///
     /// # Errors

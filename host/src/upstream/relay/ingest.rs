@@ -185,6 +185,7 @@ impl IngestWork<'_> {
         dispatch: &mut Dispatch,
         (last, lost): (u64, bool),
     ) -> Result<bool, RelayLost> {
+        self.shards.identify().await?;
         // Its generation alone tells it from others.
         let own_name = format!("{:016x}", getrandom::u64().unwrap_or_default());
         let since = presence.knows_less_since;

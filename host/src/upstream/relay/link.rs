@@ -90,7 +90,11 @@ pub(super) async fn clock(connection: &mut MultiplexedConnection) -> RedisResult
     })
 }
 
-async fn identify(
+/// Asks a server what it is.
+///
+/// # Errors
+/// It is not one that the relay can use, or does not answer.
+pub(super) async fn identify(
     server: &Server,
     connection: &mut MultiplexedConnection,
 ) -> Result<ServerIdentity, RelayLost> {

@@ -48,7 +48,7 @@ pub(super) struct KnownServers {
 pub(super) struct Shard {
     pub(super) at: RedisNode,
     slots: SlotRanges,
-    id: String,
+    pub(super) id: String,
     pub(super) commands: MultiplexedConnection,
     /// What brings messages: in a cluster for nothing else, as there the server ends subscriptions
     /// by itself, and the library takes what it says then for the answer to something else.
