@@ -25,6 +25,9 @@ pub struct Visit {
     pub epoch: Option<String>,
     /// Of each event, the channel's number that it came with, and its own.
     pub numbers: Vec<(u64, usize)>,
+    /// How often a gap was told, and how many events did not come between two that did.
+    pub gaps: usize,
+    pub missing: usize,
     gap: bool,
     wrong: Vec<String>,
     holes: Vec<Hole>,
@@ -125,6 +128,7 @@ impl Visit {
     fn note(&mut self, message: &Value) {
         if message["type"] == "gap" {
             self.gap = true;
+            self.gaps += 1;
             for hole in &mut self.holes {
                 hole.told_after.get_or_insert(hole.seen.elapsed());
             }
@@ -141,7 +145,9 @@ impl Visit {
         if self.numbers.last().is_some_and(|(last, _)| *last >= seq) {
             self.wrong.push(format!("{number} has the number {seq}"));
         }
-        match self.last.map(|last| last + 1) {
+        let due = self.last.map(|last| last + 1);
+        self.missing += number.saturating_sub(due.unwrap_or(number));
+        match due {
             Some(due) if number < due => self.wrong.push(format!("{number} where {due} was due")),
             Some(due) if number > due && !self.gap => self.holes.push(Hole {
                 from: due,
