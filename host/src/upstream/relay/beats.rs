@@ -59,8 +59,17 @@ impl IngestWork<'_> {
         // Who has just begun waits for nobody who is dead; others may have an old backlog.
         let is_alone =
             presence.is_new && !record::others_cover(now, &records, &presence.instance, FRESH);
-        let until = presence.away_until;
-        if until.is_some_and(|until| is_alone || Instant::now() >= until) {
+        // What others had not begun to send they have never sent: of what this host has held back that
+        // would come behind what followed it. One that begins again and again is not waited for.
+        let have_begun = have_begun(now, &records, &presence.instance);
+        let is_due = |until: Instant| {
+            let waited = Instant::now().checked_duration_since(until);
+            waited.is_some_and(|waited| have_begun || waited > Duration::from_millis(WINDOW))
+        };
+        if presence
+            .away_until
+            .is_some_and(|until| is_alone || is_due(until))
+        {
             presence.away_until = None;
             presence.is_new = false;
             presence.covers_since = Some(now);
@@ -223,6 +232,14 @@ impl IngestWork<'_> {
         presence.alive_at = Instant::now();
         Ok(())
     }
+}
+
+/// Whether all other hosts that send everything began with that before whatever this one holds back.
+fn have_begun(now: u64, records: &[IngestRecord], instance: &str) -> bool {
+    let living = record::alive(now, records).filter(|record| record.instance != instance);
+    let families = living.flat_map(|record| record.families.values());
+    let mut begun = families.filter_map(|family| family.covered_since);
+    begun.all(|since| since.saturating_add(WINDOW) <= now)
 }
 
 fn text_of(record: &IngestRecord) -> Result<String, RelayLost> {
