@@ -290,6 +290,8 @@ impl Entries {
         if message["type"] == "gap" {
             self.gaps += 1;
             self.gap = true;
+            // Shown where the test fails.
+            println!("after {:?}: {message}", self.last);
             if message["reason"] != "upstream" {
                 self.wrong.push(format!("another loss: {message}"));
             }

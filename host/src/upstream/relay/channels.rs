@@ -140,6 +140,12 @@ impl EdgeWork<'_> {
             channels = moved.len(),
             "slots of the cluster went to another node, and their channels after them"
         );
+        // Nothing falls between the connection that brought them and the one that does now.
+        self.inbox.expect(&moved);
+        for piece in start::pieces(&moved) {
+            self.shards.subscribe(&start::names(names, piece)).await?;
+        }
+        self.shards.give_up_before().await;
         self.begin(moved).await
     }
 

@@ -3,11 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Value};
 
+use super::blocked::BlockedChannels;
 use super::commands::KeyedCommand;
 use super::link::RelayLost;
 use super::names::RelayNames;
@@ -16,10 +17,6 @@ use crate::channel::Channel;
 use crate::hub::{Hub, Loss, Message};
 use crate::metrics::RelayMetrics;
 use crate::upstream::redis::{Routing, route};
-
-/// For how long messages wait for a slot of a cluster that is on its way to another node. Moving one
-/// takes some milliseconds; a move that was begun and given up would hold all others up for ever.
-const SLOT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What became of a message, as the script answers.
 type ScriptAnswer = (i64, u64, u64);
@@ -64,8 +61,7 @@ pub(super) struct Dispatch {
     /// have been told of the channel.
     channels: HashMap<Channel, Option<u64>>,
     pending: Vec<CountedMessage>,
-    /// Channels whose slot is on its way, and since when.
-    blocked: HashMap<Channel, Instant>,
+    blocked: BlockedChannels,
     next: u64,
     /// When this host came in step: what it had held back until then is not late for that.
     in_step_since: Option<Instant>,
@@ -89,7 +85,7 @@ impl Dispatch {
             epoch: (0, String::new()),
             channels: HashMap::new(),
             pending: Vec::new(),
-            blocked: HashMap::new(),
+            blocked: BlockedChannels::default(),
             next: 1,
             in_step_since: None,
         }
@@ -183,7 +179,7 @@ impl Dispatch {
         for counted in std::mem::take(&mut self.pending) {
             let channel = &counted.message.channel;
             let ahead = on_their_way.get(channel).copied();
-            if ahead.is_some() && self.is_waiting(channel) {
+            if ahead.is_some() && self.blocked.waits(channel, Instant::now()) {
                 self.pending.push(counted);
                 continue;
             }
@@ -242,6 +238,8 @@ impl Dispatch {
             Routing::Answered => {}
             Routing::Moved(_) | Routing::Elsewhere => {
                 outcome.has_moved = true;
+                let channel = &counted.message.channel;
+                self.blocked.note_moved(channel, Instant::now());
                 return self.pending.push(counted);
             }
             Routing::Ask(_) | Routing::Later => {
@@ -263,9 +261,8 @@ impl Dispatch {
                 self.count(if verdict == 1 { "first" } else { "second" }, 1);
                 let held = self.held_back(&counted.message);
                 outcome.behind = outcome.behind.max(behind.saturating_sub(held));
-                if !self.blocked.is_empty() {
-                    self.blocked.remove(&counted.message.channel);
-                }
+                self.blocked
+                    .arrive(&counted.message.channel, Instant::now());
                 self.channels.insert(counted.message.channel, Some(seq));
             }
             -3 => {
@@ -295,21 +292,10 @@ impl Dispatch {
         })
     }
 
-    /// Whether a slot is on its way, so that its first message is enough to see when it has arrived.
-    fn is_waiting(&self, channel: &Channel) -> bool {
-        let since = self.blocked.get(channel);
-        since.is_some_and(|since| since.elapsed() < SLOT_PATIENCE)
-    }
-
     /// The slot of a message is on its way, and none of its nodes takes it.
     fn wait_or_drop(&mut self, counted: CountedMessage, outcome: &mut BatchOutcome) {
         let channel = &counted.message.channel;
-        let since = self.blocked.get(channel).copied();
-        let since = since.unwrap_or_else(|| {
-            self.blocked.insert(channel.clone(), Instant::now());
-            Instant::now()
-        });
-        if since.elapsed() < SLOT_PATIENCE {
+        if self.blocked.block(channel, Instant::now()) {
             outcome.waits = true;
             return self.pending.push(counted);
         }
@@ -393,6 +379,7 @@ impl Dispatch {
             .arg(now)
             .arg(changes)
             .arg(ahead.unwrap_or_default())
-            .arg(leap);
+            .arg(leap)
+            .arg(self.blocked.kept(&message.channel, Instant::now()));
     }
 }

@@ -225,8 +225,11 @@ impl EdgeInbox {
     pub(super) fn expect(&self, channels: &[(Channel, OwedSince)]) {
         let mut state = self.state.lock();
         for (channel, _) in channels {
-            let begins = EdgeChannel::Begins(Vec::new(), 0);
-            state.channels.insert(channel.as_pattern().clone(), begins);
+            let name = channel.as_pattern();
+            if !matches!(state.channels.get(name), Some(EdgeChannel::Begins(..))) {
+                let begins = EdgeChannel::Begins(Vec::new(), 0);
+                state.channels.insert(name.clone(), begins);
+            }
         }
         self.count(&state);
     }
@@ -359,6 +362,9 @@ impl EdgeInbox {
         state.watch.forget();
         state.news.clear();
         state.held.forget();
+        for channel in state.channels.values_mut() {
+            *channel = EdgeChannel::Flows;
+        }
         state.watch.families()
     }
 

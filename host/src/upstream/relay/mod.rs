@@ -8,6 +8,7 @@
 //! hosts subscribe to what their sessions ask for, and number nothing.
 
 mod beats;
+mod blocked;
 mod channels;
 mod commands;
 mod dispatch;

@@ -10,16 +10,17 @@
 --       this clock in milliseconds, 11 for how many milliseconds it has waited in this host, 12 when
 --       that is by the clock that hosts speak by, 13 how often what this host says of itself has
 --       changed, 14 its count of the message of this channel that is on its way before this one, 0 for
---       none, 15 by how many milliseconds this clock was set ahead of late
+--       none, 15 by how many milliseconds this clock was set ahead of late, 16 how many of the last
+--       messages are kept
 -- Answers the verdict (1 sent, 0 was sent before, -1 another host knows a later epoch, -2 numbers
 -- were lost, -3 it is too late, -4 the message before it was refused), the channel's last number or
 -- that epoch's generation, and how long ago it was sent before.
 
 -- How far apart two hosts may be, how long one that comes in step has held messages back, how long the
--- last messages stay, and for how long identities stay that nothing follows, in milliseconds; how many
--- messages, and of what size; identities at most.
+-- last messages stay, and for how long identities stay that nothing follows, in milliseconds; how large
+-- a message is that is kept; identities at most.
 local window, held, stays, idle = 2000, 1000, 10000, 86400000
-local recent, largest, identities = 64, 16384, 10000
+local largest, identities = 16384, 10000
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -90,9 +91,9 @@ seq = redis.call('HINCRBY', KEYS[1], 's', 1)
 local number = string.format('%.0f', seq)
 local head = table.concat({'1', ARGV[1], ARGV[2], number, ARGV[3], ARGV[13]}, ' ') .. '\n'
 local message = head .. ARGV[6] .. ',"seq":' .. number .. ARGV[7]
-local most = tonumber(ARGV[8])
-if most >= 0 then
-  if #message <= most then
+local room = tonumber(ARGV[8])
+if room >= 0 then
+  if #message <= room then
     redis.call('HSET', KEYS[1], 'l', message, 't', ARGV[12])
   else
     redis.call('HDEL', KEYS[1], 'l', 't')
@@ -101,7 +102,8 @@ end
 if #message <= largest then
   -- Neither has to be exact, and each command costs.
   local length = redis.call('RPUSH', KEYS[2], message)
-  if length > recent + 16 then redis.call('LTRIM', KEYS[2], -recent, -1) end
+  local most = tonumber(ARGV[16])
+  if length > most + 16 then redis.call('LTRIM', KEYS[2], -most, -1) end
   if length == 1 or seq % 8 == 0 then redis.call('PEXPIRE', KEYS[2], stays) end
 end
 redis.call('SPUBLISH', KEYS[5], message)

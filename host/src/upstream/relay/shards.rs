@@ -2,9 +2,9 @@
 //! decided by the slot of its name.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, Value};
 
@@ -15,6 +15,9 @@ use super::pushes::PushReceiver;
 use super::server_clock::{ServerClock, ServerClocks};
 use crate::settings::RedisNode;
 use crate::upstream::redis::{ClusterMap, Server, SlotRanges, cluster_map, hash_slot};
+
+/// How long a connection that is given up may take to bring what it has left.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What connections are for.
 #[derive(Clone)]
@@ -55,6 +58,8 @@ pub(super) struct Shard {
     pub(super) pushes: MultiplexedConnection,
     /// What `pushes` brings counts for as long as this is there.
     _alive: Arc<()>,
+    /// What brought messages before, and may have some left.
+    before: Option<(MultiplexedConnection, Arc<()>)>,
     /// What the server calls the script that messages are sent by.
     pub(super) script: String,
 }
@@ -281,6 +286,7 @@ impl Shards {
             commands,
             pushes,
             _alive: alive,
+            before: None,
             script,
         };
         Ok((shard, clock, identity.in_cluster))
@@ -297,7 +303,7 @@ impl Shards {
     }
 
     /// Connects anew to what brings messages from this server, if it is still one of these. Nothing
-    /// is subscribed to there then.
+    /// is subscribed to there then; what was goes on until `give_up_before`.
     ///
     /// # Errors
     /// It cannot be had.
@@ -311,8 +317,22 @@ impl Shards {
         let alive = Arc::new(());
         let pushes = self.open_pushes(at, &inbox, &alive).await?;
         let shard = &mut self.masters[place];
-        (shard.pushes, shard._alive) = (pushes, alive);
+        let pushes = std::mem::replace(&mut shard.pushes, pushes);
+        let alive = std::mem::replace(&mut shard._alive, alive);
+        shard.before.get_or_insert((pushes, alive));
         Ok(())
+    }
+
+    /// Gives up the connections that brought messages before, once they have brought all that was sent
+    /// until now.
+    pub(super) async fn give_up_before(&mut self) {
+        let before = self.masters.iter_mut().map(|shard| shard.before.take());
+        let last_words = before.flatten().map(async |(mut pushes, _alive)| {
+            let ping = redis::cmd("PING");
+            // What it does not bring any more, the numbers tell of.
+            let _ = tokio::time::timeout(LAST_WORDS, ping.query_async::<Value>(&mut pushes)).await;
+        });
+        join_all(last_words).await;
     }
 
     /// Notes the clock of a server.

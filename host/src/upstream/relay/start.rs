@@ -46,6 +46,12 @@ pub(super) fn pieces(
     channels.chunks(TOGETHER)
 }
 
+/// What the channels are called in Redis.
+pub(super) fn names(names: &RelayNames, channels: &[(Channel, OwedSince)]) -> Vec<String> {
+    let names = channels.iter().map(|(channel, _)| names.channel(channel));
+    names.collect()
+}
+
 /// Subscribes to the channels, and then asks where each stands.
 ///
 /// # Errors
@@ -56,11 +62,7 @@ pub(super) async fn begin(
     channels: &[(Channel, OwedSince)],
 ) -> Result<Vec<ChannelState>, RelayLost> {
     type Known = (Option<u64>, Option<u64>, Option<Vec<u8>>, Option<u64>);
-    let subscribed: Vec<String> = channels
-        .iter()
-        .map(|(channel, _)| names.channel(channel))
-        .collect();
-    shards.subscribe(&subscribed).await?;
+    shards.subscribe(&self::names(names, channels)).await?;
     let question = |(channel, _): &(Channel, OwedSince)| {
         let fields = ["g", "s", "l", "t"];
         KeyedCommand::new("HMGET", &names.number(channel)).with(&fields[..])
