@@ -255,7 +255,7 @@ async fn a_slot_that_stays_on_its_way_holds_up_its_own_channels_only_and_is_told
         cluster.candle(0, "BTC", number).await;
         cluster.candle(0, "ETH", number).await;
     }
-    until("the others", secs(5), async || {
+    until("the others", secs(20), async || {
         let text = free.text_within(secs(1)).await.unwrap_or_default();
         text.contains("\"seq\":198,") || text.contains("\"seq\":198}")
     })
