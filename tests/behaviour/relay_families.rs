@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tidegate_tests::admin::everything;
 use tidegate_tests::arrivals::{hears_state, next_event};
 use tidegate_tests::payloads::{candle, candle_channel};
-use tidegate_tests::relay::OF_ALL;
+use tidegate_tests::relay::{OF_ALL, is_in_step};
 use tidegate_tests::resp::Reply;
 use tidegate_tests::{Client, Guest, Relay, secs, until};
 
@@ -37,13 +37,7 @@ fn of(symbol: &str, seq: u64, n: u64) -> (String, u64, u64) {
 async fn who_holds_a_pattern_gets_channels_that_come_later_from_their_first_message_on() {
     // Of two ingest hosts each says that a channel is new.
     let relay = Relay::with(2, 2, Some(&ticks("a")), |setup| setup).await;
-    until("the second ingest host is in step", secs(10), async || {
-        relay.ingests[1]
-            .stderr()
-            .lines_with("in step with the others")
-            == 1
-    })
-    .await;
+    is_in_step(&relay.ingests[1]).await;
     let mut client = relay.subscriber(0, ["ticks:*"]).await;
     for (at, symbol) in ["AB", "CD", "EF", "GH"].into_iter().enumerate() {
         // Some at once: more come while the channel is being subscribed to.

@@ -192,11 +192,8 @@ impl IngestWork<'_> {
             presence.away_until = Some(Instant::now() + Duration::from_millis(WINDOW));
             dispatch.leave(0);
         } else if presence.covers_since.is_none() {
-            if presence.away_until.take().is_some() {
-                tracing::info!(
-                    "this ingest host is in step with the others, as none of them sends everything"
-                );
-            }
+            tracing::info!("this ingest host is in step, as no other one sends everything");
+            presence.away_until = None;
             presence.is_new = false;
             presence.covers_since = Some(now);
             dispatch.come_in_step();
