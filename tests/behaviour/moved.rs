@@ -82,7 +82,10 @@ impl Scene {
         assert_eq!(number_of(&next_event(&mut self.client).await), 1);
         assert_eq!(self.outages().await, 1.0);
         assert_eq!(self.tidegate.stderr().lines_with(ELSEWHERE), 1);
-        assert_eq!(publish(&self.old, 2).await, 0, "the old one is left");
+        until("the old one is left", secs(5), async || {
+            publish(&self.old, 2).await == 0
+        })
+        .await;
         // There it stays.
         tokio::time::sleep(4 * INTERVAL).await;
         assert_eq!(self.outages().await, 1.0);

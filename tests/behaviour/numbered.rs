@@ -190,10 +190,11 @@ async fn more_channels_than_can_be_numbered_are_not_published_and_that_is_told()
     let gap = json!({"type": "gap", "channel": "ticks:*:*", "from": null, "to": null,
         "reason": "transform"});
     // The first loss is told at once, and those of the second after it together.
-    if let Some(more) = client.text_within(secs(2)).await {
+    while let Some(more) = client.text_within(secs(2)).await {
         gaps.push(serde_json::from_str(&more).expect("JSON"));
     }
-    assert!(gaps.iter().all(|notice| *notice == gap), "{gaps:?}");
+    let are_of_it = gaps.iter().all(|notice| *notice == gap);
+    assert!(gaps.len() <= 2 && are_of_it, "{gaps:?}");
     let name = "tidegate_channels_full_total";
     tidegate.metric_becomes(name, &[], 2.0).await;
     assert_eq!(tidegate.metric("tidegate_channels", &[]).await, 3.0);
