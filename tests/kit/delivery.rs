@@ -277,6 +277,13 @@ impl Account {
             }
         })
     }
+
+    /// The same, and nothing is missing, so that there is nothing to tell.
+    pub async fn is_whole(self, taken: &Taken, within: Duration) -> DeliverySum {
+        let sum = self.is_even(taken.clone(), within).await;
+        assert_eq!((sum.missing, sum.gaps), (0, 0), "{sum:?}");
+        sum
+    }
 }
 
 impl Drop for Account {
