@@ -21,6 +21,8 @@ enum Due {
     AtMost(u64),
     /// After a gap that told only how many: this or a later one.
     From(u64),
+    /// The same where nobody said which was the first: any, of which those from this on are missing.
+    Any(u64),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -169,7 +171,8 @@ impl Ledger {
                 self.unknown += number - (line.last + 1);
             }
             line.due = line.due.map(|due| match due {
-                Due::Exactly(number) | Due::AtMost(number) | Due::From(number) => Due::From(number),
+                Due::Exactly(number) | Due::From(number) => Due::From(number),
+                Due::AtMost(number) | Due::Any(number) => Due::Any(number),
             });
         }
         Ok(())
@@ -187,6 +190,7 @@ impl Ledger {
             Due::Exactly(number) => from == number,
             Due::AtMost(number) => from <= number && from > line.last,
             Due::From(number) => from >= number,
+            Due::Any(_) => from > line.last,
         };
         if !in_order || to > published {
             return Err(format!(
@@ -194,8 +198,8 @@ impl Ledger {
                 line.last
             ));
         }
-        if let Due::From(number) = due {
-            self.skipped += from - number;
+        if let Due::From(number) | Due::Any(number) = due {
+            self.skipped += from.saturating_sub(number);
         }
         line.last = to;
         line.due = Some(Due::Exactly(to + 1));
@@ -244,6 +248,7 @@ impl Ledger {
             Some(Due::Exactly(due)) => next == due,
             Some(Due::AtMost(due)) => said >= line.last && next <= due,
             Some(Due::From(due)) => next >= due,
+            Some(Due::Any(_)) => said >= line.last,
         };
         if !goes_on || said > published {
             let Line { due, last } = line;
@@ -251,8 +256,8 @@ impl Ledger {
                 "{said} of {name} after {last}, where {due:?} was due, of {published} in all"
             ));
         }
-        if let Some(Due::From(due)) = line.due {
-            self.skipped += next - due;
+        if let Some(Due::From(due) | Due::Any(due)) = line.due {
+            self.skipped += next.saturating_sub(due);
         }
         line.due = Some(Due::Exactly(next));
         Ok(())
@@ -278,7 +283,7 @@ impl Ledger {
 
     /// Nothing of a channel is due any more. How far it was subscribed nobody said.
     fn drop_line(&mut self, index: usize) {
-        if let Some(Due::From(number)) = self.lines[index].due.take() {
+        if let Some(Due::From(number) | Due::Any(number)) = self.lines[index].due.take() {
             self.unknown += self.tape.published(index) + 1 - number;
         }
     }
@@ -294,7 +299,7 @@ impl Ledger {
                     let (name, due) = (self.tape.name(index), line.due);
                     owed.push(format!("{name}: {due:?}, and the end is {end}"));
                 }
-                Some(Due::From(number)) => uncounted += end - number,
+                Some(Due::From(number) | Due::Any(number)) => uncounted += end - number,
                 _ => {}
             }
         }

@@ -98,7 +98,10 @@ pub unsafe extern "C" fn gettimeofday(into: *mut Seconds, _zone: *mut c_void) ->
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn time(into: *mut i64) -> i64 {
-    let mut now = Seconds { seconds: 0, fraction: 0 };
+    let mut now = Seconds {
+        seconds: 0,
+        fraction: 0,
+    };
     // SAFETY: as above; `into` may be null.
     unsafe {
         clock_gettime(WALL_CLOCKS[0], &raw mut now);
