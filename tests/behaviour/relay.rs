@@ -127,10 +127,7 @@ async fn an_ingest_host_that_stood_still_brings_nothing_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ingest_host_whose_path_stood_still_brings_nothing_twice() {
     let relay = Relay::of(1, 1).await;
-    let proxy = Proxy::to(relay.redis.port()).await;
-    let url = format!("redis://127.0.0.1:{}", proxy.port());
-    let late = relay.ingest(None).setting("redis-url", &url).start().await;
-    is_in_step(&late).await;
+    let (proxy, late) = relay.ingest_by_a_proxy().await;
     let account = Account::of(relay.subscriber(0, [CHANNEL]).await);
     let publisher = Publisher::start(&[relay.redis.port()], 500);
     // So short that its connections stand it, and so long that they do not.
@@ -150,10 +147,7 @@ async fn an_ingest_host_whose_path_stood_still_brings_nothing_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ingest_host_that_comes_in_step_overtakes_none_of_what_a_later_one_has_still_to_send() {
     let mut relay = Relay::of(1, 1).await;
-    let proxy = Proxy::to(relay.redis.port()).await;
-    let url = format!("redis://127.0.0.1:{}", proxy.port());
-    let late = relay.ingest(None).setting("redis-url", &url).start().await;
-    is_in_step(&late).await;
+    let (proxy, _late) = relay.ingest_by_a_proxy().await;
     let account = Account::of(relay.subscriber(0, [CHANNEL]).await);
     let publisher = Publisher::start(&[relay.redis.port()], 500);
     publisher.takes(500).await;

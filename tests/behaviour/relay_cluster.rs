@@ -17,15 +17,6 @@ use tidegate_tests::{Client, Cluster, Relay, Segment, Tidegate, eventually, mill
 const CHANNEL: &str = "candles:BTC-USD:1h";
 const SYMBOLS: [&str; 8] = ["BTC", "ETH", "SOL", "ADA", "XRP", "DOT", "LTC", "UNI"];
 
-/// Moves the slot of a key to another master, as operators do; says to which.
-async fn move_slot(cluster: &Cluster, key: &str) -> usize {
-    let (from, hash_slot) = cluster.owner_of(key, 0).await;
-    let to = (from + 1) % 3;
-    cluster.begin_to_move(&hash_slot, from, to).await;
-    cluster.end_the_move(&hash_slot, from, to).await;
-    to
-}
-
 async fn ends_with(client: &mut Client, code: u16) {
     assert_eq!(client.closed_within(secs(30)).await.0, code);
 }
@@ -82,7 +73,7 @@ async fn slots_that_move_under_load_cost_no_message_and_no_gap() {
     publisher.takes(1_000).await;
     // The slot of the channel around all masters, then that of what belongs to no channel.
     for key in [OF_CHANNEL, OF_CHANNEL, OF_CHANNEL, OF_ALL, OF_ALL] {
-        move_slot(cluster, key).await;
+        cluster.move_slot(key).await;
         publisher.takes(1_000).await;
         for account in &accounts {
             account.goes_on(secs(5)).await;
@@ -94,7 +85,7 @@ async fn slots_that_move_under_load_cost_no_message_and_no_gap() {
     }
     // New channels are found where they are noted now.
     let mut wide = relay.subscriber(0, ["candles:*:4h"]).await;
-    move_slot(cluster, OF_ALL).await;
+    cluster.move_slot(OF_ALL).await;
     for number in 1..4 {
         let channel = candle_channel(1, &format!("NEW{number}-USD"), "4h");
         cluster.nodes[1].publish(&channel, candle(number)).await;

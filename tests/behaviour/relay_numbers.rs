@@ -12,7 +12,7 @@ use tidegate_tests::relay::{OF_ALL, is_in_step};
 use tidegate_tests::resp::{Reply, Resp};
 use tidegate_tests::rights::refusals_in;
 use tidegate_tests::sentinels::Sentinels;
-use tidegate_tests::{Client, Guest, Proxy, Redis, Relay, Setup, eventually, millis, secs, until};
+use tidegate_tests::{Client, Guest, Redis, Relay, Setup, eventually, millis, secs, until};
 
 const CHANNEL: &str = "candles:BTC-USD:1h";
 
@@ -254,10 +254,7 @@ async fn listen(redis: &Redis) -> Arc<Mutex<Vec<(String, usize)>>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_another_epoch_nothing_comes_behind_that_was_sent_in_the_one_before() {
     let relay = Relay::of(1, 0).await;
-    let proxy = Proxy::to(relay.redis.port()).await;
-    let url = format!("redis://127.0.0.1:{}", proxy.port());
-    let late = relay.ingest(None).setting("redis-url", &url).start().await;
-    is_in_step(&late).await;
+    let (proxy, late) = relay.ingest_by_a_proxy().await;
     let heard = listen(&relay.redis).await;
     let publisher = Publisher::start(&[relay.redis.port()], 500);
     publisher.takes(500).await;

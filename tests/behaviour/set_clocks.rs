@@ -8,8 +8,8 @@ use tidegate_tests::arrivals::{hears_state, hears_the_return, next_event};
 use tidegate_tests::delivery::{Account, Publisher};
 use tidegate_tests::relay::{OF_ALL, OF_CHANNEL, is_in_step};
 use tidegate_tests::{
-    Client, Cluster, Connect, Fleet, Guest, Redis, Relay, Setup, WallClock, keys, millis, secs,
-    until,
+    Client, Cluster, Connect, Fleet, Guest, Redis, Relay, Setup, Tidegate, WallClock, keys, millis,
+    secs, until,
 };
 
 const CHANNEL: &str = "candles:BTC-USD:1h";
@@ -68,10 +68,7 @@ async fn in_a_cluster_whose_clocks_are_hours_apart_slots_move_and_clocks_are_set
     publisher.takes(1_000).await;
     // Around all masters, so forward and back.
     for key in [OF_CHANNEL, OF_CHANNEL, OF_CHANNEL, OF_ALL, OF_ALL, OF_ALL] {
-        let (from, hash_slot) = cluster.owner_of(key, 0).await;
-        let to = (from + 1) % 3;
-        cluster.begin_to_move(&hash_slot, from, to).await;
-        cluster.end_the_move(&hash_slot, from, to).await;
+        cluster.move_slot(key).await;
         publisher.takes(1_000).await;
     }
     for ahead in [-3 * HOUR, 3 * HOUR, 0] {
@@ -161,17 +158,19 @@ async fn a_fleet_whose_clock_is_set_keeps_its_hosts_and_its_limits_and_misses_wh
         let hosts = report["hosts"].as_array().expect("a list").clone();
         hosts.iter().filter(|host| host["alive"] == true).count()
     };
-    let mut inside = Vec::new();
-    for host in &fleet.hosts {
-        host.metric_becomes("tidegate_fleet_limit_hosts", &[], 3.0)
-            .await;
-        let client = Connect::to(host.public())
+    let enters = async |host: &Tidegate| {
+        Connect::to(host.public())
             .key(&key)
             .open()
             .await
             .let_in()
+            .await
+    };
+    let mut inside = Vec::new();
+    for host in &fleet.hosts {
+        host.metric_becomes("tidegate_fleet_limit_hosts", &[], 3.0)
             .await;
-        inside.push(client.expect("there is a place"));
+        inside.push(enters(host).await.expect("there is a place"));
     }
     for ahead in [2 * HOUR, -2 * HOUR, 30, 0] {
         clock.set(ahead);
@@ -180,13 +179,7 @@ async fn a_fleet_whose_clock_is_set_keeps_its_hosts_and_its_limits_and_misses_wh
         while begun.elapsed() < secs(4) {
             assert_eq!(alive(&fleet).await, 3, "{ahead}");
             for host in &fleet.hosts {
-                let client = Connect::to(host.public())
-                    .key(&key)
-                    .open()
-                    .await
-                    .let_in()
-                    .await;
-                let (code, _) = client.expect_err("there is no place");
+                let (code, _) = enters(host).await.expect_err("there is no place");
                 assert_eq!(code, 4008, "{ahead}");
                 assert_eq!(host.metric("tidegate_fleet_limits_shared", &[]).await, 1.0);
             }

@@ -223,6 +223,14 @@ impl Cluster {
         gone.kill();
     }
 
+    /// Moves the slot of a key to another master, as operators do.
+    pub async fn move_slot(&self, key: &str) {
+        let (from, hash_slot) = self.owner_of(key, 0).await;
+        let to = (from + 1) % usize::from(MASTERS);
+        self.begin_to_move(&hash_slot, from, to).await;
+        self.end_the_move(&hash_slot, from, to).await;
+    }
+
     /// Begins to move a slot: keys that are not at `from` any more are asked for at `to`.
     pub async fn begin_to_move(&self, hash_slot: &str, from: usize, to: usize) {
         let (from, to) = (&self.nodes[from], &self.nodes[to]);

@@ -4,6 +4,7 @@ use crate::arrivals::next_event;
 use crate::client::Client;
 use crate::cluster::Cluster;
 use crate::guest::Guest;
+use crate::proxy::Proxy;
 use crate::redis::Redis;
 use crate::resp::Reply;
 use crate::rights::{as_user, rules_in, set_user};
@@ -52,6 +53,15 @@ impl Relay {
     ) -> Self {
         let url = redis.url();
         Self::at(redis, url, count, guest, change).await
+    }
+
+    /// A further ingest host, in step, and what its path to Redis leads through.
+    pub async fn ingest_by_a_proxy(&self) -> (Proxy, Tidegate) {
+        let proxy = Proxy::to(self.redis.port()).await;
+        let url = format!("redis://127.0.0.1:{}", proxy.port());
+        let ingest = self.ingest(None).setting("redis-url", &url).start().await;
+        is_in_step(&ingest).await;
+        (proxy, ingest)
     }
 
     /// One tick of this symbol.
